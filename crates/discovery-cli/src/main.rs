@@ -1,0 +1,3 @@
+//! The command line of Matrix server discovery.
+
+fn main() {}

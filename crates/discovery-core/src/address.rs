@@ -1,0 +1,245 @@
+//! Which addresses may be connected to, and in which order.
+//!
+//! Knows nothing of where an address came from.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::request::Routes;
+
+/// Which addresses may be connected to: global unicast ones, unless lists say otherwise.
+///
+/// An IPv4 address inside an IPv6 one (`::ffff:0:0/96`, NAT64 `64:ff9b::/96`, 6to4) is judged too, so that no list is
+/// passed by writing an address in another way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AddressPolicy {
+    /// What applies where neither list does.
+    pub otherwise: Otherwise,
+    /// Allowed whatever else is said.
+    pub allow: Vec<IpNet>,
+    /// Denied, unless allowed.
+    pub deny: Vec<IpNet>,
+}
+
+/// What applies to an address on neither list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Otherwise {
+    /// Global unicast addresses are allowed, all others denied.
+    #[default]
+    GlobalOnly,
+    /// Every address is allowed.
+    Any,
+}
+
+/// Why an address may not be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Denied {
+    /// The address.
+    pub address: IpAddr,
+    /// The range that denies it.
+    pub range: IpNet,
+    /// What the range is for; `denied by the policy` for a range of the deny list.
+    pub reason: DeniedReason,
+}
+
+/// What a denied range is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DeniedReason {
+    /// It stands on the deny list.
+    DenyList,
+    /// "This network".
+    ThisNetwork,
+    /// Private use (RFC 1918, RFC 4193).
+    Private,
+    /// Shared by the customers of a carrier (RFC 6598).
+    CarrierGradeNat,
+    /// The machine itself.
+    Loopback,
+    /// One link only, among them the metadata services of clouds.
+    LinkLocal,
+    /// IETF protocol assignments.
+    ProtocolAssignments,
+    /// Documentation.
+    Documentation,
+    /// Benchmarks.
+    Benchmarking,
+    /// Transition to IPv6: 6to4, Teredo.
+    Transition,
+    /// Multicast and broadcast.
+    Multicast,
+    /// Not assigned to anybody as global unicast.
+    Reserved,
+}
+
+impl AddressPolicy {
+    /// A policy that allows every address: for private networks and tests.
+    pub fn any() -> Self {
+        Self { otherwise: Otherwise::Any, allow: Vec::new(), deny: Vec::new() }
+    }
+
+    /// Judges one address.
+    ///
+    /// # Errors
+    /// Says which range denies the address.
+    pub fn judge(&self, address: IpAddr) -> Result<(), Denied> {
+        let inner = embedded(address);
+        let listed = |list: &[IpNet]| {
+            let holds = |net: &&IpNet| {
+                net.contains(&address)
+                    || inner.is_some_and(|(inner, _)| net.contains(&IpAddr::V4(inner)))
+            };
+            list.iter().find(holds).copied()
+        };
+        if listed(&self.allow).is_some() {
+            return Ok(());
+        }
+        if let Some(range) = listed(&self.deny) {
+            return Err(Denied { address, range, reason: DeniedReason::DenyList });
+        }
+        if self.otherwise == Otherwise::Any {
+            return Ok(());
+        }
+        let special = match (address, inner) {
+            (IpAddr::V4(ip), _) => special_v4(ip),
+            (IpAddr::V6(_), Some((inner, Embedding::SameHost))) => special_v4(inner),
+            (IpAddr::V6(ip), _) => special_v6(ip),
+        };
+        match special {
+            Some((range, reason)) => Err(Denied { address, range, reason }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Embedding {
+    /// The IPv6 address stands for the IPv4 host: v4-mapped, NAT64.
+    SameHost,
+    /// The IPv6 address is reached through the IPv4 one: 6to4.
+    Through,
+}
+
+fn embedded(address: IpAddr) -> Option<(Ipv4Addr, Embedding)> {
+    let IpAddr::V6(ip) = address else { return None };
+    let [a, b, c, d, e, f, g, h] = ip.segments();
+    let v4 = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match [a, b, c, d, e, f] {
+        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => {
+            Some((v4(g, h), Embedding::SameHost))
+        }
+        [0x2002, high, low, ..] => Some((v4(high, low), Embedding::Through)),
+        _ => None,
+    }
+}
+
+type Special = Option<(IpNet, DeniedReason)>;
+
+/// The IPv4 ranges that are not global unicast, from IANA's special-purpose registry.
+fn special_v4(ip: Ipv4Addr) -> Special {
+    use DeniedReason as R;
+    let [a, b, c, _] = ip.octets();
+    let (base, length, reason) = match (a, b, c) {
+        (0, ..) => ([0, 0, 0, 0], 8, R::ThisNetwork),
+        (10, ..) => ([10, 0, 0, 0], 8, R::Private),
+        (100, 64..=127, _) => ([100, 64, 0, 0], 10, R::CarrierGradeNat),
+        (127, ..) => ([127, 0, 0, 0], 8, R::Loopback),
+        (169, 254, _) => ([169, 254, 0, 0], 16, R::LinkLocal),
+        (172, 16..=31, _) => ([172, 16, 0, 0], 12, R::Private),
+        (192, 0, 0) => ([192, 0, 0, 0], 24, R::ProtocolAssignments),
+        (192, 0, 2) => ([192, 0, 2, 0], 24, R::Documentation),
+        (192, 88, 99) => ([192, 88, 99, 0], 24, R::Transition),
+        (192, 168, _) => ([192, 168, 0, 0], 16, R::Private),
+        (198, 18..=19, _) => ([198, 18, 0, 0], 15, R::Benchmarking),
+        (198, 51, 100) => ([198, 51, 100, 0], 24, R::Documentation),
+        (203, 0, 113) => ([203, 0, 113, 0], 24, R::Documentation),
+        (224..=239, ..) => ([224, 0, 0, 0], 4, R::Multicast),
+        (240..=255, ..) => ([240, 0, 0, 0], 4, R::Reserved),
+        _ => return None,
+    };
+    net(IpAddr::from(base), length, reason)
+}
+
+/// The IPv6 ranges that are not global unicast: everything outside 2000::/3, and the special ones within.
+fn special_v6(ip: Ipv6Addr) -> Special {
+    use DeniedReason as R;
+    let [a, b, c, ..] = ip.segments();
+    let v6 = |high: u16, low: u16| IpAddr::V6(Ipv6Addr::new(high, low, 0, 0, 0, 0, 0, 0));
+    let (base, length, reason) = match (a, b) {
+        _ if ip == Ipv6Addr::LOCALHOST => (IpAddr::V6(ip), 128, R::Loopback),
+        _ if ip.is_unspecified() => (IpAddr::V6(ip), 128, R::ThisNetwork),
+        (0x2001, 0) => (v6(0x2001, 0), 32, R::Transition),
+        (0x2001, 2) if c == 0 => (v6(0x2001, 2), 48, R::Benchmarking),
+        (0x2001, 0xdb8) => (v6(0x2001, 0xdb8), 32, R::Documentation),
+        (0x2001, 0..=0x1ff) => (v6(0x2001, 0), 23, R::ProtocolAssignments),
+        (0x2002, _) => (v6(0x2002, 0), 16, R::Transition),
+        (0x3fff, 0..=0xfff) => (v6(0x3fff, 0), 20, R::Documentation),
+        (0x2000..=0x3fff, _) => return None,
+        (0xfc00..=0xfdff, _) => (v6(0xfc00, 0), 7, R::Private),
+        (0xfe80..=0xfebf, _) => (v6(0xfe80, 0), 10, R::LinkLocal),
+        (0xff00..=0xffff, _) => (v6(0xff00, 0), 8, R::Multicast),
+        (0..=0x1fff, _) => (v6(0, 0), 3, R::Reserved),
+        (0x4000..=0xffff, _) => (v6(a & 0xe000, 0), 3, R::Reserved),
+    };
+    net(base, length, reason)
+}
+
+fn net(base: IpAddr, length: u8, reason: DeniedReason) -> Special {
+    // Lengths above fit their family, so the range always exists.
+    IpNet::new(base, length).ok().map(|range| (range, reason))
+}
+
+/// Puts addresses into the order to try them: IPv6 first, families interleaved (R128), a family without route last;
+/// duplicates are dropped.
+pub(crate) fn order(v6: &[IpAddr], v4: &[IpAddr], routes: Routes, into: &mut Vec<IpAddr>) {
+    into.clear();
+    let mut put = |address: Option<&IpAddr>| {
+        if let Some(address) = address
+            && !into.contains(address) {
+                into.push(*address);
+            }
+    };
+    let (first, second) = if routes.v6 || !routes.v4 { (v6, v4) } else { (v4, v6) };
+    if routes.v6 == routes.v4 {
+        for i in 0..first.len().max(second.len()) {
+            put(first.get(i));
+            put(second.get(i));
+        }
+    } else {
+        first.iter().chain(second).for_each(|address| put(Some(address)));
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} lies in {} ({})", self.address, self.range, self.reason)
+    }
+}
+
+impl fmt::Display for DeniedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DenyList => "on the deny list",
+            Self::ThisNetwork => "this network",
+            Self::Private => "private use",
+            Self::CarrierGradeNat => "carrier-grade NAT",
+            Self::Loopback => "loopback",
+            Self::LinkLocal => "link-local",
+            Self::ProtocolAssignments => "protocol assignments",
+            Self::Documentation => "documentation",
+            Self::Benchmarking => "benchmarking",
+            Self::Transition => "IPv6 transition",
+            Self::Multicast => "multicast",
+            Self::Reserved => "reserved",
+        })
+    }
+}

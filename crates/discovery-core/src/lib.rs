@@ -1,0 +1,36 @@
+//! Matrix server discovery as a pure state machine.
+//!
+//! A server name goes in; where to connect, which `Host` to send and what the certificate must be valid for come out.
+//! In between the machine hands out requests (one DNS question to one name server, one GET to one address) and takes
+//! answers, in any order. It opens no socket, reads no clock and draws no randomness of its own.
+
+mod address;
+mod explain;
+mod name;
+mod outcome;
+mod policy;
+mod question;
+mod request;
+mod revision;
+mod time;
+mod url;
+
+pub use address::{AddressPolicy, Denied, DeniedReason, Otherwise};
+pub use explain::{Decision, Effect, Explanation, Step};
+pub use name::{
+    DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
+    MAX_LABEL_LENGTH, ServerName, TlsName,
+};
+pub use outcome::{Failed, FailureKind, Fault, Outcome, Resolved, Target};
+pub use policy::{
+    Families, Gone, OnFailure, OnInvalidDocument, Policy, Speculation, SrvTargetAlias,
+};
+pub use question::{DocumentError, Fact, Failure, NotFound, Question, RedirectError, Useless};
+pub use request::{
+    Answer, Deadline, Disposition, DnsError, DnsId, DnsRecord, DnsReply, DnsRequest, Event,
+    HttpError, HttpGet, HttpId, HttpResponse, RecordData, RecordKind, Request, RequestId, Routes,
+    Service, Ticket, Why,
+};
+pub use revision::{Revision, UnknownRevision};
+pub use time::{Instant, UnixTime};
+pub use url::{BadUrl, Url};

@@ -1,0 +1,402 @@
+//! Names: the grammar of Matrix server names, and the host names that DNS and TLS can express.
+//!
+//! Knows nothing of how a name is resolved.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest host part that the grammar of server names allows, in characters (R7).
+pub const MAX_HOST_LENGTH: usize = 255;
+/// Longest DNS name in text form without the final dot, in octets (R103).
+pub const MAX_DNS_NAME_LENGTH: usize = 253;
+/// Longest label of a DNS name, in octets (R103).
+pub const MAX_LABEL_LENGTH: usize = 63;
+
+/// A Matrix server name that obeys the grammar (R1–R13), kept letter for letter as it was written.
+///
+/// Two server names are equal when their text is: identity does not fold case (R9).
+/// ```
+/// # use discovery_core::{Host, ServerName};
+/// let name: ServerName = "matrix.example.org:8448".parse()?;
+/// assert_eq!(name.host(), Host::Name("matrix.example.org"));
+/// assert_eq!(name.port(), Some(8448));
+/// # Ok::<(), discovery_core::InvalidServerName>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServerName {
+    text: Arc<str>,
+    ip: Option<IpAddr>,
+    port: Option<u16>,
+}
+
+/// The host part of a server name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Host<'a> {
+    /// An IP literal.
+    Ip(IpAddr),
+    /// A DNS name by the grammar, verbatim; whether it can be resolved is for [`DnsName::host`] to say.
+    Name(&'a str),
+}
+
+/// Why a text is no server name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InvalidServerName {
+    /// There is no host part (R3).
+    EmptyHost,
+    /// The host part is longer than 255 characters (R7).
+    HostTooLong,
+    /// A character that no server name holds: only letters, digits, `-`, `.` and, around the port or in an IPv6
+    /// literal, `:` and brackets (R1, R7).
+    Character,
+    /// A bracket without its other half, or something other than a port behind it (R3).
+    Brackets,
+    /// What stands in the brackets is not an IPv6 address (R5).
+    Ipv6Address,
+    /// The port is not one to five digits with a value from 1 to 65535 (R2).
+    Port,
+}
+
+impl ServerName {
+    /// Parses a server name by the literal grammar.
+    ///
+    /// # Errors
+    /// Says which part of the grammar the text breaks. A name that passes may still be one that nothing can resolve
+    /// (`a..b`): that is told by the resolution, before anything is asked.
+    pub fn parse(text: &str) -> Result<Self, InvalidServerName> {
+        let (host, port) = split(text)?;
+        let ip = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inner) => Some(IpAddr::V6(ipv6(inner)?)),
+            None => {
+                dns_grammar(host)?;
+                // R13: what is an IPv4 literal is not looked at as a name. Leading zeros do not make a literal: their
+                // reading differs between systems.
+                host.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+            }
+        };
+        let port = port.map(parse_port).transpose()?;
+        Ok(Self { text: text.into(), ip, port })
+    }
+
+    /// The text, exactly as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host part.
+    pub fn host(&self) -> Host<'_> {
+        match self.ip {
+            Some(ip) => Host::Ip(ip),
+            None => Host::Name(self.host_str()),
+        }
+    }
+
+    /// The host part as it was written, an IPv6 literal in its brackets.
+    pub fn host_str(&self) -> &str {
+        match self.port {
+            // The grammar leaves no other place for the last colon when there is a port.
+            Some(_) => self.text.rsplit_once(':').map_or(&*self.text, |(host, _)| host),
+            None => &self.text,
+        }
+    }
+
+    /// The port, if one was written.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+}
+
+fn split(text: &str) -> Result<(&str, Option<&str>), InvalidServerName> {
+    if text.starts_with('[') {
+        let end = text.find(']').ok_or(InvalidServerName::Brackets)?;
+        let (host, rest) = text.split_at(end.saturating_add(1));
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(InvalidServerName::Brackets),
+        };
+    }
+    match text.split_once(':') {
+        Some((host, port)) => Ok((host, Some(port))),
+        None => Ok((text, None)),
+    }
+}
+
+fn ipv6(text: &str) -> Result<Ipv6Addr, InvalidServerName> {
+    // R5: no zone, no other character; the standard library checks the rest, embedded IPv4 included.
+    let allowed = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.');
+    if !allowed || !(2..=45).contains(&text.len()) {
+        return Err(InvalidServerName::Ipv6Address);
+    }
+    text.parse().map_err(|_| InvalidServerName::Ipv6Address)
+}
+
+fn dns_grammar(host: &str) -> Result<(), InvalidServerName> {
+    if host.is_empty() {
+        return Err(InvalidServerName::EmptyHost);
+    }
+    if !host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
+        return Err(InvalidServerName::Character);
+    }
+    if host.len() > MAX_HOST_LENGTH {
+        return Err(InvalidServerName::HostTooLong);
+    }
+    Ok(())
+}
+
+fn parse_port(text: &str) -> Result<u16, InvalidServerName> {
+    // R2: digits only (no sign), at most five; leading zeros are digits too.
+    if text.is_empty() || text.len() > 5 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(InvalidServerName::Port);
+    }
+    match text.parse::<u16>() {
+        Ok(port) if port != 0 => Ok(port),
+        Ok(_) | Err(_) => Err(InvalidServerName::Port),
+    }
+}
+
+impl FromStr for ServerName {
+    type Err = InvalidServerName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for ServerName {
+    type Error = InvalidServerName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ServerName> for String {
+    fn from(name: ServerName) -> Self {
+        name.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerName({:?})", &*self.text)
+    }
+}
+
+impl fmt::Display for InvalidServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmptyHost => "the host is missing",
+            Self::HostTooLong => "the host is longer than 255 characters",
+            Self::Character => {
+                "only letters, digits, '-' and '.' may stand in the host (no scheme, path, '_' or other alphabets)"
+            }
+            Self::Brackets => "an IPv6 address must stand alone in brackets, with at most a port behind",
+            Self::Ipv6Address => "what stands in brackets is not an IPv6 address",
+            Self::Port => "the port must be 1 to 5 digits with a value from 1 to 65535",
+        })
+    }
+}
+
+impl std::error::Error for InvalidServerName {}
+
+/// An absolute DNS name in lower case, without the final dot; the root is the empty text.
+///
+/// Labels are 1 to 63 letters, digits, hyphens or underscores, 253 characters in all (R103, R108). Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DnsName(Arc<str>);
+
+/// Why a text is no DNS name, or none that a host can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InvalidDnsName {
+    /// A label is empty (`a..b`, `.a`).
+    EmptyLabel,
+    /// A label is longer than 63 octets.
+    LongLabel,
+    /// The name is longer than 253 octets.
+    TooLong,
+    /// A character other than a letter, a digit, `-` or `_`.
+    Character,
+    /// It looks like an IPv4 address that is none (`010.0.0.1`, `1.2.3`, `0x7f.1`): systems read such names differently.
+    Numeric,
+}
+
+impl DnsName {
+    /// The root, `.`.
+    pub fn root() -> Self {
+        Self("".into())
+    }
+
+    /// Parses a name in text form. One final dot is the root and is dropped; letters become lower case.
+    ///
+    /// # Errors
+    /// Says what makes the text no DNS name.
+    pub fn parse(text: &str) -> Result<Self, InvalidDnsName> {
+        if text == "." {
+            return Ok(Self::root());
+        }
+        let text = text.strip_suffix('.').unwrap_or(text);
+        if text.len() > MAX_DNS_NAME_LENGTH {
+            return Err(InvalidDnsName::TooLong);
+        }
+        for label in text.split('.') {
+            if label.is_empty() {
+                return Err(InvalidDnsName::EmptyLabel);
+            }
+            if label.len() > MAX_LABEL_LENGTH {
+                return Err(InvalidDnsName::LongLabel);
+            }
+            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+                return Err(InvalidDnsName::Character);
+            }
+        }
+        Ok(Self(if text.bytes().any(|b| b.is_ascii_uppercase()) {
+            text.to_ascii_lowercase().into()
+        } else {
+            text.into()
+        }))
+    }
+
+    /// Parses the name of a host that may be asked for: as [`DnsName::parse`], and nothing that some system would take
+    /// for an IPv4 address.
+    ///
+    /// # Errors
+    /// Says why nothing can be asked for under this name.
+    pub fn host(text: &str) -> Result<Self, InvalidDnsName> {
+        let name = Self::parse(text)?;
+        let last = name.0.rsplit('.').next().unwrap_or_default();
+        let hexadecimal = |rest: &str| rest.bytes().all(|b| b.is_ascii_hexdigit());
+        if last.is_empty() {
+            return Err(InvalidDnsName::EmptyLabel);
+        }
+        if last.bytes().all(|b| b.is_ascii_digit())
+            || last.strip_prefix("0x").is_some_and(hexadecimal)
+        {
+            return Err(InvalidDnsName::Numeric);
+        }
+        Ok(name)
+    }
+
+    /// The owner of this host's SRV records: `_service._tcp.host`. None where that is longer than DNS allows.
+    pub fn service(&self, service: &str) -> Option<Self> {
+        let length = service.len().checked_add(self.0.len())?.checked_add("._tcp.".len())?;
+        let mut text = String::with_capacity(length);
+        text.extend([service, "._tcp.", &self.0]);
+        (text.len() <= MAX_DNS_NAME_LENGTH).then(|| Self(text.into()))
+    }
+
+    /// The name without its final dot; empty for the root.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the root, the SRV target that says "not offered" (R87).
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The labels, the most specific first; none for the root.
+    pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('.').filter(|label| !label.is_empty())
+    }
+
+    /// Whether this is `domain` or below it.
+    pub fn is_below(&self, domain: &str) -> bool {
+        match self.0.strip_suffix(domain) {
+            Some(rest) => rest.is_empty() || rest.ends_with('.'),
+            None => false,
+        }
+    }
+}
+
+impl FromStr for DnsName {
+    type Err = InvalidDnsName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for DnsName {
+    type Error = InvalidDnsName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<DnsName> for String {
+    fn from(name: DnsName) -> Self {
+        name.to_string()
+    }
+}
+
+impl fmt::Display for DnsName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(if self.is_root() { "." } else { &self.0 })
+    }
+}
+
+impl fmt::Debug for DnsName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DnsName({self})")
+    }
+}
+
+impl fmt::Display for InvalidDnsName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmptyLabel => "a label is empty",
+            Self::LongLabel => "a label is longer than 63 octets",
+            Self::TooLong => "the name is longer than 253 octets",
+            Self::Character => "only letters, digits, '-' and '_' may stand in a label",
+            Self::Numeric => "it looks like an IPv4 address, but is none",
+        })
+    }
+}
+
+impl std::error::Error for InvalidDnsName {}
+
+/// What a certificate must be valid for: a DNS name in lower case, or an IP address (R122, R125).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TlsName {
+    /// The address, matched octet for octet against the certificate's IP addresses.
+    Ip(IpAddr),
+    /// The name, matched against the certificate's DNS names.
+    Dns(DnsName),
+}
+
+impl TlsName {
+    /// What to send as server name indication: the DNS name, and nothing for an IP (R19, R20, R126).
+    pub fn sni(&self) -> Option<&str> {
+        match self {
+            Self::Ip(_) => None,
+            Self::Dns(name) => Some(name.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for TlsName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Dns(name) => name.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Every choice that the specification leaves open, as a named field with its default and the reason for it.
+//!
+//! Knows nothing of how a choice is carried out.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::AddressPolicy;
+use crate::name::DnsName;
+use crate::revision::Revision;
+
+/// The choices. Start from [`Policy::default`] and change fields; more fields may come.
+///
+/// With `serde`, missing fields take their defaults and durations are text: `250ms`, `10s`, `5m`, `24h`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Which text to follow. The latest: servers are configured for it.
+    pub revision: Revision,
+    /// What a 200 response with an invalid document leads to. By revision: the drafts abort, all releases go on at step 4
+    /// (R42, R67, R75).
+    pub invalid_document: OnInvalidDocument,
+    /// What to do when no address of the `.well-known` host can be had for a temporary reason. Fail: a lost packet must not
+    /// send traffic elsewhere.
+    pub well_known_dns_failure: OnFailure,
+    /// What to do when an SRV lookup fails (SERVFAIL, no reply). Fail: only "not found" leads on (R55, R97).
+    pub srv_failure: OnFailure,
+    /// Whether an SRV target may be an alias, which RFC 2782 forbids to zone owners (R62, R88). Follow, and report it:
+    /// everybody does.
+    pub srv_target_alias: SrvTargetAlias,
+    /// What `.well-known` with status 410 means (MSC4188). Any other status: the proposal is not accepted.
+    pub gone: Gone,
+    /// How far to ask ahead of need. `Addresses`: two queries more for a delegated SRV record, none otherwise.
+    pub speculation: Speculation,
+    /// Which address families to ask for and use. Both (R127).
+    pub families: Families,
+    /// Which addresses may be connected to. Global unicast only: names, documents and records are written by strangers.
+    pub addresses: AddressPolicy,
+    /// Addresses known beforehand (a hosts file, `--resolve`): these names are never asked for. None.
+    pub static_addresses: BTreeMap<DnsName, Vec<IpAddr>>,
+    /// `User-Agent` of `.well-known` requests: some firewalls refuse requests without.
+    pub user_agent: String,
+
+    /// SRV targets used, the first in order. 16: more would only multiply queries.
+    pub max_srv_targets: u8,
+    /// Addresses used of one host and family, the first in order. 16.
+    pub max_addresses: u8,
+    /// Aliases followed from one name. 8, as common resolvers do (R94).
+    pub max_aliases: u8,
+    /// Redirects followed for one `.well-known` document. 10 (R35).
+    pub max_redirects: u8,
+    /// Longest `.well-known` document, in bytes. 50 KiB.
+    pub max_body: usize,
+
+    /// Attempts at one DNS question, over the name servers in turn. 4; 1 for drivers with a DNS library of their own.
+    pub dns_attempts: u8,
+    /// When the second attempt starts after the first; each later wait is twice as long. 0.8 s: attempts start at 0, 0.8, 2.4 and
+    /// 5.6 s.
+    #[serde(with = "duration")]
+    pub dns_retry_interval: Duration,
+    /// A DNS question is given up after this. 10 s.
+    #[serde(with = "duration")]
+    pub dns_timeout: Duration,
+    /// A GET waits this long for IPv6 addresses once it has IPv4 ones. 50 ms (RFC 8305 §3, R127).
+    #[serde(with = "duration")]
+    pub resolution_delay: Duration,
+    /// The next address is tried this long after the last. 250 ms (RFC 8305 §5, R129).
+    #[serde(with = "duration")]
+    pub connection_attempt_delay: Duration,
+    /// A connected address that sends no response within this gets company. 2.5 s.
+    #[serde(with = "duration")]
+    pub response_patience: Duration,
+    /// The whole chain of `.well-known` redirects is given up after this, counted while a GET is open. 10 s.
+    #[serde(with = "duration")]
+    pub well_known_timeout: Duration,
+    /// A result waits this long for late addresses once the first target has one; `None` waits for all. 1 s.
+    #[serde(with = "optional_duration")]
+    pub late_patience: Option<Duration>,
+    /// A lookup is given up this long after its first request. 40 s.
+    #[serde(with = "duration")]
+    pub lookup_deadline: Duration,
+    /// A lookup that got no slot is given up after this. 60 s; `None` waits for ever (batches).
+    #[serde(with = "optional_duration")]
+    pub queue_deadline: Option<Duration>,
+    /// Lookups at once, more are refused as overloaded. 20,000: twice the largest room.
+    pub max_lookups: usize,
+    /// DNS questions in flight. 96: Docker's resolver takes 100.
+    pub dns_slots: usize,
+    /// GETs in flight. 128.
+    pub http_slots: usize,
+
+    /// Life of a valid document whose headers say nothing. 24 h (R38).
+    #[serde(with = "duration")]
+    pub well_known_default_ttl: Duration,
+    /// How far a default life is moved at random, up or down, in percent: answers learnt together must not expire together.
+    pub ttl_jitter_percent: u8,
+    /// Shortest life of a valid document, whatever its headers say. 5 min.
+    #[serde(with = "duration")]
+    pub well_known_min_ttl: Duration,
+    /// Longest life of a valid document. 48 h (R39).
+    #[serde(with = "duration")]
+    pub well_known_max_ttl: Duration,
+    /// Life of a firm `.well-known` failure (404, an invalid document), and longest life of any. 1 h (R40).
+    #[serde(with = "duration")]
+    pub well_known_failure_ttl: Duration,
+    /// Life of the first temporary `.well-known` failure (no response, 503). 1 min (R41).
+    #[serde(with = "duration")]
+    pub well_known_retry_ttl: Duration,
+    /// Longest life of DNS records. 24 h.
+    #[serde(with = "duration")]
+    pub dns_max_ttl: Duration,
+    /// Longest life of a negative DNS answer. 1 h (R96).
+    #[serde(with = "duration")]
+    pub dns_negative_max_ttl: Duration,
+    /// Life of a negative DNS answer without SOA record. 30 s: without any, each such name would be asked for every time.
+    #[serde(with = "duration")]
+    pub dns_negative_default_ttl: Duration,
+    /// Life of a DNS failure, and of a result that went out without late addresses. 30 s (R97).
+    #[serde(with = "duration")]
+    pub dns_failure_ttl: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            revision: Revision::default(),
+            invalid_document: OnInvalidDocument::ByRevision,
+            well_known_dns_failure: OnFailure::Fail,
+            srv_failure: OnFailure::Fail,
+            srv_target_alias: SrvTargetAlias::Follow,
+            gone: Gone::AnyOtherStatus,
+            speculation: Speculation::Addresses,
+            families: Families::Both,
+            addresses: AddressPolicy::default(),
+            static_addresses: BTreeMap::new(),
+            user_agent: concat!("matrix-discovery/", env!("CARGO_PKG_VERSION")).to_owned(),
+            max_srv_targets: 16,
+            max_addresses: 16,
+            max_aliases: 8,
+            max_redirects: 10,
+            max_body: 50 * 1024,
+            dns_attempts: 4,
+            dns_retry_interval: Duration::from_millis(800),
+            dns_timeout: seconds(10),
+            resolution_delay: Duration::from_millis(50),
+            connection_attempt_delay: Duration::from_millis(250),
+            response_patience: Duration::from_millis(2500),
+            well_known_timeout: seconds(10),
+            late_patience: Some(seconds(1)),
+            lookup_deadline: seconds(40),
+            queue_deadline: Some(seconds(60)),
+            max_lookups: 20_000,
+            dns_slots: 96,
+            http_slots: 128,
+            well_known_default_ttl: seconds(24 * 60 * 60),
+            ttl_jitter_percent: 10,
+            well_known_min_ttl: seconds(5 * 60),
+            well_known_max_ttl: seconds(48 * 60 * 60),
+            well_known_failure_ttl: seconds(60 * 60),
+            well_known_retry_ttl: seconds(60),
+            dns_max_ttl: seconds(24 * 60 * 60),
+            dns_negative_max_ttl: seconds(60 * 60),
+            dns_negative_default_ttl: seconds(30),
+            dns_failure_ttl: seconds(30),
+        }
+    }
+}
+
+/// What a 200 response with an invalid document leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum OnInvalidDocument {
+    /// As the revision says.
+    ByRevision,
+    /// On at step 4.
+    GoOn,
+    /// The lookup fails, nothing is connected to.
+    Abort,
+}
+
+/// What a failed lookup leads to, where the specification only speaks of "not found".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// The lookup fails as temporary.
+    Fail,
+    /// On, as if it had not been found.
+    GoOn,
+}
+
+/// Whether an SRV target may be an alias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SrvTargetAlias {
+    /// Follow it, and report it in the explanation.
+    Follow,
+    /// Drop the target.
+    Reject,
+}
+
+/// What status 410 of `.well-known` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Gone {
+    /// As any other status: on at step 4.
+    AnyOtherStatus,
+    /// The server is gone for good (MSC4188): the lookup fails.
+    Dead,
+}
+
+/// How far to ask ahead of need. It never decides: results are the same in all three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speculation {
+    /// Only what is needed: the fewest queries.
+    Off,
+    /// Also addresses that may be needed.
+    Addresses,
+    /// Also services that may be needed: the fewest waits.
+    Full,
+}
+
+/// Which address families to ask for and use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Families {
+    /// IPv6 and IPv4.
+    Both,
+    /// IPv4 alone.
+    V4,
+    /// IPv6 alone.
+    V6,
+}
+
+/// Durations as text: a whole number and `ms`, `s`, `m` or `h`.
+mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn write(duration: Duration) -> String {
+        let millis = duration.as_millis();
+        match (millis % 1000, duration.as_secs()) {
+            (0, seconds) if seconds > 0 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+            (0, seconds) if seconds > 0 && seconds % 60 == 0 => format!("{}m", seconds / 60),
+            (0, seconds) => format!("{seconds}s"),
+            (_, _) => format!("{millis}ms"),
+        }
+    }
+
+    pub(super) fn read(text: &str) -> Option<Duration> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at_checked(digits)?;
+        let number: u64 = number.parse().ok()?;
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        number.checked_mul(millis).map(Duration::from_millis)
+    }
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&write(*duration))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        read(&text).ok_or_else(|| de::Error::custom("a duration is a number and ms, s, m or h"))
+    }
+}
+
+/// As `duration`, and `none`.
+mod optional_duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::duration::serialize(duration, to),
+            None => to.serialize_str("none"),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let text = String::deserialize(from)?;
+        if text == "none" {
+            return Ok(None);
+        }
+        super::duration::read(&text)
+            .map(Some)
+            .ok_or_else(|| de::Error::custom("a duration is a number and ms, s, m or h, or none"))
+    }
+}

@@ -1,0 +1,78 @@
+//! Time as data: instants on the caller's own monotonic clock, and seconds of the wall clock that arrive with responses.
+//!
+//! Nothing here, nor anywhere in this crate, reads a clock.
+
+use std::fmt;
+use std::ops::Add;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A point on the caller's monotonic clock, in nanoseconds from an origin that the caller chooses.
+///
+/// Arithmetic saturates: no instant overflows (584 years fit), and none lies before the origin.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The origin: where the caller's clock starts.
+    pub const ORIGIN: Self = Self(0);
+    /// The last instant there is.
+    pub const FAR_FUTURE: Self = Self(u64::MAX);
+
+    /// The instant that many nanoseconds after the origin.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// The instant that many seconds after the origin.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000))
+    }
+
+    /// Nanoseconds since the origin.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// This instant moved later by `duration`; the last instant there is if that overflows.
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    #[must_use]
+    pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        self.saturating_add(duration)
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Instant(+{:?})", Duration::from_nanos(self.0))
+    }
+}
+
+/// Seconds of the wall clock since 1970-01-01T00:00:00Z, as a driver saw it when a response came in.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct UnixTime(pub u64);
+
+impl UnixTime {
+    /// Seconds since 1970, from the driver's clock; a clock before 1970 counts as 1970.
+    pub fn from_system_time(time: std::time::SystemTime) -> Self {
+        Self(time.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    }
+}

@@ -1,0 +1,189 @@
+//! The `https` URLs that `.well-known` documents are fetched from, and where a redirect leads.
+//!
+//! Knows nothing of HTTP beyond that.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use fluent_uri::component::Host as UriHost;
+use fluent_uri::{Uri, UriRef};
+use serde::{Deserialize, Serialize};
+
+use crate::name::{DnsName, TlsName};
+
+/// The path of the document, rooted at the host (R32, R111).
+const PATH: &str = "/.well-known/matrix/server";
+/// Longest URL that a redirect may lead to, in bytes.
+const MAX_URL_LENGTH: usize = 4096;
+
+/// An absolute `https` URL in normal form: host in lower case without final dot, no default port, no dot segments, no
+/// user, no fragment. Two URLs are equal when their text is. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Url {
+    text: Arc<str>,
+    host: TlsName,
+    port: u16,
+}
+
+/// Why a redirect leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BadUrl {
+    /// It is not a URI reference (R113).
+    Syntax,
+    /// It leads away from `https` (R69, R115).
+    Downgrade,
+    /// Its host is none that can be asked for.
+    Host,
+    /// Its port is 0 or beyond 65535.
+    Port,
+    /// It carries a user name or password.
+    User,
+    /// It is longer than 4 KiB.
+    TooLong,
+}
+
+impl Url {
+    /// Where the document of a host is (R32).
+    pub fn well_known(host: &DnsName) -> Self {
+        let text = ["https://", host.as_str(), PATH].concat();
+        Self { text: text.into(), host: TlsName::Dns(host.clone()), port: 443 }
+    }
+
+    /// Parses an absolute URL.
+    ///
+    /// # Errors
+    /// Says why nothing can be fetched from there.
+    pub fn parse(text: &str) -> Result<Self, BadUrl> {
+        let uri = Uri::parse(text).map_err(|_| BadUrl::Syntax)?;
+        Self::from_uri(uri)
+    }
+
+    /// Where a redirect from this URL leads: the `Location`, resolved against it (R113).
+    ///
+    /// # Errors
+    /// Says why nothing can be fetched from there.
+    pub fn join(&self, location: &str) -> Result<Self, BadUrl> {
+        if location.len() > MAX_URL_LENGTH {
+            return Err(BadUrl::TooLong);
+        }
+        let base = Uri::parse(&*self.text).map_err(|_| BadUrl::Syntax)?;
+        let reference = UriRef::parse(location).map_err(|_| BadUrl::Syntax)?;
+        let resolved = reference.resolve_against(&base).map_err(|_| BadUrl::Syntax)?;
+        Self::from_uri(resolved.borrow())
+    }
+
+    fn from_uri(uri: Uri<&str>) -> Result<Self, BadUrl> {
+        if uri.as_str().len() > MAX_URL_LENGTH {
+            return Err(BadUrl::TooLong);
+        }
+        if !uri.scheme().as_str().eq_ignore_ascii_case("https") {
+            return Err(BadUrl::Downgrade);
+        }
+        let authority = uri.authority().ok_or(BadUrl::Host)?;
+        if authority.userinfo().is_some() {
+            return Err(BadUrl::User);
+        }
+        let host = match authority.host_parsed() {
+            UriHost::Ipv4(ip) => TlsName::Ip(IpAddr::V4(ip)),
+            UriHost::Ipv6(ip) => TlsName::Ip(IpAddr::V6(ip)),
+            UriHost::RegName(name) => {
+                TlsName::Dns(DnsName::host(name.as_str()).map_err(|_| BadUrl::Host)?)
+            }
+            _ => return Err(BadUrl::Host),
+        };
+        let port = match authority.port().map(|port| port.as_str()) {
+            None | Some("") => 443,
+            Some(digits) => {
+                digits.parse().ok().filter(|port: &u16| *port != 0).ok_or(BadUrl::Port)?
+            }
+        };
+        let path = if uri.path().is_empty() { "/" } else { uri.path().as_str() };
+        let mut text = format!("https://{}", Bracketed(&host));
+        if port != 443 {
+            text.push_str(&format!(":{port}"));
+        }
+        text.push_str(path);
+        if let Some(query) = uri.query() {
+            text.push('?');
+            text.push_str(query.as_str());
+        }
+        Ok(Self { text: text.into(), host, port })
+    }
+
+    /// The URL as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host, which is also what the certificate must be valid for (R114).
+    pub fn host(&self) -> &TlsName {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The place to connect to for one address of the host.
+    pub(crate) fn socket_addr(&self, address: IpAddr) -> SocketAddr {
+        SocketAddr::new(address, self.port)
+    }
+}
+
+struct Bracketed<'a>(&'a TlsName);
+
+impl fmt::Display for Bracketed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            TlsName::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            TlsName::Ip(ip) => ip.fmt(f),
+            TlsName::Dns(name) => name.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for Url {
+    type Error = BadUrl;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Url> for String {
+    fn from(url: Url) -> Self {
+        url.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
+    }
+}
+
+impl fmt::Display for BadUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Syntax => "not a URL",
+            Self::Downgrade => "leads away from https",
+            Self::Host => "its host can't be asked for",
+            Self::Port => "its port is out of range",
+            Self::User => "it carries a user name",
+            Self::TooLong => "it is longer than 4 KiB",
+        })
+    }
+}
+
+impl std::error::Error for BadUrl {}

@@ -1,0 +1,1 @@
+//! Worlds served on loopback by real DNS and HTTPS servers.

@@ -1,0 +1,1 @@
+//! Matrix server discovery on tokio.
