@@ -1,0 +1,106 @@
+//! What the compiler does not check: how files begin and how long they are, requirement numbers, and words that have no
+//! place in a repository.
+//!
+//! Reads files only; asks git which ones there are.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Longest source file, in lines. Longer ones stand below, each with its reason.
+const MAX_LINES: usize = 600;
+const LONGER: [(&str, &str); 0] = [];
+
+/// The last requirement there is: `R1` to `R133`.
+const LAST_REQUIREMENT: u32 = 133;
+/// The last promise of the machine: `I1` to `I14`.
+const LAST_PROMISE: u32 = 14;
+
+/// Where machines keep things: no file may speak of such a place. Split, so that this file passes too.
+const MACHINE_PATHS: [&str; 4] =
+    [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")];
+
+/// Checks every file that git knows or would add.
+pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut complaints = Vec::new();
+    for path in files(root)? {
+        let Ok(bytes) = fs::read(root.join(&path)) else { continue };
+        let Ok(text) = String::from_utf8(bytes) else { continue };
+        for complaint in check_file(&path, &text) {
+            complaints.push(format!("{path}: {complaint}"));
+        }
+    }
+    Ok(complaints)
+}
+
+fn files(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let output = Command::new("git").args(arguments).current_dir(root).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let names = String::from_utf8(output.stdout)?;
+    Ok(names.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+fn check_file(path: &str, text: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for place in MACHINE_PATHS {
+        if let Some(line) = text.lines().position(|line| line.contains(place)) {
+            complaints.push(format!("line {} speaks of a place on some machine", line + 1));
+        }
+    }
+    let is_source = path.ends_with(".rs");
+    if is_source {
+        if !text.starts_with("//! ") {
+            complaints.push("the first line must say what the file owns (`//! …`)".to_owned());
+        }
+        let lines = text.lines().count();
+        if lines > MAX_LINES && !LONGER.iter().any(|(name, _)| *name == path) {
+            complaints.push(format!("{lines} lines; split it, or give a reason in xtask's list"));
+        }
+    }
+    if is_source || path.ends_with(".scenario") {
+        for (letter, last) in [('R', LAST_REQUIREMENT), ('I', LAST_PROMISE)] {
+            for number in cited(text, letter).filter(|number| *number == 0 || *number > last) {
+                complaints.push(format!(
+                    "{letter}{number} is no requirement ({letter}1 to {letter}{last})"
+                ));
+            }
+        }
+    }
+    complaints
+}
+
+/// The numbers cited as `R51`, alone or in lists and ranges: a word that is the letter and one to three digits.
+fn cited(text: &str, letter: char) -> impl Iterator<Item = u32> {
+    // What stands in a string is data, not a citation; only comments are read.
+    text.lines()
+        .filter_map(|line| line.trim_start().strip_prefix("//").or_else(|| line.strip_prefix('#')))
+        .flat_map(|comment| comment.split(|c: char| !c.is_ascii_alphanumeric()))
+        .filter_map(move |word| word.strip_prefix(letter))
+        .filter(|digits| (1..=3).contains(&digits.len()))
+        .filter_map(|digits| digits.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_file;
+
+    #[test]
+    fn a_file_in_order_passes() {
+        let text =
+            "//! Owns nothing.\n// R1, R43–R44 (R133): I14.\nconst RANGE: &str = \"R999\";\n";
+        assert_eq!(check_file("a.rs", text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_disorder_is_told() {
+        assert_eq!(check_file("a.rs", "// R134\n").len(), 2);
+        assert_eq!(check_file("a.rs", "//! See I15.\n").len(), 1);
+        assert_eq!(check_file("a.scenario", "# R0\n").len(), 1);
+        assert_eq!(check_file("a.rs", &"//! x\n".repeat(601)).len(), 1);
+        assert_eq!(check_file("a.md", concat!("in /ho", "me/me\n")).len(), 1);
+    }
+}
