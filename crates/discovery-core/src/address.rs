@@ -204,9 +204,10 @@ pub(crate) fn order(v6: &[IpAddr], v4: &[IpAddr], routes: Routes, into: &mut Vec
     into.clear();
     let mut put = |address: Option<&IpAddr>| {
         if let Some(address) = address
-            && !into.contains(address) {
-                into.push(*address);
-            }
+            && !into.contains(address)
+        {
+            into.push(*address);
+        }
     };
     let (first, second) = if routes.v6 || !routes.v4 { (v6, v4) } else { (v4, v6) };
     if routes.v6 == routes.v4 {

@@ -5,18 +5,32 @@
 //! answers, in any order. It opens no socket, reads no clock and draws no randomness of its own.
 
 mod address;
+mod board;
+mod config;
 mod explain;
+mod freshness;
+mod inquiry;
+mod lookup;
 mod name;
 mod outcome;
 mod policy;
 mod question;
+mod rand;
+mod reply;
 mod request;
+mod resolution;
+mod resolver;
 mod revision;
+mod spec;
+mod srv;
 mod time;
 mod url;
+mod well_known;
 
 pub use address::{AddressPolicy, Denied, DeniedReason, Otherwise};
+pub use config::Config;
 pub use explain::{Decision, Effect, Explanation, Step};
+pub use freshness::Freshness;
 pub use name::{
     DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
     MAX_LABEL_LENGTH, ServerName, TlsName,
@@ -31,6 +45,9 @@ pub use request::{
     HttpError, HttpGet, HttpId, HttpResponse, RecordData, RecordKind, Request, RequestId, Routes,
     Service, Ticket, Why,
 };
+pub use resolution::{Resolution, State};
+pub use resolver::Resolver;
 pub use revision::{Revision, UnknownRevision};
 pub use time::{Instant, UnixTime};
 pub use url::{BadUrl, Url};
+pub use well_known::parse as parse_document;

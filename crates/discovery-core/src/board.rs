@@ -1,0 +1,427 @@
+//! The board: the facts that the specification's function reads, and what it asks for while it reads.
+//!
+//! Turns a missing fact into a question, follows aliases, knows the names that are never asked for, vets addresses when they
+//! are read. Knows no step of the specification, no time and no socket.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::address::{self, Denied};
+use crate::explain::{Decision, Effect, Step};
+use crate::name::{DnsName, TlsName};
+use crate::outcome::FailureKind;
+use crate::policy::{Families, Policy, Speculation};
+use crate::question::{Fact, Failure, Known, NotFound, Question};
+use crate::request::{RecordKind, Routes};
+use crate::time::Instant;
+use crate::url::Url;
+
+/// How much a lookup needs a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Need {
+    /// It may be needed, depending on what is still unknown.
+    Guess,
+    /// There is enough without it, but it would make the result better.
+    Soon,
+    /// Nothing goes on without it.
+    Now,
+}
+
+/// A question that the function asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ask {
+    pub(crate) question: Question,
+    pub(crate) need: Need,
+    /// For a GET: the vetted addresses to try, in order.
+    pub(crate) via: Vec<IpAddr>,
+    /// For a GET: whether more addresses may come.
+    pub(crate) more: bool,
+    /// For a GET: whether only the second-choice family's addresses are here so far (R127).
+    pub(crate) hold: bool,
+}
+
+/// Why the function stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// A fact is missing; it has been asked for.
+    Missing,
+    /// The lookup fails.
+    Failed(FailureKind),
+}
+
+/// One family's addresses of a host.
+pub(crate) enum Family {
+    /// The policy leaves this family out.
+    Off,
+    /// This question has to be answered first.
+    Missing(Question),
+    /// This is known.
+    Known(Question, Arc<Known>),
+}
+
+/// Both families' addresses of one host, with what may be used of them.
+pub(crate) struct HostAddresses {
+    pub(crate) families: [Family; 2],
+    /// Vetted, in the order to try.
+    pub(crate) usable: Vec<IpAddr>,
+    pub(crate) denied: Vec<Denied>,
+}
+
+impl HostAddresses {
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &Question> {
+        self.families.iter().filter_map(|family| match family {
+            Family::Missing(question) => Some(question),
+            Family::Off | Family::Known(..) => None,
+        })
+    }
+
+    pub(crate) fn known(&self) -> impl Iterator<Item = (&Question, &Arc<Known>)> {
+        self.families.iter().filter_map(|family| match family {
+            Family::Known(question, known) => Some((question, known)),
+            Family::Off | Family::Missing(_) => None,
+        })
+    }
+
+    /// Whether the host turned out to be an alias (R62).
+    pub(crate) fn is_alias(&self, host: &DnsName) -> bool {
+        self.known().any(|(question, known)| {
+            matches!(&known.fact, Fact::Addresses { alias: Some(_), .. } | Fact::Alias(_))
+                || matches!(question, Question::Dns(name, _) if name != host)
+        })
+    }
+
+    fn failures(&self) -> impl Iterator<Item = Failure> {
+        self.known().filter_map(
+            |(_, known)| {
+                if let Fact::Failed(why) = known.fact { Some(why) } else { None }
+            },
+        )
+    }
+
+    /// What having no usable address means: the gravest of the reasons.
+    pub(crate) fn trouble(&self) -> Trouble {
+        let late = || self.known().any(|(_, known)| known.fact == Fact::Late);
+        if self.failures().any(Failure::is_local) {
+            Trouble::Local
+        } else if self.failures().next().is_some() || late() {
+            Trouble::Failed
+        } else if self.denied.is_empty() {
+            Trouble::NotFound
+        } else {
+            Trouble::Denied
+        }
+    }
+}
+
+/// Why a host has no usable address, the least grave first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trouble {
+    NotFound,
+    Denied,
+    Failed,
+    Local,
+}
+
+impl From<Trouble> for FailureKind {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::NotFound => Self::NoAddresses,
+            Trouble::Denied => Self::Blocked,
+            Trouble::Failed => Self::DnsFailure,
+            Trouble::Local => Self::Local,
+        }
+    }
+}
+
+/// What the function writes while it reads: kept between runs, so that a run allocates little.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Notes {
+    pub(crate) asks: Vec<Ask>,
+    pub(crate) decisions: Vec<Decision>,
+    /// The least expiry of the facts read; None: they never expire.
+    pub(crate) fresh_until: Option<Instant>,
+}
+
+/// The facts, and the notes taken while reading them.
+pub(crate) struct Board<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) routes: Routes,
+    facts: &'a BTreeMap<Question, Arc<Known>>,
+    notes: &'a mut Notes,
+    /// Whether a fact was missing: what is read from there on is a guess.
+    guessing: bool,
+}
+
+impl<'a> Board<'a> {
+    pub(crate) fn new(
+        policy: &'a Policy,
+        routes: Routes,
+        facts: &'a BTreeMap<Question, Arc<Known>>,
+        notes: &'a mut Notes,
+    ) -> Self {
+        notes.asks.clear();
+        notes.decisions.clear();
+        notes.fresh_until = None;
+        Self { policy, routes, facts, notes, guessing: false }
+    }
+
+    pub(crate) fn is_guessing(&self) -> bool {
+        self.guessing
+    }
+
+    /// Notes a decision and what caused it.
+    pub(crate) fn decide(
+        &mut self,
+        step: Step,
+        cause: Option<(&Question, &Known)>,
+        effect: Effect,
+    ) {
+        if !self.guessing {
+            let (question, fact) = cause.map(|(q, k)| (q.clone(), k.fact.clone())).unzip();
+            self.notes.decisions.push(Decision { step, question, fact, effect });
+        }
+    }
+
+    /// Notes that a fact has been used: the result lives no longer than it does.
+    pub(crate) fn used(&mut self, known: &Known) {
+        if !self.guessing {
+            self.notes.fresh_until = match (self.notes.fresh_until, known.fresh_until) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+
+    /// Goes on as if the fact that was just asked for were absent, or stops here: that is all that speculation is.
+    pub(crate) fn missing(&mut self) -> Result<(), Stop> {
+        self.guessing = true;
+        match self.policy.speculation {
+            Speculation::Off => Err(Stop::Missing),
+            Speculation::Addresses | Speculation::Full => Ok(()),
+        }
+    }
+
+    pub(crate) fn ask(&mut self, question: &Question, need: Need) {
+        self.put(Ask {
+            question: question.clone(),
+            need,
+            via: Vec::new(),
+            more: false,
+            hold: false,
+        });
+    }
+
+    fn put(&mut self, mut ask: Ask) {
+        if self.guessing {
+            let address =
+                matches!(ask.question, Question::Dns(_, RecordKind::A | RecordKind::Aaaa));
+            match self.policy.speculation {
+                Speculation::Off => return,
+                Speculation::Addresses if !address => return,
+                Speculation::Addresses | Speculation::Full => ask.need = Need::Guess,
+            }
+        }
+        match self.notes.asks.iter_mut().find(|other| other.question == ask.question) {
+            Some(other) => other.need = other.need.max(ask.need),
+            None => self.notes.asks.push(ask),
+        }
+    }
+
+    fn known(&self, question: &Question) -> Option<Arc<Known>> {
+        self.facts.get(question).map(Arc::clone)
+    }
+
+    /// The SRV records of a name, aliases followed; None: missing, and asked for.
+    pub(crate) fn services(
+        &mut self,
+        step: Step,
+        owner: &DnsName,
+    ) -> Result<Option<(Question, Arc<Known>)>, Stop> {
+        match self.follow(owner, RecordKind::Srv) {
+            Family::Known(question, known) => {
+                self.used(&known);
+                if let Question::Dns(name, _) = &question
+                    && name != owner
+                {
+                    let asked = Question::Dns(owner.clone(), RecordKind::Srv);
+                    if let Some(alias) = self.known(&asked) {
+                        self.used(&alias);
+                        self.decide(step, Some((&asked, &alias)), Effect::Followed);
+                    }
+                }
+                Ok(Some((question, known)))
+            }
+            Family::Missing(question) => {
+                self.ask(&question, Need::Now);
+                self.missing()?;
+                Ok(None)
+            }
+            Family::Off => Ok(None),
+        }
+    }
+
+    /// The document or redirect at a URL, asked for at the addresses of its host; None: missing, and asked for.
+    ///
+    /// A known answer needs no addresses. The addresses of a host that has none that may be used are given back, for that is
+    /// why there is no answer.
+    pub(crate) fn get(&mut self, url: &Url) -> Result<Option<Got>, Stop> {
+        let question = Question::Get(url.clone());
+        if let Some(known) = self.known(&question) {
+            self.used(&known);
+            return Ok(Some(Got::Answer(question, known)));
+        }
+        let host = match url.host() {
+            TlsName::Ip(ip) => return self.get_literal(question, *ip),
+            TlsName::Dns(host) => host,
+        };
+        let addresses = self.addresses(host);
+        let more = addresses.missing().next().is_some();
+        if addresses.usable.is_empty() && !more {
+            return Ok(Some(Got::NoAddress(addresses)));
+        }
+        // A family still open is worth waiting for, but not before the other has been tried.
+        let need = if addresses.usable.is_empty() { Need::Now } else { Need::Soon };
+        for question in addresses.missing() {
+            self.ask(question, need);
+        }
+        if !addresses.usable.is_empty() {
+            // R127: IPv6 goes first; IPv4 alone waits a moment for it. A family without route is not waited for.
+            let waits = matches!(addresses.families, [Family::Missing(_), _]) && self.routes.v6;
+            let hold = waits && addresses.usable.iter().all(IpAddr::is_ipv4);
+            let via = addresses.usable;
+            self.put(Ask { question, need: Need::Now, via, more, hold });
+        }
+        self.missing()?;
+        Ok(None)
+    }
+
+    fn get_literal(&mut self, question: Question, ip: IpAddr) -> Result<Option<Got>, Stop> {
+        if let Err(denied) = self.policy.addresses.judge(ip) {
+            return Ok(Some(Got::NoAddress(HostAddresses {
+                families: [Family::Off, Family::Off],
+                usable: Vec::new(),
+                denied: vec![denied],
+            })));
+        }
+        self.put(Ask { question, need: Need::Now, via: vec![ip], more: false, hold: false });
+        self.missing()?;
+        Ok(None)
+    }
+
+    /// What is known of a host's addresses. Asks for nothing.
+    pub(crate) fn addresses(&self, host: &DnsName) -> HostAddresses {
+        let on = |kind| match (self.policy.families, kind) {
+            (Families::V4, RecordKind::Aaaa) | (Families::V6, RecordKind::A) => Family::Off,
+            _ => self.follow(host, kind),
+        };
+        let families = [on(RecordKind::Aaaa), on(RecordKind::A)];
+        let mut denied = Vec::new();
+        let mut vetted = families.each_ref().map(|family| match family {
+            Family::Known(_, known) => self.vet(&known.fact, &mut denied),
+            Family::Off | Family::Missing(_) => Vec::new(),
+        });
+        let limit = usize::from(self.policy.max_addresses);
+        vetted.iter_mut().for_each(|addresses| addresses.truncate(limit));
+        let [v6, v4] = vetted;
+        let mut usable = Vec::new();
+        address::order(&v6, &v4, self.routes, &mut usable);
+        HostAddresses { families, usable, denied }
+    }
+
+    /// Addresses are judged when they are read, not when they are stored.
+    fn vet(&self, fact: &Fact, denied: &mut Vec<Denied>) -> Vec<IpAddr> {
+        let Fact::Addresses { addresses, .. } = fact else { return Vec::new() };
+        let allowed = |ip: &&IpAddr| match self.policy.addresses.judge(**ip) {
+            Ok(()) => true,
+            Err(why) => {
+                denied.push(why);
+                false
+            }
+        };
+        addresses.iter().filter(allowed).copied().collect()
+    }
+
+    /// What is known to a question, along the aliases of its name (R94). Asks for nothing.
+    fn follow(&self, name: &DnsName, kind: RecordKind) -> Family {
+        if let Some(given) = given(name, kind, self.policy) {
+            let question = Question::Dns(name.clone(), kind);
+            let known = Known { fact: given, learnt: Instant::ORIGIN, fresh_until: None };
+            return Family::Known(question, Arc::new(known));
+        }
+        let mut question = Question::Dns(name.clone(), kind);
+        let mut expiry: Option<Instant> = None;
+        let mut hops: u8 = 0;
+        loop {
+            let Some(known) = self.known(&question) else { return Family::Missing(question) };
+            let least = expiry.map_or(known.fresh_until, |expiry| {
+                Some(known.fresh_until.map_or(expiry, |fresh| fresh.min(expiry)))
+            });
+            let Fact::Alias(target) = &known.fact else {
+                if hops == 0 {
+                    return Family::Known(question, known);
+                }
+                let known = Known { fresh_until: least, ..Known::clone(&known) };
+                return Family::Known(question, Arc::new(known));
+            };
+            hops = hops.saturating_add(1);
+            let failure = if target == name {
+                Some(Failure::AliasLoop)
+            } else if hops > self.policy.max_aliases {
+                Some(Failure::TooManyAliases)
+            } else {
+                None
+            };
+            if let Some(why) = failure {
+                let fact = Fact::Failed(why);
+                let known = Known { fact, learnt: known.learnt, fresh_until: least };
+                return Family::Known(question, Arc::new(known));
+            }
+            expiry = least;
+            // A special name is special as an alias, too.
+            if let Some(fact) = given(target, kind, self.policy) {
+                let question = Question::Dns(target.clone(), kind);
+                let known = Known { fact, learnt: known.learnt, fresh_until: least };
+                return Family::Known(question, Arc::new(known));
+            }
+            question = Question::Dns(target.clone(), kind);
+        }
+    }
+}
+
+/// What there is at a URL.
+pub(crate) enum Got {
+    /// An answer, or that there was none.
+    Answer(Question, Arc<Known>),
+    /// Nothing could be asked: the host has no address that may be used.
+    NoAddress(HostAddresses),
+}
+
+/// Facts that are there without asking: static addresses, and the names that never reach DNS (R104–R106).
+fn given(name: &DnsName, kind: RecordKind, policy: &Policy) -> Option<Fact> {
+    let family = |addresses: &[IpAddr]| {
+        let fits = |ip: &&IpAddr| ip.is_ipv6() == (kind == RecordKind::Aaaa);
+        let addresses: Arc<[IpAddr]> = addresses.iter().filter(fits).copied().collect();
+        if addresses.is_empty() {
+            Fact::NotFound(NotFound::Static)
+        } else {
+            Fact::Addresses { addresses, alias: None }
+        }
+    };
+    if kind != RecordKind::Srv
+        && let Some(addresses) = policy.static_addresses.get(name)
+    {
+        return Some(family(addresses));
+    }
+    let never = name.is_below("invalid") || name.is_below("onion");
+    let localhost = name.is_below("localhost");
+    match kind {
+        RecordKind::Srv if never || localhost => Some(Fact::NotFound(NotFound::SpecialName)),
+        RecordKind::A | RecordKind::Aaaa if never => Some(Fact::NotFound(NotFound::SpecialName)),
+        RecordKind::A | RecordKind::Aaaa if localhost => Some(family(&[
+            IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+            IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        ])),
+        RecordKind::A | RecordKind::Aaaa | RecordKind::Srv => None,
+    }
+}

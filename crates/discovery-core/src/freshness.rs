@@ -1,0 +1,186 @@
+//! How long things may be reused: HTTP headers, DNS lifetimes, and the policy's bounds on both.
+//!
+//! Knows nothing of what is reused.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName};
+
+use crate::policy::Policy;
+use crate::question::Question;
+use crate::rand::Draw;
+use crate::time::UnixTime;
+
+/// Largest number of seconds that a header can mean (RFC 9111 §1.2.2).
+const MAX_DELTA: i64 = 1 << 31;
+
+/// What the headers of a response say about its lifetime (R37, R117–R120).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Freshness {
+    /// Seconds that the response is still fresh for, its age taken off; zero or less: it is stale on arrival; None: the
+    /// headers say nothing of use.
+    pub seconds: Option<i64>,
+    /// Whether it must never be used once it is stale: `must-revalidate`, `no-cache`, `no-store`.
+    pub never_stale: bool,
+}
+
+impl Freshness {
+    /// Reads the headers of a response that came in when the wall clock showed `received`.
+    ///
+    /// As a private cache: `s-maxage` and `private` say nothing, nor does `Pragma`. The first of duplicates counts, and an
+    /// unreadable lifetime is a stale one (R119).
+    pub fn from_headers(headers: &HeaderMap, received: Option<UnixTime>) -> Self {
+        let control = CacheControl::parse(headers);
+        let date = |name: &HeaderName| {
+            let text = headers.get(name)?.to_str().ok()?;
+            let time = httpdate::parse_http_date(text.trim()).ok()?;
+            i64::try_from(UnixTime::from_system_time(time).0).ok()
+        };
+        let now = received.and_then(|now| i64::try_from(now.0).ok());
+        let sent = date(&DATE);
+        let lifetime = if control.no_store || control.no_cache {
+            Some(0)
+        } else {
+            match (control.max_age, headers.contains_key(EXPIRES)) {
+                (Some(Ok(seconds)), _) => Some(seconds),
+                (Some(Err(Unreadable)), false) => Some(0),
+                (None, false) => None,
+                // R120: what can't be read as a date lies in the past.
+                (Some(Err(Unreadable)) | None, true) => match (date(&EXPIRES), sent.or(now)) {
+                    (Some(expires), Some(from)) => Some(expires.saturating_sub(from)),
+                    (Some(_), None) => None,
+                    (None, _) => Some(0),
+                },
+            }
+        };
+        // R118: the age that an upstream cache reports, or that the clocks show, whichever is more.
+        let reported = headers
+            .get(AGE)
+            .and_then(|age| age.to_str().ok())
+            .and_then(|age| delta_seconds(age.trim()).ok())
+            .unwrap_or(0);
+        let apparent = match (now, sent) {
+            (Some(now), Some(sent)) => now.saturating_sub(sent).max(0),
+            _ => 0,
+        };
+        let age = reported.max(apparent);
+        Self {
+            seconds: lifetime.map(|lifetime| lifetime.saturating_sub(age)),
+            never_stale: control.no_store || control.no_cache || control.must_revalidate,
+        }
+    }
+}
+
+struct Unreadable;
+
+#[derive(Default)]
+struct CacheControl {
+    no_store: bool,
+    no_cache: bool,
+    must_revalidate: bool,
+    max_age: Option<Result<i64, Unreadable>>,
+}
+
+impl CacheControl {
+    fn parse(headers: &HeaderMap) -> Self {
+        let mut control = Self::default();
+        for value in headers.get_all(CACHE_CONTROL) {
+            // A value that is not ASCII holds no directive that is known here.
+            let Ok(value) = value.to_str() else { continue };
+            for directive in elements(value) {
+                let (name, argument) = match directive.split_once('=') {
+                    Some((name, argument)) => (name.trim(), Some(argument.trim())),
+                    None => (directive, None),
+                };
+                match name.to_ascii_lowercase().as_str() {
+                    "no-store" => control.no_store = true,
+                    // With an argument it restricts the fields that it names, none of which is used here.
+                    "no-cache" => control.no_cache |= argument.is_none(),
+                    "must-revalidate" => control.must_revalidate = true,
+                    "max-age" if control.max_age.is_none() => {
+                        control.max_age = Some(delta_seconds(unquote(argument.unwrap_or(""))));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        control
+    }
+}
+
+/// The elements of a comma-separated list, quoted strings kept whole, empty elements left out.
+fn elements(value: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    value
+        .split(move |c: char| {
+            let comma = c == ',' && !quoted;
+            if escaped {
+                escaped = false;
+            } else if quoted && c == '\\' {
+                escaped = true;
+            } else if c == '"' {
+                quoted = !quoted;
+            }
+            comma
+        })
+        .map(|element| element.trim_matches([' ', '\t']))
+        .filter(|element| !element.is_empty())
+}
+
+fn unquote(argument: &str) -> &str {
+    argument.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(argument)
+}
+
+/// Reads `1*DIGIT`; what is too large means the largest there is.
+fn delta_seconds(text: &str) -> Result<i64, Unreadable> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Unreadable);
+    }
+    Ok(text.parse().unwrap_or(MAX_DELTA).min(MAX_DELTA))
+}
+
+/// The life of a valid document or redirect (R37–R39).
+pub(crate) fn valid(freshness: Freshness, policy: &Policy, seed: u64, of: &Question) -> Duration {
+    let life = match freshness.seconds {
+        Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)),
+        None => {
+            let default = policy.well_known_default_ttl;
+            let jitter = share(default, policy.ttl_jitter_percent);
+            let moved = Draw::new(seed, ("life", of)).between(0, nanos(jitter).saturating_mul(2));
+            default.saturating_sub(jitter).saturating_add(Duration::from_nanos(moved))
+        }
+    };
+    // The floor gives way where somebody sets the cap below it: the cap is the promise (R39).
+    life.max(policy.well_known_min_ttl).min(policy.well_known_max_ttl)
+}
+
+/// The life of a failure: `base`, moved downwards only, so that no cap is passed.
+pub(crate) fn failure(base: Duration, policy: &Policy, seed: u64, of: &Question) -> Duration {
+    let jitter = nanos(share(base, policy.ttl_jitter_percent));
+    let moved = Draw::new(seed, ("failure", of)).between(0, jitter);
+    base.saturating_sub(Duration::from_nanos(moved))
+}
+
+fn share(of: Duration, percent: u8) -> Duration {
+    of.checked_div(100).unwrap_or_default().saturating_mul(u32::from(percent.min(100)))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The life of DNS records: the least of their lifetimes, at most what the policy allows (R93, R102).
+pub(crate) fn records(ttl: u32, policy: &Policy) -> Duration {
+    seconds(ttl).min(policy.dns_max_ttl)
+}
+
+/// The life of a negative answer (R96).
+pub(crate) fn negative(soa: Option<u32>, policy: &Policy) -> Duration {
+    soa.map_or(policy.dns_negative_default_ttl, seconds).min(policy.dns_negative_max_ttl)
+}
+
+/// RFC 2181 §8: a lifetime with the top bit set is zero.
+fn seconds(ttl: u32) -> Duration {
+    Duration::from_secs(i32::try_from(ttl).map_or(0, |_| u64::from(ttl)))
+}

@@ -1,0 +1,305 @@
+//! One name's lookup: the facts that it has read, what it asks for, its patience and its end.
+//!
+//! Knows nothing of how a question is answered. Facts are kept while the lookup runs, even where they expire meanwhile: a
+//! lifetime of zero must not make it ask for ever.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::board::{Ask, Board, Need, Notes, Stop};
+use crate::explain::{Decision, Effect, Explanation, Step};
+use crate::freshness;
+use crate::name::ServerName;
+use crate::outcome::{Failed, FailureKind, Resolved};
+use crate::policy::Policy;
+use crate::question::{Fact, Failure, Known, Question};
+use crate::rand::Draw;
+use crate::request::{Deadline, HttpError, Routes, Why};
+use crate::spec::{self, Found};
+use crate::srv::Draws;
+use crate::time::Instant;
+
+/// What a lookup is run with; the same for all lookups of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Context {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) routes: Routes,
+    pub(crate) seed: u64,
+}
+
+/// One name's lookup.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Lookup {
+    name: ServerName,
+    /// Orders what is asked.
+    number: u64,
+    facts: BTreeMap<Question, Arc<Known>>,
+    /// Of the last run.
+    notes: Notes,
+    began: Instant,
+    /// When the first of its questions was released.
+    first_request: Option<Instant>,
+    /// The GET that waits a moment for IPv6 addresses, and until when.
+    hold: Option<(Question, Instant)>,
+    /// The GET that is asked for, and since when it has been open.
+    get: Option<(Question, Option<Instant>)>,
+    /// How long GETs before it have been open.
+    get_spent: Duration,
+    /// Since when nothing but late addresses is waited for.
+    late_since: Option<Instant>,
+}
+
+impl Lookup {
+    pub(crate) fn new(name: ServerName, number: u64, now: Instant) -> Self {
+        Self {
+            name,
+            number,
+            facts: BTreeMap::new(),
+            notes: Notes::default(),
+            began: now,
+            first_request: None,
+            hold: None,
+            get: None,
+            get_spent: Duration::ZERO,
+            late_since: None,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &ServerName {
+        &self.name
+    }
+
+    /// What the last run asks for and may be asked now.
+    pub(crate) fn asks(&self) -> impl Iterator<Item = &Ask> {
+        self.notes.asks.iter().filter(|ask| !ask.hold)
+    }
+
+    /// Takes a fact in; whether it was waited for.
+    pub(crate) fn learn(&mut self, question: &Question, known: &Arc<Known>) -> bool {
+        let waits = self.notes.asks.iter().any(|ask| ask.question == *question);
+        if waits {
+            self.facts.insert(question.clone(), Arc::clone(known));
+        }
+        waits
+    }
+
+    /// Runs the function over the facts; gives the end if this is it.
+    pub(crate) fn turn(
+        &mut self,
+        context: &Context,
+        now: Instant,
+    ) -> Option<Result<Resolved, Failed>> {
+        let draws = Draws { lookup: draw(self.number, context), ticket: None };
+        let mut board = Board::new(&context.policy, context.routes, &self.facts, &mut self.notes);
+        let result = spec::resolve(&self.name, &draws, &mut board);
+        let waits = matches!(result, Err(Stop::Missing))
+            || (result.is_ok() && self.notes.asks.iter().any(|ask| ask.need == Need::Soon));
+        self.watch_get(context, now);
+        if !waits {
+            return Some(self.end(result));
+        }
+        // Patience runs only while nothing but late addresses is waited for, never for guesses.
+        let only_late = result.is_ok();
+        self.late_since = if only_late { self.late_since.or(Some(now)) } else { None };
+        None
+    }
+
+    /// The end for one more ticket of the same lookup: the same facts, a draw of its own.
+    pub(crate) fn end_for(
+        &self,
+        ticket: u64,
+        context: &Context,
+    ) -> Option<Result<Resolved, Failed>> {
+        let mut notes = Notes::default();
+        let mut board = Board::new(&context.policy, context.routes, &self.facts, &mut notes);
+        let draws = Draws {
+            lookup: draw(self.number, context),
+            ticket: Some(Draw::new(context.seed, ("ticket", ticket))),
+        };
+        let result = spec::resolve(&self.name, &draws, &mut board);
+        match result {
+            Err(Stop::Missing) => None,
+            result => Some(end(&self.name, result, notes)),
+        }
+    }
+
+    fn end(&mut self, result: Result<Found, Stop>) -> Result<Resolved, Failed> {
+        end(&self.name, result, std::mem::take(&mut self.notes))
+    }
+
+    /// Follows which GET is asked for: whether it is held back, and how long GETs have been open.
+    fn watch_get(&mut self, context: &Context, now: Instant) {
+        let asked = self
+            .notes
+            .asks
+            .iter_mut()
+            .find(|ask| matches!(ask.question, Question::Get(_)) && ask.need == Need::Now);
+        let Some(ask) = asked else {
+            self.hold = None;
+            self.close_get(now);
+            return;
+        };
+        if ask.hold {
+            let until = match self.hold.take() {
+                Some((question, until)) if question == ask.question => until,
+                _ => now + context.policy.resolution_delay,
+            };
+            ask.hold = until > now;
+            self.hold = Some((ask.question.clone(), until));
+        } else {
+            self.hold = None;
+        }
+        if self.get.as_ref().is_none_or(|(question, _)| *question != ask.question) {
+            let question = ask.question.clone();
+            self.close_get(now);
+            self.get = Some((question, None));
+        }
+    }
+
+    fn close_get(&mut self, now: Instant) {
+        if let Some((_, Some(since))) = self.get.take() {
+            self.get_spent = self.get_spent.saturating_add(now.saturating_duration_since(since));
+        }
+    }
+
+    /// Notes that one of its questions has been released: clocks start with that, not while it waits for a slot.
+    pub(crate) fn released(&mut self, question: &Question, now: Instant) {
+        self.first_request = self.first_request.or(Some(now));
+        if let Some((get, since)) = &mut self.get
+            && get == question
+        {
+            *since = since.or(Some(now));
+        }
+    }
+
+    /// When this lookup wants to be called, and why.
+    pub(crate) fn deadline(&self, context: &Context) -> Option<Deadline> {
+        let policy = &context.policy;
+        let held = self.notes.asks.iter().any(|ask| ask.hold);
+        let hold = self.hold.as_ref().filter(|_| held).map(|(_, until)| *until);
+        let left = policy.well_known_timeout.saturating_sub(self.get_spent);
+        let well_known = match &self.get {
+            Some((_, Some(since))) => Some(*since + left),
+            Some((_, None)) | None => None,
+        };
+        let late = match (self.late_since, policy.late_patience) {
+            (Some(since), Some(patience)) => Some(since + patience),
+            _ => None,
+        };
+        let (end, why) = match (self.first_request, policy.queue_deadline) {
+            (Some(first), _) => (Some(first + policy.lookup_deadline), Why::LookupDeadline),
+            (None, Some(limit)) => (Some(self.began + limit), Why::QueueDeadline),
+            (None, None) => (None, Why::QueueDeadline),
+        };
+        [
+            (hold, Why::ResolutionDelay),
+            (late, Why::LateAddresses),
+            (well_known, Why::WellKnownTimeout),
+            (end, why),
+        ]
+        .into_iter()
+        .filter_map(|(at, why)| at.map(|at| Deadline { at, why }))
+        .min_by_key(|deadline| (deadline.at, deadline.why))
+    }
+
+    /// Does what is due. Gives the end if this is it; otherwise a turn is due if anything was.
+    pub(crate) fn handle_timeout(&mut self, context: &Context, now: Instant) -> Option<Failed> {
+        let due = self.deadline(context).filter(|deadline| deadline.at <= now)?;
+        match due.why {
+            Why::LateAddresses => {
+                let fresh_until = Some(now + context.policy.dns_failure_ttl);
+                let late = Arc::new(Known { fact: Fact::Late, learnt: now, fresh_until });
+                let asks = self.notes.asks.iter().filter(|ask| ask.need == Need::Soon);
+                self.facts.extend(asks.map(|ask| (ask.question.clone(), Arc::clone(&late))));
+                None
+            }
+            Why::WellKnownTimeout => {
+                let (question, _) = self.get.as_ref()?;
+                let life = freshness::failure(
+                    context.policy.well_known_retry_ttl,
+                    &context.policy,
+                    context.seed,
+                    question,
+                );
+                let fact = Fact::Failed(Failure::Http(HttpError::Timeout));
+                let known = Known { fact, learnt: now, fresh_until: Some(now + life) };
+                self.facts.insert(question.clone(), Arc::new(known));
+                None
+            }
+            Why::LookupDeadline => Some(self.give_up(FailureKind::TimedOut)),
+            Why::QueueDeadline => Some(self.give_up(FailureKind::Overloaded)),
+            Why::ResolutionDelay | Why::NextAttempt | Why::QuestionTimeout => None,
+        }
+    }
+
+    /// The end of a lookup that is not waited for any longer: never a decision from what happens to be there.
+    fn give_up(&mut self, kind: FailureKind) -> Failed {
+        let mut decisions = std::mem::take(&mut self.notes.decisions);
+        let asked = self.notes.asks.iter().find(|ask| ask.need == Need::Now);
+        decisions.push(Decision {
+            step: decisions.last().map_or(Step::WellKnown, |last| last.step),
+            question: asked.map(|ask| ask.question.clone()),
+            fact: None,
+            effect: Effect::Failed(kind),
+        });
+        self.notes.asks.clear();
+        Failed::new(kind, None, Explanation { decisions })
+    }
+
+    /// Everything that its future depends on, with instants relative to `now`.
+    pub(crate) fn state(&self, now: Instant) -> LookupState {
+        let relative = |at: Instant| at.saturating_duration_since(now);
+        let ago = |at: Instant| now.saturating_duration_since(at);
+        let fact = |(question, known): (&Question, &Arc<Known>)| {
+            (question.clone(), known.fact.clone(), known.fresh_until.map(relative))
+        };
+        LookupState {
+            name: self.name.clone(),
+            facts: self.facts.iter().map(fact).collect(),
+            asks: self.notes.asks.clone(),
+            began: ago(self.began),
+            first_request: self.first_request.map(ago),
+            hold: self.hold.as_ref().map(|(q, until)| (q.clone(), relative(*until))),
+            get: self.get.as_ref().map(|(q, since)| (q.clone(), since.map(ago))),
+            get_spent: self.get_spent,
+            late_since: self.late_since.map(ago),
+        }
+    }
+}
+
+/// What a lookup's future depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LookupState {
+    name: ServerName,
+    facts: Vec<(Question, Fact, Option<Duration>)>,
+    asks: Vec<Ask>,
+    began: Duration,
+    first_request: Option<Duration>,
+    hold: Option<(Question, Duration)>,
+    get: Option<(Question, Option<Duration>)>,
+    get_spent: Duration,
+    late_since: Option<Duration>,
+}
+
+fn draw(number: u64, context: &Context) -> Draw {
+    Draw::new(context.seed, ("lookup", number))
+}
+
+fn end(name: &ServerName, result: Result<Found, Stop>, notes: Notes) -> Result<Resolved, Failed> {
+    let explanation = Explanation { decisions: notes.decisions };
+    match result {
+        Ok(found) => Ok(Resolved {
+            server_name: name.clone(),
+            targets: found.targets,
+            host_header: found.host_header,
+            tls_name: found.tls_name,
+            rule: found.rule,
+            fresh_until: notes.fresh_until,
+            explanation,
+        }),
+        Err(Stop::Failed(kind)) => Err(Failed::new(kind, notes.fresh_until, explanation)),
+        // Callers come here with an end only.
+        Err(Stop::Missing) => Err(Failed::new(FailureKind::Local, None, explanation)),
+    }
+}
