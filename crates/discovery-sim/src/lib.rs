@@ -1,1 +1,15 @@
-//! Scripted worlds in virtual time, the reference model and the explorer for discovery-core.
+#![doc = include_str!("../FORMAT.md")]
+
+mod scenario;
+mod web;
+mod world;
+
+pub use scenario::{
+    Addresses, Asked, Count, DEFAULT_CLOCK, DnsLine, Done, Expect, Fresh, HttpsLine, Line,
+    Mismatch, Observed, ParseError, Problem, Resolve, RouteSet, Scenario, Wanted,
+};
+pub use web::{Body, End, Page, Served};
+pub use world::{
+    ConnectFault, DEFAULT_SOA, DEFAULT_TTL, Destination, DnsAnswer, DnsOutcome, HttpAnswer,
+    ServerFault, WireFault, World, ZoneEntry, ZoneType, made_v4, made_v6, service,
+};
