@@ -35,7 +35,7 @@ pub use name::{
     DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
     MAX_LABEL_LENGTH, ServerName, TlsName,
 };
-pub use outcome::{Failed, FailureKind, Fault, Outcome, Resolved, Target};
+pub use outcome::{Failed, FailureKind, Fault, Outcome, Resolved, Target, Timed, Timeline};
 pub use policy::{
     Families, Gone, OnFailure, OnInvalidDocument, Policy, Speculation, SrvTargetAlias,
 };

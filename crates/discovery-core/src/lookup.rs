@@ -11,7 +11,7 @@ use crate::board::{Ask, Board, Need, Notes, Stop};
 use crate::explain::{Decision, Effect, Explanation, Step};
 use crate::freshness;
 use crate::name::ServerName;
-use crate::outcome::{Failed, FailureKind, Resolved};
+use crate::outcome::{Failed, FailureKind, Resolved, Timed, Timeline};
 use crate::policy::Policy;
 use crate::question::{Fact, Failure, Known, Question};
 use crate::rand::Draw;
@@ -48,6 +48,7 @@ pub(crate) struct Lookup {
     get_spent: Duration,
     /// Since when nothing but late addresses is waited for.
     late_since: Option<Instant>,
+    timeline: Timeline,
 }
 
 impl Lookup {
@@ -63,6 +64,7 @@ impl Lookup {
             get: None,
             get_spent: Duration::ZERO,
             late_since: None,
+            timeline: Timeline::default(),
         }
     }
 
@@ -80,6 +82,10 @@ impl Lookup {
         let waits = self.notes.asks.iter().any(|ask| ask.question == *question);
         if waits {
             self.facts.insert(question.clone(), Arc::clone(known));
+            let mut timed = self.timeline.questions.iter_mut();
+            if let Some(timed) = timed.find(|timed| timed.question == *question) {
+                timed.answered = Some(known.learnt);
+            }
         }
         waits
     }
@@ -120,12 +126,13 @@ impl Lookup {
         let result = spec::resolve(&self.name, &draws, &mut board);
         match result {
             Err(Stop::Missing) => None,
-            result => Some(end(&self.name, result, notes)),
+            result => Some(end(&self.name, result, notes, self.timeline.clone())),
         }
     }
 
     fn end(&mut self, result: Result<Found, Stop>) -> Result<Resolved, Failed> {
-        end(&self.name, result, std::mem::take(&mut self.notes))
+        let timeline = std::mem::take(&mut self.timeline);
+        end(&self.name, result, std::mem::take(&mut self.notes), timeline)
     }
 
     /// Follows which GET is asked for: whether it is held back, and how long GETs have been open.
@@ -163,9 +170,22 @@ impl Lookup {
         }
     }
 
+    /// Notes that all of its questions have been released, as they are where there are no slots.
+    pub(crate) fn all_released(&mut self, now: Instant) {
+        let asks = std::mem::take(&mut self.notes.asks);
+        for ask in asks.iter().filter(|ask| !ask.hold) {
+            self.released(&ask.question, now);
+        }
+        self.notes.asks = asks;
+    }
+
     /// Notes that one of its questions has been released: clocks start with that, not while it waits for a slot.
     pub(crate) fn released(&mut self, question: &Question, now: Instant) {
         self.first_request = self.first_request.or(Some(now));
+        if self.timeline.questions.iter().all(|timed| timed.question != *question) {
+            let question = question.clone();
+            self.timeline.questions.push(Timed { question, asked: now, answered: None });
+        }
         if let Some((get, since)) = &mut self.get
             && get == question
         {
@@ -204,7 +224,14 @@ impl Lookup {
     }
 
     /// Does what is due. Gives the end if this is it; otherwise a turn is due if anything was.
-    pub(crate) fn handle_timeout(&mut self, context: &Context, now: Instant) -> Option<Failed> {
+    ///
+    /// `is_released` tells which questions have a slot.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        context: &Context,
+        now: Instant,
+        is_released: impl Fn(&Question) -> bool,
+    ) -> Option<Failed> {
         let due = self.deadline(context).filter(|deadline| deadline.at <= now)?;
         match due.why {
             Why::LateAddresses => {
@@ -227,7 +254,13 @@ impl Lookup {
                 self.facts.insert(question.clone(), Arc::new(known));
                 None
             }
-            Why::LookupDeadline => Some(self.give_up(FailureKind::TimedOut)),
+            // A question that never got a slot says nothing about the world.
+            Why::LookupDeadline => {
+                let mut needed = self.notes.asks.iter().filter(|ask| ask.need == Need::Now);
+                let queued = needed.any(|ask| !ask.hold && !is_released(&ask.question));
+                let kind = if queued { FailureKind::Overloaded } else { FailureKind::TimedOut };
+                Some(self.give_up(kind))
+            }
             Why::QueueDeadline => Some(self.give_up(FailureKind::Overloaded)),
             Why::ResolutionDelay | Why::NextAttempt | Why::QuestionTimeout => None,
         }
@@ -244,7 +277,8 @@ impl Lookup {
             effect: Effect::Failed(kind),
         });
         self.notes.asks.clear();
-        Failed::new(kind, None, Explanation { decisions })
+        let timeline = std::mem::take(&mut self.timeline);
+        Failed::new(kind, None, Explanation { decisions }, timeline)
     }
 
     /// Everything that its future depends on, with instants relative to `now`.
@@ -286,7 +320,12 @@ fn draw(number: u64, context: &Context) -> Draw {
     Draw::new(context.seed, ("lookup", number))
 }
 
-fn end(name: &ServerName, result: Result<Found, Stop>, notes: Notes) -> Result<Resolved, Failed> {
+fn end(
+    name: &ServerName,
+    result: Result<Found, Stop>,
+    notes: Notes,
+    timeline: Timeline,
+) -> Result<Resolved, Failed> {
     let explanation = Explanation { decisions: notes.decisions };
     match result {
         Ok(found) => Ok(Resolved {
@@ -297,9 +336,10 @@ fn end(name: &ServerName, result: Result<Found, Stop>, notes: Notes) -> Result<R
             rule: found.rule,
             fresh_until: notes.fresh_until,
             explanation,
+            timeline,
         }),
-        Err(Stop::Failed(kind)) => Err(Failed::new(kind, notes.fresh_until, explanation)),
+        Err(Stop::Failed(kind)) => Err(Failed::new(kind, notes.fresh_until, explanation, timeline)),
         // Callers come here with an end only.
-        Err(Stop::Missing) => Err(Failed::new(FailureKind::Local, None, explanation)),
+        Err(Stop::Missing) => Err(Failed::new(FailureKind::Local, None, explanation, timeline)),
     }
 }

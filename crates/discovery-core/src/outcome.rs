@@ -1,13 +1,15 @@
 //! What comes out of a lookup: where to connect and how to prove that it is the right place, or why not.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::explain::{Effect, Explanation, Step};
+use crate::explain::{Decision, Effect, Explanation, Step};
 use crate::name::{DnsName, ServerName, TlsName};
+use crate::question::{Fact, Question};
 use crate::time::Instant;
 
 /// What a lookup ends with; shared, for one lookup may serve many tickets.
@@ -31,6 +33,8 @@ pub struct Resolved {
     pub fresh_until: Option<Instant>,
     /// Every decision taken.
     pub explanation: Explanation,
+    /// When each question was asked and answered.
+    pub timeline: Timeline,
 }
 
 impl Resolved {
@@ -43,6 +47,38 @@ impl Resolved {
     pub fn socket_addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.targets.iter().flat_map(Target::socket_addrs)
     }
+}
+
+/// When each question was asked and answered: beside the explanation, for it differs from run to run. Any two timelines are
+/// equal.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timeline {
+    /// The questions, in the order in which they were asked.
+    pub questions: Vec<Timed>,
+}
+
+/// When one question was asked and answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Timed {
+    /// The question.
+    pub question: Question,
+    /// When its first request went out, or the lookup joined others that were waiting for it.
+    pub asked: Instant,
+    /// When its fact was there; None: it was not needed or not waited for any longer.
+    pub answered: Option<Instant>,
+}
+
+impl PartialEq for Timeline {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Timeline {}
+
+impl Hash for Timeline {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// One host and port to connect to.
@@ -88,6 +124,8 @@ pub struct Failed {
     pub retry_at: Option<Instant>,
     /// Every decision taken.
     pub explanation: Explanation,
+    /// When each question was asked and answered.
+    pub timeline: Timeline,
 }
 
 /// In which way a lookup failed.
@@ -196,8 +234,29 @@ impl Failed {
         kind: FailureKind,
         retry_at: Option<Instant>,
         explanation: Explanation,
+        timeline: Timeline,
     ) -> Self {
-        Self { kind, fault: kind.fault(), temporary: kind.is_temporary(), retry_at, explanation }
+        let (fault, temporary) = (kind.fault(), kind.is_temporary());
+        Self { kind, fault, temporary, retry_at, explanation, timeline }
+    }
+
+    /// A failure of which nothing is to be explained: nothing was asked.
+    pub(crate) fn bare(kind: FailureKind) -> Self {
+        Self::new(kind, None, Explanation::default(), Timeline::default())
+    }
+
+    /// The decision that best tells why, and what else to say.
+    fn cause(&self) -> Option<&Decision> {
+        let decisions = || self.explanation.decisions.iter().rev();
+        let is_cause = |decision: &&Decision| match (&decision.effect, &decision.fact) {
+            (Effect::Denied(_), _) => self.kind == FailureKind::Blocked,
+            (Effect::UnresolvableName(_) | Effect::InvalidServerName(_), _) => true,
+            (_, Some(Fact::Failed(_) | Fact::Late)) => self.temporary,
+            _ => false,
+        };
+        decisions()
+            .find(is_cause)
+            .or_else(|| decisions().find(|decision| decision.question.is_some()))
     }
 }
 
@@ -217,18 +276,22 @@ impl fmt::Display for Failed {
             FailureKind::Local => "nothing could be asked from here",
             FailureKind::Abandoned => "abandoned",
         })?;
-        let cause = self.explanation.decisions.iter().rev().find_map(|decision| {
-            match (&decision.effect, &decision.question, &decision.fact) {
-                (Effect::Denied(denied), ..) => Some(denied.to_string()),
-                (Effect::UnresolvableName(why), ..) => Some(why.to_string()),
-                (Effect::InvalidServerName(why), ..) => Some(why.to_string()),
-                (_, Some(question), Some(fact)) => Some(format!("{question}: {fact}")),
-                _ => None,
+        let Some(cause) = self.cause() else { return Ok(()) };
+        match (&cause.effect, &cause.question, &cause.fact) {
+            (Effect::Denied(denied), ..) => {
+                write!(f, " ({denied}; `addresses.allow` of the policy may allow it)")
             }
-        });
-        match cause {
-            Some(cause) => write!(f, " ({cause})"),
-            None => Ok(()),
+            (Effect::UnresolvableName(why), ..) => write!(f, " ({why})"),
+            (Effect::InvalidServerName(why), ..) => write!(f, " ({why})"),
+            (_, Some(question), Some(fact)) => {
+                write!(f, " ({question}: {fact}")?;
+                if self.kind == FailureKind::DnsFailure && cause.step == Step::WellKnown {
+                    f.write_str("; `well_known_dns_failure` of the policy may go on at step 4")?;
+                }
+                f.write_str(")")
+            }
+            (_, Some(question), None) => write!(f, " ({question})"),
+            (_, None, _) => Ok(()),
         }
     }
 }

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::explain::Explanation;
 use crate::inquiry::{Inquiries, InquiriesState, Learnt};
 use crate::lookup::{Context, Lookup, LookupState};
 use crate::name::ServerName;
@@ -105,8 +104,7 @@ impl Resolution {
         self.advance(now);
         let disposition = match (ticket, self.done) {
             (TICKET, false) => {
-                let explanation = Explanation::default();
-                self.finish(Err(Failed::new(FailureKind::Abandoned, None, explanation)));
+                self.finish(Err(Failed::bare(FailureKind::Abandoned)));
                 Disposition::Accepted
             }
             (TICKET, true) => Disposition::Stale,
@@ -185,7 +183,6 @@ impl Resolution {
                 self.inquiries.drop_question(&question, &mut self.out);
             }
             let mut learnt = Vec::new();
-            let mut released = Vec::new();
             for ask in self.lookup.asks() {
                 learnt.extend(self.inquiries.ask(
                     ask,
@@ -194,11 +191,8 @@ impl Resolution {
                     self.now,
                     &mut self.out,
                 ));
-                released.push(ask.question.clone());
             }
-            for question in &released {
-                self.lookup.released(question, self.now);
-            }
+            self.lookup.all_released(self.now);
             if learnt.is_empty() {
                 return;
             }
@@ -219,7 +213,7 @@ impl Resolution {
                 let learnt = self.inquiries.handle_timeout(&self.context, self.now, &mut self.out);
                 self.learn(learnt);
             } else {
-                match self.lookup.handle_timeout(&self.context, self.now) {
+                match self.lookup.handle_timeout(&self.context, self.now, |_| true) {
                     Some(failed) => self.finish(Err(failed)),
                     None => self.turn(),
                 }

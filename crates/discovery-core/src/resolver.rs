@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::explain::Explanation;
 use crate::inquiry::{Inquiries, Learnt};
 use crate::lookup::{Context, Lookup};
 use crate::name::ServerName;
@@ -80,7 +79,7 @@ impl Resolver {
             running.tickets.insert(ticket);
             self.tickets.insert(ticket, number);
         } else if self.lookups.len() >= self.context.policy.max_lookups {
-            let failed = Failed::new(FailureKind::Overloaded, None, Explanation::default());
+            let failed = Failed::bare(FailureKind::Overloaded);
             self.out.push_back(Event::Finished(ticket, Arc::new(Err(failed))));
         } else {
             let number = self.next_lookup;
@@ -131,7 +130,7 @@ impl Resolver {
         self.advance(now);
         let disposition = match self.tickets.remove(&ticket) {
             Some(number) => {
-                let failed = Failed::new(FailureKind::Abandoned, None, Explanation::default());
+                let failed = Failed::bare(FailureKind::Abandoned);
                 self.out.push_back(Event::Finished(ticket, Arc::new(Err(failed))));
                 if let Some(running) = self.lookups.get_mut(&number) {
                     running.tickets.remove(&ticket);
@@ -203,7 +202,8 @@ impl Resolver {
                 && let Some(running) = self.lookups.get_mut(&number)
             {
                 running.timer = None;
-                match running.lookup.handle_timeout(&self.context, self.now) {
+                let released = |question: &Question| self.inquiries.is_released(question);
+                match running.lookup.handle_timeout(&self.context, self.now, released) {
                     Some(failed) => self.finish(number, Err(failed)),
                     None => {
                         self.dirty.insert(number);
