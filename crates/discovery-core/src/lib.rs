@@ -4,6 +4,8 @@
 //! In between the machine hands out requests (one DNS question to one name server, one GET to one address) and takes
 //! answers, in any order. It opens no socket, reads no clock and draws no randomness of its own.
 
+#![warn(clippy::arithmetic_side_effects)]
+
 mod address;
 mod board;
 mod config;
