@@ -193,6 +193,13 @@ impl<'a> Board<'a> {
         }
     }
 
+    /// Notes that redirects lead nowhere: a failure, which lives no longer than failures do, whatever lifetime the
+    /// redirects were sent with (R40).
+    pub(crate) fn dead_end(&mut self, last: &Known) {
+        let until = last.learnt + self.policy.well_known_failure_ttl;
+        self.used(&Known { fresh_until: Some(until), ..last.clone() });
+    }
+
     /// Goes on as if the fact that was just asked for were absent, or stops here: that is all that speculation is.
     pub(crate) fn missing(&mut self) -> Result<(), Stop> {
         self.guessing = true;

@@ -53,3 +53,8 @@ pub use revision::{Revision, UnknownRevision};
 pub use time::{Instant, UnixTime};
 pub use url::{BadUrl, Url};
 pub use well_known::parse as parse_document;
+
+/// The code of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

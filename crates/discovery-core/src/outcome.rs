@@ -145,6 +145,8 @@ pub enum FailureKind {
     SrvUnavailable,
     /// The document is invalid, and the revision (or policy) aborts.
     WellKnownInvalid,
+    /// The server declares itself gone for good (MSC4188), and the policy heeds it.
+    Gone,
     /// Every address is denied by the address policy.
     Blocked,
     /// The lookup took too long.
@@ -167,6 +169,7 @@ impl FailureKind {
             Self::DnsFailure => "dns_failure",
             Self::SrvUnavailable => "srv_unavailable",
             Self::WellKnownInvalid => "well_known_invalid",
+            Self::Gone => "gone",
             Self::Blocked => "blocked",
             Self::TimedOut => "timed_out",
             Self::Overloaded => "overloaded",
@@ -182,6 +185,7 @@ impl FailureKind {
             | Self::DnsFailure
             | Self::SrvUnavailable
             | Self::WellKnownInvalid
+            | Self::Gone
             | Self::TimedOut => Fault::Remote,
             Self::Local => Fault::Network,
             Self::Blocked => Fault::Policy,
@@ -270,6 +274,7 @@ impl fmt::Display for Failed {
             FailureKind::DnsFailure => "DNS failed, which may pass",
             FailureKind::SrvUnavailable => "the service is not offered",
             FailureKind::WellKnownInvalid => "the well-known document is invalid",
+            FailureKind::Gone => "the server is gone for good",
             FailureKind::Blocked => "every address is denied by the address policy",
             FailureKind::TimedOut => "it took too long, which may pass",
             FailureKind::Overloaded => "too many lookups at once",

@@ -194,10 +194,12 @@ fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName
             // R34, R35, R112: redirects are followed, never twice to one place, and not for ever.
             Fact::Redirect(next) => {
                 if *next == url || seen.contains(next) {
+                    board.dead_end(&known);
                     board.decide(STEP, cause, Effect::RedirectLoop);
                     return Ok(None);
                 }
                 if seen.len() >= usize::from(board.policy.max_redirects) {
+                    board.dead_end(&known);
                     board.decide(STEP, cause, Effect::TooManyRedirects);
                     return Ok(None);
                 }
@@ -209,8 +211,8 @@ fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName
                 return Err(Stop::Failed(FailureKind::WellKnownInvalid));
             }
             Fact::Useless(Useless::Status(410)) if board.policy.gone == Gone::Dead => {
-                board.decide(STEP, cause, Effect::Failed(FailureKind::NoAddresses));
-                return Err(Stop::Failed(FailureKind::NoAddresses));
+                board.decide(STEP, cause, Effect::Failed(FailureKind::Gone));
+                return Err(Stop::Failed(FailureKind::Gone));
             }
             // A failure of our own side says nothing about the world: it never leads to step 4.
             Fact::Failed(why) if why.is_local() => {
