@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use crate::address::{self, Denied};
 use crate::explain::{Decision, Effect, Step};
+use crate::hosts::{Family, HostAddresses};
 use crate::name::{DnsName, TlsName};
 use crate::outcome::FailureKind;
 use crate::policy::{Families, Policy, Speculation};
-use crate::question::{Fact, Failure, Known, NotFound, Question};
+use crate::question::{Fact, Failure, Known, Question};
 use crate::request::{RecordKind, Routes};
+use crate::special::given;
 use crate::time::Instant;
 use crate::url::Url;
 
@@ -48,90 +50,6 @@ pub(crate) enum Stop {
     Missing,
     /// The lookup fails.
     Failed(FailureKind),
-}
-
-/// One family's addresses of a host.
-pub(crate) enum Family {
-    /// The policy leaves this family out.
-    Off,
-    /// This question has to be answered first.
-    Missing(Question),
-    /// This is known.
-    Known(Question, Arc<Known>),
-}
-
-/// Both families' addresses of one host, with what may be used of them.
-pub(crate) struct HostAddresses {
-    pub(crate) families: [Family; 2],
-    /// Vetted, in the order to try.
-    pub(crate) usable: Vec<IpAddr>,
-    pub(crate) denied: Vec<Denied>,
-}
-
-impl HostAddresses {
-    pub(crate) fn missing(&self) -> impl Iterator<Item = &Question> {
-        self.families.iter().filter_map(|family| match family {
-            Family::Missing(question) => Some(question),
-            Family::Off | Family::Known(..) => None,
-        })
-    }
-
-    pub(crate) fn known(&self) -> impl Iterator<Item = (&Question, &Arc<Known>)> {
-        self.families.iter().filter_map(|family| match family {
-            Family::Known(question, known) => Some((question, known)),
-            Family::Off | Family::Missing(_) => None,
-        })
-    }
-
-    /// Whether the host turned out to be an alias (R62).
-    pub(crate) fn is_alias(&self, host: &DnsName) -> bool {
-        self.known().any(|(question, known)| {
-            matches!(&known.fact, Fact::Addresses { alias: Some(_), .. } | Fact::Alias(_))
-                || matches!(question, Question::Dns(name, _) if name != host)
-        })
-    }
-
-    fn failures(&self) -> impl Iterator<Item = Failure> {
-        self.known().filter_map(
-            |(_, known)| {
-                if let Fact::Failed(why) = known.fact { Some(why) } else { None }
-            },
-        )
-    }
-
-    /// What having no usable address means: the gravest of the reasons.
-    pub(crate) fn trouble(&self) -> Trouble {
-        let late = || self.known().any(|(_, known)| known.fact == Fact::Late);
-        if self.failures().any(Failure::is_local) {
-            Trouble::Local
-        } else if self.failures().next().is_some() || late() {
-            Trouble::Failed
-        } else if self.denied.is_empty() {
-            Trouble::NotFound
-        } else {
-            Trouble::Denied
-        }
-    }
-}
-
-/// Why a host has no usable address, the least grave first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
-    NotFound,
-    Denied,
-    Failed,
-    Local,
-}
-
-impl From<Trouble> for FailureKind {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::NotFound => Self::NoAddresses,
-            Trouble::Denied => Self::Blocked,
-            Trouble::Failed => Self::DnsFailure,
-            Trouble::Local => Self::Local,
-        }
-    }
 }
 
 /// What the function writes while it reads: kept between runs, so that a run allocates little.
@@ -402,33 +320,4 @@ pub(crate) enum Got {
     Answer(Question, Arc<Known>),
     /// Nothing could be asked: the host has no address that may be used.
     NoAddress(HostAddresses),
-}
-
-/// Facts that are there without asking: static addresses, and the names that never reach DNS (R104–R106).
-fn given(name: &DnsName, kind: RecordKind, policy: &Policy) -> Option<Fact> {
-    let family = |addresses: &[IpAddr]| {
-        let fits = |ip: &&IpAddr| ip.is_ipv6() == (kind == RecordKind::Aaaa);
-        let addresses: Arc<[IpAddr]> = addresses.iter().filter(fits).copied().collect();
-        if addresses.is_empty() {
-            Fact::NotFound(NotFound::Static)
-        } else {
-            Fact::Addresses { addresses, alias: None }
-        }
-    };
-    if kind != RecordKind::Srv
-        && let Some(addresses) = policy.static_addresses.get(name)
-    {
-        return Some(family(addresses));
-    }
-    let never = name.is_below("invalid") || name.is_below("onion");
-    let localhost = name.is_below("localhost");
-    match kind {
-        RecordKind::Srv if never || localhost => Some(Fact::NotFound(NotFound::SpecialName)),
-        RecordKind::A | RecordKind::Aaaa if never => Some(Fact::NotFound(NotFound::SpecialName)),
-        RecordKind::A | RecordKind::Aaaa if localhost => Some(family(&[
-            IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
-            IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-        ])),
-        RecordKind::A | RecordKind::Aaaa | RecordKind::Srv => None,
-    }
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::inquiry::{Inquiries, InquiriesState, Learnt};
+use crate::inquiries::{Inquiries, InquiriesState, Learnt};
 use crate::lookup::{Context, Lookup, LookupState};
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::inquiry::{Inquiries, Learnt};
+use crate::inquiries::{Inquiries, Learnt};
 use crate::lookup::{Context, Lookup};
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved};

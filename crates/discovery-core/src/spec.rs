@@ -5,8 +5,9 @@
 
 use std::net::IpAddr;
 
-use crate::board::{Board, Got, HostAddresses, Need, Stop, Trouble};
+use crate::board::{Board, Got, Need, Stop};
 use crate::explain::{Effect, Step};
+use crate::hosts::{HostAddresses, Trouble};
 use crate::name::{DnsName, Host, ServerName, TlsName};
 use crate::outcome::{FailureKind, Target};
 use crate::policy::{Gone, OnFailure, OnInvalidDocument, SrvTargetAlias};

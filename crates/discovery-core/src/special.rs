@@ -1,0 +1,39 @@
+//! Facts that are there without asking: static addresses, and the names that never reach DNS.
+//!
+//! Knows nothing of who reads them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use crate::name::DnsName;
+use crate::policy::Policy;
+use crate::question::{Fact, NotFound};
+use crate::request::RecordKind;
+
+/// Facts that are there without asking: static addresses, and the names that never reach DNS (R104–R106).
+pub(crate) fn given(name: &DnsName, kind: RecordKind, policy: &Policy) -> Option<Fact> {
+    let family = |addresses: &[IpAddr]| {
+        let fits = |ip: &&IpAddr| ip.is_ipv6() == (kind == RecordKind::Aaaa);
+        let addresses: Arc<[IpAddr]> = addresses.iter().filter(fits).copied().collect();
+        if addresses.is_empty() {
+            Fact::NotFound(NotFound::Static)
+        } else {
+            Fact::Addresses { addresses, alias: None }
+        }
+    };
+    if kind != RecordKind::Srv
+        && let Some(addresses) = policy.static_addresses.get(name)
+    {
+        return Some(family(addresses));
+    }
+    let never = name.is_below("invalid") || name.is_below("onion");
+    let localhost = name.is_below("localhost");
+    match kind {
+        RecordKind::Srv if never || localhost => Some(Fact::NotFound(NotFound::SpecialName)),
+        RecordKind::A | RecordKind::Aaaa if never => Some(Fact::NotFound(NotFound::SpecialName)),
+        RecordKind::A | RecordKind::Aaaa if localhost => {
+            Some(family(&[IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)]))
+        }
+        RecordKind::A | RecordKind::Aaaa | RecordKind::Srv => None,
+    }
+}
