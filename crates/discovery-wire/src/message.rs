@@ -1,0 +1,239 @@
+//! DNS messages: a question in bytes, and what a reply says (RFC 1035), by hickory-proto's codec.
+//!
+//! Knows nothing of transports, attempts or what a record is for.
+
+use discovery_core::{DnsError, DnsName, DnsRecord, DnsReply, RecordData, RecordKind, Service};
+use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+
+/// The size of datagrams that passes every path without fragments (R101).
+const EDNS_SIZE: u16 = 1232;
+/// Most records in an answer section: more than anybody needs, fewer than anybody could be drowned in.
+const MAX_RECORDS: u16 = 2048;
+
+/// The unguessable part of one query: its id, and a bit for each letter of the longest name (R98, R99).
+pub(crate) type Nonce = [u8; 34];
+
+/// A question as it was sent: what a reply must repeat.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    id: u16,
+    name: Name,
+    kind: RecordKind,
+}
+
+/// Whether a reply must repeat the letters of the name exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Letters {
+    /// Yes: anybody might have sent it.
+    Exact,
+    /// No: the transport already tells who sent it.
+    Any,
+}
+
+/// What a message turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// Not the reply to this question.
+    Foreign,
+    /// The reply, cut short.
+    Truncated,
+    /// The server did not understand the format of the query (R101).
+    FormatError,
+    /// The reply.
+    Whole(Result<DnsReply, DnsError>),
+}
+
+impl Asked {
+    /// The question with its name spelt as the nonce says.
+    pub(crate) fn new(name: &DnsName, kind: RecordKind, nonce: &Nonce) -> Result<Self, DnsError> {
+        let [first, second, bits @ ..] = nonce;
+        let mut letters = bits.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
+        let labels = name.labels().map(|label| -> Vec<u8> {
+            let spell = |(byte, upper)| if upper { u8::to_ascii_uppercase(&byte) } else { byte };
+            label.bytes().zip(letters.by_ref()).map(spell).collect()
+        });
+        // A core name always fits; if it did not, that would be our own mistake.
+        let name = Name::from_labels(labels).map_err(|_| DnsError::Local)?;
+        Ok(Self { id: u16::from_be_bytes([*first, *second]), name, kind })
+    }
+
+    /// The query's bytes.
+    pub(crate) fn to_bytes(&self, edns: bool) -> Result<Vec<u8>, DnsError> {
+        let mut message = Message::new(self.id, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = true;
+        message.add_query(Query::query(self.name.clone(), record_type(self.kind)));
+        if edns {
+            let mut edns = Edns::new();
+            edns.set_max_payload(EDNS_SIZE).set_version(0);
+            message.set_edns(edns);
+        }
+        message.to_vec().map_err(|_| DnsError::Local)
+    }
+
+    /// Reads a message. Nothing in it is looked at before it has shown to be the reply to this question (R98).
+    pub(crate) fn read(&self, bytes: &[u8], letters: Letters) -> Reply {
+        let mut decoder = BinDecoder::new(bytes);
+        let Ok(header) = Header::read(&mut decoder) else { return Reply::Foreign };
+        let ours = header.id == self.id
+            && header.message_type == MessageType::Response
+            && header.op_code == OpCode::Query;
+        if !ours {
+            return Reply::Foreign;
+        }
+        // A server that cannot read the query cannot repeat the question either. All that such a message can do is to have
+        // the question asked once more, in plainer form.
+        if header.counts.queries == 0 && header.response_code == ResponseCode::FormErr {
+            return Reply::FormatError;
+        }
+        if header.counts.queries != 1 {
+            return Reply::Foreign;
+        }
+        let Ok(question) = Query::read(&mut decoder) else { return Reply::Foreign };
+        let named = match letters {
+            Letters::Exact => question.name().eq_case(&self.name),
+            Letters::Any => *question.name() == self.name,
+        };
+        if !named
+            || question.query_type() != record_type(self.kind)
+            || question.query_class() != DNSClass::IN
+        {
+            return Reply::Foreign;
+        }
+        if header.response_code == ResponseCode::FormErr {
+            return Reply::FormatError;
+        }
+        // R100: what a truncated reply holds is of no use.
+        if header.truncation {
+            return Reply::Truncated;
+        }
+        Reply::Whole(self.sections(&header, &mut decoder))
+    }
+
+    fn sections(
+        &self,
+        header: &Header,
+        decoder: &mut BinDecoder<'_>,
+    ) -> Result<DnsReply, DnsError> {
+        let counts = header.counts;
+        if counts.answers > MAX_RECORDS {
+            return Err(DnsError::Malformed);
+        }
+        let mut records = Vec::new();
+        let mut found = false;
+        for _ in 0..counts.answers {
+            let record = record(decoder)?;
+            found |= record.record_type() == record_type(self.kind);
+            records.extend(self.relevant(&record));
+        }
+        let (mut lifetime, mut delegation) = (None, false);
+        for _ in 0..counts.authorities {
+            let record = record(decoder)?;
+            if let RData::SOA(soa) = &record.data {
+                // R96: the lesser of the two; with the top bit set either counts as zero (RFC 2181 §8).
+                let seconds = |ttl: u32| if ttl > i32::MAX as u32 { 0 } else { ttl };
+                lifetime.get_or_insert(seconds(record.ttl).min(seconds(soa.minimum)));
+            }
+            delegation |= record.record_type() == RecordType::NS;
+        }
+        let mut code = header.response_code;
+        for _ in 0..counts.additionals {
+            let record = record(decoder)?;
+            if record.record_type() == RecordType::OPT {
+                // RFC 6891 §6.1.3: the upper bits of the code stand first in the TTL.
+                let [upper, ..] = record.ttl.to_be_bytes();
+                code = ResponseCode::from(upper, code.low());
+            }
+        }
+        let nxdomain = code == ResponseCode::NXDomain;
+        if !nxdomain && code != ResponseCode::NoError {
+            return Err(error(code));
+        }
+        // A referral to other servers, of one that does not recurse for us, says nothing about the name (RFC 2308 §2.2).
+        let referral = !nxdomain
+            && records.is_empty()
+            && lifetime.is_none()
+            && delegation
+            && !header.authoritative;
+        if referral {
+            return Err(DnsError::Refused);
+        }
+        let negative_ttl = lifetime.filter(|_| nxdomain || !found);
+        Ok(DnsReply { nxdomain, records, negative_ttl })
+    }
+
+    /// The record as the core wants it; none for kinds that were not asked for.
+    fn relevant(&self, record: &Record) -> Option<DnsRecord> {
+        if record.dns_class != DNSClass::IN {
+            return None;
+        }
+        // An owner that is no host name cannot be on the way from the question's name to its records.
+        let owner = host_name(&record.name)?;
+        let data = match (&record.data, self.kind) {
+            (RData::A(ip), RecordKind::A) => RecordData::A(ip.0),
+            (RData::AAAA(ip), RecordKind::Aaaa) => RecordData::Aaaa(ip.0),
+            (RData::CNAME(target), _) => match host_name(target) {
+                Some(target) if !target.is_root() => RecordData::Cname(target),
+                Some(_) | None => RecordData::Unusable,
+            },
+            (RData::SRV(srv), RecordKind::Srv) => match host_name(&srv.target) {
+                Some(target) => RecordData::Srv(Service {
+                    priority: srv.priority,
+                    weight: srv.weight,
+                    port: srv.port,
+                    target,
+                }),
+                None => RecordData::Unusable,
+            },
+            _ => return None,
+        };
+        Some(DnsRecord { owner, ttl: record.ttl, data })
+    }
+}
+
+fn error(code: ResponseCode) -> DnsError {
+    if code == ResponseCode::ServFail {
+        DnsError::ServerFailure
+    } else if code == ResponseCode::Refused {
+        DnsError::Refused
+    } else if code == ResponseCode::NotImp {
+        DnsError::NotImplemented
+    } else {
+        DnsError::OtherCode
+    }
+}
+
+fn record_type(kind: RecordKind) -> RecordType {
+    match kind {
+        RecordKind::A => RecordType::A,
+        RecordKind::Aaaa => RecordType::AAAA,
+        RecordKind::Srv => RecordType::SRV,
+    }
+}
+
+/// The next record. One that cannot be read, or holds nothing, spoils the message: there is no telling what was meant.
+fn record(decoder: &mut BinDecoder<'_>) -> Result<Record, DnsError> {
+    let record = Record::read(decoder).map_err(|_| DnsError::Malformed)?;
+    let empty = matches!(record.data, RData::Update0(kind) if kind != RecordType::OPT);
+    if empty { Err(DnsError::Malformed) } else { Ok(record) }
+}
+
+/// The name as a host name; none where a label holds what no host name can (a dot or a space, for instance).
+fn host_name(name: &Name) -> Option<DnsName> {
+    let mut text = String::new();
+    for label in name.iter() {
+        // A dot within a label would pass for a border between two.
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if label.is_empty() || !label.iter().all(plain) {
+            return None;
+        }
+        text.push_str(std::str::from_utf8(label).ok()?);
+        text.push('.');
+    }
+    if text.is_empty() { Some(DnsName::root()) } else { DnsName::parse(&text).ok() }
+}
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

@@ -1,0 +1,348 @@
+//! Replies as servers send them, and as nobody should.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, SOA, SRV, TXT};
+use proptest::prelude::*;
+
+use super::*;
+
+fn asked(name: &str, kind: RecordKind) -> Asked {
+    Asked::new(&DnsName::parse(name).unwrap(), kind, &[0xa5; 34]).unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::from_labels(text.split('.').filter(|l| !l.is_empty()).map(str::as_bytes)).unwrap()
+}
+
+fn record_of(owner: &str, ttl: u32, data: RData) -> Record {
+    Record::from_rdata(name(owner), ttl, data)
+}
+
+fn soa(minimum: u32) -> RData {
+    RData::SOA(SOA::new(name("ns.example"), name("me.example"), 1, 2, 3, 4, minimum))
+}
+
+fn srv(target: Name) -> RData {
+    RData::SRV(SRV::new(10, 5, 8448, target))
+}
+
+/// A reply to the question, changed by `change`.
+fn reply(asked: &Asked, change: impl FnOnce(&mut Message)) -> Vec<u8> {
+    let mut message = Message::new(asked.id, MessageType::Response, OpCode::Query);
+    message.add_query(Query::query(asked.name.clone(), record_type(asked.kind)));
+    change(&mut message);
+    message.to_vec().unwrap()
+}
+
+fn whole(asked: &Asked, change: impl FnOnce(&mut Message)) -> Result<DnsReply, DnsError> {
+    match asked.read(&reply(asked, change), Letters::Exact) {
+        Reply::Whole(result) => result,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_query_is_one_recursive_question_with_an_edns_size_of_1232() {
+    let asked = asked("matrix.example.org", RecordKind::Srv);
+    let message = Message::from_vec(&asked.to_bytes(true).unwrap()).unwrap();
+    assert_eq!(message.metadata.id, 0xa5a5);
+    assert!(message.metadata.recursion_desired);
+    assert_eq!(message.queries.len(), 1);
+    assert_eq!(message.queries[0].query_type(), RecordType::SRV);
+    assert_eq!(message.queries[0].name().to_ascii(), "MaTrIx.ExAmPlE.oRg.".swap_case_by(0xa5));
+    assert_eq!(message.edns.as_ref().unwrap().max_payload(), 1232);
+    assert!(Message::from_vec(&asked.to_bytes(false).unwrap()).unwrap().edns.is_none());
+}
+
+trait SwapCase {
+    fn swap_case_by(&self, pattern: u8) -> String;
+}
+
+impl SwapCase for str {
+    /// Upper case for each letter position whose bit is set, lower for the others; dots take no bit.
+    fn swap_case_by(&self, pattern: u8) -> String {
+        let mut bit = 0;
+        let mut spell = |c: char| {
+            if c == '.' {
+                return c;
+            }
+            let upper = pattern >> (bit % 8) & 1 == 1;
+            bit += 1;
+            if upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }
+        };
+        self.chars().map(&mut spell).collect()
+    }
+}
+
+#[test]
+fn the_longest_name_can_be_asked_for_and_answered() {
+    let label = "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyzx";
+    let long = format!("{label}.{label}.{label}.{}", &label[..61]);
+    assert_eq!(long.len(), 253);
+    let asked = asked(&long, RecordKind::A);
+    let address = RData::A(A(Ipv4Addr::new(192, 0, 2, 1)));
+    let reply = whole(&asked, |m| {
+        m.add_answer(Record::from_rdata(asked.name.clone(), 60, address));
+    });
+    assert_eq!(reply.unwrap().records[0].owner, DnsName::parse(&long).unwrap());
+}
+
+#[test]
+fn records_come_as_they_are() {
+    let asked = asked("a.example", RecordKind::Aaaa);
+    let v6: Ipv6Addr = "2001:db8::1".parse().unwrap();
+    let reply = whole(&asked, |m| {
+        m.add_answer(record_of("A.example", 300, RData::CNAME(CNAME(name("B.example")))));
+        m.add_answer(record_of("b.example", u32::MAX, RData::AAAA(AAAA(v6))));
+        m.add_answer(record_of("b.example", 1, RData::A(A(Ipv4Addr::LOCALHOST))));
+        m.add_answer(record_of("b.example", 1, RData::TXT(TXT::new(vec!["x".into()]))));
+    })
+    .unwrap();
+    let domain = |text| DnsName::parse(text).unwrap();
+    assert_eq!(
+        reply.records,
+        [
+            DnsRecord {
+                owner: domain("a.example"),
+                ttl: 300,
+                data: RecordData::Cname(domain("b.example"))
+            },
+            DnsRecord { owner: domain("b.example"), ttl: u32::MAX, data: RecordData::Aaaa(v6) },
+        ]
+    );
+    assert_eq!((reply.nxdomain, reply.negative_ttl), (false, None));
+}
+
+#[test]
+fn targets_that_no_host_can_have_are_unusable() {
+    let target = |labels: &[&[u8]]| {
+        let asked = asked("_matrix._tcp.example", RecordKind::Srv);
+        let target = Name::from_labels(labels.iter().copied()).unwrap();
+        let mut records = whole(&asked, |m| {
+            m.add_answer(record_of("_matrix._tcp.example", 300, srv(target)));
+        })
+        .unwrap()
+        .records;
+        records.remove(0).data
+    };
+    let usable = |text: &str| {
+        RecordData::Srv(Service {
+            priority: 10,
+            weight: 5,
+            port: 8448,
+            target: DnsName::parse(text).unwrap(),
+        })
+    };
+    assert_eq!(target(&[b"Host", b"example"]), usable("host.example"));
+    assert_eq!(target(&[b"1", b"2", b"3", b"4"]), usable("1.2.3.4"));
+    assert_eq!(target(&[b"-a_b", b"example"]), usable("-a_b.example"));
+    assert_eq!(target(&[]), usable("."));
+    for label in [&b"a.b"[..], b"a b", b"\xff", b"a\0", b"*", "ä".as_bytes()] {
+        assert_eq!(target(&[label, b"example"]), RecordData::Unusable, "{label:?}");
+    }
+    let asked = asked("a.example", RecordKind::A);
+    for bad in [Name::root(), Name::from_labels([&b"a b"[..]]).unwrap()] {
+        let reply = whole(&asked, |m| {
+            m.add_answer(record_of("a.example", 300, RData::CNAME(CNAME(bad))));
+        });
+        assert_eq!(reply.unwrap().records[0].data, RecordData::Unusable);
+    }
+}
+
+#[test]
+fn records_of_owners_that_are_no_host_names_are_left_out() {
+    let asked = asked("a.example", RecordKind::A);
+    let odd = Name::from_labels([&b"a.b"[..], b"example"]).unwrap();
+    let reply = whole(&asked, |m| {
+        m.add_answer(Record::from_rdata(odd, 300, RData::A(A(Ipv4Addr::LOCALHOST))));
+    });
+    assert_eq!(reply.unwrap().records, []);
+}
+
+#[test]
+fn a_negative_answer_lives_as_long_as_its_soa_says() {
+    let asked = asked("a.example", RecordKind::A);
+    let negative = |ttl, minimum, nxdomain| {
+        let reply = whole(&asked, |m| {
+            m.add_authority(record_of("example", ttl, soa(minimum)));
+            if nxdomain {
+                m.metadata.response_code = ResponseCode::NXDomain;
+            }
+        })
+        .unwrap();
+        assert_eq!(reply.nxdomain, nxdomain);
+        reply.negative_ttl
+    };
+    assert_eq!(negative(300, 60, true), Some(60));
+    assert_eq!(negative(30, 60, false), Some(30));
+    assert_eq!(negative(1 << 31, 60, true), Some(0));
+    assert_eq!(negative(60, 1 << 31, true), Some(0));
+    let bare = whole(&asked, |m| m.metadata.response_code = ResponseCode::NXDomain).unwrap();
+    assert_eq!((bare.nxdomain, bare.negative_ttl), (true, None));
+    // An alias without what was asked for is a negative answer too, for the alias' target.
+    let alias = whole(&asked, |m| {
+        m.add_answer(record_of("a.example", 300, RData::CNAME(CNAME(name("b.example")))));
+        m.add_authority(record_of("example", 300, soa(60)));
+    });
+    assert_eq!(alias.unwrap().negative_ttl, Some(60));
+    let positive = whole(&asked, |m| {
+        m.add_answer(record_of("a.example", 300, RData::A(A(Ipv4Addr::LOCALHOST))));
+        m.add_authority(record_of("example", 300, soa(60)));
+    });
+    assert_eq!(positive.unwrap().negative_ttl, None);
+}
+
+#[test]
+fn other_codes_are_errors() {
+    let asked = asked("a.example", RecordKind::A);
+    for (code, error) in [
+        (ResponseCode::ServFail, DnsError::ServerFailure),
+        (ResponseCode::Refused, DnsError::Refused),
+        (ResponseCode::NotImp, DnsError::NotImplemented),
+        (ResponseCode::NotAuth, DnsError::OtherCode),
+        (ResponseCode::BADVERS, DnsError::OtherCode),
+    ] {
+        let reply = whole(&asked, |m| {
+            m.metadata.response_code = code;
+            let mut edns = Edns::new();
+            edns.set_rcode_high(code.high());
+            m.set_edns(edns);
+        });
+        assert_eq!(reply, Err(error), "{code}");
+    }
+    let format_error = reply(&asked, |m| m.metadata.response_code = ResponseCode::FormErr);
+    assert_eq!(asked.read(&format_error, Letters::Exact), Reply::FormatError);
+    let headless = reply(&asked, |m| {
+        m.metadata.response_code = ResponseCode::FormErr;
+        m.queries.clear();
+    });
+    assert_eq!(asked.read(&headless, Letters::Exact), Reply::FormatError);
+}
+
+#[test]
+fn a_referral_is_no_negative_answer() {
+    let asked = asked("a.example", RecordKind::A);
+    let referral = |authoritative| {
+        whole(&asked, |m| {
+            m.metadata.authoritative = authoritative;
+            m.add_authority(record_of("example", 300, RData::NS(NS(name("ns.example")))));
+        })
+    };
+    assert_eq!(referral(false), Err(DnsError::Refused));
+    assert!(referral(true).is_ok());
+}
+
+#[test]
+fn only_the_reply_to_this_question_counts() {
+    let asked = asked("a.example", RecordKind::A);
+    type Change = fn(&mut Message);
+    let foreign: [(&str, Change); 8] = [
+        ("id", |m| m.metadata.id ^= 1),
+        ("query", |m| m.metadata.message_type = MessageType::Query),
+        ("opcode", |m| m.metadata.op_code = OpCode::Notify),
+        ("name", |m| {
+            m.queries[0].set_name(name("b.example"));
+        }),
+        ("type", |m| {
+            m.queries[0].set_query_type(RecordType::AAAA);
+        }),
+        ("class", |m| {
+            m.queries[0].set_query_class(DNSClass::CH);
+        }),
+        ("no question", |m| m.queries.clear()),
+        ("two questions", |m| {
+            let again = m.queries[0].clone();
+            m.add_query(again);
+        }),
+    ];
+    for (what, change) in foreign {
+        for letters in [Letters::Exact, Letters::Any] {
+            assert_eq!(asked.read(&reply(&asked, change), letters), Reply::Foreign, "{what}");
+        }
+    }
+    let lower = reply(&asked, |m| {
+        m.queries[0].set_name(name("a.example"));
+    });
+    assert_eq!(asked.read(&lower, Letters::Exact), Reply::Foreign);
+    assert!(matches!(asked.read(&lower, Letters::Any), Reply::Whole(Ok(_))));
+}
+
+#[test]
+fn one_bad_record_spoils_the_message() {
+    let asked = asked("a.example", RecordKind::A);
+    let good = reply(&asked, |m| {
+        m.add_answer(record_of("a.example", 300, RData::A(A(Ipv4Addr::LOCALHOST))));
+    });
+    let malformed = Reply::Whole(Err(DnsError::Malformed));
+    for cut in 1..=14 {
+        assert_eq!(asked.read(&good[..good.len() - cut], Letters::Exact), malformed, "{cut}");
+    }
+    // An address of five octets, and one of none.
+    for length in [5_u8, 0] {
+        let mut bad = good.clone();
+        let at = bad.len() - 5;
+        bad[at] = length;
+        bad.push(0);
+        assert_eq!(asked.read(&bad, Letters::Exact), malformed, "{length}");
+    }
+    // A name that points at itself.
+    let mut turning = good.clone();
+    let at = good.len() - 16;
+    turning[at..at + 2].copy_from_slice(&(0xc000 | at as u16).to_be_bytes());
+    assert_eq!(asked.read(&turning, Letters::Exact), malformed);
+    // More records than there is message, and more than anybody needs.
+    for count in [2_u16, MAX_RECORDS, MAX_RECORDS + 1, u16::MAX] {
+        let mut lying = good.clone();
+        lying[6..8].copy_from_slice(&count.to_be_bytes());
+        assert_eq!(asked.read(&lying, Letters::Exact), malformed, "{count}");
+    }
+}
+
+#[test]
+fn what_stands_behind_the_message_is_ignored() {
+    let asked = asked("a.example", RecordKind::A);
+    let mut long = reply(&asked, |_| {});
+    long.extend_from_slice(b"behind");
+    assert!(matches!(asked.read(&long, Letters::Exact), Reply::Whole(Ok(_))));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(
+        tail in prop::collection::vec(any::<u8>(), 0..120),
+        counts in prop::array::uniform3(0_u8..4),
+        flags: u16,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        kind in prop::sample::select(vec![RecordKind::A, RecordKind::Aaaa, RecordKind::Srv]),
+    ) {
+        let asked = asked("a.example", kind);
+        asked.read(&tail, Letters::Exact);
+        // A reply that gets as far as its records.
+        let mut bytes = reply(&asked, |_| {});
+        bytes[2..4].copy_from_slice(&(flags & 0x07ff | 0x8000).to_be_bytes());
+        for (count, at) in counts.iter().zip([7, 9, 11]) {
+            bytes[at] = *count;
+        }
+        bytes.extend_from_slice(&tail);
+        asked.read(&bytes, Letters::Any);
+        // A good one, damaged.
+        let mut damaged = reply(&asked, |m| {
+            m.add_answer(record_of("a.example", 1, RData::CNAME(CNAME(name("b.example")))));
+            m.add_answer(record_of("b.example", 1, srv(name("c.example"))));
+            m.add_authority(record_of("example", 1, soa(1)));
+            m.set_edns(Edns::new());
+        });
+        for (at, byte) in flips {
+            let at = at.index(damaged.len());
+            damaged[at] = byte;
+        }
+        asked.read(&damaged, Letters::Any);
+    }
+}

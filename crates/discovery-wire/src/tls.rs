@@ -1,0 +1,121 @@
+//! TLS by rustls, over slices: the only module that names rustls' connection.
+//!
+//! Knows nothing of HTTP. Which authorities are trusted, which provider computes and which protocols are offered is all
+//! the caller's configuration (R16).
+
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+
+use discovery_core::{HttpError, TlsName};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, ClientConnection, Error};
+
+/// One TLS connection, seen from the client.
+pub(crate) struct Tls {
+    connection: ClientConnection,
+}
+
+impl Tls {
+    /// Prepares a connection to whoever can prove to be `name`.
+    pub(crate) fn new(config: Arc<ClientConfig>, name: &TlsName) -> Result<Self, HttpError> {
+        let name = match name {
+            // R20, R125: rustls sends no SNI for an address and looks for it among the certificate's addresses alone.
+            TlsName::Ip(ip) => ServerName::from(*ip),
+            // R19, R122, R126: the name without final dot, as SNI and as the only reference identifier.
+            TlsName::Dns(name) => {
+                ServerName::try_from(name.as_str()).map_err(|_| HttpError::Tls)?.to_owned()
+            }
+        };
+        let connection = ClientConnection::new(config, name).map_err(|error| kind(&error))?;
+        Ok(Self { connection })
+    }
+
+    /// Appends what must be sent now.
+    pub(crate) fn flush(&mut self, output: &mut Vec<u8>) {
+        while self.connection.wants_write() {
+            // Writing to a vector neither fails nor stops short.
+            if !matches!(self.connection.write_tls(output), Ok(1..)) {
+                return;
+            }
+        }
+    }
+
+    /// Takes in a portion of what was received, and moves `bytes` behind it. Plaintext goes to `plain`, also where the
+    /// portion ends with an error: what came before the error counts.
+    pub(crate) fn receive(
+        &mut self,
+        bytes: &mut &[u8],
+        mut plain: impl FnMut(&[u8]),
+    ) -> Result<Received, HttpError> {
+        let before = bytes.len();
+        self.connection.read_tls(bytes).map_err(|_| HttpError::Tls)?;
+        let state = self.connection.process_new_packets();
+        let mut reader = self.connection.reader();
+        while let Ok(chunk @ [_, ..]) = reader.fill_buf() {
+            let count = chunk.len();
+            plain(chunk);
+            reader.consume(count);
+        }
+        match state {
+            Err(error) => Err(kind(&error)),
+            Ok(state) if state.peer_has_closed() => Ok(Received::Closed),
+            // rustls takes nothing only behind the end of the connection.
+            Ok(_) if bytes.len() == before => Ok(Received::Closed),
+            Ok(_) => Ok(Received::Open),
+        }
+    }
+
+    /// Whether the handshake is done and the other side has proven its name.
+    pub(crate) fn is_up(&self) -> bool {
+        !self.connection.is_handshaking()
+    }
+
+    /// Whether the two sides agreed on a protocol that is not HTTP/1.1.
+    pub(crate) fn is_other_protocol(&self) -> bool {
+        self.connection.alpn_protocol().is_some_and(|name| name != b"http/1.1")
+    }
+
+    /// Encrypts and queues.
+    pub(crate) fn send(&mut self, plain: &[u8]) -> Result<(), HttpError> {
+        self.connection.writer().write_all(plain).map_err(|_| HttpError::Tls)
+    }
+
+    /// Queues the alert that says that nothing more will be sent.
+    pub(crate) fn close(&mut self) {
+        self.connection.send_close_notify();
+    }
+}
+
+/// What a portion left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// More may come.
+    Open,
+    /// The other side has said that nothing more will come.
+    Closed,
+}
+
+/// The error's kind. Whatever is no matter of the certificate is a failure of TLS.
+fn kind(error: &Error) -> HttpError {
+    use CertificateError as Bad;
+    if let Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) =
+        error
+    {
+        HttpError::CertificateName
+    } else if let Error::InvalidCertificate(
+        Bad::Expired
+        | Bad::ExpiredContext { .. }
+        | Bad::NotValidYet
+        | Bad::NotValidYetContext { .. },
+    ) = error
+    {
+        HttpError::CertificateExpired
+    } else if matches!(error, Error::InvalidCertificate(_) | Error::NoCertificatesPresented) {
+        HttpError::Certificate
+    } else if matches!(error, Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes) {
+        // Our own side: no clock to judge the certificate by, no randomness for the keys.
+        HttpError::Local
+    } else {
+        HttpError::Tls
+    }
+}
