@@ -1,9 +1,13 @@
 #![doc = include_str!("../FORMAT.md")]
 
+mod reference;
 mod scenario;
 mod web;
 mod world;
 
+pub use reference::{
+    Disagreement, Expected, ExpectedResult, Given, Group, Place, Reference, Verdict,
+};
 pub use scenario::{
     Addresses, Asked, Count, DEFAULT_CLOCK, DnsLine, Done, Expect, Fresh, HttpsLine, Line,
     Mismatch, Observed, ParseError, Problem, Resolve, RouteSet, Scenario, Wanted,

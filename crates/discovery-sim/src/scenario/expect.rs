@@ -11,6 +11,8 @@ use discovery_core::{
     Explanation, Failed, FailureKind, Instant, InvalidServerName, Question, Resolved, Step,
 };
 
+use crate::reference::{Expected, ExpectedResult};
+
 /// What must come out of one `resolve`.
 ///
 /// `asked`, `never`, `gets` and `queries` speak of all that is asked from the moment of this `resolve` to the next later
@@ -189,6 +191,28 @@ impl Expect {
         found
     }
 
+    /// How what the reference model expects differs; nothing if it is right. Order within a priority is not looked at,
+    /// nor is what the model does not speak of.
+    pub fn check_reference(&self, expected: &Expected) -> Vec<Mismatch> {
+        let mut nearest: Option<Vec<Mismatch>> = None;
+        for wanted in &self.wanted {
+            let found = match (wanted, expected) {
+                (Wanted::Done(done), Expected::Resolved(result)) => done.check_reference(result),
+                (Wanted::Fail(wanted), Expected::Failed(kind)) if wanted == kind => Vec::new(),
+                (wanted, Expected::Failed(kind)) => {
+                    vec![Mismatch::new("outcome", wanted, format!("fail {kind}"))]
+                }
+                (wanted, Expected::Resolved(result)) => {
+                    vec![Mismatch::new("outcome", wanted, format!("done by step {}", result.rule))]
+                }
+            };
+            if nearest.as_ref().is_none_or(|nearest| found.len() < nearest.len()) {
+                nearest = Some(found);
+            }
+        }
+        nearest.unwrap_or_default()
+    }
+
     fn check_outcome(&self, observed: &Observed<'_>) -> Vec<Mismatch> {
         let mut nearest: Option<Vec<Mismatch>> = None;
         for wanted in &self.wanted {
@@ -273,7 +297,67 @@ impl Done {
     }
 }
 
+impl Done {
+    fn check_reference(&self, result: &ExpectedResult) -> Vec<Mismatch> {
+        let mut found = Vec::new();
+        let sni = |sni: Option<&str>| sni.unwrap_or("-").to_owned();
+        let texts = [
+            ("host", self.host.clone(), result.host_header.clone()),
+            ("tls", self.tls.clone(), result.tls_name.to_string()),
+            (
+                "sni",
+                self.sni.as_ref().map(|wanted| sni(wanted.as_deref())),
+                sni(result.tls_name.sni()),
+            ),
+            ("rule", self.rule.map(|rule| rule.to_string()), result.rule.to_string()),
+        ];
+        for (what, wanted, got) in texts {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != got) {
+                found.push(Mismatch::new(what, wanted, got));
+            }
+        }
+        let mut wanted = self.targets.as_slice();
+        let right = result.groups.iter().all(|group| {
+            let (these, rest) = Addresses::first(wanted, group.socket_addrs().count());
+            wanted = rest;
+            match group.places.len() {
+                1 => Addresses::allow(these, &group.socket_addrs().collect::<Vec<_>>()),
+                _ => Addresses::union(these) == group.socket_addrs().collect(),
+            }
+        });
+        let cut = result.groups.iter().any(|group| group.take < group.places.len());
+        let agrees = self.targets.is_empty() || cut || (right && wanted.is_empty());
+        if !agrees {
+            let got = format!("{:?}", result.groups);
+            found.push(Mismatch::new("targets", Addresses::write(&self.targets), got));
+        }
+        found
+    }
+}
+
 impl Addresses {
+    fn union(all: &[Self]) -> BTreeSet<SocketAddr> {
+        let mut union = BTreeSet::new();
+        for places in all {
+            match places {
+                Self::One(place) => union.extend([*place]),
+                Self::AnyOrder(set) => union.extend(set),
+            }
+        }
+        union
+    }
+
+    /// The first of them that make up so many places, and the others.
+    fn first(all: &[Self], places: usize) -> (&[Self], &[Self]) {
+        let mut count = 0;
+        let enough = all.iter().position(|one| {
+            count += Self::union(std::slice::from_ref(one)).len();
+            count >= places
+        });
+        let end = enough.map_or(all.len(), |index| index + 1);
+        all.split_at_checked(end).unwrap_or((all, &[]))
+    }
+
     fn allow(wanted: &[Self], got: &[SocketAddr]) -> bool {
         let mut rest = got;
         for places in wanted {

@@ -479,18 +479,29 @@ pub(super) fn set(policy: &Policy, field: &str, value: &str) -> Parsed<Policy> {
         _ if value.starts_with(['{', '[', '"']) => {
             serde_json::from_str(value).map_err(|error| problem(error.to_string()))?
         }
-        Value::Array(_) => value
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(Value::from)
-            .collect(),
+        Value::Array(_) => {
+            let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+            items
+                .map(|item| {
+                    Value::from(if head == "addresses" { range(item) } else { item.to_owned() })
+                })
+                .collect()
+        }
         Value::String(_) => Value::from(value),
         Value::Number(_) | Value::Bool(_) | Value::Null | Value::Object(_) => {
             serde_json::from_str(value).map_err(|error| problem(error.to_string()))?
         }
     };
     serde_json::from_value(json).map_err(|error| problem(error.to_string()))
+}
+
+/// A range of addresses; one address is the range that holds it alone.
+fn range(text: &str) -> String {
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => format!("{ip}/32"),
+        Ok(IpAddr::V6(ip)) => format!("{ip}/128"),
+        Err(_) => text.to_owned(),
+    }
 }
 
 fn named<T: DeserializeOwned>(what: &'static str, text: &str) -> Parsed<T> {

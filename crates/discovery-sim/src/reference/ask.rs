@@ -1,0 +1,276 @@
+//! What the reference model is told when it asks: a name server's reply down the chain of aliases, a web server's answer
+//! at the first address that gives one.
+//!
+//! Knows nothing of why something is asked.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use discovery_core::{
+    DnsError, DnsName, DnsReply, Fact, Failure, FailureKind, Families, HttpError, Question,
+    RecordData, RecordKind, Service, Url,
+};
+
+use super::Reading;
+use super::document::Answer;
+
+/// What is known of a host's addresses.
+#[derive(Default)]
+pub(super) struct Addresses {
+    /// Those that may be used, in the order to try.
+    pub(super) usable: Vec<IpAddr>,
+    /// Some may not be used.
+    pub(super) denied: bool,
+    /// Some could not be had, for a temporary reason.
+    pub(super) failed: bool,
+    /// Some could not be had because of our own side.
+    pub(super) local: bool,
+    /// The host is an alias.
+    pub(super) alias: bool,
+}
+
+impl Addresses {
+    /// Why there is none.
+    pub(super) fn failure(&self) -> FailureKind {
+        if self.local {
+            FailureKind::Local
+        } else if self.failed {
+            FailureKind::DnsFailure
+        } else if self.denied {
+            FailureKind::Blocked
+        } else {
+            FailureKind::NoAddresses
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.denied |= other.denied;
+        self.failed |= other.failed;
+        self.local |= other.local;
+    }
+}
+
+/// What is known of SRV records.
+pub(super) enum Services {
+    Found(Vec<Service>),
+    NotFound,
+    Failed,
+    Local,
+}
+
+/// What a DNS question comes to.
+enum Found {
+    Records(Vec<RecordData>, bool),
+    Nothing,
+    Failed,
+    Local,
+}
+
+impl Reading<'_, '_> {
+    /// The addresses of a host of both families, vetted and in order (R127, R128, R130).
+    pub(super) fn addresses(&mut self, host: &DnsName) -> Addresses {
+        let families = self.of.policy.families;
+        let mut all = Addresses::default();
+        let mut family = |kind: RecordKind, wanted: bool| -> Vec<IpAddr> {
+            if !wanted {
+                return Vec::new();
+            }
+            let mut list = Vec::new();
+            match self.records(host, kind) {
+                Found::Records(records, alias) => {
+                    all.alias |= alias;
+                    for record in records {
+                        let ip = match record {
+                            RecordData::A(ip) => IpAddr::V4(ip),
+                            RecordData::Aaaa(ip) => IpAddr::V6(ip),
+                            RecordData::Cname(_) | RecordData::Srv(_) | RecordData::Unusable => {
+                                continue;
+                            }
+                        };
+                        if !list.contains(&ip) {
+                            list.push(ip);
+                        }
+                    }
+                }
+                Found::Nothing => {}
+                Found::Failed => all.failed = true,
+                Found::Local => all.local = true,
+            }
+            list.truncate(usize::from(self.of.policy.max_addresses));
+            list.retain(|ip| {
+                let allowed = self.of.policy.addresses.judge(*ip).is_ok();
+                all.denied |= !allowed;
+                allowed
+            });
+            list
+        };
+        let v6 = family(RecordKind::Aaaa, families != Families::V4);
+        let v4 = family(RecordKind::A, families != Families::V6);
+        let routes = self.of.routes;
+        let (first, second) = if routes.v4 && !routes.v6 { (v4, v6) } else { (v6, v4) };
+        if routes.v4 == routes.v6 {
+            for i in 0..first.len().max(second.len()) {
+                all.usable.extend(first.get(i).into_iter().chain(second.get(i)));
+            }
+        } else {
+            all.usable.extend(first.into_iter().chain(second));
+        }
+        all
+    }
+
+    /// The SRV records of a service of a host.
+    pub(super) fn srv(&mut self, host: &DnsName, service: &str) -> Services {
+        // A name too long for DNS has no records. Special names have no services (R104–R106).
+        let special = ["localhost", "invalid", "onion"].iter().any(|domain| host.is_below(domain));
+        let Some(owner) = host.service(service).filter(|_| !special) else {
+            return Services::NotFound;
+        };
+        match self.records(&owner, RecordKind::Srv) {
+            Found::Records(records, _) => {
+                let services = records.into_iter().filter_map(|data| {
+                    if let RecordData::Srv(service) = data { Some(service) } else { None }
+                });
+                Services::Found(services.collect())
+            }
+            Found::Nothing => Services::NotFound,
+            Found::Failed => Services::Failed,
+            Found::Local => Services::Local,
+        }
+    }
+
+    /// The records of a name and type, and whether they are an alias's.
+    fn records(&mut self, name: &DnsName, kind: RecordKind) -> Found {
+        let mut name = name.clone();
+        let mut seen = BTreeSet::from([name.clone()]);
+        loop {
+            if let Some(known) = self.known_beforehand(&name, kind) {
+                return known
+                    .map_or(Found::Nothing, |records| Found::Records(records, seen.len() > 1));
+            }
+            let question = Question::Dns(name.clone(), kind);
+            self.asked.insert(question.clone());
+            match self.of.given.get(&question) {
+                Some(Fact::Failed(failure)) if failure.is_local() => return Found::Local,
+                Some(Fact::Failed(_)) => return Found::Failed,
+                // What is late is done without: as if there were none, and it would be back later.
+                Some(Fact::Late) => return Found::Failed,
+                _ => {}
+            }
+            let reply = match self.reply(&name, kind) {
+                Ok(reply) => reply,
+                Err(error) if Failure::Dns(error).is_local() => return Found::Local,
+                Err(_) => return Found::Failed,
+            };
+            loop {
+                let own = |wanted: fn(&RecordData, RecordKind) -> bool| {
+                    let records = reply.records.iter().filter(|record| record.owner == name);
+                    records
+                        .map(|record| record.data.clone())
+                        .filter(|data| wanted(data, kind))
+                        .collect::<Vec<_>>()
+                };
+                let records = own(is_of);
+                if !records.is_empty() {
+                    return Found::Records(records, seen.len() > 1);
+                }
+                let next =
+                    own(|data, _| matches!(data, RecordData::Cname(_) | RecordData::Unusable));
+                match next.into_iter().next() {
+                    Some(RecordData::Cname(next)) => {
+                        // R94: a chain is bounded, and a circle is an error.
+                        let too_many = seen.len() > usize::from(self.of.policy.max_aliases);
+                        if too_many || !seen.insert(next.clone()) {
+                            return Found::Failed;
+                        }
+                        name = next;
+                    }
+                    Some(_) => return Found::Failed,
+                    None => break,
+                }
+            }
+            // The reply ends at an alias of which it says nothing: that has to be asked.
+            let cut = !reply.nxdomain && reply.negative_ttl.is_none();
+            if !cut || reply.records.is_empty() || question == Question::Dns(name.clone(), kind) {
+                return Found::Nothing;
+            }
+        }
+    }
+
+    /// What needs no asking: static addresses, and special names (R104–R106).
+    fn known_beforehand(
+        &self,
+        name: &DnsName,
+        kind: RecordKind,
+    ) -> Option<Option<Vec<RecordData>>> {
+        if kind == RecordKind::Srv {
+            return None;
+        }
+        let of = |ips: &mut dyn Iterator<Item = IpAddr>| {
+            let data = ips.filter_map(|ip| match (ip, kind) {
+                (IpAddr::V4(ip), RecordKind::A) => Some(RecordData::A(ip)),
+                (IpAddr::V6(ip), RecordKind::Aaaa) => Some(RecordData::Aaaa(ip)),
+                _ => None,
+            });
+            let data: Vec<RecordData> = data.collect();
+            (!data.is_empty()).then_some(data)
+        };
+        if let Some(ips) = self.of.policy.static_addresses.get(name) {
+            return Some(of(&mut ips.iter().copied()));
+        }
+        if name.is_below("localhost") {
+            let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+            return Some(of(&mut loopback.into_iter()));
+        }
+        (name.is_below("invalid") || name.is_below("onion")).then_some(None)
+    }
+
+    /// The reply of the first attempt that gets one, else the most telling error.
+    fn reply(&self, name: &DnsName, kind: RecordKind) -> Result<DnsReply, DnsError> {
+        let mut worst = DnsError::Local;
+        for attempt in 0..self.of.policy.dns_attempts.max(1) {
+            let server = attempt % self.of.name_servers.max(1);
+            match self.of.world.dns_answer(name, kind, server, attempt).said {
+                Some(Ok(reply)) => return Ok(reply),
+                Some(Err(error)) => worst = worst.max(error),
+                None => worst = worst.max(DnsError::Timeout),
+            }
+        }
+        Err(worst)
+    }
+
+    /// The first HTTP answer among the addresses; None where there is none (R42).
+    pub(super) fn fetch(
+        &mut self,
+        url: &Url,
+        addresses: &[IpAddr],
+    ) -> Result<Option<Answer>, FailureKind> {
+        let question = Question::Get(url.clone());
+        self.asked.insert(question.clone());
+        match self.of.given.get(&question) {
+            None => {}
+            Some(Fact::Failed(failure)) if failure.is_local() => return Err(FailureKind::Local),
+            Some(fact) => return Ok(Answer::given(fact)),
+        }
+        let policy = self.of.policy;
+        let mut reaction = false;
+        for address in addresses {
+            let place = SocketAddr::new(*address, url.port());
+            match self.of.world.http_answer(url, place, policy.max_body).said {
+                Some(Ok(response)) => return Ok(Some(Answer::read(url, &response, policy))),
+                Some(Err(HttpError::Local | HttpError::NoRoute)) => {}
+                Some(Err(_)) | None => reaction = true,
+            }
+        }
+        // Without any reaction of the world, nothing was learnt about it.
+        if reaction { Ok(None) } else { Err(FailureKind::Local) }
+    }
+}
+
+fn is_of(data: &RecordData, kind: RecordKind) -> bool {
+    matches!(
+        (data, kind),
+        (RecordData::A(_), RecordKind::A)
+            | (RecordData::Aaaa(_), RecordKind::Aaaa)
+            | (RecordData::Srv(_) | RecordData::Unusable, RecordKind::Srv)
+    )
+}

@@ -1,0 +1,103 @@
+//! What the reference model makes of an HTTP answer.
+//!
+//! Knows nothing of what follows from it.
+
+use std::fmt;
+
+use discovery_core::{DnsName, Fact, Host, HttpResponse, Policy, ServerName, Url, Useless};
+use http::header::{CONTENT_ENCODING, LOCATION};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+
+/// What an HTTP answer says.
+pub(super) enum Answer {
+    Document(ServerName),
+    Invalid,
+    Redirect(Url),
+    BadRedirect,
+    Status(u16),
+}
+
+impl Answer {
+    /// A fact that is given; None for what is no answer.
+    pub(super) fn given(fact: &Fact) -> Option<Self> {
+        if let Fact::Document(name) = fact {
+            Some(Self::Document(name.clone()))
+        } else if let Fact::Redirect(url) = fact {
+            Some(Self::Redirect(url.clone()))
+        } else if let Fact::Useless(Useless::Status(status)) = fact {
+            Some(Self::Status(*status))
+        } else if let Fact::Useless(Useless::Document(_)) = fact {
+            Some(Self::Invalid)
+        } else if let Fact::Useless(Useless::Redirect(_)) = fact {
+            Some(Self::BadRedirect)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn read(url: &Url, response: &HttpResponse, policy: &Policy) -> Self {
+        match response.status.as_u16() {
+            200 => document(response, policy).map_or(Self::Invalid, Self::Document),
+            // R113: relative to where it stands; R69, R115: to nothing but https.
+            301 | 302 | 303 | 307 | 308 => {
+                let mut locations = response.headers.get_all(LOCATION).iter();
+                match (locations.next(), locations.next()) {
+                    (Some(location), None) => {
+                        let next = location.to_str().ok().and_then(|text| url.join(text).ok());
+                        next.map_or(Self::BadRedirect, Self::Redirect)
+                    }
+                    _ => Self::BadRedirect,
+                }
+            }
+            status => Self::Status(status),
+        }
+    }
+}
+
+/// `m.server` of a valid document (R22, R43, R68, R131); the type of the content does not matter (R66).
+fn document(response: &HttpResponse, policy: &Policy) -> Option<ServerName> {
+    let coded = response
+        .headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if coded || response.body.len() > policy.max_body {
+        return None;
+    }
+    let text = std::str::from_utf8(&response.body).ok()?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let found = json.deserialize_map(Members).ok()?;
+    json.end().ok()?;
+    let name = ServerName::parse(&found?).ok()?;
+    match name.host() {
+        Host::Ip(_) => Some(name),
+        Host::Name(host) => DnsName::host(host).is_ok().then_some(name),
+    }
+}
+
+/// The value of `m.server`, if it stands there once and is a string.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut values = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "m.server" {
+                values.push(map.next_value::<Value>()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(match values.as_slice() {
+            [Value::String(name)] => Some(name.clone()),
+            _ => None,
+        })
+    }
+}
