@@ -130,14 +130,14 @@ impl Resolver {
         self.advance(now);
         let disposition = match self.tickets.remove(&ticket) {
             Some(number) => {
-                let failed = Failed::bare(FailureKind::Abandoned);
-                self.out.push_back(Event::Finished(ticket, Arc::new(Err(failed))));
                 if let Some(running) = self.lookups.get_mut(&number) {
                     running.tickets.remove(&ticket);
                     if running.tickets.is_empty() {
                         self.remove(number);
                     }
                 }
+                let failed = Failed::bare(FailureKind::Abandoned);
+                self.out.push_back(Event::Finished(ticket, Arc::new(Err(failed))));
                 Disposition::Accepted
             }
             None if ticket.0 < self.next_ticket => Disposition::Stale,
