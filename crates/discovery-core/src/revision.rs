@@ -58,7 +58,7 @@ impl FromStr for Revision {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let minor = |prefix: &str, range: std::ops::RangeInclusive<u8>| {
             let digits = text.strip_prefix(prefix)?;
-            let canonical = !digits.starts_with('0') || digits == "0";
+            let canonical = !digits.starts_with(['0', '+']) || digits == "0";
             digits.parse().ok().filter(|minor| canonical && range.contains(minor))
         };
         match text {
@@ -108,3 +108,6 @@ impl fmt::Display for UnknownRevision {
 }
 
 impl std::error::Error for UnknownRevision {}
+
+#[cfg(test)]
+mod tests;
