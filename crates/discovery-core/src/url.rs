@@ -58,8 +58,12 @@ impl Url {
     /// # Errors
     /// Says why nothing can be fetched from there.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
-        let uri = Uri::parse(text).map_err(|_| BadUrl::Syntax)?;
-        Self::from_uri(uri)
+        if text.len() > MAX_URL_LENGTH {
+            return Err(BadUrl::TooLong);
+        }
+        Uri::parse(text).map_err(|_| BadUrl::Syntax)?;
+        // What is absolute resolves to itself without dot segments, whatever the base.
+        Self::resolve("https://localhost/", text)
     }
 
     /// Where a redirect from this URL leads: the `Location`, resolved against it (R113).
@@ -70,8 +74,12 @@ impl Url {
         if location.len() > MAX_URL_LENGTH {
             return Err(BadUrl::TooLong);
         }
-        let base = Uri::parse(&*self.text).map_err(|_| BadUrl::Syntax)?;
-        let reference = UriRef::parse(location).map_err(|_| BadUrl::Syntax)?;
+        Self::resolve(&self.text, location)
+    }
+
+    fn resolve(base: &str, reference: &str) -> Result<Self, BadUrl> {
+        let base = Uri::parse(base).map_err(|_| BadUrl::Syntax)?;
+        let reference = UriRef::parse(reference).map_err(|_| BadUrl::Syntax)?;
         let resolved = reference.resolve_against(&base).map_err(|_| BadUrl::Syntax)?;
         Self::from_uri(resolved.borrow())
     }
@@ -187,3 +195,6 @@ impl fmt::Display for BadUrl {
 }
 
 impl std::error::Error for BadUrl {}
+
+#[cfg(test)]
+mod tests;
