@@ -90,10 +90,18 @@ impl AddressPolicy {
     /// Says which range denies the address.
     pub fn judge(&self, address: IpAddr) -> Result<(), Denied> {
         let inner = embedded(address);
+        // A list may write an IPv4 range as an IPv6 one.
+        let mapped = match (address, inner) {
+            (IpAddr::V4(ip), _) | (_, Some((ip, Embedding::SameHost))) => {
+                Some(IpAddr::V6(ip.to_ipv6_mapped()))
+            }
+            (IpAddr::V6(_), _) => None,
+        };
         let listed = |list: &[IpNet]| {
             let holds = |net: &&IpNet| {
                 net.contains(&address)
                     || inner.is_some_and(|(inner, _)| net.contains(&IpAddr::V4(inner)))
+                    || mapped.is_some_and(|mapped| net.contains(&mapped))
             };
             list.iter().find(holds).copied()
         };
@@ -244,3 +252,6 @@ impl fmt::Display for DeniedReason {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! Ranges with their edges, and the order to try addresses.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn judge(text: &str) -> Result<(), DeniedReason> {
+    AddressPolicy::default().judge(ip(text)).map_err(|denied| {
+        assert_eq!(denied.address, ip(text));
+        denied.reason
+    })
+}
+
+#[test]
+fn every_special_range_is_denied_from_its_first_to_its_last_address() {
+    use DeniedReason as R;
+    for (first, last, reason) in [
+        ("0.0.0.0", "0.255.255.255", R::ThisNetwork),
+        ("10.0.0.0", "10.255.255.255", R::Private),
+        ("100.64.0.0", "100.127.255.255", R::CarrierGradeNat),
+        ("127.0.0.0", "127.255.255.255", R::Loopback),
+        ("169.254.0.0", "169.254.255.255", R::LinkLocal),
+        ("172.16.0.0", "172.31.255.255", R::Private),
+        ("192.0.0.0", "192.0.0.255", R::ProtocolAssignments),
+        ("192.0.2.0", "192.0.2.255", R::Documentation),
+        ("192.88.99.0", "192.88.99.255", R::Transition),
+        ("192.168.0.0", "192.168.255.255", R::Private),
+        ("198.18.0.0", "198.19.255.255", R::Benchmarking),
+        ("198.51.100.0", "198.51.100.255", R::Documentation),
+        ("203.0.113.0", "203.0.113.255", R::Documentation),
+        ("224.0.0.0", "239.255.255.255", R::Multicast),
+        ("240.0.0.0", "255.255.255.255", R::Reserved),
+        ("::", "::", R::ThisNetwork),
+        ("::1", "::1", R::Loopback),
+        ("::2", "::ffff", R::Reserved),
+        ("::7f00:1", "::7f00:1", R::Reserved),
+        ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", R::Reserved),
+        ("100::", "1fff:ffff::", R::Reserved),
+        ("2001::", "2001:0:ffff:ffff:ffff:ffff:ffff:ffff", R::Transition),
+        ("2001:2::", "2001:2:0:ffff:ffff:ffff:ffff:ffff", R::Benchmarking),
+        ("2001:10::", "2001:1ff:ffff::", R::ProtocolAssignments),
+        ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", R::Documentation),
+        ("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", R::Transition),
+        ("3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", R::Documentation),
+        ("4000::", "fbff:ffff::", R::Reserved),
+        ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", R::Private),
+        ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", R::LinkLocal),
+        ("fec0::", "feff::", R::Reserved),
+        ("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", R::Multicast),
+    ] {
+        for edge in [first, last] {
+            assert_eq!(judge(edge), Err(reason), "{edge}");
+            let denied = AddressPolicy::default().judge(ip(edge)).unwrap_err();
+            assert!(denied.range.contains(&ip(edge)), "{denied}");
+        }
+    }
+}
+
+#[test]
+fn the_addresses_beside_a_special_range_are_allowed() {
+    for text in [
+        "1.0.0.0",
+        "9.255.255.255",
+        "11.0.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.0",
+        "169.253.255.255",
+        "169.255.0.0",
+        "172.15.255.255",
+        "172.32.0.0",
+        "191.255.255.255",
+        "192.0.1.0",
+        "192.0.3.0",
+        "192.88.98.255",
+        "192.88.100.0",
+        "192.167.255.255",
+        "192.169.0.0",
+        "198.17.255.255",
+        "198.20.0.0",
+        "198.51.99.255",
+        "198.51.101.0",
+        "203.0.112.255",
+        "203.0.114.0",
+        "223.255.255.255",
+        "2000::",
+        "2001:200::",
+        "2001:db7:ffff::",
+        "2001:db9::",
+        "2003::",
+        "2606:4700::1",
+        "3ffe:ffff::",
+        "3fff:1000::",
+    ] {
+        assert_eq!(judge(text), Ok(()), "{text}");
+    }
+}
+
+#[test]
+fn an_ipv4_address_is_judged_however_it_is_written() {
+    use DeniedReason as R;
+    assert_eq!(judge("::ffff:10.0.0.1"), Err(R::Private));
+    assert_eq!(judge("::ffff:127.0.0.1"), Err(R::Loopback));
+    assert_eq!(judge("::ffff:169.254.169.254"), Err(R::LinkLocal));
+    assert_eq!(judge("64:ff9b::10.0.0.1"), Err(R::Private));
+    assert_eq!(judge("64:ff9b::127.0.0.1"), Err(R::Loopback));
+    assert_eq!(judge("::ffff:1.1.1.1"), Ok(()));
+    assert_eq!(judge("64:ff9b::1.1.1.1"), Ok(()), "networks with DNS64 have no other");
+    assert_eq!(judge("2002:101:101::1"), Err(R::Transition));
+}
+
+#[test]
+fn lists_see_through_embedded_addresses_and_allow_goes_first() {
+    let policy = AddressPolicy {
+        otherwise: Otherwise::Any,
+        allow: vec!["10.1.0.0/16".parse().unwrap()],
+        deny: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+    };
+    for denied in
+        ["10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:a00:1::", "2001:db8::1"]
+    {
+        let why = policy.judge(ip(denied)).expect_err(denied);
+        assert_eq!(why.reason, DeniedReason::DenyList);
+    }
+    for allowed in
+        ["10.1.0.1", "::ffff:10.1.0.1", "64:ff9b::10.1.0.1", "127.0.0.1", "::1", "2001:db9::"]
+    {
+        assert_eq!(policy.judge(ip(allowed)), Ok(()), "{allowed}");
+    }
+    let global =
+        AddressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], ..AddressPolicy::default() };
+    assert_eq!(global.judge(ip("127.0.0.1")), Ok(()));
+    assert!(global.judge(ip("::1")).is_err());
+    assert_eq!(AddressPolicy::any().judge(ip("0.0.0.0")), Ok(()));
+}
+
+#[test]
+fn a_list_that_names_an_ipv4_range_in_ipv6_holds_for_ipv4() {
+    let policy =
+        AddressPolicy { deny: vec!["::ffff:9.9.9.0/120".parse().unwrap()], ..AddressPolicy::any() };
+    for denied in ["::ffff:9.9.9.9", "9.9.9.9"] {
+        assert!(policy.judge(ip(denied)).is_err(), "{denied}");
+    }
+    assert_eq!(policy.judge(ip("9.9.8.9")), Ok(()));
+}
+
+fn ordered(v6: &[&str], v4: &[&str], routes: Routes) -> Vec<String> {
+    let ips = |texts: &[&str]| texts.iter().map(|text| ip(text)).collect::<Vec<_>>();
+    let mut into = vec![ip("9.9.9.9")];
+    order(&ips(v6), &ips(v4), routes, &mut into);
+    into.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn r128_families_take_turns_ipv6_first_and_one_without_route_goes_last() {
+    let (both, only_v4) = (Routes::default(), Routes { v4: true, v6: false });
+    let (only_v6, neither) = (Routes { v4: false, v6: true }, Routes { v4: false, v6: false });
+    let (v6, v4) = (["1::", "2::", "3::"], ["1.1.1.1"]);
+    assert_eq!(ordered(&v6, &v4, both), ["1::", "1.1.1.1", "2::", "3::"]);
+    assert_eq!(ordered(&v6, &v4, neither), ["1::", "1.1.1.1", "2::", "3::"]);
+    assert_eq!(ordered(&v6, &v4, only_v4), ["1.1.1.1", "1::", "2::", "3::"]);
+    assert_eq!(ordered(&v6, &v4, only_v6), ["1::", "2::", "3::", "1.1.1.1"]);
+    assert_eq!(ordered(&[], &["1.1.1.1", "2.2.2.2", "1.1.1.1"], both), ["1.1.1.1", "2.2.2.2"]);
+    assert_eq!(ordered(&[], &[], both), [""; 0]);
+}
+
+proptest! {
+    #[test]
+    fn order_loses_nothing_and_keeps_each_familys_order(v6: Vec<Ipv6Addr>, v4: Vec<Ipv4Addr>, a: bool, b: bool) {
+        let (v6, v4): (Vec<_>, Vec<_>) = (v6.into_iter().map(IpAddr::from).collect(), v4.into_iter().map(IpAddr::from).collect());
+        let mut into = Vec::new();
+        order(&v6, &v4, Routes { v4: a, v6: b }, &mut into);
+        let of = |v6: bool| into.iter().filter(|ip| ip.is_ipv6() == v6).copied().collect::<Vec<_>>();
+        let once = |list: &[IpAddr]| list.iter().enumerate().filter(|(i, ip)| !list.iter().take(*i).any(|other| other == *ip)).map(|(_, ip)| *ip).collect::<Vec<_>>();
+        prop_assert_eq!(of(true), once(&v6));
+        prop_assert_eq!(of(false), once(&v4));
+    }
+
+    #[test]
+    fn a_denied_address_lies_in_the_range_that_denies_it(v4: Ipv4Addr, v6: Ipv6Addr) {
+        for address in [IpAddr::V4(v4), IpAddr::V6(v6), IpAddr::V6(v4.to_ipv6_mapped())] {
+            if let Err(denied) = AddressPolicy::default().judge(address) {
+                let inner = embedded(address).map(|(inner, _)| IpAddr::V4(inner));
+                let lies = |ip: &IpAddr| denied.range.contains(ip);
+                prop_assert!(lies(&address) || inner.as_ref().is_some_and(lies));
+            }
+        }
+        // The same host is judged alike in every way of writing it.
+        let [a, b, c, d] = v4.octets();
+        let verdict = AddressPolicy::default().judge(IpAddr::V4(v4)).map_err(|denied| denied.reason);
+        let nat64 = Ipv6Addr::from([0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]);
+        for address in [v4.to_ipv6_mapped(), nat64] {
+            prop_assert_eq!(AddressPolicy::default().judge(IpAddr::V6(address)).map_err(|denied| denied.reason), verdict);
+        }
+    }
+}
