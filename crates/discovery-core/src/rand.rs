@@ -49,4 +49,49 @@ impl Hasher for Fnv {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
+
+    // Numbers in one byte order and width, so that a seed means the same on every machine.
+    fn write_u16(&mut self, number: u16) {
+        self.write(&number.to_le_bytes());
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write(&number.to_le_bytes());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.write(&number.to_le_bytes());
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        self.write(&number.to_le_bytes());
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(u64::try_from(number).unwrap_or(u64::MAX));
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(i64::try_from(number).map_or(u64::MAX, i64::cast_unsigned));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Draw;
+
+    #[test]
+    fn a_seed_means_the_same_on_every_machine() {
+        let mut draw = Draw::new(7, ("ticket", 1_u64, 2_usize));
+        let numbers = [(); 3].map(|()| draw.between(0, u64::MAX));
+        assert_eq!(numbers, [9092789503667942101, 3085385210716184959, 87897496761116855]);
+    }
+
+    #[test]
+    fn numbers_lie_between_their_bounds() {
+        for seed in 0..1000 {
+            assert!((5..=7).contains(&Draw::new(seed, ()).between(5, 7)));
+            assert_eq!(Draw::new(seed, ()).between(u64::MAX, u64::MAX), u64::MAX);
+        }
+    }
 }
