@@ -184,3 +184,6 @@ pub(crate) fn negative(soa: Option<u32>, policy: &Policy) -> Duration {
 fn seconds(ttl: u32) -> Duration {
     Duration::from_secs(i32::try_from(ttl).map_or(0, |_| u64::from(ttl)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -400,3 +400,6 @@ impl fmt::Display for TlsName {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -309,3 +309,6 @@ mod optional_duration {
             .ok_or_else(|| de::Error::custom("a duration is a number and ms, s, m or h, or none"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,3 +130,6 @@ impl Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,3 +62,6 @@ fn choose(peers: &[&Service], draw: &mut Draw) -> usize {
         })
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

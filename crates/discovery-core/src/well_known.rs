@@ -201,3 +201,6 @@ impl<'de> Deserialize<'de> for Text {
         from.deserialize_any(TextVisitor)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! The policy as text.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(json: &str) -> Result<Policy, String> {
+    serde_json::from_str(json).map_err(|why| why.to_string())
+}
+
+#[test]
+fn missing_fields_take_their_defaults() {
+    assert_eq!(read("{}").unwrap(), Policy::default());
+    let changed = read(r#"{"revision": "draft-old", "max_body": 7}"#).unwrap();
+    let mut expected = Policy::default();
+    (expected.revision, expected.max_body) = (Revision::DraftOld, 7);
+    assert_eq!(changed, expected);
+}
+
+#[test]
+fn the_default_survives_being_written() {
+    let json = serde_json::to_string(&Policy::default()).unwrap();
+    assert_eq!(read(&json).unwrap(), Policy::default());
+}
+
+#[test]
+fn unknown_fields_and_values_are_refused() {
+    for json in [
+        r#"{"max_bodies": 1}"#,
+        r#"{"addresses": {"alow": []}}"#,
+        r#"{"revision": "v3"}"#,
+        r#"{"speculation": "some"}"#,
+        r#"{"max_body": -1}"#,
+        r#"{"max_aliases": 256}"#,
+        r#"{"srv_failure": "go_on"}"#,
+        r#"{"addresses": {"deny": ["10.0.0.0/33"]}}"#,
+        r#"{"static_addresses": {"a b": []}}"#,
+    ] {
+        assert!(read(json).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn a_duration_is_a_whole_number_and_its_unit() {
+    let of = |text: &str| read(&format!(r#"{{"dns_timeout": "{text}"}}"#)).map(|p| p.dns_timeout);
+    assert_eq!(of("250ms").unwrap(), Duration::from_millis(250));
+    assert_eq!(of("10s").unwrap(), Duration::from_secs(10));
+    assert_eq!(of("5m").unwrap(), Duration::from_secs(300));
+    assert_eq!(of("24h").unwrap(), Duration::from_secs(86_400));
+    assert_eq!(of("0s").unwrap(), Duration::ZERO);
+    for text in [
+        "",
+        "10",
+        "s",
+        "1.5s",
+        "-1s",
+        "1 s",
+        "1d",
+        "1S",
+        "1ms2",
+        "99999999999999999999s",
+        "18446744073709551615h",
+        "none",
+        "１s",
+    ] {
+        assert!(of(text).is_err(), "{text:?}");
+    }
+    assert!(read(r#"{"dns_timeout": 10}"#).is_err());
+}
+
+#[test]
+fn patience_may_be_none() {
+    assert_eq!(read(r#"{"late_patience": "none"}"#).unwrap().late_patience, None);
+    assert_eq!(
+        read(r#"{"queue_deadline": "2m"}"#).unwrap().queue_deadline,
+        Some(Duration::from_secs(120))
+    );
+    assert!(read(r#"{"late_patience": null}"#).is_err());
+}
+
+proptest! {
+    #[test]
+    fn a_duration_of_whole_milliseconds_survives_being_written(millis in prop_oneof![any::<u32>().prop_map(u64::from), 0..100_u64, (0..10_000_u64).prop_map(|s| s * 1000)]) {
+        let duration = Duration::from_millis(millis);
+        let policy = Policy { dns_timeout: duration, late_patience: Some(duration), ..Policy::default() };
+        let json = serde_json::to_string(&policy).unwrap();
+        prop_assert_eq!(read(&json).unwrap(), policy);
+    }
+
+    #[test]
+    fn reading_a_duration_never_panics(text: String) {
+        let _ = duration::read(&text);
+    }
+}
