@@ -1,12 +1,17 @@
 #![doc = include_str!("../FORMAT.md")]
 
 mod reference;
+mod run;
 mod scenario;
 mod web;
 mod world;
 
 pub use reference::{
     Disagreement, Expected, ExpectedResult, Given, Group, Place, Reference, Verdict,
+};
+pub use run::{
+    Bounds, Cancelled, Connected, Ended, Input, Latency, Machine, Monitor, Options, Run, START,
+    Violation, config, question, replay, run_each, run_resolver, sequential_waits,
 };
 pub use scenario::{
     Addresses, Asked, Count, DEFAULT_CLOCK, DnsLine, Done, Expect, Fresh, HttpsLine, Line,

@@ -282,7 +282,7 @@ impl Reading<'_, '_> {
                     return if abort { Err(FailureKind::WellKnownInvalid) } else { Ok(None) };
                 }
                 Some(document::Answer::Status(410)) if policy.gone == Gone::Dead => {
-                    return Err(FailureKind::WellKnownInvalid);
+                    return Err(FailureKind::Gone);
                 }
                 Some(document::Answer::Status(_) | document::Answer::BadRedirect) => {
                     return Ok(None);

@@ -194,7 +194,7 @@ fn what_is_no_valid_document_leads_to_step_4() {
             "https a.example {body}\nhttps c.example/ 200 {{\"m.server\":\"b.example\"}}\nresolve a.example\n---\ndone rule=6"
         ));
     }
-    check("set gone=dead\nhttps a.example 410\nresolve a.example\n---\nfail well_known_invalid");
+    check("set gone=dead\nhttps a.example 410\nresolve a.example\n---\nfail gone");
 }
 
 #[test]

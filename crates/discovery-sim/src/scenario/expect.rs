@@ -404,6 +404,10 @@ impl Count {
 }
 
 impl Mismatch {
+    pub(crate) fn never_ended() -> Self {
+        Self::new("outcome", "an end", "none")
+    }
+
     fn new(what: &'static str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
         Self { what, expected: expected.to_string(), got: got.to_string() }
     }

@@ -1,0 +1,130 @@
+//! The verbs of a machine, and inputs as data.
+//!
+//! Knows nothing of worlds.
+
+use discovery_core::{
+    Answer, Deadline, Disposition, Event, HttpId, Instant, Resolution, Resolver, Routes,
+    ServerName, Ticket,
+};
+
+/// One input of a machine, with the moment it comes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A name is asked for. A machine for one name was made with it, and takes this as the news of its ticket.
+    Resolve(ServerName, Instant),
+    /// An answer.
+    Answer(Answer, Instant),
+    /// TLS is up for a GET.
+    Connected(HttpId, Instant),
+    /// Time has passed.
+    Timeout(Instant),
+    /// A ticket is given up.
+    Abandon(Ticket, Instant),
+    /// The families that have a route.
+    Routes(Routes, Instant),
+    /// How many name servers there are.
+    NameServers(u8, Instant),
+}
+
+impl Input {
+    /// When it comes in.
+    pub fn at(&self) -> Instant {
+        match self {
+            Self::Resolve(_, at)
+            | Self::Answer(_, at)
+            | Self::Connected(_, at)
+            | Self::Timeout(at)
+            | Self::Abandon(_, at)
+            | Self::Routes(_, at)
+            | Self::NameServers(_, at) => *at,
+        }
+    }
+}
+
+/// What a resolution and a resolver have in common.
+pub trait Machine {
+    /// Asks for a name; a machine for one name returns its ticket.
+    fn resolve(&mut self, name: &ServerName, now: Instant) -> Ticket;
+    /// Gives an answer.
+    fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition;
+    /// Tells that TLS is up.
+    fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition;
+    /// Tells that time has passed.
+    fn handle_timeout(&mut self, now: Instant);
+    /// Gives a ticket up.
+    fn abandon(&mut self, ticket: Ticket, now: Instant) -> Disposition;
+    /// Tells which families have a route.
+    fn set_routes(&mut self, routes: Routes, now: Instant);
+    /// Tells how many name servers there are.
+    fn set_name_servers(&mut self, count: u8, now: Instant);
+    /// Takes the next event.
+    fn poll(&mut self) -> Option<Event>;
+    /// When to call `handle_timeout`.
+    fn poll_timeout(&self) -> Option<Deadline>;
+
+    /// Gives an input; returns the ticket of a name that is asked for.
+    fn apply(&mut self, input: &Input) -> Option<Ticket> {
+        match input {
+            Input::Resolve(name, now) => return Some(self.resolve(name, *now)),
+            Input::Answer(answer, now) => drop(self.handle_answer(answer.clone(), *now)),
+            Input::Connected(id, now) => drop(self.handle_connected(*id, *now)),
+            Input::Timeout(now) => self.handle_timeout(*now),
+            Input::Abandon(ticket, now) => drop(self.abandon(*ticket, *now)),
+            Input::Routes(routes, now) => self.set_routes(*routes, *now),
+            Input::NameServers(count, now) => self.set_name_servers(*count, *now),
+        }
+        None
+    }
+}
+
+macro_rules! same_verbs {
+    () => {
+        fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition {
+            self.handle_answer(answer, now)
+        }
+
+        fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition {
+            self.handle_connected(id, now)
+        }
+
+        fn handle_timeout(&mut self, now: Instant) {
+            self.handle_timeout(now);
+        }
+
+        fn abandon(&mut self, ticket: Ticket, now: Instant) -> Disposition {
+            self.abandon(ticket, now)
+        }
+
+        fn set_routes(&mut self, routes: Routes, now: Instant) {
+            self.set_routes(routes, now);
+        }
+
+        fn set_name_servers(&mut self, count: u8, now: Instant) {
+            self.set_name_servers(count, now);
+        }
+
+        fn poll(&mut self) -> Option<Event> {
+            self.poll()
+        }
+
+        fn poll_timeout(&self) -> Option<Deadline> {
+            self.poll_timeout()
+        }
+    };
+}
+
+impl Machine for Resolution {
+    fn resolve(&mut self, _: &ServerName, _: Instant) -> Ticket {
+        self.ticket()
+    }
+
+    same_verbs!();
+}
+
+impl Machine for Resolver {
+    fn resolve(&mut self, name: &ServerName, now: Instant) -> Ticket {
+        self.resolve(name, now)
+    }
+
+    same_verbs!();
+}

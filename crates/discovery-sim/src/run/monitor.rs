@@ -1,0 +1,361 @@
+//! The machine's promises, checked as it runs.
+//!
+//! Knows nothing of the world; it sees what goes in and what comes out, as a driver does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use discovery_core::{
+    Answer, Deadline, Disposition, Event, Failed, HttpId, Instant, Policy, Request, RequestId,
+    Resolved, Ticket,
+};
+
+use super::machine::{Input, Machine};
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub promise: &'static str,
+    /// How.
+    pub what: String,
+}
+
+/// What a machine may have at most (I10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Open DNS requests.
+    pub dns: usize,
+    /// Open HTTP requests.
+    pub http: usize,
+    /// Events from one input.
+    pub events: usize,
+    /// Targets of a result.
+    pub targets: usize,
+    /// Addresses of a target.
+    pub addresses: usize,
+    /// Decisions of an explanation.
+    pub decisions: usize,
+}
+
+impl Bounds {
+    /// The bounds that a policy sets.
+    pub fn of(policy: &Policy) -> Self {
+        let attempts = usize::from(policy.dns_attempts.max(1));
+        let targets = usize::from(policy.max_srv_targets);
+        let addresses = usize::from(policy.max_addresses).saturating_mul(2);
+        let redirects = usize::from(policy.max_redirects).saturating_add(1);
+        let aliases = usize::from(policy.max_aliases).saturating_add(1);
+        // Addresses of targets, of the host and of every hop of a redirect, by family, down every alias; the services.
+        let questions = targets.saturating_add(redirects).saturating_add(2);
+        let decisions =
+            questions.saturating_mul(2).saturating_mul(aliases.saturating_add(addresses));
+        Self {
+            dns: policy.dns_slots.saturating_mul(attempts),
+            http: policy.http_slots,
+            events: 100_000,
+            targets,
+            addresses,
+            decisions: decisions.saturating_add(targets).saturating_add(100),
+        }
+    }
+}
+
+/// What is known of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Open,
+    Ended,
+}
+
+/// A machine, and a record of what it has promised so far.
+#[derive(Clone, Debug)]
+pub struct Monitor<M> {
+    machine: M,
+    bounds: Bounds,
+    now: Instant,
+    open: BTreeSet<RequestId>,
+    /// The last ids minted, of DNS and HTTP requests.
+    minted: (Option<RequestId>, Option<RequestId>),
+    tickets: BTreeMap<Ticket, Life>,
+    broken: Vec<Violation>,
+}
+
+impl<M: Machine> Monitor<M> {
+    /// Watches a machine from its beginning.
+    pub fn new(machine: M, bounds: Bounds) -> Self {
+        Self {
+            machine,
+            bounds,
+            now: Instant::ORIGIN,
+            open: BTreeSet::new(),
+            minted: (None, None),
+            tickets: BTreeMap::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// Requests that are neither answered nor cancelled.
+    pub fn open(&self) -> impl Iterator<Item = RequestId> + '_ {
+        self.open.iter().copied()
+    }
+
+    /// Whether every ticket has had its end.
+    pub fn is_done(&self) -> bool {
+        self.tickets.values().all(|life| *life == Life::Ended)
+    }
+
+    /// Broken promises so far.
+    pub fn violations(&self) -> &[Violation] {
+        &self.broken
+    }
+
+    /// Broken promises, the machine being at its end: everything that was asked for has ended (I11), nothing is open for
+    /// ever without a deadline (I6).
+    pub fn finish(mut self) -> Vec<Violation> {
+        let unfinished = self.tickets.values().filter(|life| **life == Life::Open).count();
+        if unfinished > 0 {
+            self.violate("I11", format!("{unfinished} tickets without an end"));
+        }
+        self.broken
+    }
+
+    pub(crate) fn violate(&mut self, promise: &'static str, what: String) {
+        self.broken.push(Violation { promise, what });
+    }
+
+    /// When the machine wants to be called.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.machine.poll_timeout()
+    }
+
+    /// Gives an input; returns the ticket of a name that is asked for.
+    pub fn apply(&mut self, input: &Input) -> Option<Ticket> {
+        // I8: a machine never goes back in time, whatever it is told.
+        self.now = self.now.max(input.at());
+        match input {
+            Input::Answer(answer, now) => {
+                self.answer(answer, *now);
+                None
+            }
+            Input::Connected(id, now) => {
+                self.connected(*id, *now);
+                None
+            }
+            Input::Abandon(ticket, now) => {
+                let expected = disposition(self.tickets.get(ticket).copied());
+                let got = self.machine.abandon(*ticket, *now);
+                self.expect_disposition(expected, got, input);
+                None
+            }
+            Input::Resolve(name, now) => {
+                let ticket = self.machine.resolve(name, *now);
+                if self.tickets.insert(ticket, Life::Open).is_some() {
+                    self.violate("I11", format!("{ticket:?} was given out twice"));
+                }
+                Some(ticket)
+            }
+            Input::Timeout(_) | Input::Routes(..) | Input::NameServers(..) => {
+                self.machine.apply(input)
+            }
+        }
+    }
+
+    /// What became of a request; None: it was never handed out.
+    fn life(&self, id: RequestId) -> Option<Life> {
+        if self.open.contains(&id) {
+            return Some(Life::Open);
+        }
+        self.last_minted(id).filter(|last| *last >= id).map(|_| Life::Ended)
+    }
+
+    fn last_minted(&self, like: RequestId) -> Option<RequestId> {
+        match like {
+            RequestId::Dns(_) => self.minted.0,
+            RequestId::Http(_) => self.minted.1,
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer, now: Instant) {
+        let id = answer.id();
+        let expected = disposition(self.life(id));
+        let quiet = self.is_quiet();
+        let got = self.machine.handle_answer(answer.clone(), now);
+        match expected {
+            Disposition::Accepted => {
+                self.open.remove(&id);
+            }
+            Disposition::Stale | Disposition::Unknown => self.check_unchanged(quiet),
+        }
+        self.expect_disposition(expected, got, &Input::Answer(answer.clone(), now));
+    }
+
+    fn connected(&mut self, id: HttpId, now: Instant) {
+        let expected = disposition(self.life(RequestId::Http(id)));
+        let quiet = self.is_quiet();
+        let got = self.machine.handle_connected(id, now);
+        if expected != Disposition::Accepted {
+            self.check_unchanged(quiet);
+        }
+        // Saying it twice is late news.
+        if !(expected == Disposition::Accepted && got == Disposition::Stale) {
+            self.expect_disposition(expected, got, &Input::Connected(id, now));
+        }
+    }
+
+    /// What the machine shows where no timer is due, for comparison; None where one is.
+    fn is_quiet(&self) -> Option<Option<Deadline>> {
+        let deadline = self.machine.poll_timeout();
+        deadline.is_none_or(|deadline| deadline.at > self.now).then_some(deadline)
+    }
+
+    /// I3: what nobody waits for changes nothing.
+    fn check_unchanged(&mut self, quiet: Option<Option<Deadline>>) {
+        let Some(deadline) = quiet else { return };
+        if self.machine.poll_timeout() != deadline {
+            self.violate("I3", "a stale input moved the deadline".to_owned());
+        }
+        if let Some(event) = self.machine.poll() {
+            self.violate("I3", format!("a stale input led to {event:?}"));
+        }
+    }
+
+    fn expect_disposition(&mut self, expected: Disposition, got: Disposition, input: &Input) {
+        if expected != got {
+            self.violate("I3", format!("{got:?} instead of {expected:?} for {input:?}"));
+        }
+    }
+
+    /// Takes every event, and checks the promises that hold between two inputs.
+    pub fn drain(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(event) = self.machine.poll() {
+            self.event(&event);
+            events.push(event);
+            if events.len() > self.bounds.events {
+                self.violate("I10", format!("more than {} events", self.bounds.events));
+                break;
+            }
+        }
+        self.check_rest();
+        events
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Request(request) => {
+                let id = request.id();
+                if self.last_minted(id).is_some_and(|last| last >= id) {
+                    self.violate("I2", format!("{id:?} was minted out of order or twice"));
+                }
+                match id {
+                    RequestId::Dns(_) => self.minted.0 = Some(id),
+                    RequestId::Http(_) => self.minted.1 = Some(id),
+                }
+                self.open.insert(id);
+                self.check_request(request);
+            }
+            Event::Cancel(id) => {
+                match self.life(*id) {
+                    Some(Life::Open) => {}
+                    Some(Life::Ended) => {
+                        self.violate("I2", format!("{id:?} was cancelled after its end"));
+                    }
+                    None => self.violate("I2", format!("{id:?} was cancelled before its request")),
+                }
+                self.open.remove(id);
+            }
+            Event::Finished(ticket, outcome) => {
+                match self.tickets.insert(*ticket, Life::Ended) {
+                    Some(Life::Open) => {}
+                    Some(Life::Ended) => self.violate("I11", format!("{ticket:?} ended twice")),
+                    None => self.violate("I11", format!("{ticket:?} was never given out")),
+                }
+                match &**outcome {
+                    Ok(done) => self.check_resolved(done),
+                    Err(failed) => self.check_failed(failed),
+                }
+            }
+        }
+    }
+
+    fn check_request(&mut self, request: &Request) {
+        let all = self.open.len();
+        let dns = self.open.iter().take_while(|id| matches!(id, RequestId::Dns(_))).count();
+        let http = all.saturating_sub(dns);
+        if dns > self.bounds.dns || http > self.bounds.http {
+            self.violate("I10", format!("{dns} DNS and {http} HTTP requests are open"));
+        }
+        if let Request::Http(get) = request
+            && get.url.scheme_str() != Some("https")
+        {
+            self.violate("R14", format!("{} is not https", get.url));
+        }
+    }
+
+    fn check_resolved(&mut self, done: &Resolved) {
+        let most = done.targets.iter().map(|target| target.addresses.len()).max().unwrap_or(0);
+        let empty = done.targets.iter().any(|target| target.addresses.is_empty());
+        if done.targets.is_empty() || empty {
+            self.violate("§1", "a result without addresses".to_owned());
+        }
+        if done.targets.len() > self.bounds.targets.max(1) || most > self.bounds.addresses {
+            self.violate("I10", format!("{} targets, {most} addresses", done.targets.len()));
+        }
+        self.check_decisions(done.explanation.decisions.len());
+    }
+
+    fn check_failed(&mut self, failed: &Failed) {
+        self.check_decisions(failed.explanation.decisions.len());
+    }
+
+    fn check_decisions(&mut self, count: usize) {
+        if count > self.bounds.decisions {
+            self.violate("I10", format!("{count} decisions"));
+        }
+    }
+
+    fn check_rest(&mut self) {
+        let deadline = self.machine.poll_timeout();
+        if let Some(event) = self.machine.poll() {
+            self.violate("I4", format!("poll gave nothing, and then {event:?}"));
+        }
+        if self.machine.poll_timeout() != deadline {
+            self.violate("I4", "the deadline moved without an input".to_owned());
+        }
+        if let Some(deadline) = deadline
+            && deadline.at <= self.now
+        {
+            self.violate("I5", format!("at {:?} the next deadline is {deadline:?}", self.now));
+        }
+        let open = self.open().next().is_some();
+        if !self.is_done() && !open && deadline.is_none() {
+            self.violate("I6", "unfinished, and nothing is waited for".to_owned());
+        }
+        if self.is_done()
+            && !open
+            && let Some(deadline) = deadline
+        {
+            self.violate("I7", format!("nothing is in flight, and yet {deadline:?}"));
+        }
+    }
+}
+
+fn disposition(life: Option<Life>) -> Disposition {
+    match life {
+        Some(Life::Open) => Disposition::Accepted,
+        Some(Life::Ended) => Disposition::Stale,
+        None => Disposition::Unknown,
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.promise, self.what)
+    }
+}
