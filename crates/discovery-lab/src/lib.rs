@@ -1,1 +1,15 @@
-//! Worlds served on loopback by real DNS and HTTPS servers.
+//! Worlds served by real DNS and HTTPS servers: in memory, and on loopback.
+
+#![allow(clippy::disallowed_methods, reason = "the lab serves real clients, in real time")]
+
+mod certificates;
+mod dns;
+mod https;
+mod memory;
+mod ran;
+
+pub use certificates::{Authority, CertificateTrouble};
+pub use dns::{Attempts, Messages, Reaction, Said, Weather, framed, react};
+pub use https::{Act, Connection};
+pub use memory::MemoryRunner;
+pub use ran::{Ran, RunTrouble, differences};

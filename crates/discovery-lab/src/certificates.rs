@@ -1,0 +1,183 @@
+//! The lab's certificate authority, and certificates for whichever name is asked for: good ones, and three bad ways.
+//!
+//! Knows nothing of connections.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use discovery_core::TlsName;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
+};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// Most certificates kept; whoever connects chooses the name.
+const MAX_KEPT: usize = 4096;
+
+/// What is the matter with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Flaw {
+    /// Nothing.
+    None,
+    /// Its issuer is known to nobody.
+    Stranger,
+    /// It is for another name.
+    OtherName,
+    /// It is out of date.
+    Expired,
+}
+
+/// A certificate authority that nobody should trust outside of a test: its key lives in memory alone.
+pub struct Authority {
+    provider: Arc<CryptoProvider>,
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+    pem: String,
+    stranger: Issuer<'static, KeyPair>,
+    /// One key for every leaf: what differs is the name.
+    leaf: KeyPair,
+    kept: Mutex<BTreeMap<(TlsName, Flaw), Arc<ServerConfig>>>,
+}
+
+/// A certificate could not be made.
+#[derive(Debug)]
+pub struct CertificateTrouble(String);
+
+impl Authority {
+    /// Makes a new authority.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness for its keys.
+    pub fn new() -> Result<Self, CertificateTrouble> {
+        let (issuer, certificate, pem) = authority("matrix-discovery lab")?;
+        let (stranger, _, _) = authority("matrix-discovery lab stranger")?;
+        Ok(Self {
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            issuer,
+            certificate,
+            pem,
+            stranger,
+            leaf: KeyPair::generate()?,
+            kept: Mutex::default(),
+        })
+    }
+
+    /// The authority's own certificate.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// The authority's own certificate, as a file that TLS libraries and tools read.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// A client's configuration that trusts this authority, and no other.
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        // A certificate that this authority has made for itself is always one.
+        let _ = roots.add(self.certificate.clone());
+        let versions = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions();
+        #[expect(clippy::expect_used, reason = "ring supports the default versions")]
+        let versions = versions.expect("ring supports the default versions");
+        Arc::new(versions.with_root_certificates(roots).with_no_client_auth())
+    }
+
+    /// The configuration of a server with a certificate for `name`, flawed or not.
+    pub(crate) fn server_config(
+        &self,
+        name: &TlsName,
+        flaw: Flaw,
+    ) -> Result<Arc<ServerConfig>, CertificateTrouble> {
+        let key = (name.clone(), flaw);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = kept.get(&key) {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(self.make(name, flaw)?);
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&config));
+        Ok(config)
+    }
+
+    fn make(&self, name: &TlsName, flaw: Flaw) -> Result<ServerConfig, CertificateTrouble> {
+        let mut params = CertificateParams::default();
+        let shown = if flaw == Flaw::OtherName { "another.invalid" } else { &name.to_string() };
+        params.subject_alt_names = vec![match shown.parse::<IpAddr>() {
+            Ok(ip) => SanType::IpAddress(ip),
+            Err(_) => SanType::DnsName(shown.try_into()?),
+        }];
+        params.distinguished_name.push(DnType::CommonName, "matrix-discovery lab server");
+        params.serial_number = Some(SerialNumber::from_slice(&fingerprint(shown).to_be_bytes()));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        if flaw == Flaw::Expired {
+            params.not_before = date_time_ymd(2001, 1, 1);
+            params.not_after = date_time_ymd(2002, 1, 1);
+        }
+        let issuer = if flaw == Flaw::Stranger { &self.stranger } else { &self.issuer };
+        let certificate = params.signed_by(&self.leaf, issuer)?;
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.leaf.serialize_der()));
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)?;
+        // Every connection is a new acquaintance.
+        config.send_tls13_tickets = 0;
+        Ok(config)
+    }
+}
+
+fn authority(
+    name: &str,
+) -> Result<(Issuer<'static, KeyPair>, CertificateDer<'static>, String), CertificateTrouble> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = params.self_signed(&key)?;
+    let (der, pem) = (certificate.der().clone(), certificate.pem());
+    Ok((Issuer::new(params, key), der, pem))
+}
+
+/// FNV-1a, without the sign that DER would give it.
+fn fingerprint(text: &str) -> u64 {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    (hash >> 2) | 1
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for CertificateTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a certificate could not be made: {}", self.0)
+    }
+}
+
+impl std::error::Error for CertificateTrouble {}
+
+impl From<rcgen::Error> for CertificateTrouble {
+    fn from(error: rcgen::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<rustls::Error> for CertificateTrouble {
+    fn from(error: rustls::Error) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -1,0 +1,235 @@
+//! What the lab's name servers say: a query's bytes in, a reply's bytes out.
+//!
+//! Knows nothing of sockets, nor of time beyond how long a reply takes.
+
+mod reply;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use discovery_core::{DnsError, DnsName, RecordData, RecordKind};
+use discovery_sim::{DnsOutcome, WireFault, World, ZoneEntry, ZoneType};
+use discovery_wire::Transport;
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::{DNSClass, RecordType};
+
+use reply::Reply;
+
+/// Aliases looked behind for a fault of the message.
+const MAX_CHAIN: usize = 64;
+
+/// What a name server does about one query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    /// What the query asks, if it is a question that the world could answer.
+    pub asked: Option<(DnsName, RecordKind)>,
+    /// How long it takes.
+    pub after: Duration,
+    /// What it is.
+    pub said: Said,
+}
+
+/// What comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A message; over TCP the length goes before it.
+    Message(Vec<u8>),
+    /// Nothing, ever.
+    Nothing,
+    /// The connection is closed.
+    HangUp,
+}
+
+/// Which attempt at its question a query is, where only the queries are seen: every datagram is another, and what is asked
+/// over TCP belongs to the last. An answer ends the count.
+#[derive(Clone, Debug, Default)]
+pub struct Attempts(BTreeMap<(DnsName, RecordKind), u8>);
+
+/// Loss and delay on the way, the same in every run: they follow from the question and the attempt alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weather {
+    /// Another one gives other losses.
+    pub seed: u64,
+    /// So many of a hundred datagrams are lost.
+    pub loss_percent: u8,
+    /// Datagrams take up to so much longer.
+    pub delay: Duration,
+}
+
+impl Attempts {
+    /// The attempt that a query belongs to.
+    pub fn of(&mut self, query: &[u8], transport: Transport) -> u8 {
+        let Some(key) = parse(query).and_then(|query| question(&query)) else { return 0 };
+        let next = self.0.entry(key).or_default();
+        match transport {
+            Transport::Udp => {
+                let this = *next;
+                *next = next.saturating_add(1);
+                this
+            }
+            Transport::Tcp => next.saturating_sub(1),
+        }
+    }
+
+    /// The question has been answered: whoever asks again begins again.
+    pub fn answered(&mut self, asked: &(DnsName, RecordKind)) {
+        self.0.remove(asked);
+    }
+}
+
+impl Weather {
+    /// What becomes of one datagram; None: it is lost.
+    pub fn fate(&self, name: &DnsName, kind: RecordKind, attempt: u8) -> Option<Duration> {
+        let text = format!("{name} {kind} {attempt}");
+        // FNV-1a, and a stir for the low bits: the same everywhere and for ever.
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ self.seed, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        let hash = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let hash = hash ^ (hash >> 32);
+        let (luck, share) = (hash % 100, (hash >> 32) % 1000);
+        let share = u32::try_from(share).unwrap_or_default();
+        (luck >= u64::from(self.loss_percent)).then(|| self.delay.saturating_mul(share) / 1000)
+    }
+}
+
+/// What the world's name server of that index does about one query, the attempt being known.
+pub fn react(
+    world: &World,
+    server: u8,
+    attempt: u8,
+    transport: Transport,
+    query: &[u8],
+) -> Reaction {
+    let at_once = |said| Reaction { asked: None, after: Duration::ZERO, said };
+    let Some(query) = parse(query) else { return at_once(Said::Nothing) };
+    let to = Reply::to(&query, transport);
+    if query.metadata.op_code != OpCode::Query || query.queries.len() != 1 {
+        return at_once(to.code(ResponseCode::NotImp));
+    }
+    let Some((name, kind)) = question(&query) else {
+        // A type that nobody here asks for, or a name that no host has.
+        return at_once(to.code(ResponseCode::NoError));
+    };
+    let answer = world.dns_answer(&name, kind, server, attempt);
+    let ruled = world.server(server).is_some_and(|fault| fault.outcome.is_some());
+    let fault = if ruled { None } else { wire_fault(world, &name, kind) };
+    let lost = is_lost(world, &name, kind, attempt);
+    let said = match (fault, answer.said) {
+        (Some(WireFault::WrongId), _) if !lost => to.with_another_id(),
+        (Some(WireFault::WrongQuestion), _) if !lost => to.with_another_question(),
+        (_, None) => Said::Nothing,
+        (Some(WireFault::Truncated), Some(_)) if transport == Transport::Udp => to.truncated(),
+        (Some(WireFault::TruncatedTwice), Some(_)) => to.truncated(),
+        (_, Some(Ok(reply))) => to.whole(kind, &reply),
+        (_, Some(Err(error))) => match error {
+            DnsError::ServerFailure => to.code(ResponseCode::ServFail),
+            DnsError::Refused => to.code(ResponseCode::Refused),
+            DnsError::NotImplemented => to.code(ResponseCode::NotImp),
+            DnsError::OtherCode => to.code(ResponseCode::FormErr),
+            DnsError::Malformed => to.unreadable(),
+            // A name server that can't be reached for one name alone: it asks for TCP, and hangs up there.
+            DnsError::Unreachable if transport == Transport::Udp => to.truncated(),
+            DnsError::Unreachable => Said::HangUp,
+            // Errors of our own side never come from a name server.
+            DnsError::Local | DnsError::NoRoute | DnsError::Timeout | _ => Said::Nothing,
+        },
+    };
+    // What has to be asked again over TCP takes its time there.
+    let short = matches!(&said, Said::Message(message) if reply::is_truncated(message));
+    let after = if short && transport == Transport::Udp { Duration::ZERO } else { answer.after };
+    Reaction { asked: Some((name, kind)), after, said }
+}
+
+/// Messages out of a stream, each with its length before it (RFC 7766).
+#[derive(Clone, Debug, Default)]
+pub struct Messages(Vec<u8>);
+
+impl Messages {
+    /// Takes in what came.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// The next message that is whole.
+    pub fn next_message(&mut self) -> Option<Vec<u8>> {
+        let (length, rest) = self.0.split_first_chunk::<2>()?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        let message = rest.get(..length)?.to_vec();
+        self.0.drain(..length.saturating_add(2));
+        Some(message)
+    }
+}
+
+/// A message as it goes over a stream: its length, then itself.
+pub fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
+    let mut out = length.to_be_bytes().to_vec();
+    out.extend(message.iter().take(usize::from(length)));
+    out
+}
+
+fn parse(query: &[u8]) -> Option<Message> {
+    Message::from_vec(query).ok().filter(|query| query.metadata.message_type == MessageType::Query)
+}
+
+/// What a query asks, where the world could have something to say to it.
+fn question(query: &Message) -> Option<(DnsName, RecordKind)> {
+    let question = query.queries.first()?;
+    let kinds = [
+        (RecordType::A, RecordKind::A),
+        (RecordType::AAAA, RecordKind::Aaaa),
+        (RecordType::SRV, RecordKind::Srv),
+    ];
+    let (_, kind) = kinds.into_iter().find(|(number, _)| *number == question.query_type())?;
+    if question.query_class() != DNSClass::IN {
+        return None;
+    }
+    let mut labels = Vec::new();
+    for label in question.name().iter() {
+        labels.push(std::str::from_utf8(label).ok().filter(|label| !label.contains('.'))?);
+    }
+    Some((DnsName::parse(&labels.join(".")).ok()?, kind))
+}
+
+/// The fault of the message that carries a reply: that of the first name in the alias chain which has one.
+fn wire_fault(world: &World, name: &DnsName, kind: RecordKind) -> Option<WireFault> {
+    chain(world, name, kind).find_map(|entry| entry.wire)
+}
+
+/// Whether this attempt is lost on its way, so that not even a faulty message comes back.
+fn is_lost(world: &World, name: &DnsName, kind: RecordKind, attempt: u8) -> bool {
+    chain(world, name, kind).any(|entry| attempt < entry.lost)
+}
+
+fn chain<'a>(
+    world: &'a World,
+    name: &DnsName,
+    kind: RecordKind,
+) -> impl Iterator<Item = ZoneEntry> + 'a {
+    let mut next = Some(name.clone());
+    std::iter::from_fn(move || {
+        let name = next.take()?;
+        let own = world.entry(&name, kind.into());
+        let alias = own.is_none();
+        let entry = own.or_else(|| world.entry(&name, ZoneType::Cname))?;
+        if alias
+            && !entry.cut
+            && let DnsOutcome::Records(records) = &entry.outcome
+        {
+            next = records.iter().find_map(|(data, _)| match data {
+                RecordData::Cname(next) => Some(next.clone()),
+                RecordData::A(_)
+                | RecordData::Aaaa(_)
+                | RecordData::Srv(_)
+                | RecordData::Unusable => None,
+            });
+        }
+        Some(entry)
+    })
+    .take(MAX_CHAIN)
+}
+
+#[cfg(test)]
+#[path = "dns_tests.rs"]
+mod tests;
