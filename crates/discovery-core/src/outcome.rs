@@ -244,8 +244,9 @@ impl Failed {
         Self { kind, fault, temporary, retry_at, explanation, timeline }
     }
 
-    /// A failure of which nothing is to be explained: nothing was asked.
-    pub(crate) fn bare(kind: FailureKind) -> Self {
+    /// A failure of which nothing is to be explained: nothing was asked. For drivers too, whose own end nobody may wait for
+    /// in silence.
+    pub fn bare(kind: FailureKind) -> Self {
         Self::new(kind, None, Explanation::default(), Timeline::default())
     }
 
