@@ -65,6 +65,7 @@
 mod chunked;
 mod clock;
 mod config;
+mod desk;
 mod dns;
 mod entropy;
 mod exchange;
@@ -75,5 +76,6 @@ mod tls;
 
 pub use clock::Clock;
 pub use config::{Hosts, NameServers, Oddity, OddityKind};
+pub use desk::{DRIVER_PATIENCE, Desk, Handle, Order, Report, Waiting};
 pub use entropy::{Entropy, NoEntropy, Predictable};
 pub use exchange::{Exchange, READ_BUFFER, Transport, Want};
