@@ -1,0 +1,271 @@
+//! The adapter over loopback sockets, against servers written here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    reason = "tests"
+)]
+
+use std::future::Future;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+
+use discovery_core::{FailureKind, ServerName, Step};
+use discovery_tokio::{BuildError, Builder, Discovery};
+use discovery_wire::{DRIVER_PATIENCE, Transport};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::{A, SRV};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UdpSocket;
+
+fn name(text: &str) -> ServerName {
+    text.parse().unwrap()
+}
+
+/// A client that trusts one authority, and a server with a certificate from it.
+fn tls(host: &str) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(params.self_signed(&key).unwrap().der().clone()).unwrap();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new([host.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    (Arc::new(client), Arc::new(server))
+}
+
+/// Every name has the address 1.2.3.4, and none has services but `_matrix-fed._tcp.many.example`, whose reply is long.
+fn reply(query: &[u8], transport: Transport) -> Vec<u8> {
+    let query = Message::from_vec(query).unwrap();
+    let question = query.queries[0].clone();
+    let mut reply = query.into_response();
+    let owner = question.name().clone();
+    let mut add = |data| {
+        reply.add_answer(Record::from_rdata(owner.clone(), 300, data));
+    };
+    match question.query_type() {
+        RecordType::A => add(RData::A(A(Ipv4Addr::new(1, 2, 3, 4)))),
+        RecordType::SRV if owner.to_lowercase().to_ascii() == "_matrix-fed._tcp.many.example." => {
+            if transport == Transport::Udp {
+                reply.metadata.truncation = true;
+            } else {
+                let target = |n: u16| Name::from_ascii(format!("host{n}.example.")).unwrap();
+                (0..400).for_each(|n| add(RData::SRV(SRV::new(n, 0, 8000 + n, target(n)))));
+            }
+        }
+        RecordType::SRV => reply.metadata.response_code = ResponseCode::NXDomain,
+        _ => {}
+    }
+    reply.to_vec().unwrap()
+}
+
+/// Serves DNS on loopback for as long as the runtime runs.
+async fn dns() -> SocketAddr {
+    let (udp, tcp) = loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        // The same port for both is not always free.
+        if let Ok(tcp) = tokio::net::TcpListener::bind(udp.local_addr().unwrap()).await {
+            break (udp, tcp);
+        }
+    };
+    let address = udp.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        while let Ok((count, from)) = udp.recv_from(&mut buffer).await {
+            udp.send_to(&reply(&buffer[..count], Transport::Udp), from).await.unwrap();
+        }
+    });
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = tcp.accept().await {
+            let length = stream.read_u16().await.unwrap();
+            let mut query = vec![0; usize::from(length)];
+            stream.read_exact(&mut query).await.unwrap();
+            let reply = reply(&query, Transport::Tcp);
+            stream.write_u16(reply.len().try_into().unwrap()).await.unwrap();
+            stream.write_all(&reply).await.unwrap();
+        }
+    });
+    address
+}
+
+/// An address on loopback where nobody listens.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+async fn builder(client: Arc<ClientConfig>, https: SocketAddr) -> Builder {
+    let server = dns().await;
+    Discovery::builder(client).name_servers([server]).probe_routes(false).connect_to(
+        move |address, transport| match transport {
+            Transport::Tcp if address != server => https,
+            Transport::Tcp | Transport::Udp => address,
+        },
+    )
+}
+
+#[tokio::test]
+async fn a_document_is_fetched_and_its_name_resolved() {
+    let (client, server) = tls("example.org");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let https = listener.local_addr().unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut connection = ServerConnection::new(server).unwrap();
+        let mut tls = rustls::Stream::new(&mut connection, &mut stream);
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            tls.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        let body = r#"{"m.server":"fed.example.net:8449"}"#;
+        write!(tls, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    let discovery = builder(client, https).await.spawn().unwrap();
+    let outcome = discovery.resolve(&name("example.org")).await;
+    let resolved = outcome.as_ref().as_ref().unwrap();
+    assert_eq!(resolved.rule, Step::DelegatedPort);
+    assert_eq!(resolved.host_header, "fed.example.net:8449");
+    let addresses: Vec<String> = resolved.socket_addrs().map(|a| a.to_string()).collect();
+    assert_eq!(addresses, ["1.2.3.4:8449"]);
+    assert!(serving.join().unwrap().starts_with("GET /.well-known/matrix/server HTTP/1.1\r\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_reply_comes_over_tcp() {
+    let (client, _) = tls("many.example");
+    let discovery = builder(client, nobody()).await.spawn().unwrap();
+    let outcome = discovery.resolve(&name("many.example")).await;
+    let resolved = outcome.as_ref().as_ref().unwrap();
+    assert_eq!(resolved.rule, Step::FedService);
+    assert_eq!(resolved.targets.len(), 16);
+    assert_eq!(resolved.targets[0].port, 8000);
+}
+
+#[tokio::test]
+async fn many_names_are_resolved_at_once() {
+    let (client, _) = tls("example.org");
+    let discovery = builder(client, nobody()).await.spawn().unwrap();
+    let all: Vec<_> =
+        (0..200).map(|n| discovery.resolve(&name(&format!("host{n}.example:8448")))).collect();
+    for resolving in all {
+        assert!(resolving.await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn an_abandoned_lookup_closes_its_sockets() {
+    let (client, _) = tls("example.org");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let https = listener.local_addr().unwrap();
+    let discovery = builder(client, https).await.spawn().unwrap();
+    let lookup = tokio::spawn(discovery.resolve(&name("example.org")));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    lookup.abort();
+    let mut received = Vec::new();
+    // Ends when the other side is closed.
+    let _ = stream.read_to_end(&mut received).await;
+    assert!(lookup.await.unwrap_err().is_cancelled());
+}
+
+#[tokio::test]
+async fn the_driver_ends_with_the_last_handle() {
+    let (client, _) = tls("example.org");
+    let (discovery, driver) = builder(client, nobody()).await.build().unwrap();
+    let driver = tokio::spawn(driver);
+    let again = discovery.clone();
+    drop(discovery);
+    assert!(again.resolve(&name("example.org:8448")).await.is_ok());
+    drop(again);
+    driver.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_driver_that_does_not_run() {
+    let (client, _) = tls("example.org");
+    let (discovery, driver) = builder(client, nobody()).await.build().unwrap();
+    let start = tokio::time::Instant::now();
+    let outcome = discovery.resolve(&name("example.org")).await;
+    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+    assert!(start.elapsed() >= DRIVER_PATIENCE);
+    let start = tokio::time::Instant::now();
+    let waiting = discovery.resolve(&name("example.com"));
+    drop(driver);
+    for resolving in [waiting, discovery.resolve(&name("example.net"))] {
+        let outcome = resolving.await;
+        assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+    }
+    assert_eq!(start.elapsed(), std::time::Duration::ZERO);
+    assert!(discovery.resolve(&name("[2606:4700::1111]")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_request_that_panics_is_a_failure_of_our_own_side() {
+    let (client, _) = tls("example.org");
+    let discovery = Discovery::builder(client)
+        .name_servers([nobody()])
+        .probe_routes(false)
+        .connect_to(|_, _| panic!("the caller's hook panics"))
+        .spawn()
+        .unwrap();
+    let outcome = discovery.resolve(&name("example.org:8448")).await;
+    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+}
+
+#[tokio::test]
+async fn a_socket_that_the_system_refuses_is_a_failure_of_our_own_side() {
+    let (client, _) = tls("example.org");
+    // The broadcast address: nobody may connect to it unasked.
+    let refused = SocketAddr::from((Ipv4Addr::BROADCAST, 53));
+    let discovery = Discovery::builder(client).name_servers([refused]).spawn().unwrap();
+    let outcome = discovery.resolve(&name("example.org:8448")).await;
+    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+}
+
+#[test]
+fn outside_a_runtime_the_driver_ends_and_nobody_waits() {
+    struct Channel(mpsc::Sender<()>);
+    impl Wake for Channel {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.send(());
+        }
+    }
+    let (client, _) = tls("example.org");
+    assert_eq!(Discovery::builder(Arc::clone(&client)).spawn().err(), Some(BuildError::NoRuntime));
+    let (discovery, driver) = Discovery::builder(client).name_servers([nobody()]).build().unwrap();
+    let (sender, woken) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Channel(sender)));
+    let mut cx = Context::from_waker(&waker);
+    let mut resolving = std::pin::pin!(discovery.resolve(&name("example.org:8448")));
+    assert!(resolving.as_mut().poll(&mut cx).is_pending());
+    let mut driver = std::pin::pin!(driver);
+    assert_eq!(driver.as_mut().poll(&mut cx), Poll::Ready(()));
+    woken.recv().unwrap();
+    let Poll::Ready(outcome) = resolving.poll(&mut cx) else { panic!("no outcome") };
+    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+}
