@@ -1,1 +1,11 @@
-//! What the test binaries of this project share.
+//! What the test binaries of this project share: layers to run scenarios through.
+//!
+//! Tests and chores depend on it; nothing that is published does.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests may tell the time; what must be deterministic is what they test"
+)]
+
+pub mod layers;

@@ -1,0 +1,108 @@
+//! The layers that every scenario runs through, behind one interface: a scenario in, the end of each name out.
+//!
+//! A further layer is one more implementation of [`Layer`] and one more line in [`all`]. Knows nothing of what must come out.
+
+mod machine;
+mod reference;
+
+use std::time::Duration;
+
+use discovery_core::{
+    Failed, Instant, InvalidServerName, Outcome, Question, Resolved, Speculation,
+};
+use discovery_sim::{Line, Observed, Scenario};
+
+pub use machine::{Memory, OnItsOwn};
+pub use reference::{check as check_reference, declines as reference_declines, verdicts};
+
+/// The ways to ask ahead: they must never change a result.
+pub const SPECULATIONS: [Speculation; 3] =
+    [Speculation::Off, Speculation::Addresses, Speculation::Full];
+
+/// One way to run a scenario.
+pub trait Layer: Send + Sync {
+    /// What reports call it.
+    fn name(&self) -> &'static str;
+
+    /// Why it can't run this scenario; None: it can.
+    fn declines(&self, scenario: &Scenario) -> Option<&'static str>;
+
+    /// The end of each name, in order.
+    ///
+    /// # Errors
+    /// Says which promise was broken on the way.
+    fn run(&self, scenario: &Scenario) -> Result<Vec<Ended>, String>;
+}
+
+/// The end of one name.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// What came out; an error where the text is no server name.
+    pub outcome: Result<Outcome, InvalidServerName>,
+    /// When it came out, on the clock that `fresh_until` is on.
+    pub at: Instant,
+    /// What was asked from this `resolve` to the next later one, every attempt; None: that was not watched.
+    pub asked: Option<Vec<Question>>,
+}
+
+impl Ended {
+    /// As expectations look at it.
+    pub fn observed(&self) -> Observed<'_> {
+        let observed = match &self.outcome {
+            Ok(outcome) => Observed::new(outcome, self.at),
+            Err(why) => Observed::invalid(*why, self.at),
+        };
+        match &self.asked {
+            Some(asked) => observed.asking(asked),
+            None => observed,
+        }
+    }
+
+    /// The result, or the failure, of a text that is a server name.
+    pub fn result(&self) -> Option<&Result<Resolved, Failed>> {
+        self.outcome.as_ref().ok().map(|outcome| &**outcome)
+    }
+}
+
+/// Every layer that runs machines. The reference model stands beside them: it has no time.
+pub fn all() -> Vec<Box<dyn Layer>> {
+    vec![Box::new(OnItsOwn), Box::new(Memory)]
+}
+
+/// The scenario with another way to ask ahead.
+#[must_use]
+pub fn speculating(scenario: &Scenario, speculation: Speculation) -> Scenario {
+    let value = match speculation {
+        Speculation::Off => "off",
+        Speculation::Addresses => "addresses",
+        Speculation::Full => "full",
+    };
+    with(scenario, Line::Set { field: "speculation".to_owned(), value: value.to_owned() })
+}
+
+/// The scenario with another seed.
+#[must_use]
+pub fn seeded(scenario: &Scenario, seed: u64) -> Scenario {
+    with(scenario, Line::Seed(seed))
+}
+
+fn with(scenario: &Scenario, line: Line) -> Scenario {
+    let mut scenario = scenario.clone();
+    // The last line on a matter counts.
+    scenario.lines.push(line);
+    scenario
+}
+
+/// Whether the machine that should remember does: it answers a second time without a question.
+pub fn remembers() -> bool {
+    let world = "dns a.example A 192.0.2.1\nresolve a.example:1\nat +1s\nresolve a.example:1";
+    let Ok(scenario) = Scenario::parse(world) else { return false };
+    Memory
+        .run(&scenario)
+        .is_ok_and(|ends| ends.last().and_then(|end| end.asked.as_ref()).is_some_and(Vec::is_empty))
+}
+
+/// Whether the scenario asks for names at several times: then it is about what is remembered.
+pub fn is_about_memory(scenario: &Scenario) -> bool {
+    scenario.resolves().iter().any(|resolve| resolve.at > Duration::ZERO)
+}

@@ -1,0 +1,157 @@
+//! Runs every scenario through every layer: one test for each pair.
+//!
+//! `BLESS=1` rewrites expectations that are not met by what comes out of the resolver; a person then reads the diff.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use discovery_core::Speculation;
+use discovery_sim::{Expect, Scenario};
+use discovery_tests::layers::{self, Ended, Layer, SPECULATIONS};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut paths = Vec::new();
+    if let Err(error) = collect(&root, &mut paths) {
+        eprintln!("{}: {error}", root.display());
+        return ExitCode::FAILURE;
+    }
+    paths.sort();
+    let layers: Arc<[Box<dyn Layer>]> = layers::all().into();
+    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
+    // Until it does, scenarios about memory are told apart instead of failing one by one.
+    let remembers = layers::remembers();
+    let mut trials = Vec::new();
+    for path in paths {
+        let name = path.strip_prefix(&root).unwrap_or(&path).with_extension("");
+        let name = name.to_string_lossy().replace('\\', "/");
+        match read(&path) {
+            Ok(scenario) => {
+                if bless {
+                    trials.push(Trial::test(name, move || blessed(&path, &scenario)));
+                } else {
+                    tests(&name, &Arc::new(scenario), &layers, remembers, &mut trials);
+                }
+            }
+            Err(error) => trials.push(Trial::test(name, move || Err(error.into()))),
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, paths)?;
+        } else if path.extension().is_some_and(|extension| extension == "scenario") {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Scenario, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    Scenario::parse(&text).map_err(|error| error.to_string())
+}
+
+fn tests(
+    name: &str,
+    scenario: &Arc<Scenario>,
+    layers: &Arc<[Box<dyn Layer>]>,
+    remembers: bool,
+    trials: &mut Vec<Trial>,
+) {
+    if layers::reference_declines(scenario).is_none() {
+        let scenario = scenario.clone();
+        trials.push(Trial::test(format!("{name} reference"), move || {
+            report(layers::check_reference(&scenario).unwrap_or_default())
+        }));
+    }
+    for (index, layer) in layers.iter().enumerate() {
+        if layer.declines(scenario).is_none() {
+            let (layers, scenario) = (layers.clone(), scenario.clone());
+            let about_memory = layers::is_about_memory(&scenario);
+            let trial = Trial::test(format!("{name} {}", layer.name()), move || {
+                layers.get(index).map_or(Ok(()), |layer| report(check(&scenario, &**layer)))
+            });
+            trials.push(trial.with_ignored_flag(about_memory && !remembers));
+        }
+    }
+}
+
+/// How what comes out of a layer differs from what must, in every way to ask ahead.
+fn check(scenario: &Scenario, layer: &dyn Layer) -> Vec<String> {
+    let mut found = Vec::new();
+    for speculation in SPECULATIONS {
+        let varied = layers::speculating(scenario, speculation);
+        let ends = match layer.run(&varied) {
+            Ok(ends) => ends,
+            Err(broken) => {
+                found.push(format!("speculation {speculation:?}: {broken}"));
+                continue;
+            }
+        };
+        for (end, expect) in ends.iter().zip(&scenario.expect) {
+            // What is asked is told for the fewest questions.
+            let frugal = speculation == Speculation::Off;
+            let end = Ended { asked: end.asked.clone().filter(|_| frugal), ..end.clone() };
+            for mismatch in expect.check(&end.observed()) {
+                found.push(format!("speculation {speculation:?}: {mismatch}"));
+            }
+        }
+        if ends.len() != scenario.expect.len() {
+            found.push(format!("{} names, {} expectations", ends.len(), scenario.expect.len()));
+        }
+    }
+    found
+}
+
+fn report(found: Vec<String>) -> Result<(), Failed> {
+    if found.is_empty() { Ok(()) } else { Err(found.join("\n").into()) }
+}
+
+/// Rewrites what stands below `---` where it is not met.
+fn blessed(path: &Path, scenario: &Scenario) -> Result<(), Failed> {
+    let ends = layers::Memory.run(&layers::speculating(scenario, Speculation::Off))?;
+    let mut below = String::new();
+    let mut changed = ends.len() != scenario.expect.len();
+    for (index, end) in ends.iter().enumerate() {
+        let before = scenario.expect.get(index).cloned().unwrap_or_default();
+        let observed = end.observed();
+        let met = !before.wanted.is_empty() && before.check(&observed).is_empty();
+        changed |= !met;
+        let expect = if met { before } else { renewed(before, end) };
+        below.push_str(&expect.to_string());
+    }
+    if changed {
+        let text = fs::read_to_string(path)?;
+        let above = text.split_once("\n---\n").map_or(text.as_str(), |(above, _)| above);
+        fs::write(path, format!("{}\n---\n{below}", above.trim_end()))?;
+    }
+    Ok(())
+}
+
+/// What came out as an expectation, in the words that the old one used.
+fn renewed(before: Expect, end: &Ended) -> Expect {
+    let observed = end.observed();
+    let mut expect = Expect::of(&observed);
+    if before.why.is_none() && !before.wanted.is_empty() {
+        expect.why = None;
+    }
+    for one in [
+        Expect { asked: before.asked, ..Expect::default() },
+        Expect { never: before.never, ..Expect::default() },
+    ] {
+        if one.check(&observed).is_empty() {
+            expect.asked.extend(one.asked);
+            expect.never.extend(one.never);
+        }
+    }
+    expect
+}
