@@ -1,11 +1,12 @@
 //! Chores of this repository: `cargo xtask --help`.
 //!
-//! Each chore is a module that returns what is wrong, one line each; nothing else prints or exits.
+//! Each chore is a module; a check returns what is wrong, one line each.
 
+mod cases;
 mod dependencies;
 mod tidy;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -24,25 +25,35 @@ enum Chore {
     Tidy,
     /// Checks licences against `deny.toml`, and that the core stays free of runtimes, sockets and entropy.
     Dependencies,
+    /// Runs cases in JSON through every layer; prints each that fails or is skipped, and a sum.
+    Cases {
+        /// Files of cases, of any of the four kinds.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let found = match Arguments::parse().chore {
-        Chore::Tidy => tidy::check(root),
-        Chore::Dependencies => dependencies::check(root),
+    let well = match Arguments::parse().chore {
+        Chore::Tidy => tidy::check(root).map(told),
+        Chore::Dependencies => dependencies::check(root).map(told),
+        Chore::Cases { files } => cases::run(&files),
     };
-    match found {
-        Ok(complaints) if complaints.is_empty() => ExitCode::SUCCESS,
-        Ok(complaints) => {
-            for complaint in &complaints {
-                println!("{complaint}");
-            }
-            ExitCode::FAILURE
-        }
+    match well {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("xtask: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints complaints; whether there were none.
+fn told(complaints: Vec<String>) -> bool {
+    for complaint in &complaints {
+        println!("{complaint}");
+    }
+    complaints.is_empty()
 }
