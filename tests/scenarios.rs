@@ -21,7 +21,13 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     paths.sort();
-    let layers: Arc<[Box<dyn Layer>]> = layers::all().into();
+    let layers: Arc<[Box<dyn Layer>]> = match layers::all() {
+        Ok(layers) => layers.into(),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
     // Until it does, scenarios about memory are told apart instead of failing one by one.
     let remembers = layers::remembers();

@@ -48,13 +48,15 @@ pub struct Runner {
     remembers: bool,
 }
 
-impl Default for Runner {
-    fn default() -> Self {
-        Self::new(layers::all())
-    }
-}
-
 impl Runner {
+    /// Runs cases through every layer there is.
+    ///
+    /// # Errors
+    /// Says what a layer lacks on this computer.
+    pub fn with_all_layers() -> Result<Self, String> {
+        layers::all().map(Self::new)
+    }
+
     /// Runs cases through these layers, and through the reference model.
     pub fn new(layers: Vec<Box<dyn Layer>>) -> Self {
         Self { layers, remembers: layers::remembers() }

@@ -7,7 +7,7 @@ use super::{Report, Runner, Verdict, read};
 
 fn run(case: &Value) -> Report {
     let cases = read(&Value::Array(vec![case.clone()]).to_string()).unwrap();
-    Runner::default().run(&cases[0])
+    Runner::with_all_layers().unwrap().run(&cases[0])
 }
 
 fn case(world: Value, expect: Value) -> Value {

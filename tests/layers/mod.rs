@@ -2,6 +2,7 @@
 //!
 //! A further layer is one more implementation of [`Layer`] and one more line in [`all`]. Knows nothing of what must come out.
 
+mod bytes;
 mod machine;
 mod reference;
 
@@ -12,6 +13,7 @@ use discovery_core::{
 };
 use discovery_sim::{Line, Observed, Scenario};
 
+pub use bytes::Bytes;
 pub use machine::{Memory, OnItsOwn};
 pub use reference::{check as check_reference, declines as reference_declines, verdicts};
 
@@ -65,8 +67,12 @@ impl Ended {
 }
 
 /// Every layer that runs machines. The reference model stands beside them: it has no time.
-pub fn all() -> Vec<Box<dyn Layer>> {
-    vec![Box::new(OnItsOwn), Box::new(Memory)]
+///
+/// # Errors
+/// Says what a layer lacks on this computer.
+pub fn all() -> Result<Vec<Box<dyn Layer>>, String> {
+    let bytes = Bytes::new().map_err(|trouble| trouble.to_string())?;
+    Ok(vec![Box::new(OnItsOwn), Box::new(Memory), Box::new(bytes)])
 }
 
 /// The scenario with another way to ask ahead.

@@ -10,7 +10,7 @@ use discovery_tests::cases::{Runner, Verdict, read};
 
 /// Runs the files and returns whether nothing failed.
 pub(crate) fn run(files: &[PathBuf]) -> Result<bool, Box<dyn Error>> {
-    let runner = Runner::default();
+    let runner = Runner::with_all_layers()?;
     let (mut passed, mut failed, mut skipped) = (0_usize, 0_usize, 0_usize);
     for file in files {
         let text =

@@ -1,0 +1,39 @@
+//! The wire over bytes in memory: DNS messages, TLS and HTTP between the machine and the lab's servers, in virtual time.
+//!
+//! What no byte can show (a failure of our own side, a driver that gives up) it leaves to the other layers.
+
+use discovery_lab::{MemoryRunner, RunTrouble};
+use discovery_sim::Scenario;
+
+use super::{Ended, Layer};
+
+/// The machine that remembers, behind the wire.
+#[derive(Clone, Debug)]
+pub struct Bytes(MemoryRunner);
+
+impl Bytes {
+    /// With keys and certificates of its own.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness for its keys.
+    pub fn new() -> Result<Self, RunTrouble> {
+        MemoryRunner::new().map(Self)
+    }
+}
+
+impl Layer for Bytes {
+    fn name(&self) -> &'static str {
+        "wire"
+    }
+
+    fn declines(&self, _: &Scenario) -> Option<&'static str> {
+        None
+    }
+
+    fn run(&self, scenario: &Scenario) -> Result<Vec<Ended>, String> {
+        let ran = self.0.run(scenario).map_err(|trouble| trouble.to_string())?;
+        let end =
+            |ran: discovery_lab::Ran| Ended { outcome: ran.outcome, at: ran.at, asked: ran.asked };
+        Ok(ran.into_iter().map(end).collect())
+    }
+}
