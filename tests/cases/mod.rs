@@ -4,7 +4,6 @@
 
 mod base64;
 mod convert;
-mod fields;
 mod format;
 mod judge;
 mod resolution;
@@ -13,6 +12,7 @@ mod simple;
 mod tests;
 
 use discovery_core::{Policy, Speculation};
+use discovery_sim::Scenario;
 
 pub use convert::scenario;
 pub use format::{Case, read};
@@ -94,7 +94,7 @@ impl Runner {
         if let Some(why) = resolution::foreign(case) {
             return vec![("all", Verdict::Skipped(why))];
         }
-        let scenario = match resolution::paced(case) {
+        let scenario: Scenario = match scenario(case) {
             Ok(scenario) => scenario,
             Err(why) => return vec![("all", Verdict::Skipped(format!("unwritable: {}", why.0)))],
         };

@@ -8,12 +8,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::address::{self, Denied};
+use crate::cache::{self, Cache, Freshness};
 use crate::explain::{Decision, Effect, Step};
 use crate::hosts::{Family, HostAddresses};
 use crate::name::{DnsName, TlsName};
 use crate::outcome::FailureKind;
 use crate::policy::{Families, Policy, Speculation};
-use crate::question::{Fact, Failure, Known, Question};
+use crate::question::{Fact, Failure, Known, Question, Standing};
 use crate::request::{RecordKind, Routes};
 use crate::special::given;
 use crate::time::Instant;
@@ -59,13 +60,23 @@ pub(crate) struct Notes {
     pub(crate) decisions: Vec<Decision>,
     /// The least expiry of the facts read; None: they never expire.
     pub(crate) fresh_until: Option<Instant>,
+    /// When the first of them is worth asking again.
+    pub(crate) refresh_at: Option<Instant>,
+}
+
+/// Facts that were learnt before, by anybody.
+pub(crate) struct Memory<'a> {
+    pub(crate) cache: &'a mut Cache,
+    pub(crate) freshness: Freshness,
+    pub(crate) now: Instant,
 }
 
 /// The facts, and the notes taken while reading them.
 pub(crate) struct Board<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) routes: Routes,
-    facts: &'a BTreeMap<Question, Arc<Known>>,
+    facts: &'a mut BTreeMap<Question, Arc<Known>>,
+    memory: Option<Memory<'a>>,
     notes: &'a mut Notes,
     /// Whether a fact was missing: what is read from there on is a guess.
     guessing: bool,
@@ -75,13 +86,15 @@ impl<'a> Board<'a> {
     pub(crate) fn new(
         policy: &'a Policy,
         routes: Routes,
-        facts: &'a BTreeMap<Question, Arc<Known>>,
+        facts: &'a mut BTreeMap<Question, Arc<Known>>,
+        memory: Option<Memory<'a>>,
         notes: &'a mut Notes,
     ) -> Self {
         notes.asks.clear();
         notes.decisions.clear();
         notes.fresh_until = None;
-        Self { policy, routes, facts, notes, guessing: false }
+        notes.refresh_at = None;
+        Self { policy, routes, facts, memory, notes, guessing: false }
     }
 
     pub(crate) fn is_guessing(&self) -> bool {
@@ -98,16 +111,24 @@ impl<'a> Board<'a> {
         if !self.guessing {
             let (question, fact) = cause.map(|(q, k)| (q.clone(), k.fact.clone())).unzip();
             self.notes.decisions.push(Decision { step, question, fact, effect });
+            if let Some((question, Known { standing: Standing::LastGood, .. })) = cause {
+                let question = Some(question.clone());
+                let effect = Effect::LastGood;
+                self.notes.decisions.push(Decision { step, question, fact: None, effect });
+            }
         }
     }
 
     /// Notes that a fact has been used: the result lives no longer than it does.
     pub(crate) fn used(&mut self, known: &Known) {
         if !self.guessing {
-            self.notes.fresh_until = match (self.notes.fresh_until, known.fresh_until) {
+            let least = |a: Option<Instant>, b: Option<Instant>| match (a, b) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
+            let due = cache::due(known, self.policy);
+            self.notes.fresh_until = least(self.notes.fresh_until, known.fresh_until);
+            self.notes.refresh_at = least(self.notes.refresh_at, due);
         }
     }
 
@@ -153,8 +174,15 @@ impl<'a> Board<'a> {
         }
     }
 
-    fn known(&self, question: &Question) -> Option<Arc<Known>> {
-        self.facts.get(question).map(Arc::clone)
+    /// What this lookup has read stays read; what it has not is looked for in memory.
+    fn known(&mut self, question: &Question) -> Option<Arc<Known>> {
+        if let Some(known) = self.facts.get(question) {
+            return Some(Arc::clone(known));
+        }
+        let Memory { cache, freshness, now } = self.memory.as_mut()?;
+        let known = cache.get(question, *freshness, *now, self.policy)?;
+        self.facts.insert(question.clone(), Arc::clone(&known));
+        Some(known)
     }
 
     /// The SRV records of a name, aliases followed; None: missing, and asked for.
@@ -235,12 +263,12 @@ impl<'a> Board<'a> {
     }
 
     /// What is known of a host's addresses. Asks for nothing.
-    pub(crate) fn addresses(&self, host: &DnsName) -> HostAddresses {
-        let on = |kind| match (self.policy.families, kind) {
-            (Families::V4, RecordKind::Aaaa) | (Families::V6, RecordKind::A) => Family::Off,
-            _ => self.follow(host, kind),
-        };
-        let families = [on(RecordKind::Aaaa), on(RecordKind::A)];
+    pub(crate) fn addresses(&mut self, host: &DnsName) -> HostAddresses {
+        let families =
+            [RecordKind::Aaaa, RecordKind::A].map(|kind| match (self.policy.families, kind) {
+                (Families::V4, RecordKind::Aaaa) | (Families::V6, RecordKind::A) => Family::Off,
+                _ => self.follow(host, kind),
+            });
         let mut denied = Vec::new();
         let mut vetted = families.each_ref().map(|family| match family {
             Family::Known(_, known) => self.vet(&known.fact, &mut denied),
@@ -268,10 +296,10 @@ impl<'a> Board<'a> {
     }
 
     /// What is known to a question, along the aliases of its name (R94). Asks for nothing.
-    fn follow(&self, name: &DnsName, kind: RecordKind) -> Family {
+    fn follow(&mut self, name: &DnsName, kind: RecordKind) -> Family {
         if let Some(given) = given(name, kind, self.policy) {
             let question = Question::Dns(name.clone(), kind);
-            let known = Known { fact: given, learnt: Instant::ORIGIN, fresh_until: None };
+            let known = Known::new(given, Instant::ORIGIN, None);
             return Family::Known(question, Arc::new(known));
         }
         let mut question = Question::Dns(name.clone(), kind);
@@ -299,14 +327,14 @@ impl<'a> Board<'a> {
             };
             if let Some(why) = failure {
                 let fact = Fact::Failed(why);
-                let known = Known { fact, learnt: known.learnt, fresh_until: least };
+                let known = Known::new(fact, known.learnt, least);
                 return Family::Known(question, Arc::new(known));
             }
             expiry = least;
             // A special name is special as an alias, too.
             if let Some(fact) = given(target, kind, self.policy) {
                 let question = Question::Dns(target.clone(), kind);
-                let known = Known { fact, learnt: known.learnt, fresh_until: least };
+                let known = Known::new(fact, known.learnt, least);
                 return Family::Known(question, Arc::new(known));
             }
             question = Question::Dns(target.clone(), kind);

@@ -148,6 +148,8 @@ pub enum Effect {
     NoAddress,
     /// The address may not be connected to.
     Denied(Denied),
+    /// The last good answer is used, for no newer one could be had (RFC 8767).
+    LastGood,
     /// The question was not waited for any longer; the result lacks what it would have brought.
     WentWithout,
     /// The question could not be answered; what other questions brought is used.
@@ -208,6 +210,7 @@ impl Decision {
                 None => kind.to_string(),
             }),
             Effect::Denied(denied) => Some(format!("denied: {denied}")),
+            Effect::LastGood => Some("last good answer".to_owned()),
             Effect::WentWithout => Some(match &self.question {
                 Some(question) => format!("without {question} (late)"),
                 None => "late".to_owned(),
@@ -281,6 +284,7 @@ impl fmt::Display for Effect {
             Self::Denied(denied) => {
                 write!(f, "denied: {denied}; the address policy may allow it")
             }
+            Self::LastGood => f.write_str("the last good answer, for no newer one could be had"),
             Self::WentWithout => f.write_str("not waited for, the result lacks it"),
             Self::DidWithout => f.write_str("did without"),
             Self::DefaultPort => f.write_str("no SRV record was found, port 8448"),

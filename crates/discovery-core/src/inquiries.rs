@@ -13,12 +13,13 @@ use crate::freshness::Freshness;
 use crate::inquiry::{Error, Inquiry, InquiryState, Open, Place, life};
 use crate::lookup::Context;
 use crate::policy::Policy;
-use crate::question::{Known, Question};
+use crate::question::{Known, Question, Standing};
 use crate::reply;
 use crate::request::{
     Answer, Deadline, Disposition, DnsError, DnsId, DnsRequest, Event, HttpError, HttpGet, HttpId,
     Request, RequestId, Why,
 };
+use crate::slots::Slots;
 use crate::time::Instant;
 use crate::well_known;
 
@@ -46,24 +47,11 @@ impl std::hash::Hash for Headers {
     fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
-/// Slots of one kind, and the questions that wait for one, in order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Slots {
-    limit: usize,
-    used: usize,
-    queue: BTreeMap<u64, Question>,
-}
-
 /// A fact, and to which question.
 pub(crate) type Learnt = (Question, Arc<Known>);
 
 impl Inquiries {
-    pub(crate) fn new(
-        policy: &Policy,
-        name_servers: u8,
-        dns_slots: usize,
-        http_slots: usize,
-    ) -> Self {
+    pub(crate) fn new(policy: &Policy, name_servers: u8, dns: Slots, http: Slots) -> Self {
         let mut headers = HeaderMap::with_capacity(3);
         // A text that no header can hold is left out rather than mangled.
         if let Ok(agent) = HeaderValue::from_str(&policy.user_agent) {
@@ -71,19 +59,34 @@ impl Inquiries {
         }
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let slots = |limit| Slots { limit, used: 0, queue: BTreeMap::new() };
         Self {
             name_servers,
             open: BTreeMap::new(),
             ids: BTreeMap::new(),
             timers: BTreeSet::new(),
-            dns: slots(dns_slots),
-            http: slots(http_slots),
+            dns,
+            http,
             next_number: 0,
             next_dns: 0,
             next_http: 0,
             headers: Arc::new(Headers(headers)),
         }
+    }
+
+    /// DNS questions and GETs that have a slot, and how many wait for one.
+    pub(crate) fn in_flight(&self) -> (usize, usize, usize) {
+        let queued = self.dns.waiting().saturating_add(self.http.waiting());
+        (self.dns.in_use(), self.http.in_use(), queued)
+    }
+
+    /// DNS questions that got a slot so far.
+    pub(crate) fn dns_asked(&self) -> u64 {
+        self.dns.taken()
+    }
+
+    /// GETs that got a slot so far.
+    pub(crate) fn gets_asked(&self) -> u64 {
+        self.http.taken()
     }
 
     pub(crate) fn set_name_servers(&mut self, count: u8) {
@@ -126,8 +129,10 @@ impl Inquiries {
             }
             Question::Get(_) => ask.via.iter().copied().map(Place::Address).collect(),
         };
+        let place = (lookup, number);
         let inquiry = Inquiry {
             number,
+            place,
             left,
             open: Vec::new(),
             errors: Vec::new(),
@@ -138,13 +143,10 @@ impl Inquiries {
             last_start: now,
             timer: None,
         };
-        let slots = self.slots(&ask.question);
-        if slots.used >= slots.limit {
-            slots.queue.insert(number, ask.question.clone());
+        if !self.slots(&ask.question).take_or_wait(place, &ask.question) {
             self.open.insert(ask.question.clone(), inquiry);
             return None;
         }
-        slots.used = slots.used.saturating_add(1);
         self.release(ask.question.clone(), inquiry, context, now, out)
     }
 
@@ -197,27 +199,23 @@ impl Inquiries {
             self.ids.remove(&open.id);
             out.push_back(Event::Cancel(open.id));
         }
+        let place = inquiry.place;
         let slots = self.slots(question);
         if inquiry.released.is_some() {
-            slots.used = slots.used.saturating_sub(1);
+            slots.give_back(question);
         } else {
-            slots.queue.remove(&inquiry.number);
+            slots.leave(place, question);
         }
     }
 
-    /// Gives free slots to the questions that wait longest. Gives the questions released, and facts that were settled by
-    /// that.
+    /// Gives a free slot to the next question that waits for one. Gives the question, and the fact if that settled it.
     pub(crate) fn release_waiting(
         &mut self,
         context: &Context,
         now: Instant,
         out: &mut VecDeque<Event>,
     ) -> Option<(Question, Option<Learnt>)> {
-        let slots = [&mut self.dns, &mut self.http]
-            .into_iter()
-            .find(|slots| slots.used < slots.limit && !slots.queue.is_empty())?;
-        let (_, question) = slots.queue.pop_first()?;
-        slots.used = slots.used.saturating_add(1);
+        let question = self.dns.next().or_else(|| self.http.next())?;
         let inquiry = self.open.remove(&question)?;
         let settled = self.release(question.clone(), inquiry, context, now, out);
         Some((question, settled))
@@ -419,13 +417,16 @@ impl Inquiries {
         let read = match (&question, answer) {
             (Question::Dns(name, kind), Answer::Dns(_, Ok(reply))) => {
                 let (fact, life) = reply::read(name, *kind, reply, &context.policy);
-                Ok(Known { fact, learnt: now, fresh_until: Some(now + life) })
+                Ok(Known::new(fact, now, Some(now + life)))
             }
             (Question::Get(url), Answer::Http(_, Ok(response))) => {
                 let fact = well_known::read(url, response, context.policy.max_body);
                 let freshness = Freshness::from_headers(&response.headers, response.received);
                 let life = life(&fact, freshness, &question, context);
-                Ok(Known { fact, learnt: now, fresh_until: Some(now + life) })
+                // R120.
+                let standing =
+                    if freshness.never_stale { Standing::NeverStale } else { Standing::Fresh };
+                Ok(Known { standing, ..Known::new(fact, now, Some(now + life)) })
             }
             (_, Answer::Dns(_, Err(error))) => Err(Error::Dns(*error)),
             (_, Answer::Http(_, Err(error))) => Err(Error::Http(*error)),

@@ -12,6 +12,7 @@ use crate::lookup::Context;
 use crate::policy::Policy;
 use crate::question::{Fact, Failure, Known, Question};
 use crate::request::{Deadline, DnsError, HttpError, RequestId, Why};
+use crate::slots;
 use crate::time::Instant;
 use crate::well_known;
 
@@ -43,6 +44,8 @@ pub(crate) struct Open {
 pub(crate) struct Inquiry {
     /// Minted in order: what is due at the same instant happens in this order.
     pub(crate) number: u64,
+    /// Its place in the queue for a slot.
+    pub(crate) place: slots::Place,
     pub(crate) left: VecDeque<Place>,
     pub(crate) open: Vec<Open>,
     /// Places that failed, and how.
@@ -138,7 +141,7 @@ impl Inquiry {
         } else {
             now + freshness::failure(base, policy, context.seed, question)
         };
-        Known { fact: Fact::Failed(why), learnt: now, fresh_until: Some(fresh_until) }
+        Known::new(Fact::Failed(why), now, Some(fresh_until))
     }
 
     /// What its future depends on, with ids by rank and instants relative to `now`.

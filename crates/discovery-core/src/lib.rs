@@ -7,8 +7,11 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 mod address;
+mod backoff;
 mod board;
+mod cache;
 mod config;
+mod counters;
 mod explain;
 mod freshness;
 mod hosts;
@@ -24,7 +27,10 @@ mod reply;
 mod request;
 mod resolution;
 mod resolver;
+mod results;
 mod revision;
+mod segments;
+mod slots;
 mod spec;
 mod special;
 mod srv;
@@ -34,6 +40,7 @@ mod well_known;
 
 pub use address::{AddressPolicy, Denied, DeniedReason, Otherwise};
 pub use config::Config;
+pub use counters::Counters;
 pub use explain::{Decision, Effect, Explanation, Step};
 pub use freshness::Freshness;
 pub use name::{

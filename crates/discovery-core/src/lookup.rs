@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::board::{Ask, Board, Need, Notes, Stop};
+use crate::board::{Ask, Board, Memory, Need, Notes, Stop};
 use crate::explain::{Decision, Effect, Explanation, Step};
-use crate::freshness;
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved, Timed, Timeline};
 use crate::policy::Policy;
@@ -48,7 +47,24 @@ pub(crate) struct Lookup {
     get_spent: Duration,
     /// Since when nothing but late addresses is waited for.
     late_since: Option<Instant>,
+    /// Whether something that is waited for has a last good fact.
+    can_fall_back: bool,
+    /// Nobody waits for it: it is there for what it learns, and has all the patience.
+    background: bool,
+    in_vain: u64,
     timeline: Timeline,
+}
+
+/// What a lookup wants done when its time has come.
+pub(crate) enum Due {
+    /// A turn.
+    Turn,
+    /// These questions are not waited for any longer: the lookup goes on with these facts, or better ones.
+    GiveUp(Vec<(Question, Fact)>),
+    /// These have been waited for long enough, where there is a last good fact.
+    FallBack(Vec<Question>),
+    /// The end.
+    End(Failed),
 }
 
 impl Lookup {
@@ -64,8 +80,30 @@ impl Lookup {
             get: None,
             get_spent: Duration::ZERO,
             late_since: None,
+            can_fall_back: false,
+            background: false,
+            in_vain: 0,
             timeline: Timeline::default(),
         }
+    }
+
+    /// A lookup that nobody waits for.
+    pub(crate) fn in_background(name: ServerName, number: u64, now: Instant) -> Self {
+        Self { background: true, ..Self::new(name, number, now) }
+    }
+
+    pub(crate) fn is_background(&self) -> bool {
+        self.background
+    }
+
+    /// Tells whether something that is waited for has a last good fact.
+    pub(crate) fn set_fall_back(&mut self, can: bool) {
+        self.can_fall_back = can;
+    }
+
+    /// When the first of the facts that were read is worth asking again.
+    pub(crate) fn refresh_at(&self) -> Option<Instant> {
+        self.notes.refresh_at
     }
 
     pub(crate) fn name(&self) -> &ServerName {
@@ -94,31 +132,35 @@ impl Lookup {
     pub(crate) fn turn(
         &mut self,
         context: &Context,
+        memory: Option<Memory<'_>>,
         now: Instant,
     ) -> Option<Result<Resolved, Failed>> {
         let draws = Draws { lookup: draw(self.number, context), ticket: None };
-        let mut board = Board::new(&context.policy, context.routes, &self.facts, &mut self.notes);
+        let mut board =
+            Board::new(&context.policy, context.routes, &mut self.facts, memory, &mut self.notes);
         let result = spec::resolve(&self.name, &draws, &mut board);
         let waits = matches!(result, Err(Stop::Missing))
             || (result.is_ok() && self.notes.asks.iter().any(|ask| ask.need == Need::Soon));
         self.watch_get(context, now);
+        self.note_need();
         if !waits {
             return Some(self.end(result));
         }
         // Patience runs only while nothing but late addresses is waited for, never for guesses.
-        let only_late = result.is_ok();
+        let only_late = result.is_ok() && !self.background;
         self.late_since = if only_late { self.late_since.or(Some(now)) } else { None };
         None
     }
 
     /// The end for one more ticket of the same lookup: the same facts, a draw of its own.
     pub(crate) fn end_for(
-        &self,
+        &mut self,
         ticket: u64,
         context: &Context,
     ) -> Option<Result<Resolved, Failed>> {
         let mut notes = Notes::default();
-        let mut board = Board::new(&context.policy, context.routes, &self.facts, &mut notes);
+        let mut board =
+            Board::new(&context.policy, context.routes, &mut self.facts, None, &mut notes);
         let draws = Draws {
             lookup: draw(self.number, context),
             ticket: Some(Draw::new(context.seed, ("ticket", ticket))),
@@ -132,7 +174,35 @@ impl Lookup {
 
     fn end(&mut self, result: Result<Found, Stop>) -> Result<Resolved, Failed> {
         let timeline = std::mem::take(&mut self.timeline);
-        end(&self.name, result, std::mem::take(&mut self.notes), timeline)
+        let in_vain = timeline.questions.iter().filter(|timed| timed.in_vain).count();
+        self.in_vain = u64::try_from(in_vain).unwrap_or(u64::MAX);
+        let notes = Notes { refresh_at: self.notes.refresh_at, ..Notes::default() };
+        end(&self.name, result, std::mem::replace(&mut self.notes, notes), timeline)
+    }
+
+    /// Notes which of the questions that were asked ahead of need have come to be needed.
+    fn note_need(&mut self) {
+        for timed in self.timeline.questions.iter_mut().filter(|timed| timed.in_vain) {
+            let asked = self.notes.asks.iter().find(|ask| ask.question == timed.question);
+            let decided = || {
+                let mut decisions = self.notes.decisions.iter();
+                decisions.any(|decision| decision.question.as_ref() == Some(&timed.question))
+            };
+            timed.in_vain = match asked {
+                Some(ask) => ask.need == Need::Guess,
+                None => !decided(),
+            };
+        }
+    }
+
+    /// How many questions were asked ahead of need and never came to be needed.
+    pub(crate) fn asked_in_vain(&self) -> u64 {
+        self.in_vain
+    }
+
+    /// The questions whose facts have been read.
+    pub(crate) fn questions_read(&self) -> impl Iterator<Item = &Question> {
+        self.facts.keys()
     }
 
     /// Follows which GET is asked for: whether it is held back, and how long GETs have been open.
@@ -184,7 +254,9 @@ impl Lookup {
         self.first_request = self.first_request.or(Some(now));
         if self.timeline.questions.iter().all(|timed| timed.question != *question) {
             let question = question.clone();
-            self.timeline.questions.push(Timed { question, asked: now, answered: None });
+            let guess = |ask: &&Ask| ask.question == question && ask.need == Need::Guess;
+            let in_vain = self.notes.asks.iter().any(|ask| guess(&ask));
+            self.timeline.questions.push(Timed { question, asked: now, answered: None, in_vain });
         }
         if let Some((get, since)) = &mut self.get
             && get == question
@@ -212,7 +284,13 @@ impl Lookup {
             (None, Some(limit)) => (Some(self.began + limit), Why::QueueDeadline),
             (None, None) => (None, Why::QueueDeadline),
         };
+        let falls_back = self.can_fall_back && !self.background;
+        let fall_back = match (self.first_request, policy.last_good_after) {
+            (Some(first), Some(after)) if falls_back => Some(first + after),
+            _ => None,
+        };
         [
+            (fall_back, Why::LastGood),
             (hold, Why::ResolutionDelay),
             (late, Why::LateAddresses),
             (well_known, Why::WellKnownTimeout),
@@ -223,46 +301,40 @@ impl Lookup {
         .min_by_key(|deadline| (deadline.at, deadline.why))
     }
 
-    /// Does what is due. Gives the end if this is it; otherwise a turn is due if anything was.
-    ///
-    /// `is_released` tells which questions have a slot.
+    /// Says what is due. `is_released` tells which questions have a slot.
     pub(crate) fn handle_timeout(
         &mut self,
         context: &Context,
         now: Instant,
         is_released: impl Fn(&Question) -> bool,
-    ) -> Option<Failed> {
-        let due = self.deadline(context).filter(|deadline| deadline.at <= now)?;
-        match due.why {
-            Why::LateAddresses => {
-                let fresh_until = Some(now + context.policy.dns_failure_ttl);
-                let late = Arc::new(Known { fact: Fact::Late, learnt: now, fresh_until });
-                let asks = self.notes.asks.iter().filter(|ask| ask.need == Need::Soon);
-                self.facts.extend(asks.map(|ask| (ask.question.clone(), Arc::clone(&late))));
-                None
+    ) -> Due {
+        let needed = |ask: &&Ask| ask.need == Need::Now && !ask.hold;
+        let due = self.deadline(context).filter(|deadline| deadline.at <= now);
+        match due.map(|deadline| deadline.why) {
+            Some(Why::LateAddresses) => {
+                let late = self.notes.asks.iter().filter(|ask| ask.need == Need::Soon);
+                Due::GiveUp(late.map(|ask| (ask.question.clone(), Fact::Late)).collect())
             }
-            Why::WellKnownTimeout => {
-                let (question, _) = self.get.as_ref()?;
-                let life = freshness::failure(
-                    context.policy.well_known_retry_ttl,
-                    &context.policy,
-                    context.seed,
-                    question,
-                );
-                let fact = Fact::Failed(Failure::Http(HttpError::Timeout));
-                let known = Known { fact, learnt: now, fresh_until: Some(now + life) };
-                self.facts.insert(question.clone(), Arc::new(known));
-                None
+            Some(Why::WellKnownTimeout) => {
+                let timeout = || Fact::Failed(Failure::Http(HttpError::Timeout));
+                let get = self.get.iter().map(|(question, _)| (question.clone(), timeout()));
+                Due::GiveUp(get.collect())
+            }
+            Some(Why::LastGood) => {
+                let asks = self.notes.asks.iter().filter(needed);
+                Due::FallBack(asks.map(|ask| ask.question.clone()).collect())
             }
             // A question that never got a slot says nothing about the world.
-            Why::LookupDeadline => {
-                let mut needed = self.notes.asks.iter().filter(|ask| ask.need == Need::Now);
-                let queued = needed.any(|ask| !ask.hold && !is_released(&ask.question));
+            Some(Why::LookupDeadline) => {
+                let mut asks = self.notes.asks.iter().filter(needed);
+                let queued = asks.any(|ask| !is_released(&ask.question));
                 let kind = if queued { FailureKind::Overloaded } else { FailureKind::TimedOut };
-                Some(self.give_up(kind))
+                Due::End(self.give_up(kind))
             }
-            Why::QueueDeadline => Some(self.give_up(FailureKind::Overloaded)),
-            Why::ResolutionDelay | Why::NextAttempt | Why::QuestionTimeout => None,
+            Some(Why::QueueDeadline) => Due::End(self.give_up(FailureKind::Overloaded)),
+            Some(Why::ResolutionDelay | Why::NextAttempt | Why::QuestionTimeout) | None => {
+                Due::Turn
+            }
         }
     }
 

@@ -92,6 +92,8 @@ pub struct Policy {
     pub dns_slots: usize,
     /// GETs in flight. 128.
     pub http_slots: usize,
+    /// GETs in flight to one host. 8: redirects may lead many names to one.
+    pub http_slots_per_host: usize,
 
     /// Life of a valid document whose headers say nothing. 24 h (R38).
     #[serde(with = "duration")]
@@ -107,7 +109,8 @@ pub struct Policy {
     /// Life of a firm `.well-known` failure (404, an invalid document), and longest life of any. 1 h (R40).
     #[serde(with = "duration")]
     pub well_known_failure_ttl: Duration,
-    /// Life of the first temporary `.well-known` failure (no response, 503). 1 min (R41).
+    /// Life of the first temporary `.well-known` failure (no response, 503); each further one in a row lives twice as long. 1 min
+    /// (R41).
     #[serde(with = "duration")]
     pub well_known_retry_ttl: Duration,
     /// Longest life of DNS records. 24 h.
@@ -119,9 +122,32 @@ pub struct Policy {
     /// Life of a negative DNS answer without SOA record. 30 s: without any, each such name would be asked for every time.
     #[serde(with = "duration")]
     pub dns_negative_default_ttl: Duration,
-    /// Life of a DNS failure, and of a result that went out without late addresses. 30 s (R97).
+    /// Life of the first DNS failure, and of a result that went out without late addresses; each further one in a row lives twice
+    /// as long. 30 s (R97).
     #[serde(with = "duration")]
     pub dns_failure_ttl: Duration,
+    /// Longest life of a DNS failure. 5 min (R97).
+    #[serde(with = "duration")]
+    pub dns_failure_max_ttl: Duration,
+    /// Longest life of a result that went out without late addresses, while the same family stays silent. 1 h.
+    #[serde(with = "duration")]
+    pub late_max_ttl: Duration,
+
+    /// After which part of its life a fact is asked again when it is used, in percent; `None` asks only when it has expired. 80:
+    /// names in use never wait.
+    pub refresh_ahead_percent: Option<u8>,
+    /// How long a lookup waits for a refresh before the last good fact is used instead; `None` never uses it. 1.8 s (RFC 8767 §5).
+    #[serde(with = "optional_duration")]
+    pub last_good_after: Option<Duration>,
+    /// How old a DNS fact may be as the last good one. 24 h.
+    #[serde(with = "duration")]
+    pub dns_last_good_age: Duration,
+    /// Most facts kept. 400,000: about 100,000 names.
+    pub max_facts: usize,
+    /// Most results kept, ready to be handed out. 100,000.
+    pub max_results: usize,
+    /// Most memory for facts and results each, in bytes, as far as it can be told. 256 MiB.
+    pub max_cache_bytes: usize,
 }
 
 impl Default for Policy {
@@ -157,6 +183,7 @@ impl Default for Policy {
             max_lookups: 20_000,
             dns_slots: 96,
             http_slots: 128,
+            http_slots_per_host: 8,
             well_known_default_ttl: seconds(24 * 60 * 60),
             ttl_jitter_percent: 10,
             well_known_min_ttl: seconds(5 * 60),
@@ -167,6 +194,14 @@ impl Default for Policy {
             dns_negative_max_ttl: seconds(60 * 60),
             dns_negative_default_ttl: seconds(30),
             dns_failure_ttl: seconds(30),
+            dns_failure_max_ttl: seconds(5 * 60),
+            late_max_ttl: seconds(60 * 60),
+            refresh_ahead_percent: Some(80),
+            last_good_after: Some(Duration::from_millis(1800)),
+            dns_last_good_age: seconds(24 * 60 * 60),
+            max_facts: 400_000,
+            max_results: 100_000,
+            max_cache_bytes: 256 * 1024 * 1024,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::request::{DnsError, HttpError, RecordKind, Service};
 use crate::time::Instant;
 use crate::url::{BadUrl, Url};
+use crate::well_known;
 
 /// One question to the world.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -160,6 +161,45 @@ pub(crate) struct Known {
     pub(crate) learnt: Instant,
     /// None: for ever (static facts).
     pub(crate) fresh_until: Option<Instant>,
+    pub(crate) standing: Standing,
+}
+
+/// How a fact came to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Standing {
+    /// As it was learnt.
+    Fresh,
+    /// As it was learnt, and never to be used once it has expired (R120).
+    NeverStale,
+    /// In the place of a newer one that could not be had: the last good one.
+    LastGood,
+}
+
+impl Known {
+    pub(crate) fn new(fact: Fact, learnt: Instant, fresh_until: Option<Instant>) -> Self {
+        Self { fact, learnt, fresh_until, standing: Standing::Fresh }
+    }
+
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.fresh_until.is_none_or(|until| now < until)
+    }
+}
+
+impl Fact {
+    /// Whether this is a failure that may pass by itself: it never takes the place of a good fact.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Failed(_) | Self::Late => true,
+            Self::Useless(why) => well_known::is_temporary(*why),
+            Self::Addresses { .. }
+            | Self::Services(_)
+            | Self::UnusableServices
+            | Self::Alias(_)
+            | Self::NotFound(_)
+            | Self::Document(_)
+            | Self::Redirect(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Question {

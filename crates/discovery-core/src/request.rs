@@ -383,6 +383,8 @@ pub enum Why {
     LateAddresses,
     /// The `.well-known` request is given up.
     WellKnownTimeout,
+    /// The last good fact is used while its refresh hangs.
+    LastGood,
     /// A lookup is given up.
     LookupDeadline,
     /// A lookup that never got a slot is given up.

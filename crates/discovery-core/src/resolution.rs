@@ -5,13 +5,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::backoff::Strikes;
 use crate::config::Config;
 use crate::inquiries::{Inquiries, InquiriesState, Learnt};
-use crate::lookup::{Context, Lookup, LookupState};
+use crate::lookup::{Context, Due, Lookup, LookupState};
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved};
-use crate::question::Question;
+use crate::question::{Fact, Known, Question};
 use crate::request::{Answer, Deadline, Disposition, Event, HttpId, Routes, Ticket};
+use crate::slots::Slots;
 use crate::time::Instant;
 
 /// The resolution of one server name.
@@ -55,7 +57,12 @@ impl Resolution {
             },
             lookup: Lookup::new(name, LOOKUP, now),
             // What one lookup may ask is bounded by its policy; it needs no slots.
-            inquiries: Inquiries::new(&config.policy, config.name_servers, usize::MAX, usize::MAX),
+            inquiries: Inquiries::new(
+                &config.policy,
+                config.name_servers,
+                Slots::new(usize::MAX, usize::MAX),
+                Slots::new(usize::MAX, usize::MAX),
+            ),
             out: VecDeque::new(),
             done: false,
             now,
@@ -170,7 +177,7 @@ impl Resolution {
     /// Runs the function and follows what it asks for, until it waits or ends.
     fn turn(&mut self) {
         while !self.done {
-            if let Some(end) = self.lookup.turn(&self.context, self.now) {
+            if let Some(end) = self.lookup.turn(&self.context, None, self.now) {
                 return self.finish(end);
             }
             let stale: Vec<Question> = self
@@ -214,12 +221,26 @@ impl Resolution {
                 self.learn(learnt);
             } else {
                 match self.lookup.handle_timeout(&self.context, self.now, |_| true) {
-                    Some(failed) => self.finish(Err(failed)),
-                    None => self.turn(),
+                    Due::End(failed) => self.finish(Err(failed)),
+                    Due::GiveUp(given_up) => {
+                        for (question, fact) in given_up {
+                            self.give_up(&question, fact);
+                        }
+                        self.turn();
+                    }
+                    // Without memory there is nothing to fall back on.
+                    Due::Turn | Due::FallBack(_) => self.turn(),
                 }
             }
         }
         self.now = now;
+    }
+
+    fn give_up(&mut self, question: &Question, fact: Fact) {
+        let Context { policy, seed, .. } = &self.context;
+        let life = Strikes::default().strike(question, &fact, policy, *seed);
+        let known = Known::new(fact, self.now, Some(self.now + life));
+        self.lookup.learn(question, &Arc::new(known));
     }
 
     fn finish(&mut self, end: Result<Resolved, Failed>) {

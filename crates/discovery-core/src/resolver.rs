@@ -1,21 +1,28 @@
-//! Many names at once: tickets, lookups that share questions, slots and a queue.
+//! Many names at once: tickets, lookups that share questions, what is remembered, slots and a queue.
 //!
-//! A question is asked once however many lookups wait for it. Knows no step of the specification and nothing of how a
-//! question is answered.
+//! A question is asked once however many lookups wait for it, and not again while its fact is fresh. Knows no step of the
+//! specification and nothing of how a question is answered.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use crate::board::{Memory, Need};
+use crate::cache::{Cache, Freshness};
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::inquiries::{Inquiries, Learnt};
-use crate::lookup::{Context, Lookup};
-use crate::name::ServerName;
+use crate::lookup::{Context, Due, Lookup};
+use crate::name::{ServerName, TlsName};
 use crate::outcome::{Failed, FailureKind, Resolved};
-use crate::question::Question;
-use crate::request::{Answer, Deadline, Disposition, Event, HttpId, Routes, Ticket};
+use crate::question::{Fact, Failure, Known, Question};
+use crate::request::{
+    Answer, Deadline, Disposition, Event, HttpError, HttpId, RecordKind, Routes, Ticket, Why,
+};
+use crate::results::{Results, is_drawn};
+use crate::slots::Slots;
 use crate::time::Instant;
 
-/// Resolves many server names over one set of questions.
+/// Resolves many server names over one set of questions, and remembers what it learns.
 ///
 /// The loop around it: take events from [`poll`](Self::poll) until there are none, wait for an answer or until
 /// [`poll_timeout`](Self::poll_timeout), hand it in, repeat. Every input is legal in any state and order (I1).
@@ -25,10 +32,18 @@ pub struct Resolver {
     lookups: BTreeMap<u64, Running>,
     /// Tickets for one name share its lookup.
     names: BTreeMap<ServerName, u64>,
+    /// Names that are being refreshed in the background.
+    refreshing: BTreeSet<ServerName>,
     tickets: BTreeMap<Ticket, u64>,
     /// Which lookups wait for a question.
     waiting: BTreeMap<Question, BTreeSet<u64>>,
+    /// Questions that were given up as late: nobody needs to wait for them, what they bring is remembered. And until when.
+    orphans: BTreeMap<Question, Instant>,
+    orphan_timers: BTreeSet<(Instant, Question)>,
     inquiries: Inquiries,
+    cache: Cache,
+    results: Results,
+    counters: Counters,
     timers: BTreeSet<(Instant, u64)>,
     /// Lookups that have something new to read.
     dirty: BTreeSet<u64>,
@@ -44,21 +59,30 @@ struct Running {
     tickets: BTreeSet<Ticket>,
     /// What it waits for, as in `waiting`.
     asked: Vec<Question>,
+    /// Whether it has had to ask for anything.
+    has_asked: bool,
     timer: Option<Instant>,
 }
 
 impl Resolver {
-    /// A resolver that has nothing to do yet.
+    /// A resolver that has nothing to do yet, and knows nothing.
     pub fn new(config: Config, now: Instant) -> Self {
         let Config { policy, name_servers, seed } = config;
-        let (dns, http) = (policy.dns_slots.max(1), policy.http_slots.max(1));
+        let dns = Slots::new(policy.dns_slots, usize::MAX);
+        let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
         Self {
             inquiries: Inquiries::new(&policy, name_servers, dns, http),
+            cache: Cache::new(&policy, seed),
+            results: Results::new(&policy, seed),
             context: Context { policy: Arc::new(policy), routes: Routes::default(), seed },
             lookups: BTreeMap::new(),
             names: BTreeMap::new(),
+            refreshing: BTreeSet::new(),
             tickets: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            orphan_timers: BTreeSet::new(),
+            counters: Counters::default(),
             timers: BTreeSet::new(),
             dirty: BTreeSet::new(),
             out: VecDeque::new(),
@@ -68,32 +92,33 @@ impl Resolver {
         }
     }
 
-    /// Asks for a name. The end comes from [`poll`](Self::poll) under the ticket given, exactly once (I11).
+    /// Asks for a name. The end comes from [`poll`](Self::poll) under the ticket given, exactly once (I11); at once if the
+    /// answer is remembered.
     pub fn resolve(&mut self, name: &ServerName, now: Instant) -> Ticket {
         self.advance(now);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.saturating_add(1);
-        if let Some(number) = self.names.get(name).copied()
+        if let Some(result) = self.results.get(name, self.now) {
+            self.counters.hits = self.counters.hits.saturating_add(1);
+            self.out.push_back(Event::Finished(ticket, Arc::clone(&result.outcome)));
+            if result.refresh_at <= self.now {
+                self.refresh(name);
+            }
+        } else if let Some(number) = self.names.get(name).copied()
             && let Some(running) = self.lookups.get_mut(&number)
         {
+            self.counters.coalesced = self.counters.coalesced.saturating_add(1);
             running.tickets.insert(ticket);
             self.tickets.insert(ticket, number);
         } else if self.lookups.len() >= self.context.policy.max_lookups {
+            self.counters.refused = self.counters.refused.saturating_add(1);
             let failed = Failed::bare(FailureKind::Overloaded);
             self.out.push_back(Event::Finished(ticket, Arc::new(Err(failed))));
         } else {
             let number = self.next_lookup;
-            self.next_lookup = number.saturating_add(1);
             self.tickets.insert(ticket, number);
             self.names.insert(name.clone(), number);
-            let running = Running {
-                lookup: Lookup::new(name.clone(), number, self.now),
-                tickets: BTreeSet::from([ticket]),
-                asked: Vec::new(),
-                timer: None,
-            };
-            self.lookups.insert(number, running);
-            self.dirty.insert(number);
+            self.begin(Lookup::new(name.clone(), number, self.now), BTreeSet::from([ticket]));
         }
         self.settle();
         ticket
@@ -147,6 +172,27 @@ impl Resolver {
         disposition
     }
 
+    /// Drops what is remembered of a name: its result, and every fact that it rests on.
+    pub fn forget(&mut self, name: &ServerName, now: Instant) {
+        self.advance(now);
+        self.results.forget(name);
+        let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
+        let memory = Memory { cache: &mut self.cache, freshness: Freshness::Any, now: self.now };
+        // Whether it comes to an end or not: what it has read on the way is what the answer rests on.
+        let _ = lookup.turn(&self.context, Some(memory), self.now);
+        for question in lookup.questions_read() {
+            self.cache.forget(question);
+            if let Question::Get(url) = question
+                && let TlsName::Dns(host) = url.host()
+            {
+                for kind in [RecordKind::Aaaa, RecordKind::A] {
+                    self.cache.forget(&Question::Dns(host.clone(), kind));
+                }
+            }
+        }
+        self.settle();
+    }
+
     /// Tells how many name servers there are from now on.
     pub fn set_name_servers(&mut self, count: u8, now: Instant) {
         self.advance(now);
@@ -154,10 +200,13 @@ impl Resolver {
         self.settle();
     }
 
-    /// Tells which families have a route; it orders the addresses that are tried from now on.
+    /// Tells which families have a route; it orders the addresses that are tried and handed out from now on.
     pub fn set_routes(&mut self, routes: Routes, now: Instant) {
         self.advance(now);
-        self.context.routes = routes;
+        if routes != self.context.routes {
+            self.context.routes = routes;
+            self.results.clear();
+        }
         self.settle();
     }
 
@@ -174,7 +223,9 @@ impl Resolver {
             .timers
             .first()
             .and_then(|(_, number)| self.lookups.get(number)?.lookup.deadline(&self.context));
-        [question, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
+        let orphan = self.orphan_timers.first();
+        let orphan = orphan.map(|(at, _)| Deadline { at: *at, why: Why::QuestionTimeout });
+        [question, orphan, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
     /// How many tickets have not ended yet.
@@ -182,9 +233,59 @@ impl Resolver {
         self.tickets.len()
     }
 
+    /// What it has done so far, and what it holds now.
+    pub fn counters(&self) -> Counters {
+        let (dns, http, queued) = self.inquiries.in_flight();
+        Counters {
+            dns_questions: self.inquiries.dns_asked(),
+            gets: self.inquiries.gets_asked(),
+            lookups: self.lookups.len(),
+            dns_in_flight: dns,
+            gets_in_flight: http,
+            queued,
+            facts: self.cache.len(),
+            results: self.results.len(),
+            bytes: self.cache.bytes().saturating_add(self.results.bytes()),
+            ..self.counters
+        }
+    }
+
+    /// The results that are remembered, each until its expiry, in no order of meaning.
+    pub fn results(&self) -> impl Iterator<Item = (&ServerName, &Result<Resolved, Failed>)> {
+        let fresh =
+            |(_, result): &(&ServerName, &crate::results::Remembered)| result.until > self.now;
+        self.results.iter().filter(fresh).map(|(name, result)| (name, &*result.outcome))
+    }
+
+    /// The facts that are remembered: when they were learnt and until when they are fresh, in no order of meaning.
+    pub fn facts(&self) -> impl Iterator<Item = (&Question, &Fact, Instant, Option<Instant>)> {
+        self.cache
+            .iter()
+            .map(|(question, known)| (question, &known.fact, known.learnt, known.fresh_until))
+    }
+
     /// Time never goes back inside (I8).
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
+    }
+
+    fn begin(&mut self, lookup: Lookup, tickets: BTreeSet<Ticket>) {
+        let number = self.next_lookup;
+        self.next_lookup = number.saturating_add(1);
+        let running = Running { lookup, tickets, asked: Vec::new(), has_asked: false, timer: None };
+        self.lookups.insert(number, running);
+        self.dirty.insert(number);
+    }
+
+    /// Asks again for what is soon to expire, while what is remembered is still handed out.
+    fn refresh(&mut self, name: &ServerName) {
+        if self.refreshing.contains(name) || self.lookups.len() >= self.context.policy.max_lookups {
+            return;
+        }
+        self.counters.refreshes = self.counters.refreshes.saturating_add(1);
+        self.refreshing.insert(name.clone());
+        let lookup = Lookup::in_background(name.clone(), self.next_lookup, self.now);
+        self.begin(lookup, BTreeSet::new());
     }
 
     /// The input has been applied: runs what has news, then fires what is due, in order of instant, each at its own.
@@ -198,25 +299,94 @@ impl Resolver {
             if question.is_some_and(|question| question.at <= deadline.at) {
                 let learnt = self.inquiries.handle_timeout(&self.context, self.now, &mut self.out);
                 self.learn(learnt);
-            } else if let Some((_, number)) = self.timers.pop_first()
-                && let Some(running) = self.lookups.get_mut(&number)
-            {
-                running.timer = None;
-                let released = |question: &Question| self.inquiries.is_released(question);
-                match running.lookup.handle_timeout(&self.context, self.now, released) {
-                    Some(failed) => self.finish(number, Err(failed)),
-                    None => {
-                        self.dirty.insert(number);
-                    }
-                }
+            } else if self.orphan_timers.first().is_some_and(|(at, _)| *at <= deadline.at) {
+                self.drop_orphan();
+            } else if let Some((_, number)) = self.timers.pop_first() {
+                self.lookup_is_due(number);
             }
             self.run();
         }
         self.now = now;
     }
 
+    fn lookup_is_due(&mut self, number: u64) {
+        let Some(running) = self.lookups.get_mut(&number) else { return };
+        running.timer = None;
+        let released = |question: &Question| self.inquiries.is_released(question);
+        let due = running.lookup.handle_timeout(&self.context, self.now, released);
+        self.dirty.insert(number);
+        match due {
+            Due::Turn => {}
+            Due::End(failed) => self.finish(number, Err(failed)),
+            Due::GiveUp(given_up) => {
+                for (question, fact) in given_up {
+                    let late = fact == Fact::Late;
+                    let known = Known::new(fact, self.now, Some(self.now));
+                    let Context { policy, seed, .. } = &self.context;
+                    let known = self.cache.learn(&question, &Arc::new(known), policy, *seed);
+                    self.stop_waiting(number, &question, &known, late);
+                }
+            }
+            Due::FallBack(questions) => {
+                for question in questions {
+                    let Context { policy, seed, .. } = &self.context;
+                    let known = self.cache.stand_in(&question, self.now, policy, *seed);
+                    if let Some(known) = known {
+                        self.counters.fallbacks = self.counters.fallbacks.saturating_add(1);
+                        self.stop_waiting(number, &question, &known, true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One lookup goes on with what it is given; the question may run on for those that come later.
+    fn stop_waiting(
+        &mut self,
+        number: u64,
+        question: &Question,
+        known: &Arc<Known>,
+        runs_on: bool,
+    ) {
+        let Some(running) = self.lookups.get_mut(&number) else { return };
+        running.lookup.learn(question, known);
+        running.asked.retain(|asked| asked != question);
+        if runs_on && self.inquiries.is_released(question) {
+            let policy = &self.context.policy;
+            let limit = match question {
+                Question::Dns(..) => policy.dns_timeout,
+                Question::Get(_) => policy.well_known_timeout,
+            };
+            if !self.orphans.contains_key(question) {
+                let until = self.now + limit;
+                self.orphans.insert(question.clone(), until);
+                self.orphan_timers.insert((until, question.clone()));
+            }
+        }
+        self.leave(number, question);
+    }
+
+    /// A question that was to run on has run for long enough.
+    fn drop_orphan(&mut self) {
+        let Some((at, question)) = self.orphan_timers.pop_first() else { return };
+        self.orphans.remove(&question);
+        if self.waiting.contains_key(&question) {
+            return;
+        }
+        self.inquiries.drop_question(&question, &mut self.out);
+        if matches!(question, Question::Get(_)) {
+            let timeout = Fact::Failed(Failure::Http(HttpError::Timeout));
+            self.learn(Some((question, Arc::new(Known::new(timeout, at, Some(at))))));
+        }
+    }
+
     fn learn(&mut self, learnt: Option<Learnt>) {
         let Some((question, known)) = learnt else { return };
+        if let Some(until) = self.orphans.remove(&question) {
+            self.orphan_timers.remove(&(until, question.clone()));
+        }
+        let Context { policy, seed, .. } = &self.context;
+        let known = self.cache.learn(&question, &known, policy, *seed);
         for number in self.waiting.remove(&question).unwrap_or_default() {
             if let Some(running) = self.lookups.get_mut(&number) {
                 running.asked.retain(|asked| *asked != question);
@@ -248,9 +418,13 @@ impl Resolver {
     /// Runs one lookup and follows what it asks for.
     fn turn(&mut self, number: u64) {
         let Some(running) = self.lookups.get_mut(&number) else { return };
-        if let Some(end) = running.lookup.turn(&self.context, self.now) {
+        let freshness =
+            if running.lookup.is_background() { Freshness::Ahead } else { Freshness::Any };
+        let memory = Memory { cache: &mut self.cache, freshness, now: self.now };
+        if let Some(end) = running.lookup.turn(&self.context, Some(memory), self.now) {
             return self.finish(number, end);
         }
+        running.has_asked = true;
         let asks: Vec<_> = running.lookup.asks().cloned().collect();
         let questions = asks.iter().map(|ask| ask.question.clone()).collect();
         let before = std::mem::replace(&mut running.asked, questions);
@@ -262,8 +436,11 @@ impl Resolver {
                 self.leave(number, &question);
             }
         }
+        let mut can_fall_back = false;
         for ask in &asks {
             let learnt = self.inquiries.ask(ask, number, &self.context, self.now, &mut self.out);
+            can_fall_back |= ask.need == Need::Now
+                && self.cache.has_stand_in(&ask.question, self.now, &self.context.policy);
             if self.inquiries.is_released(&ask.question)
                 && let Some(running) = self.lookups.get_mut(&number)
             {
@@ -272,6 +449,7 @@ impl Resolver {
             self.learn(learnt);
         }
         if let Some(running) = self.lookups.get_mut(&number) {
+            running.lookup.set_fall_back(can_fall_back);
             set_timer(&mut self.timers, number, running, &self.context);
         }
     }
@@ -280,8 +458,11 @@ impl Resolver {
     fn leave(&mut self, number: u64, question: &Question) {
         let Some(waiting) = self.waiting.get_mut(question) else { return };
         waiting.remove(&number);
-        if waiting.is_empty() {
+        let deserted = waiting.is_empty();
+        if deserted {
             self.waiting.remove(question);
+        }
+        if deserted && !self.orphans.contains_key(question) {
             self.inquiries.drop_question(question, &mut self.out);
         } else {
             let learnt = self.inquiries.no_more_from(
@@ -296,30 +477,47 @@ impl Resolver {
     }
 
     fn remove(&mut self, number: u64) -> Option<Running> {
-        let running = self.lookups.remove(&number)?;
-        self.names.remove(running.lookup.name());
+        let mut running = self.lookups.remove(&number)?;
+        let name = running.lookup.name();
+        if running.lookup.is_background() {
+            self.refreshing.remove(name);
+        } else {
+            self.names.remove(name);
+        }
         self.dirty.remove(&number);
         if let Some(at) = running.timer {
             self.timers.remove(&(at, number));
         }
-        for question in &running.asked {
-            self.leave(number, question);
+        for question in std::mem::take(&mut running.asked) {
+            self.leave(number, &question);
         }
         Some(running)
     }
 
     /// Hands the end to every ticket: shared, unless a draw of its own makes a difference.
     fn finish(&mut self, number: u64, end: Result<Resolved, Failed>) {
-        let Some(running) = self.remove(number) else { return };
-        let drawn = end.as_ref().is_ok_and(|resolved| {
-            resolved.targets.iter().filter(|target| target.srv.is_some()).nth(1).is_some()
-        });
+        let Some(mut running) = self.remove(number) else { return };
+        let drawn = end.as_ref().is_ok_and(is_drawn);
+        let tickets = u64::try_from(running.tickets.len()).unwrap_or(u64::MAX);
+        let count =
+            if running.has_asked { &mut self.counters.misses } else { &mut self.counters.hits };
+        *count = count.saturating_add(tickets.min(1));
+        let in_vain = running.lookup.asked_in_vain();
+        self.counters.speculated_in_vain = self.counters.speculated_in_vain.saturating_add(in_vain);
+        let refresh_at = running.lookup.refresh_at();
         let shared = Arc::new(end);
+        let name = running.lookup.name().clone();
+        self.results.remember(&name, &shared, refresh_at, self.now);
         for ticket in &running.tickets {
             self.tickets.remove(ticket);
             let own = if drawn { running.lookup.end_for(ticket.0, &self.context) } else { None };
             let outcome = own.map_or_else(|| Arc::clone(&shared), Arc::new);
             self.out.push_back(Event::Finished(*ticket, outcome));
+        }
+        // What came from memory alone and is near its expiry has been used: a reason to ask again.
+        let due = refresh_at.is_some_and(|at| at <= self.now);
+        if due && shared.is_ok() && !running.has_asked && !running.lookup.is_background() {
+            self.refresh(&name);
         }
     }
 }

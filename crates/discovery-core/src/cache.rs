@@ -1,0 +1,246 @@
+//! Facts that outlive the lookups that asked for them: until they expire, as the last good ones, or as failures that nobody asks
+//! about again for a while.
+//!
+//! Knows no step of the specification. What is in flight is not here, so it can't be evicted.
+
+use std::sync::Arc;
+
+use crate::backoff::Strikes;
+use crate::policy::Policy;
+use crate::question::{Fact, Failure, Known, Question, Standing};
+use crate::segments::Segments;
+use crate::time::Instant;
+
+/// The memory of one fact beside its texts: keys, links, table slots and counters, in bytes.
+const OVERHEAD: usize = 192;
+
+/// What is remembered of one question.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The latest.
+    known: Arc<Known>,
+    /// The last good one, where the latest is a failure that may pass.
+    good: Option<Arc<Known>>,
+    strikes: Strikes,
+}
+
+/// All facts that are remembered.
+#[derive(Clone, Debug)]
+pub(crate) struct Cache {
+    facts: Segments<Question, Entry>,
+}
+
+/// How fresh a fact must be to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Freshness {
+    /// Not expired.
+    Any,
+    /// Not even near its expiry: the reader is there to refresh what is.
+    Ahead,
+}
+
+impl Cache {
+    pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
+        Self { facts: Segments::new(seed, policy.max_facts, policy.max_cache_bytes) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.facts.bytes()
+    }
+
+    /// A fact that needs no asking.
+    pub(crate) fn get(
+        &mut self,
+        question: &Question,
+        freshness: Freshness,
+        now: Instant,
+        policy: &Policy,
+    ) -> Option<Arc<Known>> {
+        let entry = self.facts.get(question)?;
+        let fresh = entry.known.is_fresh(now)
+            && !(freshness == Freshness::Ahead && is_due(&entry.known, now, policy));
+        if !fresh {
+            return None;
+        }
+        Some(match &entry.good {
+            // In its back-off a question is not asked again; what was good is.
+            Some(good) if is_usable(question, good, now, policy) => {
+                in_place_of(good, entry.known.fresh_until)
+            }
+            Some(_) | None => Arc::clone(&entry.known),
+        })
+    }
+
+    /// Takes a fact in; gives what is to be used: itself, or the last good one if it is a failure that may pass.
+    pub(crate) fn learn(
+        &mut self,
+        question: &Question,
+        known: &Arc<Known>,
+        policy: &Policy,
+        seed: u64,
+    ) -> Arc<Known> {
+        let old = self.facts.remove(question);
+        let late =
+            old.as_ref().filter(|old| old.known.fact == Fact::Late && known.fact.is_temporary());
+        let (was_late, late_until) = (late.is_some(), late.and_then(|old| old.known.fresh_until));
+        let (mut strikes, good) = match old {
+            Some(old) if known.fact.is_temporary() => {
+                let good = |known: &Arc<Known>| !known.fact.is_temporary();
+                (old.strikes, Some(old.known).filter(good).or(old.good.filter(good)))
+            }
+            Some(_) | None => (Strikes::default(), None),
+        };
+        let now = known.learnt;
+        let own_side = matches!(&known.fact, Fact::Failed(why) if Failure::is_local(*why));
+        let mut known = Arc::clone(known);
+        // What is late may still fail: it has been counted.
+        let counted = was_late && known.fact != Fact::Late;
+        if counted {
+            let own = Arc::make_mut(&mut known);
+            own.fresh_until = own.fresh_until.max(late_until);
+        } else if known.fact.is_temporary() && !own_side {
+            let life = strikes.strike(question, &known.fact, policy, seed);
+            let own = Arc::make_mut(&mut known);
+            own.fresh_until = Some(own.learnt + life);
+        }
+        let good = good.filter(|good| is_usable(question, good, now, policy));
+        let used = match &good {
+            Some(good) => in_place_of(good, known.fresh_until),
+            None => Arc::clone(&known),
+        };
+        // A failure of our own side says nothing about the world: what was known before stays.
+        let entry = match (own_side, good) {
+            (false, good) => Some(Entry { known, good, strikes }),
+            (true, Some(good)) => Some(Entry { known: good, good: None, strikes }),
+            (true, None) => None,
+        };
+        if let Some(entry) = entry {
+            let weight = weight(question, &entry);
+            self.facts.insert(question.clone(), entry, weight);
+        }
+        used
+    }
+
+    /// What may stand in while a refresh hangs: the last good fact, or for a document the failure that was known before. From
+    /// then on the question counts as failed, and is not asked again before its back-off is over.
+    pub(crate) fn stand_in(
+        &mut self,
+        question: &Question,
+        now: Instant,
+        policy: &Policy,
+        seed: u64,
+    ) -> Option<Arc<Known>> {
+        let entry = self.facts.get(question)?;
+        let stands = stands_in(entry, question, now, policy)?;
+        let life = entry.strikes.strike(question, &Fact::Late, policy, seed);
+        entry.known = Arc::new(Known::new(Fact::Late, now, Some(now + life)));
+        entry.good = Some(Arc::clone(&stands));
+        Some(in_place_of(&stands, entry.known.fresh_until))
+    }
+
+    /// Whether [`Self::stand_in`] has something to give.
+    pub(crate) fn has_stand_in(&self, question: &Question, now: Instant, policy: &Policy) -> bool {
+        let entry = self.facts.peek(question);
+        entry.is_some_and(|entry| stands_in(entry, question, now, policy).is_some())
+    }
+
+    /// Drops a fact.
+    pub(crate) fn forget(&mut self, question: &Question) -> bool {
+        self.facts.remove(question).is_some()
+    }
+
+    /// All that is remembered.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Question, &Known)> {
+        self.facts.iter().map(|(question, entry)| (question, &*entry.known))
+    }
+}
+
+/// Whether a fact has lived so long that its use is a reason to ask again.
+fn is_due(known: &Known, now: Instant, policy: &Policy) -> bool {
+    due(known, policy).is_some_and(|due| now >= due)
+}
+
+/// When a fact is worth asking again ahead of its expiry. What is asked again only after a back-off is not asked ahead of it.
+pub(crate) fn due(known: &Known, policy: &Policy) -> Option<Instant> {
+    let until = known.fresh_until?;
+    let waits = known.standing == Standing::LastGood || known.fact.is_temporary();
+    match policy.refresh_ahead_percent.filter(|_| !waits) {
+        Some(percent) => {
+            let life = until.saturating_duration_since(known.learnt);
+            let part = life.checked_div(100).unwrap_or_default();
+            Some(known.learnt + part.saturating_mul(u32::from(percent.min(100))))
+        }
+        None => Some(until),
+    }
+}
+
+fn stands_in(
+    entry: &Entry,
+    question: &Question,
+    now: Instant,
+    policy: &Policy,
+) -> Option<Arc<Known>> {
+    let usable = |known: &&Arc<Known>| {
+        let failed_before =
+            matches!(question, Question::Get(_)) && !matches!(known.fact, Fact::Late);
+        (failed_before || !known.fact.is_temporary()) && is_usable(question, known, now, policy)
+    };
+    [entry.good.as_ref(), Some(&entry.known)].into_iter().flatten().find(usable).map(Arc::clone)
+}
+
+/// Whether a fact may still stand in as the last good one.
+fn is_usable(question: &Question, good: &Known, now: Instant, policy: &Policy) -> bool {
+    let limit = match question {
+        Question::Get(_) => policy.well_known_max_ttl,
+        Question::Dns(..) => policy.dns_last_good_age,
+    };
+    policy.last_good_after.is_some()
+        && (good.standing != Standing::NeverStale || good.is_fresh(now))
+        && now.saturating_duration_since(good.learnt) < limit
+}
+
+fn in_place_of(good: &Known, fresh_until: Option<Instant>) -> Arc<Known> {
+    Arc::new(Known {
+        fact: good.fact.clone(),
+        learnt: good.learnt,
+        fresh_until,
+        standing: Standing::LastGood,
+    })
+}
+
+fn weight(question: &Question, entry: &Entry) -> usize {
+    let question = match question {
+        Question::Dns(name, _) => name.as_str().len(),
+        Question::Get(url) => url.as_str().len(),
+    };
+    let facts = [Some(&entry.known), entry.good.as_ref()];
+    let facts = facts
+        .into_iter()
+        .flatten()
+        .map(|known| size_of::<Known>().saturating_add(size(&known.fact)));
+    facts.fold(OVERHEAD.saturating_add(question), usize::saturating_add)
+}
+
+/// What a fact holds outside of itself.
+fn size(fact: &Fact) -> usize {
+    match fact {
+        Fact::Addresses { addresses, .. } => size_of_val(&**addresses),
+        Fact::Services(services) => {
+            services.iter().fold(size_of_val(&**services), |sum, service| {
+                sum.saturating_add(service.target.as_str().len())
+            })
+        }
+        Fact::Alias(name) => name.as_str().len(),
+        Fact::Document(name) => name.as_str().len(),
+        Fact::Redirect(url) => url.as_str().len(),
+        Fact::UnusableServices
+        | Fact::NotFound(_)
+        | Fact::Useless(_)
+        | Fact::Failed(_)
+        | Fact::Late => 0,
+    }
+}

@@ -1,0 +1,124 @@
+//! Results that are ready to be handed out again, until the first of the facts that they rest on expires.
+//!
+//! Knows nothing of how a result came about.
+
+use std::sync::Arc;
+
+use crate::explain::Decision;
+use crate::name::ServerName;
+use crate::outcome::{FailureKind, Outcome, Resolved, Target, Timeline};
+use crate::policy::Policy;
+use crate::segments::Segments;
+use crate::time::Instant;
+
+/// The memory of one result beside its texts and lists, in bytes.
+const OVERHEAD: usize = 320;
+
+/// One result, ready to be handed out.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    pub(crate) outcome: Outcome,
+    pub(crate) until: Instant,
+    /// When its use is a reason to refresh it.
+    pub(crate) refresh_at: Instant,
+}
+
+/// All results that are remembered.
+#[derive(Clone, Debug)]
+pub(crate) struct Results(Segments<ServerName, Remembered>);
+
+impl Results {
+    pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
+        Self(Segments::new(seed, policy.max_results, policy.max_cache_bytes))
+    }
+
+    pub(crate) fn get(&mut self, name: &ServerName, now: Instant) -> Option<&Remembered> {
+        self.0.get(name).filter(|result| now < result.until).map(|result| &*result)
+    }
+
+    /// Keeps an outcome, if it is one that would come out again.
+    pub(crate) fn remember(
+        &mut self,
+        name: &ServerName,
+        outcome: &Outcome,
+        refresh_at: Option<Instant>,
+        now: Instant,
+    ) {
+        let until = match &**outcome {
+            // Among several SRV targets each ticket has a draw of its own.
+            Ok(resolved) if is_drawn(resolved) => None,
+            Ok(resolved) => resolved.fresh_until,
+            Err(failed) => failed.retry_at.filter(|_| is_about_the_world(failed.kind)),
+        };
+        let Some(until) = until.filter(|until| *until > now) else {
+            self.0.remove(name);
+            return;
+        };
+        let outcome = Arc::new(match &**outcome {
+            Ok(resolved) => {
+                Ok(Resolved { timeline: Timeline::default(), ..Resolved::clone(resolved) })
+            }
+            Err(failed) => Err(crate::Failed { timeline: Timeline::default(), ..failed.clone() }),
+        });
+        let weight = weight(name, &outcome);
+        let refresh_at = refresh_at.unwrap_or(until);
+        self.0.insert(name.clone(), Remembered { outcome, until, refresh_at }, weight);
+    }
+
+    pub(crate) fn forget(&mut self, name: &ServerName) -> bool {
+        self.0.remove(name).is_some()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ServerName, &Remembered)> {
+        self.0.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+}
+
+/// Whether a draw decides the order of targets.
+pub(crate) fn is_drawn(resolved: &Resolved) -> bool {
+    resolved.targets.iter().filter(|target| target.srv.is_some()).nth(1).is_some()
+}
+
+/// Whether a failure is one of the world, rather than of this lookup.
+fn is_about_the_world(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::NoAddresses
+        | FailureKind::DnsFailure
+        | FailureKind::SrvUnavailable
+        | FailureKind::WellKnownInvalid
+        | FailureKind::Gone
+        | FailureKind::Blocked => true,
+        FailureKind::InvalidServerName
+        | FailureKind::UnresolvableName
+        | FailureKind::TimedOut
+        | FailureKind::Overloaded
+        | FailureKind::Local
+        | FailureKind::Abandoned => false,
+    }
+}
+
+fn weight(name: &ServerName, outcome: &Outcome) -> usize {
+    let (decisions, targets) = match &**outcome {
+        Ok(resolved) => (&resolved.explanation.decisions, &*resolved.targets),
+        Err(failed) => (&failed.explanation.decisions, &[][..]),
+    };
+    let targets = targets
+        .iter()
+        .map(|target| size_of::<Target>().saturating_add(size_of_val(&*target.addresses)));
+    let decisions = decisions.len().saturating_mul(size_of::<Decision>());
+    targets
+        .fold(OVERHEAD.saturating_add(name.as_str().len()), usize::saturating_add)
+        .saturating_add(decisions)
+}

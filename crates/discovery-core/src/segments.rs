@@ -1,0 +1,129 @@
+//! A bounded map in two segments: what is used a second time moves where strangers' names can't push it out.
+//!
+//! Knows nothing of what it holds. Bounded by entries and by a weight that the caller gives in bytes.
+
+use std::hash::{BuildHasher, Hash};
+
+use hashlink::LinkedHashMap;
+use siphasher::sip::SipHasher13;
+
+/// Of all entries, the part that may be protected, in percent: the rest is for what is new.
+const PROTECTED_PERCENT: usize = 80;
+
+/// A hasher with a key: names are chosen by strangers, who must not be able to choose collisions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keyed(u64, u64);
+
+impl BuildHasher for Keyed {
+    type Hasher = SipHasher13;
+
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.0, self.1)
+    }
+}
+
+/// One entry and its weight.
+#[derive(Clone, Debug)]
+struct Weighed<V> {
+    value: V,
+    weight: u32,
+}
+
+/// The map. Each segment is ordered by last use.
+#[derive(Clone)]
+pub(crate) struct Segments<K: Hash + Eq, V> {
+    probation: LinkedHashMap<K, Weighed<V>, Keyed>,
+    protected: LinkedHashMap<K, Weighed<V>, Keyed>,
+    max_entries: usize,
+    max_bytes: usize,
+    bytes: usize,
+}
+
+impl<K: Hash + Eq, V> std::fmt::Debug for Segments<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} entries, {} bytes", self.len(), self.bytes)
+    }
+}
+
+impl<K: Hash + Eq, V> Segments<K, V> {
+    pub(crate) fn new(seed: u64, max_entries: usize, max_bytes: usize) -> Self {
+        let keyed = Keyed(seed, !seed.rotate_left(32));
+        Self {
+            probation: LinkedHashMap::with_hasher(keyed),
+            protected: LinkedHashMap::with_hasher(keyed),
+            max_entries,
+            max_bytes,
+            bytes: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.probation.len().saturating_add(self.protected.len())
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Looks without using.
+    pub(crate) fn peek(&self, key: &K) -> Option<&V> {
+        let weighed = self.protected.get(key).or_else(|| self.probation.get(key));
+        weighed.map(|weighed| &weighed.value)
+    }
+
+    /// Uses an entry: on its second use it moves to the protected segment.
+    pub(crate) fn get(&mut self, key: &K) -> Option<&mut V> {
+        if let Some((key, weighed)) = self.probation.remove_entry(key) {
+            self.protected.insert(key, weighed);
+            self.demote();
+        }
+        self.protected.to_back(key).map(|weighed| &mut weighed.value)
+    }
+
+    /// Puts an entry in, or in the place of the one that is there; the least recently used make room.
+    pub(crate) fn insert(&mut self, key: K, value: V, weight: usize) {
+        let weighed = Weighed { value, weight: u32::try_from(weight).unwrap_or(u32::MAX) };
+        self.bytes = self.bytes.saturating_add(weight);
+        let old = match self.protected.get_mut(&key) {
+            Some(place) => Some(std::mem::replace(place, weighed)),
+            None => self.probation.insert(key, weighed),
+        };
+        self.forget_weight(old.as_ref());
+        while self.len() > self.max_entries.max(1) || self.bytes > self.max_bytes {
+            let evicted = self.probation.pop_front().or_else(|| self.protected.pop_front());
+            let Some((_, weighed)) = evicted else { return };
+            self.forget_weight(Some(&weighed));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        let removed = self.probation.remove(key).or_else(|| self.protected.remove(key));
+        self.forget_weight(removed.as_ref());
+        removed.map(|weighed| weighed.value)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.probation.clear();
+        self.protected.clear();
+        self.bytes = 0;
+    }
+
+    /// All entries, in no particular meaning of order but always the same for the same history.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.probation.iter().chain(self.protected.iter()).map(|(key, w)| (key, &w.value))
+    }
+
+    fn forget_weight(&mut self, weighed: Option<&Weighed<V>>) {
+        let weight = weighed.map_or(0, |weighed| weighed.weight);
+        self.bytes = self.bytes.saturating_sub(usize::try_from(weight).unwrap_or(usize::MAX));
+    }
+
+    /// Keeps room for what is new: the least recently used of the protected go back on probation.
+    fn demote(&mut self) {
+        let limit = (self.max_entries / 100).saturating_mul(PROTECTED_PERCENT).max(1);
+        while self.protected.len() > limit {
+            let Some((key, weighed)) = self.protected.pop_front() else { return };
+            self.probation.insert(key, weighed);
+        }
+    }
+}
