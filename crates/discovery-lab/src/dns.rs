@@ -18,6 +18,9 @@ use reply::Reply;
 /// Aliases looked behind for a fault of the message.
 const MAX_CHAIN: usize = 64;
 
+/// Questions whose attempts are counted, at most.
+const MAX_COUNTED: usize = 100_000;
+
 /// What a name server does about one query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reaction {
@@ -56,10 +59,26 @@ pub struct Weather {
     pub delay: Duration,
 }
 
+impl Reaction {
+    /// Whether this ends the question: it is neither an error nor cut short.
+    pub fn is_answer(&self) -> bool {
+        match &self.said {
+            Said::Message(message) => {
+                let code = message.get(3).map(|flags| flags & 15);
+                !reply::is_truncated(message) && matches!(code, Some(0 | 3))
+            }
+            Said::Nothing | Said::HangUp => false,
+        }
+    }
+}
+
 impl Attempts {
     /// The attempt that a query belongs to.
     pub fn of(&mut self, query: &[u8], transport: Transport) -> u8 {
         let Some(key) = parse(query).and_then(|query| question(&query)) else { return 0 };
+        if self.0.len() >= MAX_COUNTED {
+            self.0.clear();
+        }
         let next = self.0.entry(key).or_default();
         match transport {
             Transport::Udp => {

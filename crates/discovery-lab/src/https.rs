@@ -50,6 +50,8 @@ pub struct Connection {
     place: Option<SocketAddr>,
     stage: Stage,
     acts: VecDeque<Act>,
+    /// What it is most likely for, until a request says so.
+    likely: Option<Url>,
     asked: Option<Url>,
 }
 
@@ -92,7 +94,7 @@ impl Connection {
             Some(ConnectFault::Timeout) => (Stage::Ended, VecDeque::from([Act::Hang])),
             _ => (Stage::Hello(Box::default()), VecDeque::new()),
         };
-        Self { world, authority, place, stage, acts, asked: None }
+        Self { world, authority, place, stage, acts, likely: None, asked: None }
     }
 
     /// The URL that was asked for, once: where the connection fails earlier, the one that it was most likely for.
@@ -137,6 +139,7 @@ impl Connection {
     }
 
     fn end(&mut self, act: Act) {
+        self.asked = self.asked.take().or(self.likely.take());
         self.stage = Stage::Ended;
         self.acts.push_back(act);
     }
@@ -178,7 +181,11 @@ impl Connection {
             Some(_) => None,
             None => Some(ConnectFault::Refused),
         });
-        self.asked = likely.map(|(url, _)| url.clone());
+        self.likely = likely.map(|(url, _)| url.clone());
+        if fault.is_some() {
+            // No request will tell.
+            self.asked = self.likely.take();
+        }
         let ready = Ready { accepted, host, place, fault, after };
         self.acts.extend((!connect.is_zero()).then_some(Act::Pause(connect)));
         match fault {
@@ -262,6 +269,8 @@ impl Connection {
     fn answer(&mut self, open: Box<Open>, head: &[u8]) {
         let url = requested(head, &open);
         let page = url.as_ref().and_then(|url| self.world.page(url, open.place.ip()));
+        self.likely = None;
+        self.asked.clone_from(&url);
         match page {
             Some(page) => {
                 let served = page.answer.clone();
@@ -283,9 +292,6 @@ impl Connection {
             }
             // What is nowhere is refused at the connection, and this one is up already.
             None => self.end(Act::Break),
-        }
-        if url.is_some() {
-            self.asked = url;
         }
     }
 

@@ -5,11 +5,17 @@
 mod certificates;
 mod dns;
 mod https;
+mod lab;
 mod memory;
 mod ran;
+#[cfg(feature = "tokio")]
+mod tokio_layer;
 
 pub use certificates::{Authority, CertificateTrouble};
 pub use dns::{Attempts, Messages, Reaction, Said, Weather, framed, react};
 pub use https::{Act, Connection};
+pub use lab::{Lab, LabOptions, hurried};
 pub use memory::MemoryRunner;
 pub use ran::{Ran, RunTrouble, differences};
+#[cfg(feature = "tokio")]
+pub use tokio_layer::TokioRunner;

@@ -254,7 +254,7 @@ impl Run<'_> {
                 },
             };
             let asked = Some(window(&self.resolves, index, &self.asked));
-            all.push(Ran { name: resolve.name.clone(), at, outcome, asked });
+            all.push(Ran { name: resolve.name.clone(), at, outcome, asked, hurried: false });
         }
         Ok(all)
     }
