@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::fields;
+
 /// One entry of a case file.
 #[derive(Clone, Debug)]
 pub enum Case {
@@ -42,7 +44,10 @@ impl Case {
         let has = |field: &str| entry.get(field).is_some();
         let text = |error: serde_json::Error| error.to_string();
         if has("world") {
-            serde_json::from_value(entry).map(Self::Resolution).map_err(text)
+            let unknown = fields::unknown(&entry);
+            let mut case: Box<ResolutionCase> = serde_json::from_value(entry).map_err(text)?;
+            case.unknown = unknown;
+            Ok(Self::Resolution(case))
         } else if has("input") {
             serde_json::from_value(entry).map(Self::ServerName).map_err(text)
         } else if has("expected_raw_s") || has("expected_ttl_s") {
@@ -90,6 +95,9 @@ pub struct ResolutionCase {
     /// Further questions to the same resolver, later.
     #[serde(default)]
     pub followups: Vec<Followup>,
+    /// A field that nobody here knows.
+    #[serde(skip)]
+    pub unknown: Option<String>,
 }
 
 /// DNS and web.
@@ -216,9 +224,6 @@ pub struct Expect {
     pub compare: Option<String>,
     /// True: the answer comes from memory.
     pub cached: Option<bool>,
-    /// Everything else, among it remarks.
-    #[serde(flatten)]
-    pub others: Map<String, Value>,
 }
 
 /// A field that is there counts even where it is null.
@@ -275,12 +280,11 @@ pub struct Concurrency {
 /// What a client that then connects sees.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RequestResult {
-    /// Whether somebody took the request.
-    #[serde(default)]
-    pub ok: bool,
+    /// Whether somebody took the request; where it is absent, whether somebody is named.
+    pub ok: Option<bool>,
     /// Why nobody did.
     pub error: Option<String>,
-    /// Who did: `address:port`, or an object of the two.
+    /// Who did: `address:port`, `host:port`, or an object of address and port.
     pub via: Option<Value>,
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Seen {
 pub(super) struct Place {
     /// Addresses in the order to try, with what is known of their SRV record.
     pub(super) addresses: Vec<(SocketAddr, Option<Rank>)>,
+    /// The hosts that the addresses belong to.
+    pub(super) hosts: BTreeMap<SocketAddr, String>,
     /// The `Host` value.
     pub(super) host_header: String,
     /// What the certificate must be valid for.
@@ -58,6 +60,11 @@ impl Seen {
                     target.socket_addrs().map(move |address| (address, srv))
                 })
                 .collect(),
+            hosts: done
+                .targets
+                .iter()
+                .flat_map(|one| one.socket_addrs().map(|address| (address, one.host.to_string())))
+                .collect(),
             host_header: done.host_header.clone(),
             tls_name: done.tls_name.to_string(),
             sni: done.sni().map(str::to_owned),
@@ -78,6 +85,15 @@ impl Seen {
                     .flat_map(|group| {
                         let srv = group.priority.map(|priority| (priority, None));
                         group.socket_addrs().map(move |address| (address, srv))
+                    })
+                    .collect(),
+                hosts: result
+                    .groups
+                    .iter()
+                    .flat_map(|group| &group.places)
+                    .flat_map(|one| {
+                        let address = |ip: &IpAddr| SocketAddr::new(*ip, one.port);
+                        one.addresses.iter().map(move |ip| (address(ip), one.host.to_string()))
                     })
                     .collect(),
                 host_header: result.host_header.clone(),
@@ -149,13 +165,6 @@ pub(super) fn judge(expect: &Expect, seen: &Seen, world: &World) -> Vec<String> 
         request(wanted, place, world, &mut found);
     }
     found
-}
-
-/// Fields of an expectation that nobody here knows, remarks not among them.
-pub(super) fn unknown_fields(expect: &Expect) -> Vec<&str> {
-    let remarks = ["note", "notes", "dns_note", "bounded_memory"];
-    let own = expect.others.keys().map(String::as_str).filter(|key| !remarks.contains(key));
-    own.chain(expect.one_of.iter().flat_map(unknown_fields)).collect()
 }
 
 fn differ(found: &mut Vec<String>, what: &str, expected: impl ToString, got: impl ToString) {
@@ -352,28 +361,16 @@ fn request(wanted: &RequestResult, place: &Place, world: &World, found: &mut Vec
         use ConnectFault as F;
         matches!(fault(address), Some(F::BadCert | F::WrongName | F::Expired | F::Tls))
     });
-    match (wanted.ok, taken) {
+    match (wanted.ok.unwrap_or(wanted.via.is_some()), taken) {
         (true, None) => differ(found, "request_result", "taken", "nobody took it"),
         (false, Some(address)) => {
-            differ(
-                found,
-                "request_result",
-                wanted.error.as_deref().unwrap_or("a failure"),
-                address,
-            );
+            let wanted = wanted.error.as_deref().unwrap_or("a failure");
+            differ(found, "request_result", wanted, address);
         }
         (true, Some(address)) => {
-            let via = match &wanted.via {
-                Some(Value::Object(via)) => {
-                    let port = via.get("port").and_then(Value::as_u64).unwrap_or_default();
-                    let ip = via.get("ip").and_then(Value::as_str).unwrap_or_default();
-                    ip.parse::<IpAddr>().ok().zip(u16::try_from(port).ok()).map(SocketAddr::from)
-                }
-                Some(via) => text(via).parse().ok(),
-                None => return,
-            };
-            if via != Some(*address) {
-                differ(found, "request_result.via", format!("{via:?}"), address);
+            let host = place.hosts.get(address).map_or("", String::as_str);
+            if let Some(via) = wanted.via.as_ref().filter(|via| !is_at(via, address, host)) {
+                differ(found, "request_result.via", via, address);
             }
         }
         (false, None) => {
@@ -384,5 +381,19 @@ fn request(wanted: &RequestResult, place: &Place, world: &World, found: &mut Vec
                 differ(found, "request_result", wanted, got);
             }
         }
+    }
+}
+
+/// Whether a destination is the one that is written as `address:port`, `host:port` or an object of address and port.
+fn is_at(via: &Value, address: &SocketAddr, host: &str) -> bool {
+    if let Value::Object(via) = via {
+        let ip = via.get("ip").and_then(Value::as_str).and_then(|ip| ip.parse::<IpAddr>().ok());
+        let port = via.get("port").and_then(Value::as_u64);
+        return ip == Some(address.ip()) && port == Some(u64::from(address.port()));
+    }
+    let written = text(via);
+    match written.parse::<SocketAddr>() {
+        Ok(written) => written == *address,
+        Err(_) => loosely(&written) == format!("{}:{}", loosely(host), address.port()),
     }
 }

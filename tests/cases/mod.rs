@@ -4,6 +4,7 @@
 
 mod base64;
 mod convert;
+mod fields;
 mod format;
 mod judge;
 mod resolution;
@@ -12,7 +13,6 @@ mod simple;
 mod tests;
 
 use discovery_core::{Policy, Speculation};
-use discovery_sim::Scenario;
 
 pub use convert::scenario;
 pub use format::{Case, read};
@@ -94,7 +94,7 @@ impl Runner {
         if let Some(why) = resolution::foreign(case) {
             return vec![("all", Verdict::Skipped(why))];
         }
-        let scenario: Scenario = match scenario(case) {
+        let scenario = match resolution::paced(case) {
             Ok(scenario) => scenario,
             Err(why) => return vec![("all", Verdict::Skipped(format!("unwritable: {}", why.0)))],
         };

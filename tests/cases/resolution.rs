@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{Question, Speculation};
-use discovery_sim::{Latency, Line, Options, Scenario, run_each, run_resolver};
+use discovery_sim::{Latency, Line, Options, START, Scenario, run_each, run_resolver};
 
+use super::convert::{Unwritable, scenario};
 use super::format::{Concurrency, Distribution, Expect, ResolutionCase};
-use super::judge::{Seen, judge, unknown_fields};
+use super::judge::{Seen, judge};
 use super::simple::Verdict;
 use crate::layers::{self, Ended, Layer, SPECULATIONS};
 
@@ -40,9 +41,11 @@ pub(super) fn foreign(case: &ResolutionCase) -> Option<String> {
         };
         return Some(why);
     }
-    let expects = std::iter::once(expected(case)).chain(case.followups.iter().map(|f| &f.expect));
-    if let Some(field) = expects.flat_map(unknown_fields).next() {
-        return Some(format!("unknown expectation {field}"));
+    if let Some(field) = &case.unknown {
+        return Some(format!("unknown field {field}"));
+    }
+    if let Some(error @ ("config" | "srv_target_is_cname")) = expected(case).error.as_deref() {
+        return Some(format!("another project's setting (error {error})"));
     }
     if case.agrees_with_spec == false && case.spec_expect.is_none() {
         return Some("by its own word not what the specification says".to_owned());
@@ -53,6 +56,18 @@ pub(super) fn foreign(case: &ResolutionCase) -> Option<String> {
 /// What must come out: what the specification says, where the case tells it apart.
 fn expected(case: &ResolutionCase) -> &Expect {
     case.spec_expect.as_ref().unwrap_or(&case.expect)
+}
+
+/// The case as a scenario, in which each follow-up begins so long after the name before it was answered.
+pub(super) fn paced(case: &ResolutionCase) -> Result<Scenario, Unwritable> {
+    let mut ends = Vec::new();
+    for _ in &case.followups {
+        let before = scenario(case, &ends)?;
+        let run = run_resolver(&layers::speculating(&before, Speculation::Off), Options::default());
+        let end = run.ends.last().and_then(|end| end.at).unwrap_or(START);
+        ends.push(end.saturating_duration_since(START));
+    }
+    scenario(case, &ends)
 }
 
 /// A case, and the scenario that it is written as.

@@ -115,6 +115,15 @@ fn system_name_servers() -> Vec<SocketAddr> {
     NameServers::from_resolv_conf(&text).addresses
 }
 
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("policy", &self.policy)
+            .field("name_servers", &self.name_servers)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -23,6 +23,7 @@ mod builder;
 mod socket;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
@@ -44,7 +45,7 @@ pub use discovery_wire;
 
 /// Asks for server names. Cheap to clone; the [`Driver`] ends when the last clone, and the last future of an outcome, is
 /// dropped.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Discovery {
     handle: Handle,
 }
@@ -71,6 +72,7 @@ impl Discovery {
 }
 
 /// The outcome of one lookup, some time.
+#[derive(Debug)]
 pub struct Resolving {
     waiting: Waiting,
     /// When to look whether the driver is alive.
@@ -150,6 +152,12 @@ impl Future for Driver {
                 }
             }
         }
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("running", &self.running.len()).finish_non_exhaustive()
     }
 }
 

@@ -206,6 +206,21 @@ async fn the_driver_ends_with_the_last_handle() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_name_server_that_keeps_silent_is_given_up() {
+    let (client, _) = tls("example.org");
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let discovery = Discovery::builder(client)
+        .name_servers([silent.local_addr().unwrap()])
+        .probe_routes(false)
+        .spawn()
+        .unwrap();
+    let start = tokio::time::Instant::now();
+    let outcome = discovery.resolve(&name("example.org:8448")).await;
+    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::DnsFailure);
+    assert!(start.elapsed() >= discovery_core::Policy::default().dns_timeout);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_driver_that_does_not_run() {
     let (client, _) = tls("example.org");
     let (discovery, driver) = builder(client, nobody()).await.build().unwrap();

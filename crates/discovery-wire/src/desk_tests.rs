@@ -231,3 +231,13 @@ fn the_driver_ends_with_the_last_handle_and_the_last_who_waits() {
     assert_eq!(driver.wakes(), before + 1);
     assert_eq!(driver.work(&mut desk), Poll::Ready(Order::End));
 }
+
+#[test]
+fn an_idle_driver_is_woken_to_end() {
+    let (handle, mut desk) = start();
+    let driver = Task::new();
+    assert_eq!(driver.work(&mut desk), Poll::Pending);
+    drop(handle);
+    assert_eq!(driver.wakes(), 1);
+    assert_eq!(driver.work(&mut desk), Poll::Ready(Order::End));
+}

@@ -103,6 +103,18 @@ fn a_reply_over_udp_answers() {
 }
 
 #[test]
+fn a_datagram_is_sent_whole_or_not_at_all() {
+    let mut exchange = open(Transport::Udp);
+    exchange.wrote(1);
+    assert_eq!(exchange.wants(), Want::Read);
+    let mut exchange = open(Transport::Tcp);
+    let Want::Write(bytes) = exchange.wants() else { panic!("{exchange:?}") };
+    let rest = bytes[1..].to_vec();
+    exchange.wrote(1);
+    assert_eq!(exchange.wants(), Want::Write(&rest));
+}
+
+#[test]
 fn datagrams_of_strangers_are_passed_over() {
     let mut exchange = open(Transport::Udp);
     let query = sent(&mut exchange);

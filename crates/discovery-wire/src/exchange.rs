@@ -173,7 +173,8 @@ impl Exchange {
                     self.connected = Connected::ToTell;
                 }
                 if let Some(result) = result {
-                    self.phase = ended(Answer::Http(*id, result));
+                    let answer = Answer::Http(*id, result);
+                    self.end(answer);
                 }
             }
             Talk::Dns(_, None) | Talk::Http(_, None) => {}
@@ -193,7 +194,7 @@ impl Exchange {
             Phase::Open(..) => true,
             Phase::Ended(_) => return,
         };
-        self.phase = ended(match self.talk {
+        self.end(match self.talk {
             Talk::Dns(id, _) => Answer::Dns(id, Err(dns_error(error))),
             Talk::Http(id, _) => Answer::Http(id, Err(http_error(error, open))),
         });
@@ -222,14 +223,24 @@ impl Exchange {
     fn follow(&mut self, next: Next) {
         match (next, &self.phase, &self.talk) {
             (Next::Finish(result), _, Talk::Dns(id, _)) => {
-                self.phase = ended(Answer::Dns(*id, result));
+                let answer = Answer::Dns(*id, result);
                 self.discard_output();
+                self.end(answer);
             }
             (Next::Reopen(transport), Phase::Open(_, address), _) => {
                 self.phase = Phase::Opening(transport, *address);
                 self.discard_output();
             }
             (Next::Continue | Next::Reopen(_) | Next::Finish(_), ..) => {}
+        }
+    }
+
+    /// Keeps nothing but the answer, and what must still be sent.
+    fn end(&mut self, answer: Answer) {
+        self.phase = ended(answer);
+        match &mut self.talk {
+            Talk::Dns(_, lookup) => *lookup = None,
+            Talk::Http(_, https) => *https = None,
         }
     }
 

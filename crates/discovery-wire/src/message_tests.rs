@@ -306,6 +306,20 @@ fn one_bad_record_spoils_the_message() {
 }
 
 #[test]
+fn more_records_than_anybody_needs_are_refused() {
+    let asked = asked("a.example", RecordKind::A);
+    let many = |count| {
+        whole(&asked, |m| {
+            let record = record_of("a.example", 300, RData::A(A(Ipv4Addr::LOCALHOST)));
+            m.add_answers(std::iter::repeat_n(record, count));
+        })
+    };
+    let most = usize::from(MAX_RECORDS);
+    assert_eq!(many(most).unwrap().records.len(), most);
+    assert_eq!(many(most + 1), Err(DnsError::Malformed));
+}
+
+#[test]
 fn what_stands_behind_the_message_is_ignored() {
     let asked = asked("a.example", RecordKind::A);
     let mut long = reply(&asked, |_| {});
