@@ -1,11 +1,13 @@
 #![doc = include_str!("../FORMAT.md")]
 
+mod explore;
 mod reference;
 mod run;
 mod scenario;
 mod web;
 mod world;
 
+pub use explore::{Coverage, Explored, Finding, Limits, Subject, explore};
 pub use reference::{
     Disagreement, Expected, ExpectedResult, Given, Group, Place, Reference, Verdict,
 };

@@ -228,6 +228,14 @@ impl World {
         self.servers.get(&server)
     }
 
+    /// Whether a name server denies what others know.
+    pub fn servers_disagree(&self) -> bool {
+        self.servers.values().any(|fault| {
+            let denies = [DnsOutcome::NxDomain, DnsOutcome::NoData];
+            fault.outcome.as_ref().is_some_and(|outcome| denies.contains(outcome))
+        })
+    }
+
     /// The page that is found under a URL at an address.
     pub fn page(&self, url: &Url, address: IpAddr) -> Option<&Page> {
         let here = self.web.get(&(url.clone(), Some(address)));

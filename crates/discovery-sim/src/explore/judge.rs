@@ -1,0 +1,163 @@
+//! Which ends are right: the same for the same facts, and what the reference model says.
+//!
+//! Knows nothing of how an end was reached, but whether a timer fired on the way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use discovery_core::{Explanation, Fact, FailureKind, Outcome, Question, Speculation};
+
+use super::walk::Node;
+use super::{Coverage, Explored, Finding, Subject, Wrong};
+use crate::reference::{Given, Reference};
+
+/// Faults kept: the first ones tell enough.
+const MAX_FINDINGS: usize = 20;
+
+/// An end and the way there.
+pub(super) struct End<'a> {
+    pub(super) outcome: &'a Outcome,
+    pub(super) node: &'a Node,
+    pub(super) speculation: Speculation,
+}
+
+/// Everything that has come out so far.
+pub(super) struct Judge<'a> {
+    subject: &'a Subject,
+    /// The first end for each set of facts that the world alone does not decide.
+    seen: BTreeMap<String, Outcome>,
+    /// Those facts on ways on which no timer fired.
+    untimed: Option<String>,
+    /// Whether addresses of one host may answer differently.
+    pub(super) may_disagree: bool,
+    /// Whether name servers say different things, so that which reply comes first is a fact of its own.
+    servers_disagree: bool,
+    ends: usize,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(subject: &'a Subject) -> Self {
+        let world = &subject.world;
+        let may_disagree = world.pages().any(|(_, address, _)| address.is_some());
+        Self {
+            subject,
+            seen: BTreeMap::new(),
+            untimed: None,
+            may_disagree,
+            servers_disagree: world.servers_disagree(),
+            ends: 0,
+            findings: Vec::new(),
+        }
+    }
+
+    pub(super) fn find(&mut self, finding: Finding) {
+        let known = self.findings.iter().any(|known| known.why == finding.why);
+        if !known && self.findings.len() < MAX_FINDINGS {
+            self.findings.push(finding);
+        }
+    }
+
+    pub(super) fn end(&mut self, end: &End<'_>) {
+        self.ends = self.ends.saturating_add(1);
+        let explanation = match &**end.outcome {
+            Ok(done) => &done.explanation,
+            Err(failed) => &failed.explanation,
+        };
+        let given = self.undecided(explanation);
+        let key = format!("{given:?}");
+        if end.node.timers == 0 && !self.may_disagree && !self.servers_disagree {
+            let first = self.untimed.get_or_insert_with(|| key.clone());
+            if *first != key {
+                let why = Wrong::FactsDiffer { first: first.clone(), here: key.clone() };
+                self.judged(end, why);
+            }
+        }
+        let timed_out = end.outcome.as_ref().as_ref().is_err_and(|failed| {
+            failed.kind == FailureKind::TimedOut
+                && end.node.elapsed() >= self.subject.config.policy.lookup_deadline
+        });
+        // A lookup that ran out of time ends as that, whatever facts are there (I14).
+        let key = if timed_out { format!("timed out {key}") } else { key };
+        let here = timeless(end.outcome);
+        match self.seen.get(&key) {
+            Some(first) if *first != here && !timed_out => {
+                let (first, here) = (told(first), told(&here));
+                self.judged(end, Wrong::OrderMatters { first, here });
+            }
+            Some(_) => {}
+            None => {
+                self.seen.insert(key, here);
+            }
+        }
+        if !timed_out && !self.servers_disagree {
+            self.refer(end, if end.node.timers == 0 { self.answered(given) } else { given });
+        }
+    }
+
+    fn judged(&mut self, end: &End<'_>, why: Wrong) {
+        self.find(Finding { why, speculation: end.speculation, way: end.node.way() });
+    }
+
+    fn refer(&mut self, end: &End<'_>, given: Given) {
+        let subject = self.subject;
+        let reference = Reference::new(&subject.world, &subject.config.policy)
+            .name_servers(subject.config.name_servers)
+            .routes(subject.routes)
+            .given(given);
+        let verdict = reference.resolve(&subject.name);
+        if let Err(disagreement) = verdict.expected.check(end.outcome) {
+            self.judged(end, Wrong::NotTheReference(disagreement.to_string()));
+        }
+    }
+
+    /// The facts that the world alone does not decide: what was late or failed, and which HTTP answer came first where
+    /// addresses disagree.
+    fn undecided(&self, explanation: &Explanation) -> Given {
+        let facts = explanation.decisions.iter().filter_map(|decision| {
+            let (question, fact) = (decision.question.as_ref()?, decision.fact.as_ref()?);
+            let missing = matches!(fact, Fact::Late | Fact::Failed(_));
+            let first = self.may_disagree && matches!(question, Question::Get(_));
+            (missing || first || self.servers_disagree).then(|| (question.clone(), fact.clone()))
+        });
+        facts.collect()
+    }
+
+    /// Of these, the HTTP answers: where no timer fired, the world decides all else.
+    fn answered(&self, given: Given) -> Given {
+        let answers = given.into_iter().filter(|(question, fact)| {
+            matches!(question, Question::Get(_)) && !matches!(fact, Fact::Late | Fact::Failed(_))
+        });
+        answers.collect()
+    }
+
+    pub(super) fn explored(self, coverage: Coverage, states: usize) -> Explored {
+        Explored {
+            coverage,
+            states,
+            ends: self.ends,
+            outcomes: self.seen.into_values().collect(),
+            findings: self.findings,
+        }
+    }
+}
+
+/// An end without the instants in it: they differ with the moment at which answers come.
+pub(super) fn timeless(outcome: &Outcome) -> Outcome {
+    let mut plain = (**outcome).clone();
+    match &mut plain {
+        Ok(done) => done.fresh_until = None,
+        Err(failed) => failed.retry_at = None,
+    }
+    Arc::new(plain)
+}
+
+fn told(outcome: &Outcome) -> String {
+    match &**outcome {
+        Ok(done) => {
+            let places: Vec<String> = done.socket_addrs().map(|place| place.to_string()).collect();
+            format!("step {} {} ({})", done.rule, places.join(" "), done.explanation)
+        }
+        Err(failed) => format!("{failed} ({})", failed.explanation),
+    }
+}
