@@ -11,11 +11,13 @@ use std::cell::Cell;
 use std::net::Ipv6Addr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Wake;
+use std::task::{Wake, Waker};
+use std::time::Duration;
 
-use discovery_core::{DnsRecord, DnsReply, Policy, RecordData};
+use discovery_core::{DnsRecord, DnsReply, FailureKind, Outcome, Policy, RecordData, ServerName};
 
 use super::*;
+use crate::{DRIVER_PATIENCE, Waiting};
 
 thread_local! {
     /// How far the test's clock has been moved.

@@ -69,13 +69,17 @@ mod desk;
 mod dns;
 mod entropy;
 mod exchange;
+mod handle;
 mod http;
 mod https;
 mod message;
+mod shared;
 mod tls;
 
 pub use clock::Clock;
 pub use config::{Hosts, NameServers, Oddity, OddityKind};
-pub use desk::{DRIVER_PATIENCE, Desk, Handle, Order, Report, Waiting};
+pub use desk::{Desk, Order, Report};
 pub use entropy::{Entropy, NoEntropy, Predictable};
 pub use exchange::{Exchange, READ_BUFFER, Transport, Want};
+pub use handle::{Handle, Waiting};
+pub use shared::DRIVER_PATIENCE;

@@ -1,0 +1,144 @@
+//! The callers' side of a shared machine: who asks, and who waits.
+//!
+//! Knows nothing of how a request is carried out.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use discovery_core::{Instant, Outcome, Resolver, ServerName, Ticket};
+
+use crate::clock::Clock;
+use crate::shared::{Shared, Waiter};
+
+/// The callers' side: cheap to clone. The driver ends when the last one is dropped.
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// A future of one outcome. Dropping it abandons the lookup, unless others wait for the same name.
+pub struct Waiting {
+    /// None once the outcome is there.
+    ticket: Option<(Arc<Shared>, Ticket)>,
+    outcome: Option<Outcome>,
+}
+
+impl Handle {
+    /// Asks for a name. What is known already is there at once, without the driver.
+    pub fn resolve(&self, name: &ServerName) -> Waiting {
+        self.shared.change(|state, now| {
+            let ticket = state.resolver.resolve(name, now);
+            state.waiting.insert(ticket, Waiter::default());
+            state.drain();
+            let known = state.waiting.get_mut(&ticket).and_then(|waiter| waiter.outcome.take());
+            if known.is_some() {
+                state.waiting.remove(&ticket);
+                return Waiting { ticket: None, outcome: known };
+            }
+            // Who waits wants the driver to go on, too.
+            state.handles = state.handles.saturating_add(1);
+            Waiting { ticket: Some((Arc::clone(&self.shared), ticket)), outcome: None }
+        })
+    }
+
+    /// Looks at the machine, or changes it: its routes, its number of name servers. The machine is locked meanwhile.
+    pub fn with<T>(&self, change: impl FnOnce(&mut Resolver, Instant) -> T) -> T {
+        self.shared.change(|state, now| change(&mut state.resolver, now))
+    }
+
+    /// The clock by which the instants of outcomes go.
+    pub fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        let mut state = self.shared.lock();
+        state.handles = state.handles.saturating_add(1);
+        drop(state);
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.change(|state, _now| state.handles = state.handles.saturating_sub(1));
+    }
+}
+
+impl Waiting {
+    /// The outcome if it is there; otherwise the task is woken when it is.
+    pub fn poll_outcome(&mut self, cx: &Context<'_>) -> Poll<Outcome> {
+        if let Some(outcome) = &self.outcome {
+            return Poll::Ready(Arc::clone(outcome));
+        }
+        // Without outcome there is a ticket, and it waits for as long as this lives.
+        let Some((shared, ticket)) = &self.ticket else { return Poll::Pending };
+        let waker = cx.waker().clone();
+        let mut state = shared.lock();
+        let Some(waiter) = state.waiting.get_mut(ticket) else { return Poll::Pending };
+        if let Some(outcome) = waiter.outcome.take() {
+            drop(state);
+            self.leave();
+            self.outcome = Some(Arc::clone(&outcome));
+            return Poll::Ready(outcome);
+        }
+        let old = waiter.waker.replace(waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    /// Gives up where the driver has left its work lying for [`DRIVER_PATIENCE`](crate::DRIVER_PATIENCE): it was never run, or is stuck. The outcome
+    /// is then a failure of our own side. Whoever has a timer calls this from time to time.
+    pub fn check_driver(&mut self) {
+        if let Some((shared, ticket)) = &self.ticket {
+            shared.change(|state, now| {
+                if state.is_stalled((shared.now)(), now) {
+                    state.fail(*ticket, now);
+                }
+            });
+        }
+    }
+
+    fn leave(&mut self) {
+        let Some((shared, ticket)) = self.ticket.take() else { return };
+        let waiter = shared.change(|state, now| {
+            state.handles = state.handles.saturating_sub(1);
+            // Of a ticket that has ended this says nothing new, and nobody hears the rest.
+            let _ = state.resolver.abandon(ticket, now);
+            state.waiting.remove(&ticket)
+        });
+        drop(waiter);
+    }
+}
+
+impl Future for Waiting {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        self.poll_outcome(cx)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ticket = self.ticket.as_ref().map(|(_, ticket)| ticket);
+        f.debug_struct("Waiting").field("ticket", &ticket).field("outcome", &self.outcome).finish()
+    }
+}
