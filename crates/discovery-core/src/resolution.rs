@@ -68,6 +68,8 @@ impl Resolution {
             now,
         };
         resolution.turn();
+        // A deadline of zero is due at once (I5).
+        resolution.due();
         resolution
     }
 
