@@ -23,6 +23,9 @@ use crate::slots::Slots;
 use crate::time::Instant;
 use crate::well_known;
 
+/// Addresses of one GET that are open at once, at most (I10).
+const MAX_OPEN: usize = 4;
+
 /// All questions under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Inquiries {
@@ -275,7 +278,7 @@ impl Inquiries {
         if inquiry.open.is_empty() {
             return self.start(&ask.question, inquiry, context, now, out);
         }
-        if inquiry.next_at.is_none() && !inquiry.left.is_empty() {
+        if inquiry.next_at.is_none() && !inquiry.left.is_empty() && inquiry.open.len() < MAX_OPEN {
             let delay = if inquiry.open.iter().any(|open| open.connected) {
                 context.policy.response_patience
             } else {
@@ -356,6 +359,8 @@ impl Inquiries {
                 let since = policy.dns_retry_interval.saturating_mul(factor.saturating_sub(1));
                 inquiry.released.map(|first| (first + since).max(now))
             }
+            // I10: the next one begins when one of these fails.
+            (Place::Address(_), false) if inquiry.open.len() >= MAX_OPEN => None,
             (Place::Address(_), false) => Some(now + policy.connection_attempt_delay),
         };
         None
