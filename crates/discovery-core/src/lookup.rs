@@ -280,7 +280,12 @@ impl Lookup {
             _ => None,
         };
         let (end, why) = match (self.first_request, policy.queue_deadline) {
-            (Some(first), _) => (Some(first + policy.lookup_deadline), Why::LookupDeadline),
+            (Some(first), queue) => {
+                let end = first + policy.lookup_deadline;
+                // I14: what a driver brings late does not make it longer.
+                let longest = queue.map(|limit| self.began + limit + policy.lookup_deadline);
+                (Some(longest.map_or(end, |longest| end.min(longest))), Why::LookupDeadline)
+            }
             (None, Some(limit)) => (Some(self.began + limit), Why::QueueDeadline),
             (None, None) => (None, Why::QueueDeadline),
         };
