@@ -363,15 +363,16 @@ fn targets(
     for candidate in candidates {
         let mut addresses = board.addresses(&candidate.host);
         note_addresses(step, &addresses, board);
-        if candidate.srv.is_some() && addresses.is_alias(&candidate.host) {
-            // R62, R88.
-            if board.policy.srv_target_alias == SrvTargetAlias::Reject {
-                board.decide(step, None, Effect::TargetAliasRejected);
-                continue;
-            }
+        // R62, R88. A rejected target's other family is waited for all the same: which one came first must not be told (I13).
+        let alias = candidate.srv.is_some() && addresses.is_alias(&candidate.host);
+        let rejected = alias && board.policy.srv_target_alias == SrvTargetAlias::Reject;
+        if rejected {
+            board.decide(step, None, Effect::TargetAliasRejected);
+            addresses.usable.clear();
+        } else if alias {
             board.decide(step, None, Effect::TargetIsAlias);
         }
-        all_rejected = false;
+        all_rejected &= rejected;
         let before = missing.len();
         missing.extend(addresses.missing().cloned());
         let usable = std::mem::take(&mut addresses.usable);
@@ -385,7 +386,7 @@ fn targets(
             });
         } else if missing.len() > before {
             enough = enough.or(Some(false));
-        } else {
+        } else if !rejected {
             gravest = gravest.max(Some(addresses.trouble()));
         }
     }
