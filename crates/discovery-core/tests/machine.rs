@@ -1,0 +1,151 @@
+//! Small runs at the machine's border, answered by hand: promises at their edges.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use discovery_core::{
+    AddressPolicy, Answer, Config, DnsName, DnsRecord, DnsReply, Event, FailureKind, Families,
+    Instant, Outcome, Policy, RecordData, RecordKind, Request, Resolution, Resolver, ServerName,
+    Service, SrvTargetAlias, Ticket,
+};
+
+const START: Instant = Instant::from_secs(1000);
+
+fn config(change: impl FnOnce(&mut Policy)) -> Config {
+    let mut policy = Policy::default();
+    policy.addresses = AddressPolicy::any();
+    change(&mut policy);
+    Config::new(policy)
+}
+
+fn name(text: &str) -> ServerName {
+    text.parse().unwrap()
+}
+
+fn host(text: &str) -> DnsName {
+    text.parse().unwrap()
+}
+
+fn record(owner: &str, data: RecordData) -> DnsRecord {
+    DnsRecord { owner: host(owner), ttl: 300, data }
+}
+
+/// An answer with these records; NODATA without any.
+fn answer(request: &Request, records: Vec<DnsRecord>) -> Answer {
+    let Request::Dns(dns) = request else { panic!("{request:?}") };
+    Answer::Dns(dns.id, Ok(DnsReply { nxdomain: false, records, negative_ttl: Some(300) }))
+}
+
+fn address(owner: &str, kind: RecordKind, last: u8) -> DnsRecord {
+    let data = match kind {
+        RecordKind::Aaaa => RecordData::Aaaa(Ipv6Addr::new(1, 0, 0, 0, 0, 0, 0, last.into())),
+        _ => RecordData::A(Ipv4Addr::new(1, 1, 1, last)),
+    };
+    record(owner, data)
+}
+
+fn requests(events: &[Event]) -> Vec<Request> {
+    let request = |event: &Event| match event {
+        Event::Request(request) => Some(request.clone()),
+        Event::Cancel(_) | Event::Finished(..) => None,
+    };
+    events.iter().filter_map(request).collect()
+}
+
+fn end(events: &[Event], ticket: Ticket) -> Option<Outcome> {
+    events.iter().find_map(|event| match event {
+        Event::Finished(of, outcome) if *of == ticket => Some(outcome.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn i05_a_deadline_of_zero_is_due_at_once() {
+    let config = config(|policy| policy.lookup_deadline = Duration::ZERO);
+    let mut resolution = Resolution::new(name("a.example"), &config, START);
+    assert_eq!(resolution.poll_timeout(), None);
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let outcome = end(&events, resolution.ticket()).expect("an end");
+    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::TimedOut);
+}
+
+#[test]
+fn i10_a_get_has_at_most_four_addresses_open_and_goes_on_when_one_fails() {
+    let mut resolution = Resolution::new(name("a.example"), &config(|_| {}), START);
+    let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let [v6, v4] = &requests(&dns)[..] else { panic!("{dns:?}") };
+    let all = |kind| (0..9).map(|last| address("a.example", kind, last)).collect();
+    let _ = resolution.handle_answer(answer(v6, all(RecordKind::Aaaa)), START);
+    let _ = resolution.handle_answer(answer(v4, all(RecordKind::A)), START);
+    resolution.handle_timeout(START + Duration::from_secs(5));
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let gets = requests(&events);
+    assert_eq!(gets.len(), 4, "{gets:?}");
+    let Request::Http(first) = &gets[0] else { panic!("{gets:?}") };
+    let refused = Answer::Http(first.id, Err(discovery_core::HttpError::Refused));
+    let _ = resolution.handle_answer(refused, START + Duration::from_secs(5));
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    assert_eq!(requests(&events).len(), 1, "the fifth");
+}
+
+#[test]
+fn i14_an_answer_that_comes_late_does_not_give_those_in_the_queue_more_time() {
+    let config = config(|policy| {
+        policy.dns_slots = 1;
+        policy.families = Families::V6;
+        policy.dns_timeout = Duration::from_secs(100_000);
+        policy.queue_deadline = Some(Duration::from_secs(60));
+    });
+    let mut resolver = Resolver::new(config, START);
+    let _ = resolver.resolve(&name("a.example:1"), START);
+    let waiting = resolver.resolve(&name("b.example:1"), START);
+    let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+    let [first] = &requests(&events)[..] else { panic!("{events:?}") };
+    let late = START + Duration::from_secs(10_000);
+    let _ = resolver.handle_answer(answer(first, Vec::new()), late);
+    let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+    assert!(end(&events, waiting).is_some(), "{events:?}");
+}
+
+/// Which family's answer comes first makes no difference, not even where one of them shows that the target is an alias.
+#[test]
+fn i13_a_rejected_alias_is_explained_alike_in_every_order() {
+    let config = config(|policy| policy.srv_target_alias = SrvTargetAlias::Reject);
+    let run = |flip: bool| {
+        let mut resolution = Resolution::new(name("a.example"), &config, START);
+        let mut open = Vec::new();
+        loop {
+            let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+            if let Some(outcome) = end(&events, resolution.ticket()) {
+                return outcome;
+            }
+            open.extend(requests(&events));
+            let request = if flip { open.pop().unwrap() } else { open.remove(0) };
+            let Request::Dns(dns) = &request else { panic!("{request:?}") };
+            let records = match (dns.name.as_str(), dns.kind) {
+                ("_matrix-fed._tcp.a.example", _) => {
+                    let (priority, weight, port, target) = (1, 1, 443, host("t.example"));
+                    let service = Service { priority, weight, port, target };
+                    vec![record("_matrix-fed._tcp.a.example", RecordData::Srv(service))]
+                }
+                ("t.example", RecordKind::Aaaa) => vec![
+                    record("t.example", RecordData::Cname(host("u.example"))),
+                    address("u.example", RecordKind::Aaaa, 1),
+                ],
+                ("t.example", RecordKind::A) => vec![address("t.example", RecordKind::A, 1)],
+                _ => Vec::new(),
+            };
+            let _ = resolution.handle_answer(answer(&request, records), START);
+        }
+    };
+    let outcome = run(false);
+    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::SrvUnavailable);
+    assert_eq!(outcome, run(true));
+}
