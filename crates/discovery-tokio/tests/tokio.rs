@@ -262,6 +262,37 @@ async fn a_socket_that_the_system_refuses_is_a_failure_of_our_own_side() {
     assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
 }
 
+/// Runs in a process of its own: file descriptors are shared by all tests of one.
+#[test]
+fn without_file_descriptors_it_is_a_failure_of_our_own_side_and_passes() {
+    const ALONE: &str = "DISCOVERY_TEST_WITHOUT_FILE_DESCRIPTORS";
+    if std::env::var_os(ALONE).is_none() {
+        let test = "without_file_descriptors_it_is_a_failure_of_our_own_side_and_passes";
+        let status = std::process::Command::new("sh")
+            .args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\""])
+            .arg(std::env::current_exe().unwrap())
+            .arg(test)
+            .env(ALONE, "1")
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, _) = tls("example.org");
+        let discovery = builder(client, nobody()).await.spawn().unwrap();
+        let mut open = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            open.push(file);
+        }
+        let outcome = discovery.resolve(&name("example.org:8448")).await;
+        assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+        drop(open);
+        assert!(discovery.resolve(&name("example.org:8448")).await.is_ok());
+    });
+}
+
 #[test]
 fn outside_a_runtime_the_driver_ends_and_nobody_waits() {
     struct Channel(mpsc::Sender<()>);
