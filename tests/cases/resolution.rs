@@ -141,11 +141,7 @@ impl Trial<'_> {
         if !unanimous {
             return verdicts;
         }
-        let why = format!(
-            "left open by the specification, decided otherwise here ({})",
-            first.join("; ")
-        );
-        vec![("all", Verdict::Skipped(why))]
+        vec![("all", Verdict::Failed(first).left_open(true))]
     }
 
     /// The scenario up to the name itself.

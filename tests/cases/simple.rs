@@ -33,6 +33,17 @@ impl Verdict {
     pub fn of(found: Vec<String>) -> Self {
         if found.is_empty() { Self::Passed } else { Self::Failed(found) }
     }
+
+    /// Where the specification leaves a choice open, what differs from the case is this project's decision.
+    pub(super) fn left_open(self, open: bool) -> Self {
+        match self {
+            Self::Failed(found) if open => Self::Skipped(format!(
+                "left open by the specification, decided otherwise here ({})",
+                found.join("; ")
+            )),
+            Self::Passed | Self::Failed(_) | Self::Skipped(_) => self,
+        }
+    }
 }
 
 /// Judges a server name.
