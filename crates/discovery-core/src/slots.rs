@@ -118,10 +118,17 @@ impl Slots {
 
     /// Takes a question out of the queue.
     pub(crate) fn leave(&mut self, place: Place, question: &Question) {
-        if self.queue.remove(&place).is_none()
-            && let Some(host) = host(question).and_then(|name| self.hosts.get_mut(name))
-        {
+        let queued = self.queue.remove(&place).is_some();
+        let Some(name) = host(question) else { return };
+        let Some(host) = self.hosts.get_mut(name) else { return };
+        if !queued {
             host.parked.remove(&place);
+        } else if let Some((place, question)) = host.parked.pop_first() {
+            // It may have been called out of the park for a slot that came free: the next one goes in its place.
+            self.queue.insert(place, question);
+        }
+        if host.used == 0 && host.parked.is_empty() {
+            self.hosts.remove(name);
         }
     }
 }
@@ -133,3 +140,6 @@ fn host(question: &Question) -> Option<&TlsName> {
         Question::Get(url) => Some(url.host()),
     }
 }
+
+#[cfg(test)]
+mod tests;
