@@ -24,6 +24,13 @@ pub(crate) struct Entry {
     strikes: Strikes,
 }
 
+impl Entry {
+    fn last_good(&self) -> Option<&Arc<Known>> {
+        let facts = [Some(&self.known), self.good.as_ref()];
+        facts.into_iter().flatten().find(|known| !known.fact.is_temporary())
+    }
+}
+
 /// All facts that are remembered.
 #[derive(Clone, Debug)]
 pub(crate) struct Cache {
@@ -37,6 +44,8 @@ pub(crate) enum Freshness {
     Any,
     /// Not even near its expiry: the reader is there to refresh what is.
     Ahead,
+    /// Not at all: the reader is there to forget it.
+    Expired,
 }
 
 impl Cache {
@@ -60,6 +69,10 @@ impl Cache {
         now: Instant,
         policy: &Policy,
     ) -> Option<Arc<Known>> {
+        if freshness == Freshness::Expired {
+            let entry = self.facts.peek(question)?;
+            return Some(Arc::clone(entry.good.as_ref().unwrap_or(&entry.known)));
+        }
         let entry = self.facts.get(question)?;
         let fresh = entry.known.is_fresh(now)
             && !(freshness == Freshness::Ahead && is_due(&entry.known, now, policy));
@@ -69,7 +82,7 @@ impl Cache {
         Some(match &entry.good {
             // In its back-off a question is not asked again; what was good is.
             Some(good) if is_usable(question, good, now, policy) => {
-                in_place_of(good, entry.known.fresh_until)
+                in_place_of(question, good, entry.known.fresh_until, policy)
             }
             Some(_) | None => Arc::clone(&entry.known),
         })
@@ -83,45 +96,45 @@ impl Cache {
         policy: &Policy,
         seed: u64,
     ) -> Arc<Known> {
+        // A failure of our own side says nothing about the world: what was known before stays.
+        if matches!(&known.fact, Fact::Failed(why) if Failure::is_local(*why)) {
+            let good = self.facts.peek(question).and_then(Entry::last_good);
+            let good = good.filter(|good| is_usable(question, good, known.learnt, policy));
+            return match good {
+                Some(good) => in_place_of(question, good, known.fresh_until, policy),
+                None => Arc::clone(known),
+            };
+        }
         let old = self.facts.remove(question);
         let late =
             old.as_ref().filter(|old| old.known.fact == Fact::Late && known.fact.is_temporary());
         let (was_late, late_until) = (late.is_some(), late.and_then(|old| old.known.fresh_until));
         let (mut strikes, good) = match old {
             Some(old) if known.fact.is_temporary() => {
-                let good = |known: &Arc<Known>| !known.fact.is_temporary();
-                (old.strikes, Some(old.known).filter(good).or(old.good.filter(good)))
+                (old.strikes, old.last_good().map(Arc::clone))
             }
             Some(_) | None => (Strikes::default(), None),
         };
         let now = known.learnt;
-        let own_side = matches!(&known.fact, Fact::Failed(why) if Failure::is_local(*why));
         let mut known = Arc::clone(known);
         // What is late may still fail: it has been counted.
         let counted = was_late && known.fact != Fact::Late;
         if counted {
             let own = Arc::make_mut(&mut known);
             own.fresh_until = own.fresh_until.max(late_until);
-        } else if known.fact.is_temporary() && !own_side {
+        } else if known.fact.is_temporary() {
             let life = strikes.strike(question, &known.fact, policy, seed);
             let own = Arc::make_mut(&mut known);
             own.fresh_until = Some(own.learnt + life);
         }
         let good = good.filter(|good| is_usable(question, good, now, policy));
         let used = match &good {
-            Some(good) => in_place_of(good, known.fresh_until),
+            Some(good) => in_place_of(question, good, known.fresh_until, policy),
             None => Arc::clone(&known),
         };
-        // A failure of our own side says nothing about the world: what was known before stays.
-        let entry = match (own_side, good) {
-            (false, good) => Some(Entry { known, good, strikes }),
-            (true, Some(good)) => Some(Entry { known: good, good: None, strikes }),
-            (true, None) => None,
-        };
-        if let Some(entry) = entry {
-            let weight = weight(question, &entry);
-            self.facts.insert(question.clone(), entry, weight);
-        }
+        let entry = Entry { known, good, strikes };
+        let weight = weight(question, &entry);
+        self.facts.insert(question.clone(), entry, weight);
         used
     }
 
@@ -139,7 +152,7 @@ impl Cache {
         let life = entry.strikes.strike(question, &Fact::Late, policy, seed);
         entry.known = Arc::new(Known::new(Fact::Late, now, Some(now + life)));
         entry.good = Some(Arc::clone(&stands));
-        Some(in_place_of(&stands, entry.known.fresh_until))
+        Some(in_place_of(question, &stands, entry.known.fresh_until, policy))
     }
 
     /// Whether [`Self::stand_in`] has something to give.
@@ -194,20 +207,35 @@ fn stands_in(
 
 /// Whether a fact may still stand in as the last good one.
 fn is_usable(question: &Question, good: &Known, now: Instant, policy: &Policy) -> bool {
+    policy.last_good_after.is_some() && now < usable_until(question, good, policy)
+}
+
+/// Until when a fact may stand in as the last good one.
+fn usable_until(question: &Question, good: &Known, policy: &Policy) -> Instant {
     let limit = match question {
         Question::Get(_) => policy.well_known_max_ttl,
         Question::Dns(..) => policy.dns_last_good_age,
     };
-    policy.last_good_after.is_some()
-        && (good.standing != Standing::NeverStale || good.is_fresh(now))
-        && now.saturating_duration_since(good.learnt) < limit
+    let oldest = good.learnt + limit;
+    match (good.standing, good.fresh_until) {
+        // R120.
+        (Standing::NeverStale, Some(until)) => until.min(oldest),
+        (Standing::NeverStale | Standing::Fresh | Standing::LastGood, _) => oldest,
+    }
 }
 
-fn in_place_of(good: &Known, fresh_until: Option<Instant>) -> Arc<Known> {
+/// The last good fact in the place of one that can't be had before `until`.
+fn in_place_of(
+    question: &Question,
+    good: &Known,
+    until: Option<Instant>,
+    policy: &Policy,
+) -> Arc<Known> {
+    let usable = usable_until(question, good, policy);
     Arc::new(Known {
         fact: good.fact.clone(),
         learnt: good.learnt,
-        fresh_until,
+        fresh_until: until.map(|until| until.min(usable)),
         standing: Standing::LastGood,
     })
 }
@@ -244,3 +272,6 @@ fn size(fact: &Fact) -> usize {
         | Fact::Late => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;
