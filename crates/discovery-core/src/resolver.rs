@@ -177,7 +177,9 @@ impl Resolver {
         self.advance(now);
         self.results.forget(name);
         let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
-        let memory = Memory { cache: &mut self.cache, freshness: Freshness::Any, now: self.now };
+        // What has expired may still stand in as the last good fact.
+        let memory =
+            Memory { cache: &mut self.cache, freshness: Freshness::Expired, now: self.now };
         // Whether it comes to an end or not: what it has read on the way is what the answer rests on.
         let _ = lookup.turn(&self.context, Some(memory), self.now);
         for question in lookup.questions_read() {

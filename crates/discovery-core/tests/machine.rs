@@ -149,3 +149,51 @@ fn i13_a_rejected_alias_is_explained_alike_in_every_order() {
     assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::SrvUnavailable);
     assert_eq!(outcome, run(true));
 }
+
+/// Answers every request at once, until nothing is asked; gives the end of the ticket.
+fn settle(
+    resolver: &mut Resolver,
+    ticket: Ticket,
+    now: Instant,
+    world: impl Fn(&Request) -> Answer,
+) -> Outcome {
+    loop {
+        let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+        if let Some(outcome) = end(&events, ticket) {
+            return outcome;
+        }
+        for request in requests(&events) {
+            let _ = resolver.handle_answer(world(&request), now);
+        }
+    }
+}
+
+#[test]
+fn what_is_forgotten_does_not_stand_in_as_the_last_good_fact() {
+    let good = |request: &Request| match request {
+        Request::Dns(dns) if dns.kind == RecordKind::Srv => answer(request, Vec::new()),
+        Request::Dns(dns) => answer(request, vec![address(dns.name.as_str(), dns.kind, 1)]),
+        Request::Http(get) => {
+            let body = br#"{"m.server":"b.example:1"}"#.to_vec();
+            Answer::Http(get.id, Ok(http::Response::new(body).into()))
+        }
+    };
+    let broken = |request: &Request| match request {
+        Request::Dns(_) => good(request),
+        Request::Http(get) => Answer::Http(get.id, Err(discovery_core::HttpError::Refused)),
+    };
+    let mut resolver = Resolver::new(config(|_| {}), START);
+    let name = name("a.example");
+    let ticket = resolver.resolve(&name, START);
+    let outcome = settle(&mut resolver, ticket, START, good);
+    assert_eq!(outcome.as_ref().as_ref().unwrap().host_header, "b.example:1");
+    let later = START + Duration::from_secs(47 * 3600);
+    let mut remembering = resolver.clone();
+    let ticket = remembering.resolve(&name, later);
+    let outcome = settle(&mut remembering, ticket, later, broken);
+    assert_eq!(outcome.as_ref().as_ref().unwrap().host_header, "b.example:1");
+    resolver.forget(&name, later);
+    let ticket = resolver.resolve(&name, later);
+    let outcome = settle(&mut resolver, ticket, later, broken);
+    assert_eq!(outcome.as_ref().as_ref().unwrap().host_header, "a.example");
+}
