@@ -9,11 +9,11 @@ use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
 use crate::board::Ask;
-use crate::freshness::Freshness;
+use crate::freshness::{self, Freshness};
 use crate::inquiry::{Error, Inquiry, InquiryState, Open, Place, life};
 use crate::lookup::Context;
 use crate::policy::Policy;
-use crate::question::{Known, Question, Standing};
+use crate::question::{Fact, Known, Question, Standing};
 use crate::reply;
 use crate::request::{
     Answer, Deadline, Disposition, DnsError, DnsId, DnsRequest, Event, HttpError, HttpGet, HttpId,
@@ -422,6 +422,12 @@ impl Inquiries {
         let read = match (&question, answer) {
             (Question::Dns(name, kind), Answer::Dns(_, Ok(reply))) => {
                 let (fact, life) = reply::read(name, *kind, reply, &context.policy);
+                // A reply that leads nowhere is a failure like others.
+                let life = if matches!(fact, Fact::Failed(_)) {
+                    freshness::failure(life, &context.policy, context.seed, &question)
+                } else {
+                    life
+                };
                 Ok(Known::new(fact, now, Some(now + life)))
             }
             (Question::Get(url), Answer::Http(_, Ok(response))) => {
