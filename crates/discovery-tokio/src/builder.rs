@@ -4,12 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use discovery_core::{Config, Policy};
+use discovery_core::{Config, HttpGet, Policy};
 use discovery_wire::{Desk, NameServers, Transport};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use crate::{ConnectTo, Discovery, Driver, Setting};
+use crate::{ConnectTo, Discovery, Driver, FetchFrom, Setting};
 
 /// Configures a [`Discovery`].
 #[must_use = "a builder does nothing before `build` or `spawn`"]
@@ -19,6 +19,7 @@ pub struct Builder {
     seed: Option<u64>,
     name_servers: Option<Vec<SocketAddr>>,
     connect_to: Box<ConnectTo>,
+    fetch_from: Option<Box<FetchFrom>>,
     probe: bool,
 }
 
@@ -40,6 +41,7 @@ impl Builder {
             seed: None,
             name_servers: None,
             connect_to: Box::new(|address, _| address),
+            fetch_from: None,
             probe: true,
         }
     }
@@ -72,6 +74,17 @@ impl Builder {
         self
     }
 
+    /// Where to fetch a document from instead of the address of its request, by host and port if need be, as
+    /// `curl --connect-to` does; [`connect_to`](Self::connect_to) is asked with what this says. The address policy does not
+    /// judge it.
+    pub fn fetch_from(
+        mut self,
+        hook: impl Fn(&HttpGet) -> SocketAddr + Send + Sync + 'static,
+    ) -> Self {
+        self.fetch_from = Some(Box::new(hook));
+        self
+    }
+
     /// Whether to find out which address families have a route, so that one without goes last; yes, unless told otherwise.
     /// It sends nothing.
     pub fn probe_routes(mut self, probe: bool) -> Self {
@@ -92,7 +105,12 @@ impl Builder {
             None => getrandom::u64().map_err(|_| BuildError::NoEntropy)?,
         };
         let (handle, desk) = Desk::new(config, || Instant::now().into_std());
-        let setting = Setting { tls: self.tls, name_servers, connect_to: self.connect_to };
+        let setting = Setting {
+            tls: self.tls,
+            name_servers,
+            connect_to: self.connect_to,
+            fetch_from: self.fetch_from,
+        };
         Ok((Discovery { handle }, Driver::new(desk, setting, self.probe)))
     }
 

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use discovery_core::{Outcome, Request, RequestId, Routes, ServerName};
+use discovery_core::{HttpGet, Outcome, Request, RequestId, Routes, ServerName};
 use discovery_wire::{
     DRIVER_PATIENCE, Desk, Exchange, Handle, NoEntropy, Order, Report, Transport, Waiting,
 };
@@ -118,10 +118,14 @@ struct Setting {
     tls: Arc<ClientConfig>,
     name_servers: Vec<SocketAddr>,
     connect_to: Box<ConnectTo>,
+    fetch_from: Option<Box<FetchFrom>>,
 }
 
 /// Says where to connect instead.
 type ConnectTo = dyn Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync;
+
+/// Says where to fetch a document from instead.
+type FetchFrom = dyn Fn(&HttpGet) -> SocketAddr + Send + Sync;
 
 /// How long the routes found are believed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(60);
@@ -212,10 +216,15 @@ impl Driver {
 }
 
 /// One request, as one task: dropping it closes its socket.
-async fn run(request: Request, report: Report, setting: Arc<Setting>) -> RequestId {
+async fn run(mut request: Request, report: Report, setting: Arc<Setting>) -> RequestId {
     let id = request.id();
-    let exchange = match &request {
-        Request::Http(get) => Some(Exchange::http(get, Arc::clone(&setting.tls))),
+    let exchange = match &mut request {
+        Request::Http(get) => {
+            if let Some(hook) = &setting.fetch_from {
+                get.address = hook(get);
+            }
+            Some(Exchange::http(get, Arc::clone(&setting.tls)))
+        }
         Request::Dns(question) => {
             let server = setting.name_servers.get(usize::from(question.server));
             let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| NoEntropy);
