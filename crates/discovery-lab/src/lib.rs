@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the lab serves real clients, in real time")]
 
+mod built_in;
 mod certificates;
 mod dns;
 mod https;
@@ -11,6 +12,7 @@ mod ran;
 #[cfg(feature = "tokio")]
 mod tokio_layer;
 
+pub use built_in::{BUILT_IN, BuiltInName, built_in, built_in_names};
 pub use certificates::{Authority, CertificateTrouble};
 pub use dns::{Attempts, Messages, Reaction, Said, Weather, framed, react};
 pub use https::{Act, Connection};
