@@ -1,3 +1,29 @@
-//! The command line of Matrix server discovery.
+//! The binary `matrix-discovery`: reads the command line, runs the subcommand, ends with its status.
+//!
+//! Knows nothing of what a subcommand does.
 
-fn main() {}
+mod input;
+mod lab;
+mod options;
+mod output;
+mod resolve;
+mod setting;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use options::{Command, CommandLine};
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let ended = match line.command {
+        Command::Resolve(options) => resolve::run(*options),
+        Command::Lab(options) => lab::run(&options),
+    };
+    match ended {
+        Ok(status) => status.into(),
+        Err(trouble) => trouble.report(),
+    }
+}

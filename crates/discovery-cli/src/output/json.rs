@@ -1,0 +1,98 @@
+//! One JSON object a name, on one line. Keys keep their order and their meaning; more may come.
+
+use std::io;
+
+use discovery_core::{Decision, Failed, FailureKind, Fault, Resolved, Step};
+use serde::Serialize;
+
+use super::{Answered, Trouble, seconds_until};
+
+#[derive(Serialize)]
+struct Good<'a> {
+    name: &'a str,
+    ok: bool,
+    rule: Step,
+    targets: Vec<Place>,
+    host_header: &'a str,
+    tls_name: String,
+    sni: Option<&'a str>,
+    /// None: for ever.
+    fresh_for_s: Option<u64>,
+    ms: f64,
+    explanation: &'a [Decision],
+}
+
+#[derive(Serialize)]
+struct Place {
+    addr: String,
+    host: String,
+    priority: Option<u16>,
+    weight: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Bad<'a> {
+    name: &'a str,
+    ok: bool,
+    error: Error,
+    ms: f64,
+    explanation: &'a [Decision],
+}
+
+#[derive(Serialize)]
+struct Error {
+    kind: FailureKind,
+    fault: Fault,
+    message: String,
+}
+
+pub(super) fn line(answered: &Answered) -> io::Result<String> {
+    let ms = (answered.took.as_secs_f64() * 10_000.0).round() / 10.0;
+    let mut text = match answered.result() {
+        Ok(resolved) => serde_json::to_string(&good(answered, resolved, ms)),
+        Err(trouble) => serde_json::to_string(&bad(answered, trouble, ms)),
+    }?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn good<'a>(answered: &'a Answered, resolved: &'a Resolved, ms: f64) -> Good<'a> {
+    let targets = resolved.targets.iter().flat_map(|target| {
+        target.socket_addrs().map(|addr| Place {
+            addr: addr.to_string(),
+            host: target.host.to_string(),
+            priority: target.srv.map(|(priority, _)| priority),
+            weight: target.srv.map(|(_, weight)| weight),
+        })
+    });
+    Good {
+        name: &answered.name,
+        ok: true,
+        rule: resolved.rule,
+        targets: targets.collect(),
+        host_header: &resolved.host_header,
+        tls_name: resolved.tls_name.to_string(),
+        sni: resolved.sni(),
+        fresh_for_s: resolved.fresh_until.map(|until| seconds_until(answered.at, until)),
+        ms,
+        explanation: &resolved.explanation.decisions,
+    }
+}
+
+fn bad<'a>(answered: &'a Answered, trouble: Trouble<'a>, ms: f64) -> Bad<'a> {
+    let (error, explanation) = match trouble {
+        Trouble::NotAName(why) => {
+            (error(FailureKind::InvalidServerName, format!("not a server name: {why}")), &[][..])
+        }
+        Trouble::Failed(failed) => (failed_error(failed), &failed.explanation.decisions[..]),
+    };
+    Bad { name: &answered.name, ok: false, error, ms, explanation }
+}
+
+fn error(kind: FailureKind, message: String) -> Error {
+    Error { kind, fault: kind.fault(), message }
+}
+
+fn failed_error(failed: &Failed) -> Error {
+    Error { kind: failed.kind, fault: failed.fault, message: failed.to_string() }
+}

@@ -1,0 +1,188 @@
+//! What the options, and this machine, say about how to resolve.
+//!
+//! Reads the system's files; knows nothing of names or results.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use discovery_core::{DnsName, Families, HttpGet, Otherwise, Policy, Speculation};
+use discovery_tokio::{Builder, Discovery};
+use discovery_wire::{Hosts, NameServers};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::options::{ConnectTo, ResolveOptions};
+use crate::status::{Trouble, warn};
+
+/// DNS questions that one lookup has in flight at most: both families of 16 SRV targets, and what is asked beside them.
+const DNS_PER_LOOKUP: usize = 40;
+/// GETs that one lookup has in flight at most: one, and one that is on its way out.
+const HTTP_PER_LOOKUP: usize = 2;
+/// Open files that one question takes at most: four attempts, or as many addresses of one GET.
+const FILES_PER_QUESTION: usize = 4;
+
+/// The policy that the options ask for; `base` is what holds where they say nothing.
+pub(crate) fn policy(options: &ResolveOptions, base: Policy) -> Policy {
+    let mut policy = base;
+    // A single name is wanted soon, and costs its servers little; many are not to be a burden.
+    policy.speculation = match options.names.as_slice() {
+        [name] if name != "-" => Speculation::Full,
+        _ => Speculation::Addresses,
+    };
+    if options.explain() {
+        // Whoever wants to know why wants to know all of it.
+        policy.late_patience = None;
+    }
+    if let Some(timeout) = options.timeout {
+        policy.lookup_deadline = timeout;
+    }
+    if let Some(revision) = options.revision {
+        policy.revision = revision;
+    }
+    policy.families = match (options.ipv4, options.ipv6) {
+        (true, _) => Families::V4,
+        (_, true) => Families::V6,
+        (false, false) => policy.families,
+    };
+    policy.addresses.allow.extend(&options.allow_address);
+    policy.addresses.deny.extend(&options.deny_address);
+    if options.any_address {
+        policy.addresses.otherwise = Otherwise::Any;
+    }
+    for (name, addresses) in said(&options.resolve) {
+        policy.static_addresses.insert(name, addresses);
+    }
+    // Nobody else waits behind this batch: names wait for their turn as long as it takes.
+    policy.queue_deadline = None;
+    policy.max_lookups = policy.max_lookups.max(options.jobs);
+    let files = open_files() / FILES_PER_QUESTION / 2;
+    let slots = |default: usize, each: usize| {
+        let wanted = options.jobs.saturating_mul(each).max(default);
+        wanted.min(files.max(1))
+    };
+    policy.dns_slots = slots(policy.dns_slots, DNS_PER_LOOKUP);
+    policy.http_slots = slots(policy.http_slots, HTTP_PER_LOOKUP);
+    policy
+}
+
+/// The addresses of the command line, by host.
+fn said(pairs: &[(DnsName, IpAddr)]) -> BTreeMap<DnsName, Vec<IpAddr>> {
+    let mut all: BTreeMap<DnsName, Vec<IpAddr>> = BTreeMap::new();
+    for (name, address) in pairs {
+        all.entry(name.clone()).or_default().push(*address);
+    }
+    all
+}
+
+/// How many files may be open, after as many as possible have been asked for.
+fn open_files() -> usize {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// A discovery in the world outside, as the options and this machine say.
+pub(crate) fn outside(options: &ResolveOptions) -> Result<Builder, Trouble> {
+    let mut base = Policy::default();
+    base.static_addresses = hosts();
+    let builder = Discovery::builder(trust(options.ca_file.as_deref())?)
+        .policy(policy(options, base))
+        .name_servers(name_servers(options));
+    Ok(match options.connect_to.as_slice() {
+        [] => builder,
+        rules => {
+            let rules = rules.to_vec();
+            builder.fetch_from(move |get| fetch_from(&rules, get))
+        }
+    })
+}
+
+/// Where to fetch a document from: the first rule that concerns it tells.
+fn fetch_from(rules: &[ConnectTo], get: &HttpGet) -> SocketAddr {
+    let host = get.url.host().unwrap_or_default();
+    let port = get.url.port_u16().unwrap_or(443);
+    rules.iter().find_map(|rule| rule.apply(host, port, get.address)).unwrap_or(get.address)
+}
+
+fn name_servers(options: &ResolveOptions) -> Vec<SocketAddr> {
+    if !options.nameserver.is_empty() {
+        return options.nameserver.clone();
+    }
+    let servers = NameServers::from_resolv_conf(&read("/etc/resolv.conf"));
+    for oddity in &servers.oddities {
+        warn(&format!("/etc/resolv.conf: {oddity}"));
+    }
+    servers.addresses
+}
+
+fn hosts() -> BTreeMap<DnsName, Vec<IpAddr>> {
+    // Whatever is odd in a hosts file concerns other programs, too, and hardly ever the names asked for.
+    Hosts::from_hosts_file(&read("/etc/hosts")).addresses
+}
+
+/// A file of the system; one that is not there says nothing.
+fn read(path: &str) -> Vec<u8> {
+    match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            warn(&format!("{path}: {error}"));
+            Vec::new()
+        }
+    }
+}
+
+/// Whom to trust: the authorities in a file, or the system's (R16, R17).
+fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Trouble> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(path) => {
+            let unusable = |why: &dyn std::fmt::Display| {
+                Trouble::Usage(format!("--ca-file {}: {why}", path.display()))
+            };
+            let text = fs::read(path).map_err(|error| unusable(&error))?;
+            for certificate in CertificateDer::pem_slice_iter(&text) {
+                let certificate = certificate.map_err(|error| unusable(&error))?;
+                roots.add(certificate).map_err(|error| unusable(&error))?;
+            }
+            if roots.is_empty() {
+                return Err(unusable(&"there is no certificate in it"));
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+            if roots.is_empty() {
+                // Going on would mean that no document is ever believed, and that every answer may be wrong.
+                let why = found.errors.first().map_or_else(String::new, |why| format!(" ({why})"));
+                return Err(Trouble::Here(format!(
+                    "this machine has no trusted certificate authorities{why}: install them \
+                     (ca-certificates), or name a file with --ca-file or SSL_CERT_FILE"
+                )));
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Trouble::Here(error.to_string()))?;
+    Ok(Arc::new(versions.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// By how much the lab's time is shorter than real time.
+pub(crate) const LAB_DIVISOR: u32 = 10;
+
+/// The policy of the lab: the options over the built-in world's own settings, in the lab's hurry.
+pub(crate) fn lab_policy(options: &ResolveOptions, base: Policy) -> Policy {
+    let mut policy = discovery_lab::hurried(policy(options, base), LAB_DIVISOR);
+    if let Some(timeout) = options.timeout {
+        policy.lookup_deadline = timeout;
+    }
+    // Nothing in that world is late for good: what seems so is this machine's doing.
+    policy.late_patience = None;
+    policy
+}

@@ -1,0 +1,308 @@
+//! The program as it is run: exit statuses, what it prints where, and a lab on loopback in place of the world.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use discovery_lab::{Lab, built_in, built_in_names};
+use discovery_sim::Scenario;
+use serde_json::Value;
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_matrix-discovery"));
+    command.stdin(Stdio::null()).env_remove("NO_COLOR");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+fn status(arguments: &[&str]) -> i32 {
+    run(arguments).status.code().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// A world of one's own, and the options that lead the program into it.
+struct Place {
+    lab: Lab,
+    ca_file: PathBuf,
+}
+
+impl Place {
+    fn new(test: &str, world: &str) -> Self {
+        let world = Scenario::parse(world).unwrap().world_at(Duration::ZERO);
+        let lab = Lab::start(world).unwrap();
+        let ca_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.pem"));
+        std::fs::write(&ca_file, lab.authority().pem()).unwrap();
+        Self { lab, ca_file }
+    }
+
+    fn resolve(&self) -> Command {
+        let mut command = program();
+        command
+            .args(["resolve", "--any-address"])
+            .arg(format!("--nameserver={}", self.lab.dns_servers()[0]))
+            .arg(format!("--connect-to=::{}", self.lab.front_door()))
+            .arg("--ca-file")
+            .arg(&self.ca_file);
+        command
+    }
+}
+
+#[test]
+fn the_lab_comes_out_as_it_says() {
+    let output = run(&["resolve", "--lab", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines: Vec<Value> = text(&output.stdout).lines().map(json).collect();
+    let names: Vec<String> = built_in_names().into_iter().map(|name| name.name).collect();
+    let shown: Vec<&str> = lines.iter().map(|line| line["name"].as_str().unwrap()).collect();
+    assert_eq!(shown, names);
+    let rules: Vec<&str> = lines.iter().filter_map(|line| line["rule"].as_str()).collect();
+    assert_eq!(rules[..10], ["1", "2", "3.1", "3.2", "3.3", "3.4", "3.5", "4", "5", "6"]);
+    assert!(text(&output.stderr).contains(&format!("All {} came out", names.len())));
+}
+
+#[test]
+fn a_name_takes_at_most_six_lines() {
+    let output = run(&["resolve", "--lab"]);
+    let blocks = text(&output.stdout).lines().fold(Vec::new(), |mut blocks: Vec<usize>, line| {
+        if line.starts_with(' ') {
+            *blocks.last_mut().unwrap() += 1;
+        } else {
+            blocks.push(1);
+        }
+        blocks
+    });
+    assert_eq!(blocks.len(), built_in_names().len());
+    assert!(blocks.iter().all(|lines| *lines <= 6), "{blocks:?}");
+    assert!(!text(&output.stdout).contains('\u{1b}'), "colour in a pipe");
+}
+
+#[test]
+fn other_names_in_the_lab_end_as_names_do() {
+    assert_eq!(status(&["resolve", "--lab", "nobody.example"]), 1);
+    assert_eq!(status(&["resolve", "--lab", "gone.example"]), 0);
+    // What the options change is not held against the world, nor for it.
+    assert_eq!(status(&["resolve", "--lab", "-6", "to-ip.example"]), 1);
+    assert_eq!(status(&["resolve", "--lab", "--any-address", "private.example:8448"]), 0);
+}
+
+#[test]
+fn statuses_tell_no_from_not_now() {
+    let place = Place::new(
+        "statuses",
+        "dns good.example A 192.0.2.1\ndns broken.example A SERVFAIL\n\
+         dns broken.example AAAA SERVFAIL\n",
+    );
+    let status = |names: &[&str]| {
+        let output = place.resolve().arg("--short").args(names).output().unwrap();
+        assert_eq!(text(&output.stdout).lines().count(), names.len());
+        assert_eq!(text(&output.stderr), "");
+        output.status.code().unwrap()
+    };
+    assert_eq!(status(&["good.example:1"]), 0);
+    assert_eq!(status(&["gone.example:1"]), 1);
+    assert_eq!(status(&["broken.example:1"]), 3);
+    assert_eq!(status(&["under_score.example"]), 1);
+    assert_eq!(status(&["good.example:1", "broken.example:1"]), 3);
+    assert_eq!(status(&["broken.example:1", "gone.example:1", "good.example:1"]), 1);
+}
+
+#[test]
+fn no_network_here_is_nobody_s_no() {
+    // A port that was free a moment ago: nobody listens there.
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = program()
+        .args(["resolve", "--json", "--any-address", "a.example:1"])
+        .arg(format!("--nameserver={nobody}"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert_eq!(json(text(&output.stdout))["error"]["kind"], "dns_failure");
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_nothing_on_standard_output() {
+    for arguments in [
+        &[][..],
+        &["resolve"],
+        &["resolve", "--nameserver", "dns.example", "a.example"],
+        &["resolve", "--nameserver", "", "a.example"],
+        &["resolve", "--ca-file", "/no/such/file", "a.example"],
+        &["resolve", "--ca-file", env!("CARGO_MANIFEST_PATH"), "a.example"],
+        &["resolve", "--connect-to", "a:b", "a.example"],
+        &["resolve", "--allow-address", "999.0.0.0/8", "a.example"],
+        &["resolve", "--json", "--explain", "a.example"],
+        &["lab", "--ca-file", "/no/such/folder/file"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
+    }
+    assert_eq!(status(&["--help"]), 0);
+    assert_eq!(status(&["--version"]), 0);
+}
+
+#[test]
+fn options_lead_to_name_servers_authorities_and_other_places() {
+    let place = Place::new(
+        "options",
+        "https example.org 200 {\"m.server\":\"fed.example.net\"}\n\
+         dns example.org A 192.0.2.1\n\
+         dns _matrix._tcp.fed.example.net SRV 10 5 443 a.example.net\n\
+         dns a.example.net A 192.0.2.2\ndns a.example.net AAAA 2001:db8::2\n",
+    );
+    let output = place.resolve().args(["--json", "-4", "example.org"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let value = json(text(&output.stdout));
+    assert_eq!(value["rule"], "3.4");
+    assert_eq!(value["targets"][0]["addr"], "192.0.2.2:443");
+    assert_eq!(value["targets"].as_array().unwrap().len(), 1);
+    assert_eq!(value["targets"][0]["host"], "a.example.net");
+    assert_eq!(value["targets"][0]["priority"], 10);
+    assert_eq!(value["sni"], "fed.example.net");
+    // Without the authority nobody believes the document.
+    let lab = &place.lab;
+    let output = program()
+        .args(["resolve", "--json", "--any-address", "--timeout=20s", "example.org"])
+        .arg(format!("--nameserver={}", lab.dns_servers()[0]))
+        .arg(format!("--connect-to=other.example:443:{}", lab.front_door()))
+        .arg("--resolve=example.org:127.0.0.1")
+        .arg("--ca-file")
+        .arg(&place.ca_file)
+        .output()
+        .unwrap();
+    // The rule is for another host, and nobody listens at port 443 of this machine's own address.
+    let value = json(text(&output.stdout));
+    assert_ne!(value["rule"], "3.4", "{value}");
+    let output = place
+        .resolve()
+        .args(["--json", "--deny-address=192.0.2.0/24", "--deny-address=2001:db8::/32"])
+        .arg("a.example.net:1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(json(text(&output.stdout))["error"]["kind"], "blocked");
+    let output = place
+        .resolve()
+        .args(["--short", "--resolve=x.example:192.0.2.9", "x.example:7"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&output.stdout),
+        "x.example:7 192.0.2.9:7 host=x.example:7 tls=x.example rule=2\n"
+    );
+    let output =
+        place.resolve().args(["--short", "--revision=draft-old", "a.example.net:1"]).output();
+    assert!(text(&output.unwrap().stdout).contains("host=a.example.net tls"));
+}
+
+/// The program, reading names from a pipe.
+fn typing(command: &mut Command) -> Child {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn names_from_standard_input_are_answered_while_more_may_come() {
+    let place = Place::new("batch", "dns a.example A 192.0.2.1\ndns b.example A 192.0.2.2\n");
+    let mut child = typing(place.resolve().args(["--short", "--jobs=1", "-"]));
+    let mut to = child.stdin.take().unwrap();
+    let mut from = BufReader::new(child.stdout.take().unwrap());
+    for (name, address) in [("a.example:1", "192.0.2.1:1"), ("b.example:2", "192.0.2.2:2")] {
+        // The pipe stays open: the answer comes because it is flushed.
+        writeln!(to, "\n{name}\r").unwrap();
+        let mut line = String::new();
+        from.read_line(&mut line).unwrap();
+        assert!(line.starts_with(&format!("{name} {address} ")), "{line:?}");
+    }
+    writeln!(to, "not a name").unwrap();
+    drop(to);
+    let rest: Vec<String> = from.lines().map(Result::unwrap).collect();
+    assert_eq!(rest.len(), 1, "{rest:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_batch_of_many_names_is_answered_whole() {
+    let place = Place::new("many", "dns a.example A 192.0.2.1\nhttps web.example 404\n");
+    let mut child = typing(place.resolve().args(["--json", "--jobs=200", "-"]));
+    let mut to = child.stdin.take().unwrap();
+    let typist = std::thread::spawn(move || {
+        for port in 1..=500 {
+            writeln!(to, "a.example:{port}").unwrap();
+        }
+    });
+    let from = BufReader::new(child.stdout.take().unwrap());
+    let mut ports: Vec<u64> = from
+        .lines()
+        .map(|line| {
+            let value = json(&line.unwrap());
+            assert_eq!(value["ok"], true, "{value}");
+            value["name"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+        })
+        .collect();
+    typist.join().unwrap();
+    ports.sort_unstable();
+    assert_eq!(ports, (1..=500).collect::<Vec<_>>());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_ends_it_quietly() {
+    let mut command = program();
+    command.args(["resolve", "--json", "-"]).stderr(Stdio::piped());
+    // The authorities of the system may be missing here, and are of no use: these are IP literals.
+    let place = Place::new("pipe", "");
+    command.arg("--ca-file").arg(&place.ca_file);
+    let mut child = typing(&mut command);
+    drop(child.stdout.take());
+    let mut to = child.stdin.take().unwrap();
+    // Until it has noticed; the pipe it reads from breaks then, too.
+    while writeln!(to, "192.0.2.1").is_ok() {}
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert!(output.status.code().is_some(), "it must not die of a signal: {output:?}");
+}
+
+#[test]
+fn the_lab_served_alone_says_how_to_reach_it() {
+    let ca_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("served.pem");
+    let mut child = typing(program().arg("lab").arg("--ca-file").arg(&ca_file));
+    let mut from = BufReader::new(child.stdout.take().unwrap());
+    let mut directions = String::new();
+    while !directions.contains("Ctrl-C") {
+        assert!(from.read_line(&mut directions).unwrap() > 0, "{directions}");
+    }
+    // The command that it prints, word for word.
+    let start = directions.find("matrix-discovery resolve").unwrap();
+    let command = directions[start..].split("\n\n").next().unwrap().replace("\\\n", " ");
+    let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+    let output = run(&[&words[..], &["--short"]].concat());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("host=fed.to-srv.example"), "{output:?}");
+    assert!(text(&output.stdout).contains("rule=3.3"), "{output:?}");
+}
+
+#[test]
+fn the_lab_s_world_can_be_printed_and_read_again() {
+    let output = run(&["lab", "--print"]);
+    assert_eq!(Scenario::parse(text(&output.stdout)).unwrap(), built_in());
+}
