@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -30,8 +31,9 @@ pub const MAX_LABEL_LENGTH: usize = 63;
 #[serde(try_from = "String", into = "String")]
 pub struct ServerName {
     text: Arc<str>,
-    ip: Option<IpAddr>,
-    port: Option<u16>,
+    /// Read from the text again where it is needed: names are kept by the million.
+    is_ip: bool,
+    port: Option<NonZeroU16>,
 }
 
 /// The host part of a server name.
@@ -71,17 +73,17 @@ impl ServerName {
     /// (`a..b`): that is told by the resolution, before anything is asked.
     pub fn parse(text: &str) -> Result<Self, InvalidServerName> {
         let (host, port) = split(text)?;
-        let ip = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(inner) => Some(IpAddr::V6(ipv6(inner)?)),
+        let is_ip = match bracketed(host) {
+            Some(inner) => ipv6(inner).map(|_| true)?,
             None => {
                 dns_grammar(host)?;
                 // R13: what is an IPv4 literal is not looked at as a name. Leading zeros do not make a literal: their
                 // reading differs between systems.
-                host.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+                host.parse::<Ipv4Addr>().is_ok()
             }
         };
         let port = port.map(parse_port).transpose()?;
-        Ok(Self { text: text.into(), ip, port })
+        Ok(Self { text: text.into(), is_ip, port })
     }
 
     /// The text, exactly as it was written.
@@ -91,10 +93,12 @@ impl ServerName {
 
     /// The host part.
     pub fn host(&self) -> Host<'_> {
-        match self.ip {
-            Some(ip) => Host::Ip(ip),
-            None => Host::Name(self.host_str()),
-        }
+        let host = self.host_str();
+        let ip = || match bracketed(host) {
+            Some(inner) => inner.parse().ok().map(IpAddr::V6),
+            None => host.parse().ok().map(IpAddr::V4),
+        };
+        self.is_ip.then(ip).flatten().map_or(Host::Name(host), Host::Ip)
     }
 
     /// The host part as it was written, an IPv6 literal in its brackets.
@@ -108,8 +112,13 @@ impl ServerName {
 
     /// The port, if one was written.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.port.map(NonZeroU16::get)
     }
+}
+
+/// What stands within brackets.
+fn bracketed(host: &str) -> Option<&str> {
+    host.strip_prefix('[')?.strip_suffix(']')
 }
 
 fn split(text: &str) -> Result<(&str, Option<&str>), InvalidServerName> {
@@ -150,15 +159,12 @@ fn dns_grammar(host: &str) -> Result<(), InvalidServerName> {
     Ok(())
 }
 
-fn parse_port(text: &str) -> Result<u16, InvalidServerName> {
+fn parse_port(text: &str) -> Result<NonZeroU16, InvalidServerName> {
     // R2: digits only (no sign), at most five; leading zeros are digits too.
     if text.is_empty() || text.len() > 5 || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(InvalidServerName::Port);
     }
-    match text.parse::<u16>() {
-        Ok(port) if port != 0 => Ok(port),
-        Ok(_) | Err(_) => Err(InvalidServerName::Port),
-    }
+    text.parse().map_err(|_| InvalidServerName::Port)
 }
 
 impl FromStr for ServerName {

@@ -21,8 +21,11 @@ const MAX_URL_LENGTH: usize = 4096;
 /// user, no fragment. Two URLs are equal when their text is. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Url {
-    text: Arc<str>,
+pub struct Url(Arc<Parts>);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Parts {
+    text: Box<str>,
     host: TlsName,
     port: u16,
 }
@@ -50,7 +53,11 @@ impl Url {
     /// Where the document of a host is (R32).
     pub fn well_known(host: &DnsName) -> Self {
         let text = ["https://", host.as_str(), PATH].concat();
-        Self { text: text.into(), host: TlsName::Dns(host.clone()), port: 443 }
+        Self::from_parts(text, TlsName::Dns(host.clone()), 443)
+    }
+
+    fn from_parts(text: String, host: TlsName, port: u16) -> Self {
+        Self(Arc::new(Parts { text: text.into_boxed_str(), host, port }))
     }
 
     /// Parses an absolute URL.
@@ -74,7 +81,7 @@ impl Url {
         if location.len() > MAX_URL_LENGTH {
             return Err(BadUrl::TooLong);
         }
-        Self::resolve(&self.text, location)
+        Self::resolve(&self.0.text, location)
     }
 
     fn resolve(base: &str, reference: &str) -> Result<Self, BadUrl> {
@@ -119,27 +126,27 @@ impl Url {
             text.push('?');
             text.push_str(query.as_str());
         }
-        Ok(Self { text: text.into(), host, port })
+        Ok(Self::from_parts(text, host, port))
     }
 
     /// The URL as text.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The host, which is also what the certificate must be valid for (R114).
     pub fn host(&self) -> &TlsName {
-        &self.host
+        &self.0.host
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// The place to connect to for one address of the host.
     pub(crate) fn socket_addr(&self, address: IpAddr) -> SocketAddr {
-        SocketAddr::new(address, self.port)
+        SocketAddr::new(address, self.0.port)
     }
 }
 
@@ -171,7 +178,7 @@ impl From<Url> for String {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
+        f.pad(&self.0.text)
     }
 }
 
