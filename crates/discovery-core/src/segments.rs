@@ -5,6 +5,7 @@
 use std::hash::{BuildHasher, Hash};
 
 use hashlink::LinkedHashMap;
+use hashlink::linked_hash_map::RawEntryMut;
 use siphasher::sip::SipHasher13;
 
 /// Of all entries, the part that may be protected, in percent: the rest is for what is new.
@@ -73,11 +74,26 @@ impl<K: Hash + Eq, V> Segments<K, V> {
 
     /// Uses an entry: on its second use it moves to the protected segment.
     pub(crate) fn get(&mut self, key: &K) -> Option<&mut V> {
-        if let Some((key, weighed)) = self.probation.remove_entry(key) {
-            self.protected.insert(key, weighed);
-            self.demote();
+        self.demote();
+        // Both segments hash alike: once is enough.
+        let hash = self.protected.hasher().hash_one(key);
+        match self.protected.raw_entry_mut().from_key_hashed_nocheck(hash, key) {
+            RawEntryMut::Occupied(mut found) => {
+                found.to_back();
+                Some(&mut found.into_mut().value)
+            }
+            RawEntryMut::Vacant(place) => {
+                let probation = self.probation.raw_entry_mut();
+                match probation.from_key_hashed_nocheck(hash, key) {
+                    RawEntryMut::Occupied(found) => {
+                        let (key, weighed) = found.remove_entry();
+                        let (_, weighed) = place.insert_hashed_nocheck(hash, key, weighed);
+                        Some(&mut weighed.value)
+                    }
+                    RawEntryMut::Vacant(_) => None,
+                }
+            }
         }
-        self.protected.to_back(key).map(|weighed| &mut weighed.value)
     }
 
     /// Puts an entry in, or in the place of the one that is there; the least recently used make room.
