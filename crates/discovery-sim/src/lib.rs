@@ -1,13 +1,18 @@
 #![doc = include_str!("../FORMAT.md")]
 
+mod draw;
 mod explore;
+mod play;
 mod reference;
 mod run;
 mod scenario;
+#[cfg(any(test, feature = "proptest"))]
+pub mod strategies;
 mod web;
 mod world;
 
 pub use explore::{Coverage, Explored, Finding, Limits, Subject, explore};
+pub use play::{Move, Played, lie, play};
 pub use reference::{
     Disagreement, Expected, ExpectedResult, Given, Group, Place, Reference, Verdict,
 };

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use discovery_core::{Explanation, Fact, FailureKind, Outcome, Question, Speculation};
+use discovery_core::{Explanation, Fact, FailureKind, Outcome, Question, Routes, Speculation};
 
 use super::walk::Node;
 use super::{Coverage, Explored, Finding, Subject, Wrong};
@@ -101,9 +101,10 @@ impl<'a> Judge<'a> {
 
     fn refer(&mut self, end: &End<'_>, given: Given) {
         let subject = self.subject;
+        let routes = if end.node.at_once() { Routes::default() } else { subject.routes };
         let reference = Reference::new(&subject.world, &subject.config.policy)
             .name_servers(subject.config.name_servers)
-            .routes(subject.routes)
+            .routes(routes)
             .given(given);
         let verdict = reference.resolve(&subject.name);
         if let Err(disagreement) = verdict.expected.check(end.outcome) {

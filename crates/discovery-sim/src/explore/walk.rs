@@ -14,6 +14,7 @@ use discovery_core::{
 
 use super::judge::{End, Judge, timeless};
 use super::{Coverage, Finding, Limits, Subject, Wrong};
+use crate::draw::Draw;
 use crate::run::{Input, Monitor, START, answer};
 use crate::world::World;
 
@@ -108,6 +109,12 @@ impl Node {
         }
         inputs.reverse();
         inputs
+    }
+
+    /// Whether it came here without anything having been answered or having timed out: then it was there from the beginning, before
+    /// the routes were told.
+    pub(super) fn at_once(&self) -> bool {
+        !self.way().iter().any(|input| matches!(input, Input::Answer(..) | Input::Timeout(_)))
     }
 
     pub(super) fn elapsed(&self) -> Duration {
@@ -264,7 +271,7 @@ impl<'a, 'j> Walk<'a, 'j> {
     /// Sampled orders: too many answers are open at once for all of them.
     fn sample(&mut self) -> Coverage {
         self.visited.clear();
-        let mut draw = Draw(self.limits.seed);
+        let mut draw = Draw::new(self.limits.seed);
         let (mut orders, mut pairs) = (0, 0);
         while orders < self.limits.samples && self.visited.len() < self.most {
             orders += 1;
@@ -340,17 +347,3 @@ const MAX_STEPS: usize = 10_000;
 /// Pairs tried in one state, and in all.
 const PAIRS_PER_STATE: usize = 8;
 const MAX_PAIRS: usize = 2_000;
-
-/// Draws for samples (splitmix64): the same from the same seed.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
-        usize::try_from((z ^ (z >> 31)) % bound).unwrap_or(0)
-    }
-}

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use discovery_core::{
     Answer, Deadline, Disposition, Event, Failed, HttpId, Instant, Policy, Request, RequestId,
@@ -36,6 +37,8 @@ pub struct Bounds {
     pub addresses: usize,
     /// Decisions of an explanation.
     pub decisions: usize,
+    /// How long a lookup may take (I14); None: for ever.
+    pub patience: Option<Duration>,
 }
 
 impl Bounds {
@@ -57,6 +60,9 @@ impl Bounds {
             targets,
             addresses,
             decisions: decisions.saturating_add(targets).saturating_add(100),
+            patience: policy
+                .queue_deadline
+                .map(|queue| queue.saturating_add(policy.lookup_deadline)),
         }
     }
 }
@@ -78,6 +84,8 @@ pub struct Monitor<M> {
     /// The last ids minted, of DNS and HTTP requests.
     minted: (Option<RequestId>, Option<RequestId>),
     tickets: BTreeMap<Ticket, Life>,
+    /// Those without an end, by the moment they were given out.
+    waiting: BTreeSet<(Instant, Ticket)>,
     broken: Vec<Violation>,
 }
 
@@ -91,6 +99,7 @@ impl<M: Machine> Monitor<M> {
             open: BTreeSet::new(),
             minted: (None, None),
             tickets: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             broken: Vec::new(),
         }
     }
@@ -107,7 +116,7 @@ impl<M: Machine> Monitor<M> {
 
     /// Whether every ticket has had its end.
     pub fn is_done(&self) -> bool {
-        self.tickets.values().all(|life| *life == Life::Ended)
+        self.waiting.is_empty()
     }
 
     /// Broken promises so far.
@@ -118,7 +127,7 @@ impl<M: Machine> Monitor<M> {
     /// Broken promises, the machine being at its end: everything that was asked for has ended (I11), nothing is open for
     /// ever without a deadline (I6).
     pub fn finish(mut self) -> Vec<Violation> {
-        let unfinished = self.tickets.values().filter(|life| **life == Life::Open).count();
+        let unfinished = self.waiting.len();
         if unfinished > 0 {
             self.violate("I11", format!("{unfinished} tickets without an end"));
         }
@@ -158,6 +167,7 @@ impl<M: Machine> Monitor<M> {
                 if self.tickets.insert(ticket, Life::Open).is_some() {
                     self.violate("I11", format!("{ticket:?} was given out twice"));
                 }
+                self.waiting.insert((self.now, ticket));
                 Some(ticket)
             }
             Input::Timeout(_) | Input::Routes(..) | Input::NameServers(..) => {
@@ -271,6 +281,7 @@ impl<M: Machine> Monitor<M> {
                 self.open.remove(id);
             }
             Event::Finished(ticket, outcome) => {
+                self.waiting.retain(|(_, waiting)| waiting != ticket);
                 match self.tickets.insert(*ticket, Life::Ended) {
                     Some(Life::Open) => {}
                     Some(Life::Ended) => self.violate("I11", format!("{ticket:?} ended twice")),
@@ -332,6 +343,13 @@ impl<M: Machine> Monitor<M> {
             && deadline.at <= self.now
         {
             self.violate("I5", format!("at {:?} the next deadline is {deadline:?}", self.now));
+        }
+        if let (Some((asked, ticket)), Some(patience)) =
+            (self.waiting.first(), self.bounds.patience)
+            && self.now.saturating_duration_since(*asked) > patience
+        {
+            let what = format!("{ticket:?} has been waiting since {asked:?}, it is {:?}", self.now);
+            self.violate("I14", what);
         }
         let open = self.open().next().is_some();
         if !self.is_done() && !open && deadline.is_none() {

@@ -1,0 +1,345 @@
+//! Machines among strangers: a list of moves, true and false answers among them, and whether the promises hold.
+//!
+//! Knows nothing of what is right; any list of moves is legal (I1).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use discovery_core::{
+    Answer, DnsError, DnsId, DnsName, DnsRecord, DnsReply, DnsRequest, Event, HttpError, HttpGet,
+    HttpId, HttpResponse, Instant, Outcome, RecordData, Request, RequestId, Routes, ServerName,
+    Service, Ticket, UnixTime,
+};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::draw::Draw;
+use crate::run::{Bounds, Input, Machine, Monitor, START, Violation, answer};
+use crate::world::World;
+
+/// One move in a game against a machine. Indices count around what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// An open request gets what the world says, if the world says anything.
+    Answer(u8),
+    /// An open request gets something absurd, drawn from this seed.
+    Lie(u8, u64),
+    /// A request of long ago gets something absurd once more.
+    Late(u8, u64),
+    /// A request that never was gets an answer.
+    Unknown(u64),
+    /// TLS is up for an open GET.
+    Connected(u8),
+    /// So many milliseconds pass without the machine being told.
+    Wait(u32),
+    /// The machine is told the time.
+    Tell,
+    /// Time goes on to the next deadline.
+    Timeout,
+    /// The machine is told a time that is past.
+    Back(u32),
+    /// A ticket is given up.
+    Abandon(u8),
+    /// A name is asked for.
+    Resolve(u8),
+    /// The routes change.
+    Routes(bool, bool),
+    /// The number of name servers changes.
+    NameServers(u8),
+}
+
+/// What came of a game.
+#[derive(Clone, Debug, Default)]
+pub struct Played {
+    /// Every input, in order.
+    pub inputs: Vec<Input>,
+    /// The ends, by ticket.
+    pub ends: BTreeMap<Ticket, Outcome>,
+    /// Promises that the machine broke.
+    pub violations: Vec<Violation>,
+}
+
+/// Timers that fire at most once the moves are over.
+const MAX_TIMERS: usize = 100_000;
+
+/// Plays a list of moves, then lets time pass until nothing is left to happen; nobody answers any more.
+///
+/// The first name is asked for at the beginning.
+pub fn play<M: Machine>(
+    machine: M,
+    bounds: Bounds,
+    world: &World,
+    names: &[ServerName],
+    moves: &[Move],
+) -> Played {
+    let machine = Monitor::new(machine, bounds);
+    let (open, old, tickets) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let played = Played::default();
+    let mut game = Game { machine, world, names, now: START, open, old, tickets, played };
+    game.make(Move::Resolve(0));
+    for next in moves {
+        game.make(*next);
+    }
+    for _ in 0..MAX_TIMERS {
+        if game.machine.poll_timeout().is_none() {
+            break;
+        }
+        game.make(Move::Timeout);
+    }
+    game.played.violations = game.machine.finish();
+    game.played
+}
+
+struct Game<'a, M> {
+    machine: Monitor<M>,
+    world: &'a World,
+    names: &'a [ServerName],
+    now: Instant,
+    open: BTreeMap<RequestId, Request>,
+    old: Vec<Request>,
+    tickets: Vec<Ticket>,
+    played: Played,
+}
+
+impl<M: Machine> Game<'_, M> {
+    fn make(&mut self, next: Move) {
+        let now = self.now;
+        let input = match next {
+            Move::Answer(index) => self.pick(index).and_then(|request| {
+                let told = answer(self.world, &request, Some(UnixTime(now.as_nanos() >> 30)));
+                told.answer.map(|answer| Input::Answer(answer, now))
+            }),
+            Move::Lie(index, seed) => {
+                self.pick(index).map(|request| Input::Answer(lie(&request, seed), now))
+            }
+            Move::Late(index, seed) => {
+                let count = self.old.len().max(1);
+                let request = self.old.get(usize::from(index) % count);
+                request.map(|request| Input::Answer(lie(request, seed), now))
+            }
+            Move::Unknown(number) => {
+                let number = number | 1 << 63;
+                Some(Input::Answer(
+                    if number & 1 == 0 {
+                        Answer::Dns(DnsId::from_number(number), Err(DnsError::Timeout))
+                    } else {
+                        Answer::Http(HttpId::from_number(number), Err(HttpError::Timeout))
+                    },
+                    now,
+                ))
+            }
+            Move::Connected(index) => self.pick(index).and_then(|request| match request {
+                Request::Http(get) => Some(Input::Connected(get.id, now)),
+                Request::Dns(_) => None,
+            }),
+            Move::Wait(millis) => {
+                self.now = now + Duration::from_millis(millis.into());
+                None
+            }
+            Move::Tell => Some(Input::Timeout(now)),
+            Move::Timeout => self.machine.poll_timeout().map(|deadline| {
+                self.now = now.max(deadline.at);
+                Input::Timeout(self.now)
+            }),
+            Move::Back(millis) => {
+                let back = Duration::from_millis(millis.into()).as_nanos();
+                let back = u64::try_from(back).unwrap_or(u64::MAX);
+                Some(Input::Timeout(Instant::from_nanos(now.as_nanos().saturating_sub(back))))
+            }
+            Move::Abandon(index) => {
+                let ticket = self.tickets.get(usize::from(index) % self.tickets.len().max(1));
+                Some(Input::Abandon(ticket.copied().unwrap_or(Ticket::from_number(1 << 60)), now))
+            }
+            Move::Resolve(index) => {
+                let name = self.names.get(usize::from(index) % self.names.len().max(1));
+                name.map(|name| Input::Resolve(name.clone(), now))
+            }
+            Move::Routes(v4, v6) => Some(Input::Routes(Routes { v4, v6 }, now)),
+            Move::NameServers(count) => Some(Input::NameServers(count, now)),
+        };
+        if let Some(input) = input {
+            self.give(input);
+        }
+    }
+
+    /// The open request of that index.
+    fn pick(&self, index: u8) -> Option<Request> {
+        let count = self.open.len().max(1);
+        self.open.values().nth(usize::from(index) % count).cloned()
+    }
+
+    fn give(&mut self, input: Input) {
+        if let Input::Answer(answer, _) = &input {
+            self.old.extend(self.open.remove(&answer.id()));
+        }
+        let ticket = self.machine.apply(&input);
+        self.tickets.extend(ticket);
+        self.played.inputs.push(input);
+        for event in self.machine.drain() {
+            match event {
+                Event::Request(request) => {
+                    self.open.insert(request.id(), request);
+                }
+                Event::Cancel(id) => self.old.extend(self.open.remove(&id)),
+                Event::Finished(ticket, outcome) => {
+                    self.played.ends.insert(ticket, outcome);
+                }
+            }
+        }
+    }
+}
+
+/// Something absurd as an answer: an error, or a reply that nobody in his right mind would send.
+pub fn lie(request: &Request, seed: u64) -> Answer {
+    let mut draw = Draw::new(seed);
+    match request {
+        Request::Dns(dns) => Answer::Dns(dns.id, dns_lie(dns, &mut draw)),
+        Request::Http(get) => Answer::Http(get.id, http_lie(get, &mut draw)),
+    }
+}
+
+fn dns_lie(dns: &DnsRequest, draw: &mut Draw) -> Result<DnsReply, DnsError> {
+    const ERRORS: [DnsError; 9] = [
+        DnsError::Local,
+        DnsError::NoRoute,
+        DnsError::Timeout,
+        DnsError::Unreachable,
+        DnsError::Malformed,
+        DnsError::OtherCode,
+        DnsError::NotImplemented,
+        DnsError::Refused,
+        DnsError::ServerFailure,
+    ];
+    if draw.below(4) == 0 {
+        return Err(*draw.one_of(&ERRORS));
+    }
+    let mut owner = dns.name.clone();
+    let count = *draw.one_of(&[0, 1, 2, 5, 40, 300]);
+    let mut records = Vec::new();
+    for _ in 0..count {
+        let data = record_lie(&owner, draw);
+        records.push(DnsRecord { owner: owner.clone(), ttl: ttl_lie(draw), data: data.clone() });
+        owner = match (data, draw.below(4)) {
+            // Mostly a chain of aliases, now and then a record of somebody else.
+            (RecordData::Cname(next), 1..) => next,
+            (_, 0) => name_lie(&owner, draw),
+            _ => owner,
+        };
+    }
+    let negative_ttl = (draw.below(2) == 0).then(|| ttl_lie(draw));
+    Ok(DnsReply { nxdomain: draw.below(3) == 0, records, negative_ttl })
+}
+
+fn record_lie(owner: &DnsName, draw: &mut Draw) -> RecordData {
+    let number = draw.next();
+    match draw.below(6) {
+        0 => RecordData::A(u32::try_from(number >> 32).unwrap_or_default().into()),
+        1 => RecordData::Aaaa((u128::from(number) << 64 | u128::from(draw.next())).into()),
+        2 => RecordData::Cname(name_lie(owner, draw)),
+        3 => RecordData::Unusable,
+        _ => {
+            let [a, b, c, d, e, f, ..] = number.to_be_bytes();
+            let pair = |high, low| u16::from_be_bytes([high & 1, low]);
+            let (priority, weight, port) = (pair(a, b), pair(c, d), pair(e, f));
+            RecordData::Srv(Service { priority, weight, port, target: name_lie(owner, draw) })
+        }
+    }
+}
+
+fn name_lie(near: &DnsName, draw: &mut Draw) -> DnsName {
+    let long = vec!["a".repeat(63); 3].join(".");
+    let text = match draw.below(9) {
+        0 => near.to_string(),
+        1 => ".".to_owned(),
+        2 => "localhost".to_owned(),
+        3 => "1.2.3.4".to_owned(),
+        4 => "hidden.onion".to_owned(),
+        5 => long,
+        6 => "a.example".to_owned(),
+        7 => format!("x{}.{near}", draw.below(3)),
+        _ => format!("n{}.example", draw.next()),
+    };
+    DnsName::parse(&text).unwrap_or_else(|_| DnsName::root())
+}
+
+fn ttl_lie(draw: &mut Draw) -> u32 {
+    *draw.one_of(&[0, 1, 300, 86_400, 604_800, 1 << 31, u32::MAX])
+}
+
+fn http_lie(get: &HttpGet, draw: &mut Draw) -> Result<HttpResponse, HttpError> {
+    const ERRORS: [HttpError; 10] = [
+        HttpError::Local,
+        HttpError::NoRoute,
+        HttpError::Timeout,
+        HttpError::Refused,
+        HttpError::Reset,
+        HttpError::Tls,
+        HttpError::CertificateName,
+        HttpError::CertificateExpired,
+        HttpError::Certificate,
+        HttpError::Protocol,
+    ];
+    if draw.below(4) == 0 {
+        return Err(*draw.one_of(&ERRORS));
+    }
+    let codes = [100, 199, 200, 200, 200, 204, 301, 302, 304, 307, 404, 410, 429, 500, 999];
+    let status = StatusCode::from_u16(*draw.one_of(&codes)).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    for _ in 0..draw.below(4) {
+        let (name, values): &(HeaderName, Values) = draw.one_of(&HEADERS);
+        headers.append(name, HeaderValue::from_static(draw.one_of::<&str>(values)));
+    }
+    let body = match draw.below(12) {
+        0 => Vec::new(),
+        1 => vec![b'['; get.max_body.saturating_add(1)],
+        2 => vec![0xff; 10],
+        3 => b"{\"m.server\":\"a.example\",\"m.server\":\"b.example\"}".to_vec(),
+        4 => b"\xef\xbb\xbf{\"m.server\":\"a.example\"}".to_vec(),
+        5 => [b"{\"m.server\":\"".to_vec(), vec![b'a'; 255], b":1\"}".to_vec()].concat(),
+        6 => b"{\"m.server\":\"127.0.0.1:0\"}".to_vec(),
+        7 => b"{\"m.server\":\"[::1]:65535\"}".to_vec(),
+        8 => b"{\"m.server\":\"localhost\"}".to_vec(),
+        9 => b"{\"m.server\":\"a..b\"}".to_vec(),
+        10 => format!("{{\"m.server\":\"n{}.example\"}}", draw.below(3)).into_bytes(),
+        _ => format!("{{\"m.server\":\"n{}.example:443\"}}", draw.next()).into_bytes(),
+    };
+    let received = (draw.below(3) > 0).then(|| UnixTime(draw.next() >> draw.below(64)));
+    Ok(HttpResponse { status, headers, body, received })
+}
+
+type Values = &'static [&'static str];
+
+const HEADERS: [(HeaderName, Values); 6] = [
+    (
+        LOCATION,
+        &[
+            "https://a.example/",
+            "/",
+            "//b.example",
+            "http://a.example/",
+            "https://127.0.0.1/",
+            "https://[::1]:1/",
+            "?x",
+            "https://user@a.example/",
+            "a b",
+        ],
+    ),
+    (
+        CACHE_CONTROL,
+        &[
+            "max-age=0",
+            "max-age=99999999999999999999",
+            "max-age=-1",
+            "no-store",
+            "no-cache",
+            "max-age=1, max-age=2",
+            "s-maxage=5",
+            "must-revalidate",
+            "=,;\"",
+        ],
+    ),
+    (EXPIRES, &["0", "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "soon"]),
+    (DATE, &["Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "never"]),
+    (AGE, &["0", "18446744073709551615", "-1", "x"]),
+    (CONTENT_ENCODING, &["gzip", "identity", ""]),
+];
