@@ -1,3 +1,5 @@
+//! Tests of the command line: which words are taken, and which are refused.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use clap::CommandFactory;

@@ -1,3 +1,5 @@
+//! Tests of how results are written.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Tests of many names at once: the order of answers, and when it ends.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::time::Duration;

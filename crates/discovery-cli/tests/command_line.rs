@@ -7,13 +7,16 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use discovery_lab::{Lab, built_in, built_in_names};
-use discovery_sim::Scenario;
+use discovery_lab::{Lab, Said, built_in, built_in_names, react};
+use discovery_sim::{Scenario, World};
+use discovery_wire::Transport;
 use serde_json::Value;
 
 fn program() -> Command {
@@ -129,12 +132,12 @@ fn no_network_here_is_nobody_s_no() {
     // A port that was free a moment ago: nobody listens there.
     let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = program()
-        .args(["resolve", "--json", "--any-address", "a.example:1"])
+        .args(["resolve", "--json", "--any-address", "--timeout=1s", "a.example:1"])
         .arg(format!("--nameserver={nobody}"))
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
-    assert_eq!(json(text(&output.stdout))["error"]["kind"], "dns_failure");
+    assert_eq!(json(text(&output.stdout))["ok"], false);
 }
 
 #[test]
@@ -305,4 +308,75 @@ fn the_lab_served_alone_says_how_to_reach_it() {
 fn the_lab_s_world_can_be_printed_and_read_again() {
     let output = run(&["lab", "--print"]);
     assert_eq!(Scenario::parse(text(&output.stdout)).unwrap(), built_in());
+}
+
+#[test]
+fn a_batch_has_as_many_requests_in_flight_as_its_jobs_need() {
+    const JOBS: usize = 300;
+    // A name server that says nothing before both questions of every name are there.
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    // Longer than the program is patient: without slots enough, this ends with a failure.
+    server.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let world = World::new();
+    let answering = std::thread::spawn(move || {
+        let (mut asked, mut replies) = (BTreeSet::new(), Vec::new());
+        let mut buffer = [0; 1500];
+        while asked.len() < 2 * JOBS {
+            let (length, client) = server.recv_from(&mut buffer).unwrap();
+            let reaction = react(&world, 0, 0, Transport::Udp, &buffer[..length]);
+            asked.extend(reaction.asked);
+            if let Said::Message(message) = reaction.said {
+                replies.push((message, client));
+            }
+        }
+        for (message, client) in replies {
+            server.send_to(&message, client).unwrap();
+        }
+    });
+    let place = Place::new("in_flight", "");
+    let mut command = program();
+    command
+        .args(["resolve", "--short", "-", &format!("--jobs={JOBS}"), "--timeout=5m"])
+        .arg(format!("--nameserver={address}"))
+        .arg("--ca-file")
+        .arg(&place.ca_file);
+    let mut child = typing(&mut command);
+    let mut to = child.stdin.take().unwrap();
+    for number in 0..JOBS {
+        writeln!(to, "n{number}.example:1").unwrap();
+    }
+    drop(to);
+    let output = child.wait_with_output().unwrap();
+    answering.join().unwrap();
+    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    assert_eq!(lines.len(), JOBS);
+    assert!(lines.iter().all(|line| line.contains("NXDOMAIN")), "{lines:?}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn the_system_s_authorities_may_be_named_by_the_environment() {
+    let place = Place::new(
+        "environment",
+        "https example.org 200 {\"m.server\":\"192.0.2.7\"}\ndns example.org A 192.0.2.1\n",
+    );
+    let resolve = |file: &PathBuf| {
+        let output = program()
+            .args(["resolve", "--short", "--any-address", "example.org"])
+            .arg(format!("--nameserver={}", place.lab.dns_servers()[0]))
+            .arg(format!("--connect-to=::{}", place.lab.front_door()))
+            .env_remove("SSL_CERT_DIR")
+            .env("SSL_CERT_FILE", file)
+            .output()
+            .unwrap();
+        (output.status.code(), text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
+    };
+    let (status, out, _) = resolve(&place.ca_file);
+    assert_eq!(status, Some(0));
+    assert!(out.contains("192.0.2.7:8448") && out.contains("rule=3.1"), "{out}");
+    // Nobody to trust: going on would mean to believe no document, and to give another answer.
+    let (status, out, error) = resolve(&PathBuf::from("/no/such/file"));
+    assert_eq!((status, out.as_str()), (Some(3), ""));
+    assert!(error.contains("--ca-file"), "{error}");
 }

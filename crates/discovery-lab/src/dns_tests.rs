@@ -1,3 +1,5 @@
+//! Tests of what the name servers say, message by message.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use discovery_sim::Scenario;

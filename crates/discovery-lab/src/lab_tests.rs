@@ -1,3 +1,5 @@
+//! Tests of the lab over real sockets, by a blocking client.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::io::{self, Read, Write};

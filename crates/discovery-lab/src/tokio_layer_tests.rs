@@ -1,3 +1,5 @@
+//! Tests of whole lookups over sockets on tokio.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;
