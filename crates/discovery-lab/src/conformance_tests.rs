@@ -1,0 +1,70 @@
+//! Tests of the conformance kit: it agrees with itself in memory, and an adapter that errs is found out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+use discovery_core::{Config, Event, Resolver};
+
+use super::*;
+use crate::MemoryRunner;
+
+#[test]
+fn every_task_comes_out_over_bytes_in_memory() {
+    for scenario in scenarios() {
+        assert_eq!(scenario.expect.len(), scenario.resolves().len());
+        let ran = MemoryRunner::new().unwrap().run(&scenario).unwrap();
+        let found = differences(&scenario, &ran);
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+#[test]
+fn an_adapter_that_never_answers_is_found_out() {
+    let complaints = conformance(|task| {
+        let mut config = Config::new(task.policy);
+        config.name_servers = 0;
+        let mut machine = Resolver::new(config, Instant::ORIGIN);
+        let mut ends = Vec::new();
+        for name in &task.names {
+            let ticket = machine.resolve(name, Instant::ORIGIN);
+            let _ = machine.abandon(ticket, Instant::ORIGIN);
+        }
+        while let Some(event) = machine.poll() {
+            if let Event::Finished(_, outcome) = event {
+                ends.push(outcome);
+            }
+        }
+        ends
+    })
+    .unwrap();
+    assert!(complaints.len() > 30, "{complaints:#?}");
+    let complaints = conformance(|_| Vec::new()).unwrap();
+    assert_eq!(complaints.len(), 2, "{complaints:#?}");
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn tokio_conforms() {
+    let complaints = conformance(|task| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let discovery = discovery_tokio::Discovery::builder(task.tls)
+                .policy(task.policy)
+                .seed(task.seed)
+                .name_servers(task.name_servers)
+                .connect_to(task.connect_to)
+                .probe_routes(false)
+                .spawn()
+                .unwrap();
+            let routes = task.routes;
+            discovery.handle().with(|resolver, now| resolver.set_routes(routes, now));
+            let all: Vec<_> = task.names.iter().map(|name| discovery.resolve(name)).collect();
+            let mut outcomes = Vec::new();
+            for resolving in all {
+                outcomes.push(resolving.await);
+            }
+            outcomes
+        })
+    })
+    .unwrap();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
