@@ -279,7 +279,6 @@ pub fn setting() -> impl Strategy<Value = Line> {
             ("families", "v6"),
             ("max_redirects", "1"),
             ("max_srv_targets", "2"),
-            ("max_aliases", "1"),
             ("dns_attempts", "1"),
             ("addresses.deny", "192.0.2.1,2001:db8::/64"),
             ("static_addresses.b.example", "192.0.2.9"),

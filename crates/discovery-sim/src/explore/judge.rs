@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of how an end was reached, but whether a timer fired on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use discovery_core::{Explanation, Fact, FailureKind, Outcome, Question, Routes, Speculation};
@@ -28,6 +28,8 @@ pub(super) struct Judge<'a> {
     seen: BTreeMap<String, Outcome>,
     /// Those facts on ways on which no timer fired.
     untimed: Option<String>,
+    /// Ends that the reference model has been asked about: their facts, whether a timer fired, whether they came at once.
+    referred: BTreeSet<(String, bool, bool)>,
     /// Whether addresses of one host may answer differently.
     pub(super) may_disagree: bool,
     /// Whether name servers say different things, so that which reply comes first is a fact of its own.
@@ -44,6 +46,7 @@ impl<'a> Judge<'a> {
             subject,
             seen: BTreeMap::new(),
             untimed: None,
+            referred: BTreeSet::new(),
             may_disagree,
             servers_disagree: world.servers_disagree(),
             ends: 0,
@@ -83,15 +86,17 @@ impl<'a> Judge<'a> {
         match self.seen.get(&key) {
             Some(first) if *first != here && !timed_out => {
                 let (first, here) = (told(first), told(&here));
-                self.judged(end, Wrong::OrderMatters { first, here });
+                return self.judged(end, Wrong::OrderMatters { first, here });
             }
             Some(_) => {}
             None => {
-                self.seen.insert(key, here);
+                self.seen.insert(key.clone(), here);
             }
         }
-        if !timed_out && !self.servers_disagree {
-            self.refer(end, if end.node.timers == 0 { self.answered(given) } else { given });
+        let timed = end.node.timers > 0;
+        let new = self.referred.insert((key, timed, end.node.at_once()));
+        if new && !timed_out && !self.servers_disagree {
+            self.refer(end, if timed { given } else { self.answered(given) });
         }
     }
 

@@ -114,7 +114,14 @@ impl Node {
     /// Whether it came here without anything having been answered or having timed out: then it was there from the beginning, before
     /// the routes were told.
     pub(super) fn at_once(&self) -> bool {
-        !self.way().iter().any(|input| matches!(input, Input::Answer(..) | Input::Timeout(_)))
+        let mut step = &self.way;
+        while let Some(this) = step {
+            if matches!(this.input, Input::Answer(..) | Input::Timeout(_)) {
+                return false;
+            }
+            step = &this.before;
+        }
+        true
     }
 
     pub(super) fn elapsed(&self) -> Duration {
