@@ -424,7 +424,8 @@ impl Inquiries {
                 let (fact, life) = reply::read(name, *kind, reply, &context.policy);
                 // A reply that leads nowhere is a failure like others.
                 let life = if matches!(fact, Fact::Failed(_)) {
-                    freshness::failure(life, &context.policy, context.seed, &question)
+                    let base = context.policy.dns_failure_ttl;
+                    freshness::failure(base, &context.policy, context.seed, &question)
                 } else {
                     life
                 };
