@@ -2,6 +2,7 @@
 
 mod draw;
 mod explore;
+pub mod fuzz;
 mod play;
 mod reference;
 mod run;

@@ -402,7 +402,8 @@ impl<'a, M: Machine> Driver<'a, M> {
                     | Input::Timeout(_)
                     | Input::Abandon(..)
                     | Input::Routes(..)
-                    | Input::NameServers(..) => None,
+                    | Input::NameServers(..)
+                    | Input::Forget(..) => None,
                 };
                 let cancelled = id.is_some_and(|id| self.cancelled.contains(&id));
                 if !cancelled || self.options.cancelled == Cancelled::Answered {

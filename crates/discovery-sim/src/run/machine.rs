@@ -24,6 +24,8 @@ pub enum Input {
     Routes(Routes, Instant),
     /// How many name servers there are.
     NameServers(u8, Instant),
+    /// What is remembered of a name is dropped; a machine for one name remembers nothing.
+    Forget(ServerName, Instant),
 }
 
 impl Input {
@@ -36,7 +38,8 @@ impl Input {
             | Self::Timeout(at)
             | Self::Abandon(_, at)
             | Self::Routes(_, at)
-            | Self::NameServers(_, at) => *at,
+            | Self::NameServers(_, at)
+            | Self::Forget(_, at) => *at,
         }
     }
 }
@@ -57,6 +60,11 @@ pub trait Machine {
     fn set_routes(&mut self, routes: Routes, now: Instant);
     /// Tells how many name servers there are.
     fn set_name_servers(&mut self, count: u8, now: Instant);
+    /// Drops what is remembered of a name; a machine that remembers nothing takes the time.
+    fn forget(&mut self, name: &ServerName, now: Instant) {
+        let _ = name;
+        self.handle_timeout(now);
+    }
     /// Takes the next event.
     fn poll(&mut self) -> Option<Event>;
     /// When to call `handle_timeout`.
@@ -72,6 +80,7 @@ pub trait Machine {
             Input::Abandon(ticket, now) => drop(self.abandon(*ticket, *now)),
             Input::Routes(routes, now) => self.set_routes(*routes, *now),
             Input::NameServers(count, now) => self.set_name_servers(*count, *now),
+            Input::Forget(name, now) => self.forget(name, *now),
         }
         None
     }
@@ -124,6 +133,10 @@ impl Machine for Resolution {
 impl Machine for Resolver {
     fn resolve(&mut self, name: &ServerName, now: Instant) -> Ticket {
         self.resolve(name, now)
+    }
+
+    fn forget(&mut self, name: &ServerName, now: Instant) {
+        self.forget(name, now);
     }
 
     same_verbs!();

@@ -41,12 +41,24 @@ pub struct Bounds {
     pub patience: Option<Duration>,
 }
 
+/// Addresses of one GET that may be open at once.
+const MAX_ATTEMPTS: usize = 4;
+
 impl Bounds {
+    /// The bounds that a policy sets a machine for one name: it has no slots, asks for the addresses of all targets at once, and
+    /// has one GET open.
+    pub fn of_one(policy: &Policy) -> Self {
+        let attempts = usize::from(policy.dns_attempts.max(1));
+        let questions = usize::from(policy.max_srv_targets).saturating_add(2).saturating_mul(2);
+        Self { dns: questions.saturating_mul(attempts), http: MAX_ATTEMPTS, ..Self::of(policy) }
+    }
+
     /// The bounds that a policy sets.
     pub fn of(policy: &Policy) -> Self {
         let attempts = usize::from(policy.dns_attempts.max(1));
         let targets = usize::from(policy.max_srv_targets);
-        let addresses = usize::from(policy.max_addresses).saturating_mul(2);
+        // A literal is an address even where the policy allows none.
+        let addresses = usize::from(policy.max_addresses).saturating_mul(2).max(1);
         let redirects = usize::from(policy.max_redirects).saturating_add(1);
         let aliases = usize::from(policy.max_aliases).saturating_add(1);
         // Addresses of targets, of the host and of every hop of a redirect, by family, down every alias; the services.
@@ -54,8 +66,9 @@ impl Bounds {
         let decisions =
             questions.saturating_mul(2).saturating_mul(aliases.saturating_add(addresses));
         Self {
-            dns: policy.dns_slots.saturating_mul(attempts),
-            http: policy.http_slots,
+            // A question holds one slot whatever its attempts.
+            dns: policy.dns_slots.max(1).saturating_mul(attempts),
+            http: policy.http_slots.max(1).saturating_mul(MAX_ATTEMPTS),
             events: 100_000,
             targets,
             addresses,
@@ -170,7 +183,7 @@ impl<M: Machine> Monitor<M> {
                 self.waiting.insert((self.now, ticket));
                 Some(ticket)
             }
-            Input::Timeout(_) | Input::Routes(..) | Input::NameServers(..) => {
+            Input::Timeout(_) | Input::Routes(..) | Input::NameServers(..) | Input::Forget(..) => {
                 self.machine.apply(input)
             }
         }

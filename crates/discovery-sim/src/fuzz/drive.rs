@@ -1,0 +1,342 @@
+//! A driver that does whatever it is told to a machine, and keeps the record.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use discovery_core::{
+    Config, DnsId, Event, HttpId, Instant, Outcome, Request, RequestId, Routes, ServerName, Ticket,
+};
+
+use super::reply::{Table, said, server_name};
+use crate::run::{Bounds, Input, Machine, Monitor, START, Violation};
+
+/// Steps within which a machine must have come to its end.
+const MAX_STEPS: usize = 20_000;
+
+/// One thing done to a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Op {
+    /// Time passes, and the machine is not told.
+    Wait(Span),
+    /// The open request of that rank is answered, see [`said`].
+    Answer(u8, u8),
+    /// A name is asked for.
+    Resolve(u8),
+    /// The open request of that rank, if it is a GET, is connected.
+    Connected(u8),
+    /// The machine's next deadline passes.
+    Deadline,
+    /// The machine is told the time.
+    Timeout,
+    /// A ticket is given up, ended or not.
+    Abandon(u8),
+    /// A request that has ended is answered again.
+    Again(u8, u8),
+    /// A request that never was is answered.
+    Unknown(u8, u8),
+    /// Routes change.
+    Routes(bool, bool),
+    /// The number of name servers changes.
+    NameServers(u8),
+    /// A name is forgotten.
+    Forget(u8),
+    /// The machine is told a time that lies before the last.
+    Back(Span),
+}
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span(pub u8);
+
+impl Span {
+    /// From a millisecond to a year, and the end of time.
+    pub fn duration(self) -> Duration {
+        match self.0 {
+            0 => Duration::ZERO,
+            255 => Duration::MAX,
+            byte => Duration::from_millis(u64::from(byte % 8).saturating_add(1) << (byte / 8)),
+        }
+    }
+}
+
+impl Op {
+    /// Length in bytes.
+    pub const BYTES: usize = 3;
+
+    /// Reads one thing to do; what is missing is zero.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+        let (which, what) = (byte(1), byte(2));
+        match byte(0) % 21 {
+            0..=6 => Self::Answer(which, what),
+            7 | 8 => Self::Resolve(which),
+            9 => Self::Connected(which),
+            10 | 11 => Self::Deadline,
+            12 => Self::Timeout,
+            13 => Self::Abandon(which),
+            14 => Self::Again(which, what),
+            15 => Self::Unknown(which, what),
+            16 => Self::Routes(which & 1 == 0, which & 2 == 0),
+            17 => Self::NameServers(which % 4),
+            18 => Self::Back(Span(which)),
+            19 => Self::Forget(which),
+            _ => Self::Wait(Span(which)),
+        }
+    }
+}
+
+/// What was done, and what came out.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// Every input.
+    pub inputs: Vec<Input>,
+    /// Every event, with the number of inputs given by then.
+    pub events: Vec<(usize, Event)>,
+    /// Promises that were broken.
+    pub violations: Vec<Violation>,
+}
+
+impl Trace {
+    /// The end of every ticket.
+    pub fn outcomes(&self) -> BTreeMap<Ticket, Outcome> {
+        let ends = self.events.iter().filter_map(|(_, event)| match event {
+            Event::Finished(ticket, outcome) => Some((*ticket, outcome.clone())),
+            Event::Request(_) | Event::Cancel(_) => None,
+        });
+        ends.collect()
+    }
+}
+
+/// A machine in the hands of an adversary.
+#[derive(Clone, Debug)]
+pub struct Adversary<M> {
+    monitor: Monitor<M>,
+    /// Whether the machine resolves one name only.
+    one: bool,
+    /// How long a lookup may take; None: as long as it waits for a slot, and more.
+    longest: Option<Duration>,
+    now: Instant,
+    /// The latest time that the machine was told.
+    told: Instant,
+    open: BTreeMap<RequestId, Request>,
+    ended: Vec<Request>,
+    tickets: Vec<(Ticket, Instant)>,
+    unfinished: BTreeMap<Ticket, Instant>,
+    trace: Trace,
+    late: Vec<Violation>,
+}
+
+impl<M: Machine> Adversary<M> {
+    /// Takes a machine for many names.
+    pub fn new(machine: M, config: &Config) -> Self {
+        Self::watched(Monitor::new(machine, Bounds::of(&config.policy)), config)
+    }
+
+    /// Takes a machine that was made for one name.
+    pub fn of_one(machine: M, config: &Config, name: &ServerName) -> Self {
+        let monitor = Monitor::new(machine, Bounds::of_one(&config.policy));
+        let mut adversary = Self::watched(monitor, config);
+        adversary.resolve(name);
+        adversary.one = true;
+        adversary
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &M {
+        self.monitor.machine()
+    }
+
+    /// The time, as the driver sees it.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The requests that are open.
+    pub fn open(&self) -> impl Iterator<Item = &Request> {
+        self.open.values()
+    }
+
+    /// Whether every ticket has ended.
+    pub fn is_done(&self) -> bool {
+        self.unfinished.is_empty()
+    }
+
+    /// What has happened so far.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Does all of this.
+    pub fn all(&mut self, ops: &[Op]) {
+        for op in ops {
+            self.act(*op);
+        }
+    }
+
+    /// Asks for a name.
+    pub fn resolve(&mut self, name: &ServerName) -> Option<Ticket> {
+        self.input(Input::Resolve(name.clone(), self.now))
+    }
+
+    /// Does one thing; what makes no sense is left out.
+    pub fn act(&mut self, op: Op) {
+        let input = match op {
+            Op::Wait(span) => {
+                self.now = self.now + span.duration();
+                return;
+            }
+            Op::Answer(which, what) => {
+                self.nth_open(which).map(|request| Input::Answer(said(request, what), self.now))
+            }
+            Op::Resolve(_) if self.one => None,
+            Op::Resolve(which) => Some(Input::Resolve(server_name(which), self.now)),
+            Op::Connected(which) => match self.nth_open(which) {
+                Some(Request::Http(get)) => Some(Input::Connected(get.id, self.now)),
+                Some(Request::Dns(_)) | None => None,
+            },
+            Op::Deadline => self.monitor.poll_timeout().map(|deadline| {
+                self.now = self.now.max(deadline.at);
+                Input::Timeout(self.now)
+            }),
+            Op::Timeout => Some(Input::Timeout(self.now)),
+            Op::Abandon(which) => {
+                let ticket = nth(&self.tickets, which).map(|(ticket, _)| *ticket);
+                Some(Input::Abandon(ticket.unwrap_or(Ticket::from_number(9)), self.now))
+            }
+            Op::Again(which, what) => {
+                nth(&self.ended, which).map(|request| Input::Answer(said(request, what), self.now))
+            }
+            Op::Unknown(which, what) => self.nth_open(which).cloned().map(|mut request| {
+                let number = u64::MAX - u64::from(what);
+                match &mut request {
+                    Request::Dns(dns) => dns.id = DnsId::from_number(number),
+                    Request::Http(get) => get.id = HttpId::from_number(number),
+                }
+                Input::Answer(said(&request, what), self.now)
+            }),
+            Op::Routes(v4, v6) => Some(Input::Routes(Routes { v4, v6 }, self.now)),
+            Op::NameServers(count) => Some(Input::NameServers(count, self.now)),
+            Op::Forget(which) => Some(Input::Forget(server_name(which), self.now)),
+            Op::Back(span) => {
+                let nanos = u64::try_from(span.duration().as_nanos()).unwrap_or(u64::MAX);
+                let before = self.now.as_nanos().saturating_sub(nanos);
+                Some(Input::Timeout(Instant::from_nanos(before)))
+            }
+        };
+        if let Some(input) = input {
+            self.input(input);
+        }
+    }
+
+    /// Answers every request, in the order that the bytes say, as the table has it, until all is done or nothing is open.
+    pub fn settle(&mut self, table: &Table, order: &[u8]) {
+        let mut order = order.iter().copied().cycle();
+        for _ in 0..MAX_STEPS {
+            let Some(request) = self.nth_open(order.next().unwrap_or(0)) else { return };
+            let answer = table.said(request);
+            self.input(Input::Answer(answer, self.now));
+        }
+        self.violate("I6", format!("still asking after {MAX_STEPS} answers"));
+    }
+
+    /// Answers nothing any more, fires every deadline in time, and sees that all comes to its end.
+    pub fn finish(mut self) -> Trace {
+        for _ in 0..MAX_STEPS {
+            let Some(deadline) = self.monitor.poll_timeout() else { break };
+            // At the end of time nothing lies ahead: whoever waits for that waits for ever.
+            if deadline.at == Instant::FAR_FUTURE && self.now < deadline.at {
+                self.now = deadline.at;
+            }
+            self.now = self.now.max(deadline.at);
+            self.input(Input::Timeout(self.now));
+        }
+        if let Some(deadline) = self.monitor.poll_timeout() {
+            self.violate("I5", format!("still busy after {MAX_STEPS} deadlines: {deadline:?}"));
+        }
+        let mut trace = self.trace;
+        trace.violations = self.monitor.finish();
+        trace.violations.append(&mut self.late);
+        trace
+    }
+
+    fn watched(monitor: Monitor<M>, config: &Config) -> Self {
+        let policy = &config.policy;
+        Self {
+            monitor,
+            one: false,
+            longest: policy
+                .queue_deadline
+                .map(|queue| queue.saturating_add(policy.lookup_deadline)),
+            now: START,
+            told: START,
+            open: BTreeMap::new(),
+            ended: Vec::new(),
+            tickets: Vec::new(),
+            unfinished: BTreeMap::new(),
+            trace: Trace::default(),
+            late: Vec::new(),
+        }
+    }
+
+    fn nth_open(&self, which: u8) -> Option<&Request> {
+        let rank = usize::from(which).checked_rem(self.open.len())?;
+        self.open.values().nth(rank)
+    }
+
+    fn violate(&mut self, promise: &'static str, what: String) {
+        self.late.push(Violation { promise, what });
+    }
+
+    /// Gives one input and takes what comes of it.
+    pub fn input(&mut self, input: Input) -> Option<Ticket> {
+        self.told = self.told.max(input.at());
+        if let Input::Answer(answer, _) = &input
+            && let Some(request) = self.open.remove(&answer.id())
+        {
+            self.ended.push(request);
+        }
+        let ticket = self.monitor.apply(&input);
+        self.trace.inputs.push(input);
+        if let Some(ticket) = ticket {
+            self.tickets.push((ticket, self.told));
+            self.unfinished.insert(ticket, self.told);
+        }
+        let inputs = self.trace.inputs.len();
+        for event in self.monitor.drain() {
+            match &event {
+                Event::Request(request) => {
+                    self.open.insert(request.id(), request.clone());
+                }
+                Event::Cancel(id) => self.ended.extend(self.open.remove(id)),
+                Event::Finished(ticket, _) => {
+                    self.unfinished.remove(ticket);
+                }
+            }
+            self.trace.events.push((inputs, event));
+        }
+        self.check_in_time();
+        ticket
+    }
+
+    /// I14: what is unfinished still has time, and will be told when it has none.
+    fn check_in_time(&mut self) {
+        let Some(longest) = self.longest else { return };
+        let Some(end) = self.unfinished.values().min().map(|asked| *asked + longest) else {
+            return;
+        };
+        if end <= self.told {
+            self.violate(
+                "I14",
+                format!("unfinished at {:?}, should have ended at {end:?}", self.told),
+            );
+        }
+        let next = self.monitor.poll_timeout();
+        if next.is_none_or(|next| next.at > end) {
+            self.violate("I14", format!("the next deadline is {next:?}, the end {end:?}"));
+        }
+    }
+}
+
+fn nth<T>(list: &[T], which: u8) -> Option<&T> {
+    list.get(usize::from(which).checked_rem(list.len())?)
+}
