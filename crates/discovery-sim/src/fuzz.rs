@@ -6,12 +6,14 @@
 mod drive;
 mod reply;
 mod settings;
+mod texts;
 
 use discovery_core::{DnsName, Host, Resolution, Resolver, ServerName};
 
 pub use drive::{Adversary, Op, Trace};
 pub use reply::{HOSTS, NAMES, Table, said, server_name};
 pub use settings::Settings;
+pub use texts::{document_target, scenario_target};
 
 use crate::run::{START, Violation};
 

@@ -12,7 +12,7 @@ pub mod strategies;
 mod web;
 mod world;
 
-pub use explore::{Coverage, Explored, Finding, Limits, Subject, explore};
+pub use explore::{Coverage, Explored, Finding, Limits, Subject, Wrong, explore};
 pub use play::{Move, Played, lie, play};
 pub use reference::{
     Disagreement, Expected, ExpectedResult, Given, Group, Place, Reference, Verdict,

@@ -19,6 +19,8 @@ pub use expected::{Disagreement, Expected, ExpectedResult, Group, Place};
 mod tests;
 
 use crate::world::World;
+pub(crate) use document::m_server;
+
 use ask::{Addresses, Services};
 
 /// Facts that are given instead of read from the world: what was late or failed in a run in which timers fired, or

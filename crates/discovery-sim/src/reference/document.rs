@@ -65,7 +65,12 @@ fn document(response: &HttpResponse, policy: &Policy) -> Option<ServerName> {
     if coded || response.body.len() > policy.max_body {
         return None;
     }
-    let text = std::str::from_utf8(&response.body).ok()?;
+    m_server(&response.body)
+}
+
+/// `m.server` of these bytes, if they are a valid document.
+pub(crate) fn m_server(body: &[u8]) -> Option<ServerName> {
+    let text = std::str::from_utf8(body).ok()?;
     let mut json = serde_json::Deserializer::from_str(text);
     let found = json.deserialize_map(Members).ok()?;
     json.end().ok()?;
