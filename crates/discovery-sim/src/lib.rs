@@ -2,6 +2,7 @@
 
 mod draw;
 mod explore;
+pub mod fleet;
 pub mod fuzz;
 mod play;
 mod reference;

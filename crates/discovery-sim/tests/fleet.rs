@@ -1,0 +1,62 @@
+//! A homeserver among generated servers: what it asks, how long it waits, how wrong its memory may be.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::time::Duration;
+
+use discovery_core::Config;
+use discovery_sim::fleet::{Churn, Fleet, Join, Kind, Year};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const LATENCY: Duration = Duration::from_millis(50);
+
+#[test]
+fn a_fortnight_gives_no_answer_beyond_its_bound() {
+    // Faster than life: in a fortnight most servers change.
+    let churn = Churn {
+        era: (DAY * 4, DAY * 9),
+        stay: (DAY * 3, DAY * 12),
+        outage_every: (DAY * 3, DAY * 8),
+        outage: (HOUR, HOUR * 30),
+    };
+    let fleet = Fleet { churn: Some(churn), ..Fleet::changing(11) };
+    let year = Year {
+        names: 200,
+        length: DAY * 14,
+        join_every: DAY * 2,
+        use_every: Duration::from_secs(120),
+        latency: LATENCY,
+    };
+    let report = year.run(&fleet, Config::new(Fleet::policy()));
+    println!("{report}");
+    assert_eq!(report.violations, []);
+    // Each within the bound of what it rests on, and none that does not come from a change.
+    assert!(report.too_old.is_empty(), "{}", report.too_old.join("\n"));
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    // R39: 48 h; the longest life of records is a day.
+    assert!((HOUR * 24..=HOUR * 48).contains(&report.longest_set_up), "{report}");
+    assert!((HOUR..=HOUR * 24).contains(&report.longest_addresses), "{report}");
+    // The names are few and used seldom, their lifetimes short.
+    assert!((100..=500).contains(&report.hit_rate()), "{report}");
+    assert!(report.requests[0] < report.cold[0] && report.requests[1] < report.cold[1] / 2);
+    assert!(report.stale > 0 && report.excused > 0, "{report}");
+    assert_eq!(report.counters.lookups + report.counters.queued, 0);
+}
+
+#[test]
+fn a_large_room_is_joined_cold_and_then_warm() {
+    const SERVERS: u64 = 9_550;
+    let join = Join::run(&Fleet::steady(9), SERVERS, Config::new(Fleet::policy()), LATENCY);
+    println!("{join}");
+    assert_eq!(join.violations, []);
+    assert!((40_000..=45_000).contains(&join.cold[0]), "{join}");
+    assert!(join.ends[2] < Duration::from_secs(70), "{join}");
+    assert_eq!(join.alone.len(), 4);
+    assert!(join.alone.iter().all(|waited| *waited <= Duration::from_secs(2)), "{join}");
+    let dead: u64 = join.failed.values().sum();
+    assert!(dead.abs_diff(SERVERS * 13 / 100) < 150, "{join}");
+    // Within the lifetimes nothing is asked again, and only what is still being asked for the first time is waited for.
+    assert!(join.warm.keys().all(|kind| *kind == Kind::Silent), "{join}");
+    assert!(join.at_once >= SERVERS * 985 / 1000, "{join}");
+}
