@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use discovery_core::{DnsName, Families, HttpGet, Otherwise, Policy, Speculation};
 use discovery_tokio::{Builder, Discovery};
-use discovery_wire::{Hosts, NameServers};
+use discovery_wire::{Hosts, NameServers, OddityKind};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -113,7 +113,9 @@ fn name_servers(options: &ResolveOptions) -> Vec<SocketAddr> {
         return options.nameserver.clone();
     }
     let servers = NameServers::from_resolv_conf(&read("/etc/resolv.conf"));
-    for oddity in &servers.oddities {
+    // Options that this program does not know are for others; a name server that is left out is not.
+    let matters = |kind| matches!(kind, OddityKind::Address | OddityKind::Zone);
+    for oddity in servers.oddities.iter().filter(|oddity| matters(oddity.kind)) {
         warn(&format!("/etc/resolv.conf: {oddity}"));
     }
     servers.addresses

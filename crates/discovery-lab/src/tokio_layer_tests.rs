@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+use discovery_core::{AddressPolicy, Families, Policy, RecordKind};
+
 use super::*;
+use crate::dns::Weather;
 
 fn check(text: &str) {
     let scenario = Scenario::parse(text).unwrap();
@@ -67,4 +70,30 @@ fn what_sockets_can_t_show_is_refused() {
     let scenario = Scenario::parse("dns example.org A LOCAL\nresolve example.org:1\n").unwrap();
     let refused = TokioRunner::new().unwrap().run(&scenario, 1);
     assert!(matches!(refused, Err(RunTrouble::Inexpressible(_))), "{refused:?}");
+}
+
+#[test]
+fn lost_datagrams_are_made_good_by_further_attempts() {
+    let world = Scenario::parse("dns a.example A 192.0.2.1\n").unwrap().world_at(Duration::ZERO);
+    let name = "a.example".parse().unwrap();
+    let weather = |seed| Weather { seed, loss_percent: 40, delay: Duration::from_millis(10) };
+    let lost = |seed, attempt| weather(seed).fate(&name, RecordKind::A, attempt).is_none();
+    let seed = (0..1000).find(|seed| lost(*seed, 0) && lost(*seed, 1) && !lost(*seed, 2)).unwrap();
+    let options = LabOptions { weather: weather(seed), ..LabOptions::default() };
+    let lab = Lab::start_with(world, options).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = runtime.block_on(async {
+        let mut policy = hurried(Policy::default(), 20);
+        policy.addresses = AddressPolicy::any();
+        policy.families = Families::V4;
+        let discovery = Discovery::builder(lab.client_config())
+            .policy(policy)
+            .name_servers(lab.dns_servers().iter().copied())
+            .spawn()
+            .unwrap();
+        discovery.resolve(&"a.example:1".parse().unwrap()).await
+    });
+    assert!(outcome.is_ok(), "{outcome:?}");
+    // The lost one never reached the name server, so to speak.
+    assert_eq!(lab.take_asked().len(), 1);
 }

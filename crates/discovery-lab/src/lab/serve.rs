@@ -130,19 +130,17 @@ impl Shared {
         let world = Arc::clone(&state.world);
         let attempt = state.attempts.of(query, transport);
         let mut reaction = react(&world, index, attempt, transport, query);
-        if reaction.is_answer()
-            && let Some(asked) = &reaction.asked
-        {
-            state.attempts.answered(asked);
+        let Some(asked) = reaction.asked.clone() else { return Some(reaction) };
+        let (name, kind) = &asked;
+        if transport == Transport::Udp {
+            let delay = self.options.weather.fate(name, *kind, attempt)?;
+            reaction.after = reaction.after.saturating_add(delay);
+        }
+        if reaction.is_answer() {
+            state.attempts.answered(&asked);
         }
         drop(state);
-        if let Some((name, kind)) = reaction.asked.clone() {
-            if transport == Transport::Udp {
-                let delay = self.options.weather.fate(&name, kind, attempt)?;
-                reaction.after = reaction.after.saturating_add(delay);
-            }
-            self.note(Question::Dns(name, kind));
-        }
+        self.note(Question::Dns(asked.0, asked.1));
         Some(reaction)
     }
 }
