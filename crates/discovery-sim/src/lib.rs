@@ -16,7 +16,7 @@ mod world;
 pub use explore::{Coverage, Explored, Finding, Limits, Subject, Wrong, explore};
 pub use play::{Move, Played, lie, play};
 pub use reference::{
-    Disagreement, Expected, ExpectedResult, Given, Group, Place, Reference, Verdict,
+    Disagreement, Expected, ExpectedResult, Given, Group, Life, Place, Reference, Verdict,
 };
 pub use run::{
     Bounds, Cancelled, Connected, Ended, Input, Latency, Machine, Monitor, Options, Run, START,

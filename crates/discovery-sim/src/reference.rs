@@ -5,6 +5,7 @@
 mod ask;
 mod document;
 mod expected;
+mod fresh;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use discovery_core::{
 };
 
 pub use expected::{Disagreement, Expected, ExpectedResult, Group, Place};
+pub use fresh::Life;
 
 #[cfg(test)]
 mod tests;
@@ -42,8 +44,10 @@ pub struct Reference<'a> {
 pub struct Verdict {
     /// What must come out.
     pub expected: Expected,
-    /// Every question that the text asks on the way.
+    /// Every question that the text asks on the way; where a set of SRV records is cut, of all its targets.
     pub asked: BTreeSet<Question>,
+    /// For how long a result may be reused if all was learnt at its moment and for the first time; None: for ever.
+    pub fresh: Option<Life>,
 }
 
 impl<'a> Reference<'a> {
@@ -72,12 +76,12 @@ impl<'a> Reference<'a> {
 
     /// Resolves a name as the text reads.
     pub fn resolve(&self, name: &ServerName) -> Verdict {
-        let mut reading = Reading { of: self, asked: BTreeSet::new() };
+        let mut reading = Reading { of: self, asked: BTreeSet::new(), fresh: None };
         let expected = match reading.server_name(name) {
             Ok(result) => Expected::Resolved(result),
             Err(kind) => Expected::Failed(kind),
         };
-        Verdict { expected, asked: reading.asked }
+        Verdict { expected, asked: reading.asked, fresh: reading.fresh }
     }
 }
 
@@ -85,6 +89,7 @@ impl<'a> Reference<'a> {
 struct Reading<'a, 'w> {
     of: &'a Reference<'w>,
     asked: BTreeSet<Question>,
+    fresh: Option<Life>,
 }
 
 type End = Result<ExpectedResult, FailureKind>;
@@ -114,6 +119,11 @@ const DELEGATED: Numbers = Numbers {
 };
 
 impl Reading<'_, '_> {
+    /// Takes note of the life of a fact.
+    fn keep(&mut self, life: Life) {
+        self.fresh = Some(self.fresh.map_or(life, |fresh| fresh.and(life)));
+    }
+
     fn server_name(&mut self, name: &ServerName) -> End {
         let revision = self.of.policy.revision;
         match (name.host(), name.port()) {
@@ -303,6 +313,7 @@ impl Reading<'_, '_> {
 
     /// One GET, at whichever address answers; None without an answer.
     fn get(&mut self, url: &Url) -> Result<Option<document::Answer>, FailureKind> {
+        let before = self.fresh;
         let addresses = match url.host() {
             TlsName::Ip(ip) => {
                 let allowed = self.of.policy.addresses.judge(*ip).is_ok();
@@ -319,6 +330,8 @@ impl Reading<'_, '_> {
                     && self.of.policy.well_known_dns_failure == OnFailure::Fail;
             return if fails { Err(kind) } else { Ok(None) };
         }
+        // A document that is there asks for no address again: theirs does not count.
+        self.fresh = before;
         self.fetch(url, &addresses.usable)
     }
 }

@@ -115,6 +115,18 @@ impl<'a> Judge<'a> {
         if let Err(disagreement) = verdict.expected.check(end.outcome) {
             self.judged(end, Wrong::NotTheReference(disagreement.to_string()));
         }
+        if let (Ok(done), 0) = (&**end.outcome, end.node.timers) {
+            let life = done.fresh_until.map(|until| until.saturating_duration_since(end.node.now));
+            let right = match (life, verdict.fresh) {
+                (Some(life), Some(fresh)) => fresh.allows(life),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if !right {
+                let how = format!("fresh for {life:?}, must be {:?}", verdict.fresh);
+                self.judged(end, Wrong::NotTheReference(how));
+            }
+        }
     }
 
     /// The facts that the world alone does not decide: what was late or failed, and which HTTP answer came first where

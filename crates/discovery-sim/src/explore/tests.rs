@@ -117,6 +117,12 @@ fn a_planted_disagreement_with_the_reference_is_found() {
     let found = findings(DELEGATED, &other);
     assert!(matches!(found[0].why, Wrong::NotTheReference(_)), "{found:?}");
     assert!(findings(DELEGATED, DELEGATED).is_empty());
+    let other = DELEGATED.replace("A 192.0.2.1", "A 192.0.2.1 ttl=20");
+    let found = findings(&other, DELEGATED);
+    assert!(
+        matches!(&found[0].why, Wrong::NotTheReference(how) if how.contains("20s")),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use discovery_core::{
     DnsError, DnsName, DnsReply, Fact, Failure, FailureKind, Families, HttpError, Question,
@@ -13,6 +14,7 @@ use discovery_core::{
 
 use super::Reading;
 use super::document::Answer;
+use super::fresh::Life;
 
 /// What is known of a host's addresses.
 #[derive(Default)]
@@ -142,8 +144,15 @@ impl Reading<'_, '_> {
     fn records(&mut self, name: &DnsName, kind: RecordKind) -> Found {
         let mut name = name.clone();
         let mut seen = BTreeSet::from([name.clone()]);
+        let policy = self.of.policy;
+        let failed = Life::jittered_down(policy.dns_failure_ttl, policy);
+        // The least TTL on the way.
+        let mut least: Option<u32> = None;
         loop {
             if let Some(known) = self.known_beforehand(&name, kind) {
+                if let Some(ttl) = least {
+                    self.keep(Life::of_records(ttl, policy));
+                }
                 return known
                     .map_or(Found::Nothing, |records| Found::Records(records, seen.len() > 1));
             }
@@ -151,15 +160,23 @@ impl Reading<'_, '_> {
             self.asked.insert(question.clone());
             match self.of.given.get(&question) {
                 Some(Fact::Failed(failure)) if failure.is_local() => return Found::Local,
-                Some(Fact::Failed(_)) => return Found::Failed,
                 // What is late is done without: as if there were none, and it would be back later.
-                Some(Fact::Late) => return Found::Failed,
+                Some(Fact::Failed(_) | Fact::Late) => {
+                    self.keep(failed);
+                    return Found::Failed;
+                }
                 _ => {}
             }
             let reply = match self.reply(&name, kind) {
                 Ok(reply) => reply,
-                Err(error) if Failure::Dns(error).is_local() => return Found::Local,
-                Err(_) => return Found::Failed,
+                Err(error) if Failure::Dns(error).is_local() => {
+                    self.keep(Life::at_most(Duration::MAX));
+                    return Found::Local;
+                }
+                Err(_) => {
+                    self.keep(failed);
+                    return Found::Failed;
+                }
             };
             loop {
                 let own = |wanted: fn(&RecordData, RecordKind) -> bool| {
@@ -170,7 +187,12 @@ impl Reading<'_, '_> {
                         .collect::<Vec<_>>()
                 };
                 let records = own(is_of);
+                let ttls = reply.records.iter().filter(|record| record.owner == name);
+                let ttls =
+                    ttls.map(|record| if record.ttl > u32::MAX / 2 { 0 } else { record.ttl });
+                least = least.into_iter().chain(ttls).min();
                 if !records.is_empty() {
+                    self.keep(Life::of_records(least.unwrap_or(0), policy));
                     return Found::Records(records, seen.len() > 1);
                 }
                 let next =
@@ -180,17 +202,22 @@ impl Reading<'_, '_> {
                         // R94: a chain is bounded, and a circle is an error.
                         let too_many = seen.len() > usize::from(self.of.policy.max_aliases);
                         if too_many || !seen.insert(next.clone()) {
+                            self.keep(failed);
                             return Found::Failed;
                         }
                         name = next;
                     }
-                    Some(_) => return Found::Failed,
+                    Some(_) => {
+                        self.keep(failed);
+                        return Found::Failed;
+                    }
                     None => break,
                 }
             }
             // The reply ends at an alias of which it says nothing: that has to be asked.
             let cut = !reply.nxdomain && reply.negative_ttl.is_none();
             if !cut || reply.records.is_empty() || question == Question::Dns(name.clone(), kind) {
+                self.keep(Life::of_absence(reply.negative_ttl, least, policy));
                 return Found::Nothing;
             }
         }
@@ -249,19 +276,28 @@ impl Reading<'_, '_> {
         match self.of.given.get(&question) {
             None => {}
             Some(Fact::Failed(failure)) if failure.is_local() => return Err(FailureKind::Local),
-            Some(fact) => return Ok(Answer::given(fact)),
+            Some(fact) => {
+                // What was given came without headers.
+                self.keep(Life::at_most(self.of.policy.well_known_max_ttl));
+                return Ok(Answer::given(fact));
+            }
         }
         let policy = self.of.policy;
         let mut reaction = false;
         for address in addresses {
             let place = SocketAddr::new(*address, url.port());
             match self.of.world.http_answer(url, place, policy.max_body).said {
-                Some(Ok(response)) => return Ok(Some(Answer::read(url, &response, policy))),
+                Some(Ok(response)) => {
+                    let answer = Answer::read(url, &response, policy);
+                    self.keep(answer.life(&response, policy));
+                    return Ok(Some(answer));
+                }
                 Some(Err(HttpError::Local | HttpError::NoRoute)) => {}
                 Some(Err(_)) | None => reaction = true,
             }
         }
         // Without any reaction of the world, nothing was learnt about it.
+        self.keep(Life::jittered_down(policy.well_known_retry_ttl, policy));
         if reaction { Ok(None) } else { Err(FailureKind::Local) }
     }
 }

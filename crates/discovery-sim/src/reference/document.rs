@@ -5,9 +5,11 @@
 use std::fmt;
 
 use discovery_core::{DnsName, Fact, Host, HttpResponse, Policy, ServerName, Url, Useless};
-use http::header::{CONTENT_ENCODING, LOCATION};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, LOCATION};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+
+use super::fresh::Life;
 
 /// What an HTTP answer says.
 pub(super) enum Answer {
@@ -34,6 +36,24 @@ impl Answer {
         } else {
             None
         }
+    }
+
+    /// For how long the answer may be reused; where headers speak of it, only the bound is told.
+    pub(super) fn life(&self, response: &HttpResponse, policy: &Policy) -> Life {
+        let firm = Life::jittered_down(policy.well_known_failure_ttl, policy);
+        let (life, bound) = match self {
+            Self::Document(_) => (Life::of_document(policy), policy.well_known_max_ttl),
+            Self::Redirect(_) => return Life::at_most(policy.well_known_max_ttl),
+            // What may pass by itself is asked again sooner.
+            Self::Status(408 | 425 | 429 | 500..=599) => {
+                let life = Life::jittered_down(policy.well_known_retry_ttl, policy);
+                (life, life.most)
+            }
+            Self::Invalid | Self::BadRedirect | Self::Status(_) => (firm, firm.most),
+        };
+        let told = [CACHE_CONTROL, EXPIRES, AGE, DATE];
+        let told = told.iter().any(|name| response.headers.contains_key(name));
+        if told { Life::at_most(bound) } else { life }
     }
 
     pub(super) fn read(url: &Url, response: &HttpResponse, policy: &Policy) -> Self {

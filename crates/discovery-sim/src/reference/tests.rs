@@ -372,3 +372,57 @@ fn a_family_without_route_goes_last() {
     assert_eq!(order(false, true), "2001:db8::1 192.0.2.1 192.0.2.2");
     assert_eq!(order(false, false), "2001:db8::1 192.0.2.1 192.0.2.2");
 }
+
+#[test]
+fn the_fact_that_expires_first_decides_how_long_a_result_lives() {
+    let hour = 3600;
+    let rows = [
+        ("resolve 192.0.2.1", None),
+        ("resolve localhost:1", None),
+        (
+            "dns a.example A 192.0.2.1 ttl=70\ndns a.example AAAA 2001:db8::1 ttl=60\nresolve a.example:1",
+            Some((60, 60)),
+        ),
+        (
+            "dns a.example A 192.0.2.1\ndns a.example AAAA NODATA soa=17\nresolve a.example:1",
+            Some((17, 17)),
+        ),
+        (
+            "dns a.example A 192.0.2.1\ndns a.example AAAA NODATA nosoa\nresolve a.example:1",
+            Some((27, 30)),
+        ),
+        (
+            "dns a.example A 192.0.2.1\ndns a.example AAAA SERVFAIL\nresolve a.example:1",
+            Some((27, 30)),
+        ),
+        ("dns a.example A 192.0.2.1 ttl=4294967295\nresolve a.example:1", Some((0, 0))),
+        (
+            "dns a.example CNAME b.example ttl=5\ndns b.example A 192.0.2.1\nresolve a.example:1",
+            Some((5, 5)),
+        ),
+        (
+            "dns a.example A 192.0.2.1 ttl=604800\ndns a.example AAAA NODATA soa=604800\nresolve a.example:1",
+            Some((hour, hour)),
+        ),
+        // The address of the document's host has done its work.
+        (
+            "https a.example 200 {\"m.server\":\"192.0.2.1\"}\ndns a.example A 192.0.2.2 ttl=1\nresolve a.example",
+            Some((hour * 24 * 9 / 10, hour * 24 * 11 / 10)),
+        ),
+        (
+            "https a.example 200 \"Cache-Control: max-age=400\" {\"m.server\":\"192.0.2.1\"}\nresolve a.example",
+            Some((0, hour * 48)),
+        ),
+        (
+            "https a.example 404\nset dns_negative_max_ttl=48h\ndns a.example A 192.0.2.1 ttl=86400\ndns a.example AAAA 2001:db8::1 ttl=86400\ndns _matrix._tcp.a.example SRV NODATA soa=86400\ndns _matrix-fed._tcp.a.example SRV NODATA soa=86400\nresolve a.example",
+            Some((hour * 9 / 10, hour)),
+        ),
+        ("https a.example 503\nresolve a.example", Some((54, 60))),
+    ];
+    for (text, expected) in rows {
+        let scenario = Scenario::parse(text).unwrap();
+        let life = verdict(&scenario, Given::new(), Routes::default()).fresh;
+        let life = life.map(|life| (life.least.as_secs(), life.most.as_secs()));
+        assert_eq!(life, expected, "{text}");
+    }
+}
