@@ -2,19 +2,22 @@
 //!
 //! Knows nothing of sockets, nor of time beyond how long a pause is.
 
+mod pages;
 mod response;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use discovery_core::{DnsName, RecordData, RecordKind, TlsName, Url};
+use discovery_core::{DnsName, TlsName, Url};
 use discovery_sim::{ConnectFault, Page, Served, World};
 use rustls::ServerConnection;
 use rustls::server::{Accepted, Acceptor};
 
 use crate::certificates::{Authority, Flaw};
+pub(crate) use pages::addresses;
+use pages::{front_door, likely_page};
 use response::Response;
 
 /// Longest head of a request.
@@ -335,51 +338,6 @@ impl Connection {
     }
 }
 
-/// The page that a connection to `place` under that name is most likely for: the document, else any other of the host.
-pub(crate) fn likely_page<'a>(
-    world: &'a World,
-    host: &TlsName,
-    place: SocketAddr,
-) -> Option<(&'a Url, &'a Page)> {
-    let fits = |(url, address, page): (&'a Url, Option<IpAddr>, &'a Page)| {
-        let here = url.host() == host
-            && url.port() == place.port()
-            && address.is_none_or(|address| address == place.ip());
-        let document = url.as_str().ends_with("/.well-known/matrix/server");
-        here.then_some(((document, address.is_some()), url, page))
-    };
-    let best = world.pages().filter_map(fits).max_by_key(|(rank, ..)| *rank)?;
-    Some((best.1, best.2))
-}
-
-/// Where a host's server is, for who does not say: its first address, and the port of its first page.
-fn front_door(world: &World, host: &TlsName) -> Option<SocketAddr> {
-    let (url, address, _) = world.pages().find(|(url, ..)| url.host() == host)?;
-    let address = match (address, host) {
-        (Some(address), _) => address,
-        (None, TlsName::Ip(ip)) => *ip,
-        (None, TlsName::Dns(name)) => {
-            *addresses(world, name).first().unwrap_or(&IpAddr::from([0, 0, 0, 0]))
-        }
-    };
-    Some(SocketAddr::new(address, url.port()))
-}
-
-/// A host's addresses by the zone, aliases followed.
-pub(crate) fn addresses(world: &World, name: &DnsName) -> Vec<IpAddr> {
-    let answers = [RecordKind::Aaaa, RecordKind::A]
-        .into_iter()
-        .filter_map(|kind| world.dns_answer(name, kind, u8::MAX, u8::MAX).said?.ok());
-    let records = answers.flat_map(|reply| reply.records);
-    records
-        .filter_map(|record| match record.data {
-            RecordData::A(ip) => Some(IpAddr::V4(ip)),
-            RecordData::Aaaa(ip) => Some(IpAddr::V6(ip)),
-            RecordData::Cname(_) | RecordData::Srv(_) | RecordData::Unusable => None,
-        })
-        .collect()
-}
-
 /// The URL of a GET, by its request line and `Host`.
 fn requested(head: &[u8], open: &Open) -> Option<Url> {
     let head = std::str::from_utf8(head).ok()?;
@@ -393,3 +351,7 @@ fn requested(head: &[u8], open: &Open) -> Option<Url> {
     // What was proven by the certificate is what is asked (R114).
     (*url.host() == open.host).then_some(url)
 }
+
+#[cfg(test)]
+#[path = "https_tests.rs"]
+mod tests;
