@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 
-use discovery_core::{DnsName, Families, HttpGet, Otherwise, Policy, Speculation};
+use discovery_core::{
+    DnsName, Families, Host, HttpGet, Otherwise, Policy, ServerName, Speculation,
+};
 use discovery_tokio::{Builder, Discovery};
 use discovery_wire::{Hosts, NameServers, OddityKind};
 use rustls::pki_types::CertificateDer;
@@ -89,7 +90,7 @@ fn open_files() -> usize {
 pub(crate) fn outside(options: &ResolveOptions) -> Result<Builder, Trouble> {
     let mut base = Policy::default();
     base.static_addresses = hosts();
-    let builder = Discovery::builder(trust(options.ca_file.as_deref())?)
+    let builder = Discovery::builder(trust(options)?)
         .policy(policy(options, base))
         .name_servers(name_servers(options));
     Ok(match options.connect_to.as_slice() {
@@ -139,9 +140,9 @@ fn read(path: &str) -> Vec<u8> {
 }
 
 /// Whom to trust: the authorities in a file, or the system's (R16, R17).
-fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Trouble> {
+fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
     let mut roots = RootCertStore::empty();
-    match ca_file {
+    match options.ca_file.as_deref() {
         Some(path) => {
             let unusable = |why: &dyn std::fmt::Display| {
                 Trouble::Usage(format!("--ca-file {}: {why}", path.display()))
@@ -158,7 +159,7 @@ fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Trouble> {
         None => {
             let found = rustls_native_certs::load_native_certs();
             roots.add_parsable_certificates(found.certs);
-            if roots.is_empty() {
+            if roots.is_empty() && options.names.iter().any(|name| wants_document(name)) {
                 // Going on would mean that no document is ever believed, and that every answer may be wrong.
                 let why = found.errors.first().map_or_else(String::new, |why| format!(" ({why})"));
                 return Err(Trouble::Here(format!(
@@ -173,6 +174,15 @@ fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Trouble> {
         .with_safe_default_protocol_versions()
         .map_err(|error| Trouble::Here(error.to_string()))?;
     Ok(Arc::new(versions.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Whether a document may have to be fetched for a name: not for IP literals and explicit ports (R26, R29).
+fn wants_document(name: &str) -> bool {
+    match ServerName::parse(name) {
+        Ok(name) => name.port().is_none() && matches!(name.host(), Host::Name(_)),
+        // Names that are still to be typed.
+        Err(_) => name == "-",
+    }
 }
 
 /// By how much the lab's time is shorter than real time.

@@ -361,9 +361,9 @@ fn the_system_s_authorities_may_be_named_by_the_environment() {
         "environment",
         "https example.org 200 {\"m.server\":\"192.0.2.7\"}\ndns example.org A 192.0.2.1\n",
     );
-    let resolve = |file: &PathBuf| {
+    let resolve = |file: &PathBuf, name: &str| {
         let output = program()
-            .args(["resolve", "--short", "--any-address", "example.org"])
+            .args(["resolve", "--short", "--any-address", name])
             .arg(format!("--nameserver={}", place.lab.dns_servers()[0]))
             .arg(format!("--connect-to=::{}", place.lab.front_door()))
             .env_remove("SSL_CERT_DIR")
@@ -372,11 +372,14 @@ fn the_system_s_authorities_may_be_named_by_the_environment() {
             .unwrap();
         (output.status.code(), text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
     };
-    let (status, out, _) = resolve(&place.ca_file);
+    let (status, out, _) = resolve(&place.ca_file, "example.org");
     assert_eq!(status, Some(0));
     assert!(out.contains("192.0.2.7:8448") && out.contains("rule=3.1"), "{out}");
     // Nobody to trust: going on would mean to believe no document, and to give another answer.
-    let (status, out, error) = resolve(&PathBuf::from("/no/such/file"));
+    let (status, out, error) = resolve(&PathBuf::from("/no/such/file"), "example.org");
     assert_eq!((status, out.as_str()), (Some(3), ""));
     assert!(error.contains("--ca-file"), "{error}");
+    // No document is asked for.
+    assert_eq!(resolve(&PathBuf::from("/no/such/file"), "192.0.2.1").0, Some(0));
+    assert_eq!(resolve(&PathBuf::from("/no/such/file"), "example.org:1").0, Some(0));
 }
