@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use discovery_core::Speculation;
 use discovery_sim::{Expect, Scenario};
-use discovery_tests::layers::{self, Ended, Layer, SPECULATIONS};
+use discovery_tests::layers::{self, Ended, Layer};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -79,6 +79,12 @@ fn tests(
             report(layers::check_reference(&scenario).unwrap_or_default())
         }));
     }
+    if layers::orders_decline(scenario).is_none() {
+        let scenario = scenario.clone();
+        trials.push(Trial::test(format!("{name} orders"), move || {
+            report(layers::orders(&scenario).err().unwrap_or_default())
+        }));
+    }
     for (index, layer) in layers.iter().enumerate() {
         if layer.declines(scenario).is_none() {
             let (layers, scenario) = (layers.clone(), scenario.clone());
@@ -93,29 +99,18 @@ fn tests(
 
 /// How what comes out of a layer differs from what must, in every way to ask ahead.
 fn check(scenario: &Scenario, layer: &dyn Layer) -> Vec<String> {
-    let mut found = Vec::new();
-    for speculation in SPECULATIONS {
-        let varied = layers::speculating(scenario, speculation);
-        let ends = match layer.run(&varied) {
-            Ok(ends) => ends,
-            Err(broken) => {
-                found.push(format!("speculation {speculation:?}: {broken}"));
-                continue;
-            }
-        };
+    layers::examine(layer, scenario, |ends, frugal| {
+        let mut found = Vec::new();
         for (end, expect) in ends.iter().zip(&scenario.expect) {
             // What is asked is told for the fewest questions.
-            let frugal = speculation == Speculation::Off;
             let end = Ended { asked: end.asked.clone().filter(|_| frugal), ..end.clone() };
-            for mismatch in expect.check(&end.observed()) {
-                found.push(format!("speculation {speculation:?}: {mismatch}"));
-            }
+            found.extend(expect.check(&end.observed()).iter().map(ToString::to_string));
         }
         if ends.len() != scenario.expect.len() {
             found.push(format!("{} names, {} expectations", ends.len(), scenario.expect.len()));
         }
-    }
-    found
+        found
+    })
 }
 
 fn report(found: Vec<String>) -> Result<(), Failed> {
@@ -124,7 +119,8 @@ fn report(found: Vec<String>) -> Result<(), Failed> {
 
 /// Rewrites what stands below `---` where it is not met.
 fn blessed(path: &Path, scenario: &Scenario) -> Result<(), Failed> {
-    let ends = layers::Memory.run(&layers::speculating(scenario, Speculation::Off))?;
+    let frugal = layers::speculating(scenario, Speculation::Off);
+    let ends = layers::Memory.attempt(&frugal, 0).transpose()?.unwrap_or_default();
     let mut below = String::new();
     let mut changed = ends.len() != scenario.expect.len();
     for (index, end) in ends.iter().enumerate() {

@@ -85,12 +85,13 @@ impl Runner {
             Ok(scenario) => layers::speculating(&scenario, Speculation::Off),
             Err(why) => return Verdict::Skipped(why.0),
         };
-        match layers::OnItsOwn.run(&scenario) {
-            Ok(ends) => match ends.first() {
+        match layers::OnItsOwn.attempt(&scenario, 0) {
+            Some(Ok(ends)) => match ends.first() {
                 Some(end) => simple::lifetime(case, end, &Policy::default()),
                 None => Verdict::Skipped("nothing came out".to_owned()),
             },
-            Err(broken) => Verdict::Failed(vec![broken]),
+            Some(Err(broken)) => Verdict::Failed(vec![broken]),
+            None => Verdict::Skipped("it was not run at all".to_owned()),
         }
     }
 
@@ -103,7 +104,7 @@ impl Runner {
             Err(why) => return vec![("all", Verdict::Skipped(format!("unwritable: {}", why.0)))],
         };
         let trial = resolution::Trial { case, scenario: &scenario, remembers: self.remembers };
-        let mut verdicts = vec![("reference", trial.reference())];
+        let mut verdicts = vec![("reference", trial.reference()), ("orders", trial.orders())];
         for layer in &self.layers {
             verdicts.push((layer.name(), trial.machine(&**layer)));
         }

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use discovery_core::{Question, Speculation};
+use discovery_core::{Outcome, Question, Speculation};
 use discovery_sim::{Latency, Line, Options, START, Scenario, run_each, run_resolver};
 
 use super::convert::{Unwritable, scenario};
 use super::format::{Concurrency, Distribution, Expect, ResolutionCase};
 use super::judge::{Seen, judge};
 use super::simple::Verdict;
-use crate::layers::{self, Ended, Layer, SPECULATIONS};
+use crate::layers::{self, Ended, Layer};
 
 /// Why a case is none of ours; None: it is.
 pub(super) fn foreign(case: &ResolutionCase) -> Option<String> {
@@ -85,7 +85,22 @@ impl Trial<'_> {
             Some(Some(verdict)) => Seen::reference(verdict),
             _ => Seen::invalid(),
         };
-        self.verdict(vec![(0, seen)])
+        Verdict::of(self.judge_all([seen]))
+    }
+
+    /// The name itself, in every order of answers: no end is a broken promise or another than the reference model's, and what
+    /// comes without a timer is what must come out.
+    pub(super) fn orders(&self) -> Verdict {
+        match layers::orders(&self.alone()) {
+            Err(faults) => Verdict::Failed(faults),
+            Ok(names) => {
+                let judged = |outcome: &Outcome| {
+                    self.judge_all([Seen::machine(outcome, &[], false).without_questions()])
+                };
+                let ends = names.iter().flatten().map(judged);
+                Verdict::of(ends.min_by_key(Vec::len).unwrap_or_default())
+            }
+        }
     }
 
     /// The name itself, and what is asked for later, by a machine.
@@ -93,17 +108,9 @@ impl Trial<'_> {
         let alone = self.alone();
         let later = layer.declines(self.scenario).is_none() && self.remembers;
         let scenario = if later { self.scenario } else { &alone };
-        let mut all = Vec::new();
-        for speculation in SPECULATIONS {
-            let varied = layers::speculating(scenario, speculation);
-            let ends = match layer.run(&varied) {
-                Ok(ends) => ends,
-                Err(broken) => return Verdict::Failed(vec![broken]),
-            };
-            let frugal = speculation == Speculation::Off;
-            all.extend(ends.iter().map(|end| seen(end, frugal)).enumerate());
-        }
-        let verdict = self.verdict(all);
+        let verdict = Verdict::of(layers::examine(layer, scenario, |ends, frugal| {
+            self.judge_all(ends.iter().map(|end| seen(end, frugal)))
+        }));
         let wants = !self.case.followups.is_empty() && layer.declines(self.scenario).is_none();
         if verdict == Verdict::Passed && wants && !later {
             return Verdict::Skipped("what is asked for later needs the cache".to_owned());
@@ -152,10 +159,11 @@ impl Trial<'_> {
         alone
     }
 
-    fn verdict(&self, all: Vec<(usize, Seen)>) -> Verdict {
+    /// How what came of each name in turn differs from what must.
+    fn judge_all(&self, all: impl IntoIterator<Item = Seen>) -> Vec<String> {
         let resolves = self.scenario.resolves();
         let mut found: Vec<String> = Vec::new();
-        for (index, seen) in all {
+        for (index, seen) in all.into_iter().enumerate() {
             let expect = match index.checked_sub(1) {
                 None => expected(self.case),
                 Some(later) => match self.case.followups.get(later) {
@@ -171,7 +179,7 @@ impl Trial<'_> {
                 }
             }
         }
-        Verdict::of(found)
+        found
     }
 
     fn distribution(&self, wanted: &Distribution) -> Vec<String> {

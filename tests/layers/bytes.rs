@@ -5,7 +5,8 @@
 use discovery_lab::{MemoryRunner, RunTrouble};
 use discovery_sim::Scenario;
 
-use super::{Ended, Layer};
+use super::sockets::ended;
+use super::{Ended, Layer, once};
 
 /// The machine that remembers, behind the wire.
 #[derive(Clone, Debug)]
@@ -30,10 +31,7 @@ impl Layer for Bytes {
         None
     }
 
-    fn run(&self, scenario: &Scenario) -> Result<Vec<Ended>, String> {
-        let ran = self.0.run(scenario).map_err(|trouble| trouble.to_string())?;
-        let end =
-            |ran: discovery_lab::Ran| Ended { outcome: ran.outcome, at: ran.at, asked: ran.asked };
-        Ok(ran.into_iter().map(end).collect())
+    fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>> {
+        once(attempt, || self.0.run(scenario).map(ended).map_err(|trouble| trouble.to_string()))
     }
 }

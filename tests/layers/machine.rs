@@ -8,7 +8,7 @@ use discovery_sim::{
     Cancelled, Connected, Options, Run, Scenario, question, run_each, run_resolver,
 };
 
-use super::{Ended, Layer, is_about_memory};
+use super::{Ended, Layer, is_about_memory, once};
 
 /// `Resolution`: the specification and nothing else.
 #[derive(Clone, Copy, Debug)]
@@ -27,17 +27,19 @@ impl Layer for OnItsOwn {
         is_about_memory(scenario).then_some("it remembers nothing")
     }
 
-    fn run(&self, scenario: &Scenario) -> Result<Vec<Ended>, String> {
-        let mut ends = Vec::new();
-        for run in run_each(scenario, Options::default()) {
-            ends.append(&mut ends_of(&run)?);
-        }
-        for options in indifferent() {
-            for run in run_each(scenario, options) {
-                ends_of(&run)?;
+    fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>> {
+        once(attempt, || {
+            let mut ends = Vec::new();
+            for run in run_each(scenario, Options::default()) {
+                ends.append(&mut ends_of(&run)?);
             }
-        }
-        Ok(ends)
+            for options in indifferent() {
+                for run in run_each(scenario, options) {
+                    ends_of(&run)?;
+                }
+            }
+            Ok(ends)
+        })
     }
 }
 
@@ -50,12 +52,14 @@ impl Layer for Memory {
         None
     }
 
-    fn run(&self, scenario: &Scenario) -> Result<Vec<Ended>, String> {
-        let ends = ends_of(&run_resolver(scenario, Options::default()))?;
-        for options in indifferent() {
-            ends_of(&run_resolver(scenario, options))?;
-        }
-        Ok(ends)
+    fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>> {
+        once(attempt, || {
+            let ends = ends_of(&run_resolver(scenario, Options::default()))?;
+            for options in indifferent() {
+                ends_of(&run_resolver(scenario, options))?;
+            }
+            Ok(ends)
+        })
     }
 }
 

@@ -4,18 +4,23 @@
 
 mod bytes;
 mod machine;
+mod orders;
 mod reference;
+mod sockets;
 
 use std::time::Duration;
 
 use discovery_core::{
     Failed, Instant, InvalidServerName, Outcome, Question, Resolved, Speculation,
 };
+use discovery_lab::RunTrouble;
 use discovery_sim::{Line, Observed, Scenario};
 
 pub use bytes::Bytes;
 pub use machine::{Memory, OnItsOwn};
+pub use orders::{declines as orders_decline, orders};
 pub use reference::{check as check_reference, declines as reference_declines, verdicts};
+pub use sockets::Sockets;
 
 /// The ways to ask ahead: they must never change a result.
 pub const SPECULATIONS: [Speculation; 3] =
@@ -29,11 +34,45 @@ pub trait Layer: Send + Sync {
     /// Why it can't run this scenario; None: it can.
     fn declines(&self, scenario: &Scenario) -> Option<&'static str>;
 
-    /// The end of each name, in order.
-    ///
-    /// # Errors
-    /// Says which promise was broken on the way.
-    fn run(&self, scenario: &Scenario) -> Result<Vec<Ended>, String>;
+    /// The ways to ask ahead that are worth a run of their own here.
+    fn speculations(&self) -> &'static [Speculation] {
+        &SPECULATIONS
+    }
+
+    /// The end of each name, in order, or which promise was broken on the way. Where a busy computer may be to blame for what
+    /// comes out there is another attempt; None: there is none left.
+    fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>>;
+}
+
+/// The only attempt of a layer that no busy computer disturbs.
+fn once<T>(attempt: usize, run: impl FnOnce() -> T) -> Option<T> {
+    (attempt == 0).then(run)
+}
+
+/// Runs a scenario in every way to ask ahead that the layer has, and says what `check` finds wrong: it is given the ends, and
+/// whether questions were asked only where they were needed.
+pub fn examine(
+    layer: &dyn Layer,
+    scenario: &Scenario,
+    check: impl Fn(&[Ended], bool) -> Vec<String>,
+) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for speculation in layer.speculations() {
+        let varied = speculating(scenario, *speculation);
+        let frugal = *speculation == Speculation::Off;
+        let attempts = (0..).map_while(|attempt| layer.attempt(&varied, attempt));
+        let mut wrong = vec!["it was not run at all".to_owned()];
+        for ends in attempts {
+            wrong = ends.map_or_else(|broken| vec![broken], |ends| check(&ends, frugal));
+            if wrong.is_empty() {
+                break;
+            }
+        }
+        found.extend(
+            wrong.into_iter().map(|wrong| format!("{wrong} (speculation {speculation:?})")),
+        );
+    }
+    found
 }
 
 /// The end of one name.
@@ -71,8 +110,10 @@ impl Ended {
 /// # Errors
 /// Says what a layer lacks on this computer.
 pub fn all() -> Result<Vec<Box<dyn Layer>>, String> {
-    let bytes = Bytes::new().map_err(|trouble| trouble.to_string())?;
-    Ok(vec![Box::new(OnItsOwn), Box::new(Memory), Box::new(bytes)])
+    let trouble = |trouble: RunTrouble| trouble.to_string();
+    let bytes = Bytes::new().map_err(trouble)?;
+    let sockets = Sockets::new().map_err(trouble)?;
+    Ok(vec![Box::new(OnItsOwn), Box::new(Memory), Box::new(bytes), Box::new(sockets)])
 }
 
 /// The scenario with another way to ask ahead.
@@ -103,9 +144,8 @@ fn with(scenario: &Scenario, line: Line) -> Scenario {
 pub fn remembers() -> bool {
     let world = "dns a.example A 192.0.2.1\nresolve a.example:1\nat +1s\nresolve a.example:1";
     let Ok(scenario) = Scenario::parse(world) else { return false };
-    Memory
-        .run(&scenario)
-        .is_ok_and(|ends| ends.last().and_then(|end| end.asked.as_ref()).is_some_and(Vec::is_empty))
+    let ends = Memory.attempt(&scenario, 0).and_then(Result::ok).unwrap_or_default();
+    ends.last().and_then(|end| end.asked.as_ref()).is_some_and(Vec::is_empty)
 }
 
 /// Whether the scenario asks for names at several times: then it is about what is remembered.

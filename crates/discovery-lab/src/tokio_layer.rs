@@ -61,6 +61,11 @@ impl TokioRunner {
         Ok(found)
     }
 
+    /// What a scenario needs that sockets can't show; None: they can show all of it.
+    pub fn inexpressible(scenario: &Scenario) -> Option<&'static str> {
+        limits::inexpressible(scenario)
+    }
+
     /// Runs every `resolve` of a scenario, each at its time; waits are divided.
     ///
     /// # Errors

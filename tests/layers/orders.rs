@@ -1,0 +1,34 @@
+//! `Resolution` in every order of answers and timeouts, where there are few enough, and in many orders where there are not.
+//!
+//! The explorer holds each end against the reference model by itself; what the scenario expects is only what comes of it in time.
+
+use discovery_core::Outcome;
+use discovery_sim::{Limits, Scenario, explore};
+
+use super::is_about_memory;
+
+/// How far each name is explored: enough for every order of a step, little enough for a thousand tests.
+fn limits() -> Limits {
+    Limits { states: 6_000, samples: 8, ..Limits::default() }
+}
+
+/// Why orders say nothing of a scenario; None: they do.
+pub fn declines(scenario: &Scenario) -> Option<&'static str> {
+    is_about_memory(scenario).then_some("it remembers nothing")
+}
+
+/// The ends that each name can come to.
+///
+/// # Errors
+/// Says what is wrong, and how far into a run.
+pub fn orders(scenario: &Scenario) -> Result<Vec<Vec<Outcome>>, Vec<String>> {
+    let mut ends = Vec::new();
+    let mut faults = Vec::new();
+    for (index, resolve) in scenario.resolves().into_iter().enumerate() {
+        // What is no server name has no orders.
+        let Some(explored) = explore(scenario, index, &limits()) else { continue };
+        faults.extend(explored.findings.iter().map(|one| format!("{}: {one}", resolve.name)));
+        ends.push(explored.outcomes);
+    }
+    if faults.is_empty() { Ok(ends) } else { Err(faults) }
+}
