@@ -173,7 +173,8 @@ impl Lookup {
     }
 
     fn end(&mut self, result: Result<Found, Stop>) -> Result<Resolved, Failed> {
-        let timeline = std::mem::take(&mut self.timeline);
+        // Not taken: where targets are drawn for each ticket, `end_for` tells it again.
+        let timeline = self.timeline.clone();
         let in_vain = timeline.questions.iter().filter(|timed| timed.in_vain).count();
         self.in_vain = u64::try_from(in_vain).unwrap_or(u64::MAX);
         let notes = Notes { refresh_at: self.notes.refresh_at, ..Notes::default() };
