@@ -23,11 +23,12 @@ pub struct Unwritable(pub String);
 type Written<T> = Result<T, Unwritable>;
 
 /// The case's world and names as a scenario without expectations. Follow-ups are further names, later: `ends` says when each
-/// name before them was answered, for the case counts time from there. Those beyond it are left out.
+/// name before them was answered, for the case counts time from there, and at least `pause` is waited. Those beyond it are left
+/// out.
 ///
 /// # Errors
 /// Says what has no words here.
-pub fn scenario(case: &ResolutionCase, ends: &[Duration]) -> Written<Scenario> {
+pub fn scenario(case: &ResolutionCase, ends: &[Duration], pause: Duration) -> Written<Scenario> {
     let mut scenario = Scenario::default();
     let lines = &mut scenario.lines;
     for (field, key) in [("addresses.deny", "ip_deny"), ("addresses.allow", "ip_allow")] {
@@ -39,7 +40,7 @@ pub fn scenario(case: &ResolutionCase, ends: &[Duration]) -> Written<Scenario> {
     lines.push(Line::Resolve { name: case.server_name.clone(), abandon: None });
     for (followup, end) in case.followups.iter().zip(ends) {
         // Names that are asked for one after another must not share what is in flight.
-        let wait = Duration::from_secs(followup.advance_s).max(Duration::from_millis(1));
+        let wait = Duration::from_secs(followup.advance_s).max(pause);
         lines.push(Line::At(end.saturating_add(wait)));
         if followup.world_change.is_object() {
             let change: World = serde_json::from_value(followup.world_change.clone())

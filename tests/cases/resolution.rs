@@ -59,15 +59,15 @@ fn expected(case: &ResolutionCase) -> &Expect {
 }
 
 /// The case as a scenario, in which each follow-up begins so long after the name before it was answered.
-pub(super) fn paced(case: &ResolutionCase) -> Result<Scenario, Unwritable> {
+pub(super) fn paced(case: &ResolutionCase, pause: Duration) -> Result<Scenario, Unwritable> {
     let mut ends = Vec::new();
     for _ in &case.followups {
-        let before = scenario(case, &ends)?;
+        let before = scenario(case, &ends, pause)?;
         let run = run_resolver(&layers::speculating(&before, Speculation::Off), Options::default());
         let end = run.ends.last().and_then(|end| end.at).unwrap_or(START);
         ends.push(end.saturating_duration_since(START));
     }
-    scenario(case, &ends)
+    scenario(case, &ends, pause)
 }
 
 /// A case, and the scenario that it is written as.
@@ -107,8 +107,11 @@ impl Trial<'_> {
     pub(super) fn machine(&self, layer: &dyn Layer) -> Verdict {
         let alone = self.alone();
         let later = layer.declines(self.scenario).is_none() && self.remembers;
-        let scenario = if later { self.scenario } else { &alone };
-        let verdict = Verdict::of(layers::examine(layer, scenario, |ends, frugal| {
+        let scenario = match paced(self.case, layer.pause()) {
+            Ok(paced) if later => paced,
+            Ok(_) | Err(_) => alone,
+        };
+        let verdict = Verdict::of(layers::examine(layer, &scenario, |ends, frugal| {
             self.judge_all(ends.iter().map(|end| seen(end, frugal)))
         }));
         let wants = !self.case.followups.is_empty() && layer.declines(self.scenario).is_none();

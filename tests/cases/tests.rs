@@ -4,10 +4,11 @@
 use serde_json::{Value, json};
 
 use super::{Report, Runner, Verdict, read};
+use crate::layers::{Memory, OnItsOwn};
 
 fn run(case: &Value) -> Report {
     let cases = read(&Value::Array(vec![case.clone()]).to_string()).unwrap();
-    Runner::with_all_layers().unwrap().run(&cases[0])
+    Runner::new(vec![Box::new(OnItsOwn), Box::new(Memory)]).run(&cases[0])
 }
 
 fn case(world: Value, expect: Value) -> Value {
@@ -57,6 +58,13 @@ fn delegated() -> Value {
             "distribution": {"first": {"192.0.2.2:8001": 1.0}, "tolerance": 0.0, "trials": 20},
         }),
     )
+}
+
+#[test]
+fn every_layer_judges_alike() {
+    let cases = read(&Value::Array(vec![delegated()]).to_string()).unwrap();
+    let report = Runner::with_all_layers().unwrap().run(&cases[0]);
+    assert!(!report.failed() && !report.skipped(), "{report:?}");
 }
 
 #[test]

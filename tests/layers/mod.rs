@@ -39,6 +39,11 @@ pub trait Layer: Send + Sync {
         &SPECULATIONS
     }
 
+    /// How long a name must at least have been answered before the next one can be told apart from it.
+    fn pause(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
     /// The end of each name, in order, or which promise was broken on the way. Where a busy computer may be to blame for what
     /// comes out there is another attempt; None: there is none left.
     fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>>;
@@ -56,7 +61,7 @@ pub fn examine(
     scenario: &Scenario,
     check: impl Fn(&[Ended], bool) -> Vec<String>,
 ) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+    let mut found: Vec<(String, Vec<Speculation>)> = Vec::new();
     for speculation in layer.speculations() {
         let varied = speculating(scenario, *speculation);
         let frugal = *speculation == Speculation::Off;
@@ -68,11 +73,21 @@ pub fn examine(
                 break;
             }
         }
-        found.extend(
-            wrong.into_iter().map(|wrong| format!("{wrong} (speculation {speculation:?})")),
-        );
+        for wrong in wrong {
+            match found.iter_mut().find(|(known, _)| *known == wrong) {
+                Some((_, ways)) => ways.push(*speculation),
+                None => found.push((wrong, vec![*speculation])),
+            }
+        }
     }
+    let everywhere = layer.speculations();
     found
+        .into_iter()
+        .map(|(wrong, ways)| match ways.as_slice() {
+            ways if ways == everywhere => wrong,
+            ways => format!("{wrong} (speculation {ways:?})"),
+        })
+        .collect()
 }
 
 /// The end of one name.

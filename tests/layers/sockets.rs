@@ -2,6 +2,8 @@
 //!
 //! What no socket can show it leaves to the other layers.
 
+use std::time::Duration;
+
 use discovery_core::Speculation;
 use discovery_lab::{Ran, RunTrouble, TokioRunner};
 use discovery_sim::Scenario;
@@ -37,6 +39,11 @@ impl Layer for Sockets {
     /// Sockets show bytes and time; how far to ask ahead is the machine's, and the other layers show it.
     fn speculations(&self) -> &'static [Speculation] {
         &[Speculation::Off]
+    }
+
+    /// Skipped as soon as nothing is under way, and long enough for a busy computer.
+    fn pause(&self) -> Duration {
+        Duration::from_secs(20)
     }
 
     fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>> {
