@@ -9,7 +9,7 @@ use super::is_about_memory;
 
 /// How far each name is explored: enough for every order of a step, little enough for a thousand tests.
 fn limits() -> Limits {
-    Limits { states: 6_000, samples: 8, ..Limits::default() }
+    Limits { states: 3_000, samples: 4, ..Limits::default() }
 }
 
 /// Why orders say nothing of a scenario; None: they do.
