@@ -201,7 +201,9 @@ impl Fleet {
         let documented = before.is_some_and(Kind::is_documented);
         let set_up_bound = match before {
             _ if fails || moved || documented => DOCUMENT,
+            // What is gone is remembered for as long as it was to be.
             Some(Kind::Service) => ttl.max(HOUR),
+            _ if now == Kind::NxDomain => ttl.max(HOUR),
             _ => HOUR,
         };
         Wrong {
