@@ -181,6 +181,26 @@ fn i12_others(case: Case, after: usize) -> TestCaseResult {
     Ok(())
 }
 
+/// A name that shares questions with another does not notice that the other is given up.
+fn i12_questions(settings: Settings, table: Table, other: u8, order: Vec<u8>) -> TestCaseResult {
+    let settings = kept(settings, &[0, 1, 2, 3, 6]);
+    let alone = settled::<Resolver>(settings, &table, &[0])?;
+    let mut both = Resolver::adversary(settings);
+    both.resolve(&discovery_sim::fuzz::server_name(other));
+    for which in order {
+        let open: Vec<Request> = both.open().cloned().collect();
+        let Some(request) = open.get(usize::from(which) % open.len().max(1)) else { break };
+        both.input(Input::Answer(table.said(request), both.now()));
+    }
+    both.act(Op::Abandon(1));
+    both.settle(&table, &[0]);
+    prop_assert!(both.is_done(), "{:#?}", both.trace());
+    let outcome = both.trace().outcomes().remove(&Ticket::from_number(0));
+    let outcome = outcome.expect("the first ticket's end");
+    prop_assert_eq!(sorted(&outcome), sorted(&alone));
+    Ok(())
+}
+
 /// Once every ticket is given up, nothing is open and nothing is waited for.
 fn i12_last(mut case: Case) -> TestCaseResult {
     // Nothing runs on for the cache: no question is given up as late, no last good fact stands in, nothing is refreshed.
@@ -201,6 +221,13 @@ proptest! {
     #[test]
     fn i12_other_waiters_do_not_notice_an_abandon(case in cases(), after: usize) {
         i12_others(case, after)?;
+    }
+
+    #[test]
+    fn i12_names_that_share_questions_do_not_notice_an_abandon(
+        settings in settings(), table in tables(), other: u8, order in order(),
+    ) {
+        i12_questions(settings, table, other, order)?;
     }
 
     #[test]
