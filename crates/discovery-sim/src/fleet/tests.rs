@@ -1,3 +1,5 @@
+//! Tests of generated servers: what they are, what they answer, and that a name says it all.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::time::Duration;
