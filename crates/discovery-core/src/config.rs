@@ -1,6 +1,7 @@
 //! What a machine is made with.
 
 use crate::policy::Policy;
+use crate::request::Routes;
 
 /// What a machine is made with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,12 +13,14 @@ pub struct Config {
     pub name_servers: u8,
     /// From which SRV draws and jitter are derived. The same seed and inputs give the same run; give each process its own.
     pub seed: u64,
+    /// Which address families have a route, as far as is known at the start.
+    pub routes: Routes,
 }
 
 impl Config {
     /// A configuration with this policy, one name server and seed 0.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, name_servers: 1, seed: 0 }
+        Self { policy, name_servers: 1, seed: 0, routes: Routes::default() }
     }
 }
 

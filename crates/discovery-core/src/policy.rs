@@ -49,7 +49,7 @@ pub struct Policy {
     pub max_srv_targets: u8,
     /// Addresses used of one host and family, the first in order. 16.
     pub max_addresses: u8,
-    /// Aliases followed from one name. 8, as common resolvers do (R94).
+    /// Aliases followed in one reply, and replies in a row that end with an alias. 8, as common resolvers do (R94).
     pub max_aliases: u8,
     /// Redirects followed for one `.well-known` document. 10 (R35).
     pub max_redirects: u8,

@@ -52,7 +52,7 @@ impl Resolution {
         let mut resolution = Self {
             context: Context {
                 policy: Arc::new(config.policy.clone()),
-                routes: Routes::default(),
+                routes: config.routes,
                 seed: config.seed,
             },
             lookup: Lookup::new(name, LOOKUP, now),

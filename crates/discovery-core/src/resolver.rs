@@ -67,14 +67,14 @@ struct Running {
 impl Resolver {
     /// A resolver that has nothing to do yet, and knows nothing.
     pub fn new(config: Config, now: Instant) -> Self {
-        let Config { policy, name_servers, seed } = config;
+        let Config { policy, name_servers, seed, routes } = config;
         let dns = Slots::new(policy.dns_slots, usize::MAX);
         let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
         Self {
             inquiries: Inquiries::new(&policy, name_servers, dns, http),
             cache: Cache::new(&policy, seed),
             results: Results::new(&policy, seed),
-            context: Context { policy: Arc::new(policy), routes: Routes::default(), seed },
+            context: Context { policy: Arc::new(policy), routes, seed },
             lookups: BTreeMap::new(),
             names: BTreeMap::new(),
             refreshing: BTreeSet::new(),

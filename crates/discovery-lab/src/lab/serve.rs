@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of what the bytes mean.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, UdpSocket as StdSocket};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::dns::{Messages, Reaction, Said, framed, react};
 use crate::https::{Act, Connection};
 
 /// Connections and delayed replies at once; others wait, or are lost.
-const MAX_TASKS: usize = 8192;
+const MAX_TASKS: usize = 65_536;
 /// How long a connection may take to end once the server has said all.
 const CLOSING: Duration = Duration::from_secs(5);
 /// Tries to find a port that is free for UDP and TCP alike.
@@ -154,11 +155,22 @@ async fn datagrams(
     let socket = Arc::new(UdpSocket::from_std(socket)?);
     let mut late = JoinSet::new();
     let mut buffer = vec![0; 65_535];
+    let mut received = VecDeque::new();
     loop {
         // An error here tells of a client that has gone, and of nothing else.
-        let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
-        let query = buffer.get(..length).unwrap_or_default();
-        let Some(reaction) = shared.react(index, Transport::Udp, query) else { continue };
+        if received.is_empty()
+            && let Ok((length, client)) = socket.recv_from(&mut buffer).await
+        {
+            received.push_back((buffer.get(..length).unwrap_or_default().to_vec(), client));
+        }
+        // The system keeps a few hundred datagrams and loses the rest: what is there is taken before anything is answered.
+        while received.len() < MAX_TASKS
+            && let Ok((length, client)) = socket.try_recv_from(&mut buffer)
+        {
+            received.push_back((buffer.get(..length).unwrap_or_default().to_vec(), client));
+        }
+        let Some((query, client)) = received.pop_front() else { continue };
+        let Some(reaction) = shared.react(index, Transport::Udp, &query) else { continue };
         let Said::Message(message) = reaction.said else { continue };
         if reaction.after.is_zero() {
             let _ = socket.send_to(&message, client).await;
