@@ -150,6 +150,12 @@ impl Cache {
         let entry = self.facts.get(question)?;
         let stands = stands_in(entry, question, now, policy)?;
         let life = entry.strikes.strike(question, &Fact::Late, policy, seed);
+        // R97: what DNS does not tell is asked again within five minutes. That is not the patience with one late family, of
+        // which a result is told to go without.
+        let life = match question {
+            Question::Dns(..) => life.min(policy.dns_failure_max_ttl),
+            Question::Get(_) => life,
+        };
         entry.known = Arc::new(Known::new(Fact::Late, now, Some(now + life)));
         entry.good = Some(Arc::clone(&stands));
         Some(in_place_of(question, &stands, entry.known.fresh_until, policy))

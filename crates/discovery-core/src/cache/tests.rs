@@ -156,3 +156,21 @@ fn what_has_stood_in_is_not_asked_again_before_its_back_off_is_over() {
     assert_eq!(memory.get(&get(), at(430)), None);
     assert!(!memory.cache.has_stand_in(&get(), at(300 + 48 * HOUR), &memory.policy));
 }
+
+#[test]
+fn dns_that_was_stood_in_for_is_asked_again_within_five_minutes() {
+    let mut memory = Memory::new();
+    let addresses = Arc::from(["192.0.2.1".parse().unwrap()]);
+    let good = Fact::Addresses { addresses, alias: None };
+    memory.learn(&dns(), &Arc::new(Known::new(good, START, Some(at(10)))));
+    let mut now = at(10);
+    for _ in 0..20 {
+        assert_eq!(memory.get(&dns(), now), None, "{now:?}");
+        memory.cache.stand_in(&dns(), now, &memory.policy, 7).unwrap();
+        // What has been stood in for may fail in the end, too.
+        let timeout = Fact::Failed(Failure::Dns(DnsError::Timeout));
+        let late = now + Duration::from_secs(8);
+        memory.learn(&dns(), &Arc::new(Known::new(timeout, late, Some(late))));
+        now = late + memory.policy.dns_failure_max_ttl;
+    }
+}
