@@ -34,6 +34,9 @@ fn main() -> ExitCode {
     for line in &report.too_old {
         println!("too old: {line}");
     }
+    for line in &report.unexplained {
+        println!("{line}");
+    }
     for violation in &report.violations {
         println!("{violation}");
     }

@@ -74,20 +74,25 @@ impl Fleet {
 
     /// Whether the name servers of a server fail, and then whether they are silent.
     pub fn outage(&self, server: u64, at: Instant) -> Option<bool> {
+        let number =
+            self.span("outage", self.churn.map(|churn| churn.outage_every), server, at).number;
+        let (_, end) = self.last_outage(server, at)?;
+        let silent = draw(self.seed, "silent", server, number).is_multiple_of(2);
+        (at < end).then_some(silent)
+    }
+
+    /// When the name servers of a server began to fail the last time, and when that was or will be over.
+    pub fn last_outage(&self, server: u64, at: Instant) -> Option<(Instant, Instant)> {
         let churn = self.churn?;
         let Span { number, since } = self.span("outage", Some(churn.outage_every), server, at);
         let length = self.within("length", churn.outage, server, number);
-        let silent = draw(self.seed, "silent", server, number).is_multiple_of(2);
-        let fails = at.saturating_duration_since(since) < Duration::from_nanos(length);
-        (fails && number > 0).then_some(silent)
+        // The one that would have begun before time did is left out.
+        (number > 0).then(|| (since, since.saturating_add(Duration::from_nanos(length))))
     }
 
     /// Whether the name servers of a server have failed since then.
     pub fn has_failed_since(&self, server: u64, since: Instant, at: Instant) -> bool {
-        let Some(churn) = self.churn else { return false };
-        let last = self.span("outage", Some(churn.outage_every), server, at);
-        let length = self.within("length", churn.outage, server, last.number);
-        last.since.saturating_add(Duration::from_nanos(length)) > since
+        self.last_outage(server, at).is_some_and(|(_, end)| end > since)
     }
 
     /// Nanoseconds within a range.

@@ -191,10 +191,10 @@ impl Fleet {
         let since = Instant::from_nanos(
             oldest(set_up).min(oldest(addresses)).as_nanos().saturating_sub(nanos(RECORDS)),
         );
-        // Where a refresh fails, what was known before is given for a day.
-        let fails = self.has_failed_since(server, since, at)
-            || now == Kind::ServerFailure
-            || before == Some(Kind::ServerFailure);
+        // Where a refresh fails or a lookup waits too long, what was known before is given for a day.
+        let hinders = |kind: Kind| matches!(kind, Kind::ServerFailure | Kind::Silent);
+        let fails =
+            self.has_failed_since(server, since, at) || hinders(now) || before.is_some_and(hinders);
         let records = if fails { RECORDS } else { ttl };
         // Where the document may have been out of reach, that there was none is remembered like a document.
         let moved = self.moves(server, at).since.saturating_add(DOCUMENT) > since;

@@ -59,6 +59,8 @@ pub struct Report {
     pub excused: u64,
     /// Failures for no such reason.
     pub failed: BTreeMap<FailureKind, u64>,
+    /// What came of them, the first few.
+    pub unexplained: Vec<String>,
     /// Answers that came without waiting.
     pub at_once: u64,
     /// The longest wait.
@@ -137,7 +139,12 @@ impl Report {
         match fleet.judge(*server, outcome, *at) {
             Sight::True => {}
             Sight::Excused => count(&mut self.excused, true),
-            Sight::Failed(kind) => count(self.failed.entry(kind).or_default(), true),
+            Sight::Failed(kind) => {
+                count(self.failed.entry(kind).or_default(), true);
+                if self.unexplained.len() < 10 {
+                    self.unexplained.push(describe(fleet, finished, "unexplained"));
+                }
+            }
             Sight::Wrong(wrong) => {
                 count(&mut self.wrong, true);
                 self.longest_set_up = self.longest_set_up.max(wrong.set_up.unwrap_or_default());
@@ -189,9 +196,11 @@ fn describe(fleet: &Fleet, finished: &Finished, what: &str) -> String {
         Err(failed) => format!("{:?} {}", failed.kind, failed.explanation.summary()),
     };
     format!(
-        "s{server} ({:?} since {:?}, ttl {}) at {:?}: {what}: {came}",
+        "s{server} ({:?} since {:?}, moved at {:?}, last outage at {:?}, ttl {}) at {:?}: {what}: {came}",
         fleet.kind(*server, *at),
         since(era.since),
+        since(fleet.moves(*server, *at).since),
+        fleet.last_outage(*server, *at).map(|(from, to)| (since(from), since(to))),
         fleet.ttl(*server),
         since(*at),
     )
