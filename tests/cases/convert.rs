@@ -31,6 +31,8 @@ type Written<T> = Result<T, Unwritable>;
 pub fn scenario(case: &ResolutionCase, ends: &[Duration], pause: Duration) -> Written<Scenario> {
     let mut scenario = Scenario::default();
     let lines = &mut scenario.lines;
+    // The cases count requests, and are meant to be run without refreshes ahead of need.
+    lines.push(Line::Set { field: "refresh_ahead_percent".to_owned(), value: "null".to_owned() });
     for (field, key) in [("addresses.deny", "ip_deny"), ("addresses.allow", "ip_allow")] {
         if let Some(list) = case.policy.get(key) {
             lines.push(Line::Set { field: field.to_owned(), value: networks(list)? });
