@@ -38,6 +38,7 @@ pub(crate) struct Segments<K: Hash + Eq, V> {
     max_entries: usize,
     max_bytes: usize,
     bytes: usize,
+    protected_bytes: usize,
 }
 
 impl<K: Hash + Eq, V> std::fmt::Debug for Segments<K, V> {
@@ -55,6 +56,7 @@ impl<K: Hash + Eq, V> Segments<K, V> {
             max_entries,
             max_bytes,
             bytes: 0,
+            protected_bytes: 0,
         }
     }
 
@@ -87,6 +89,7 @@ impl<K: Hash + Eq, V> Segments<K, V> {
                 match probation.from_key_hashed_nocheck(hash, key) {
                     RawEntryMut::Occupied(found) => {
                         let (key, weighed) = found.remove_entry();
+                        self.protected_bytes = self.protected_bytes.saturating_add(weighed.bytes());
                         let (_, weighed) = place.insert_hashed_nocheck(hash, key, weighed);
                         Some(&mut weighed.value)
                     }
@@ -99,29 +102,39 @@ impl<K: Hash + Eq, V> Segments<K, V> {
     /// Puts an entry in, or in the place of the one that is there; the least recently used make room.
     pub(crate) fn insert(&mut self, key: K, value: V, weight: usize) {
         let weighed = Weighed { value, weight: u32::try_from(weight).unwrap_or(u32::MAX) };
-        self.bytes = self.bytes.saturating_add(weight);
+        self.bytes = self.bytes.saturating_add(weighed.bytes());
         let old = match self.protected.get_mut(&key) {
-            Some(place) => Some(std::mem::replace(place, weighed)),
+            Some(place) => {
+                let added = self.protected_bytes.saturating_add(weighed.bytes());
+                let old = std::mem::replace(place, weighed);
+                self.protected_bytes = added.saturating_sub(old.bytes());
+                Some(old)
+            }
             None => self.probation.insert(key, weighed),
         };
-        self.forget_weight(old.as_ref());
+        self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, Weighed::bytes));
         while self.len() > self.max_entries.max(1) || self.bytes > self.max_bytes {
-            let evicted = self.probation.pop_front().or_else(|| self.protected.pop_front());
-            let Some((_, weighed)) = evicted else { return };
-            self.forget_weight(Some(&weighed));
+            let oldest = self.probation.pop_front();
+            let Some((_, weighed)) = oldest.or_else(|| self.pop_protected()) else { return };
+            self.bytes = self.bytes.saturating_sub(weighed.bytes());
         }
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        let removed = self.probation.remove(key).or_else(|| self.protected.remove(key));
-        self.forget_weight(removed.as_ref());
-        removed.map(|weighed| weighed.value)
+        let removed = self.probation.remove(key).or_else(|| {
+            let weighed = self.protected.remove(key)?;
+            self.protected_bytes = self.protected_bytes.saturating_sub(weighed.bytes());
+            Some(weighed)
+        })?;
+        self.bytes = self.bytes.saturating_sub(removed.bytes());
+        Some(removed.value)
     }
 
     pub(crate) fn clear(&mut self) {
         self.probation.clear();
         self.protected.clear();
         self.bytes = 0;
+        self.protected_bytes = 0;
     }
 
     /// All entries, in no particular meaning of order but always the same for the same history.
@@ -129,17 +142,26 @@ impl<K: Hash + Eq, V> Segments<K, V> {
         self.probation.iter().chain(self.protected.iter()).map(|(key, w)| (key, &w.value))
     }
 
-    fn forget_weight(&mut self, weighed: Option<&Weighed<V>>) {
-        let weight = weighed.map_or(0, |weighed| weighed.weight);
-        self.bytes = self.bytes.saturating_sub(usize::try_from(weight).unwrap_or(usize::MAX));
+    fn pop_protected(&mut self) -> Option<(K, Weighed<V>)> {
+        let (key, weighed) = self.protected.pop_front()?;
+        self.protected_bytes = self.protected_bytes.saturating_sub(weighed.bytes());
+        Some((key, weighed))
     }
 
     /// Keeps room for what is new: the least recently used of the protected go back on probation.
     fn demote(&mut self) {
-        let limit = (self.max_entries / 100).saturating_mul(PROTECTED_PERCENT).max(1);
-        while self.protected.len() > limit {
-            let Some((key, weighed)) = self.protected.pop_front() else { return };
+        let part = |all: usize| all.saturating_mul(PROTECTED_PERCENT) / 100;
+        while self.protected.len() > part(self.max_entries).max(1)
+            || self.protected_bytes > part(self.max_bytes)
+        {
+            let Some((key, weighed)) = self.pop_protected() else { return };
             self.probation.insert(key, weighed);
         }
+    }
+}
+
+impl<V> Weighed<V> {
+    fn bytes(&self) -> usize {
+        usize::try_from(self.weight).unwrap_or(usize::MAX)
     }
 }
