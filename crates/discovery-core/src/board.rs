@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::address::{self, Denied};
 use crate::cache::{self, Cache, Freshness};
 use crate::explain::{Decision, Effect, Step};
-use crate::hosts::{Family, HostAddresses};
+use crate::hosts::{Family, HostAddresses, Trouble};
 use crate::name::{DnsName, TlsName};
 use crate::outcome::FailureKind;
 use crate::policy::{Families, Policy, Speculation};
@@ -68,6 +68,8 @@ pub(crate) struct Notes {
 pub(crate) struct Memory<'a> {
     pub(crate) cache: &'a mut Cache,
     pub(crate) freshness: Freshness,
+    /// Whether what others have given up as late counts as known.
+    pub(crate) late: bool,
     pub(crate) now: Instant,
 }
 
@@ -179,8 +181,10 @@ impl<'a> Board<'a> {
         if let Some(known) = self.facts.get(question) {
             return Some(Arc::clone(known));
         }
-        let Memory { cache, freshness, now } = self.memory.as_mut()?;
-        let known = cache.get(question, *freshness, *now, self.policy)?;
+        let Memory { cache, freshness, late, now } = self.memory.as_mut()?;
+        let known = cache
+            .get(question, *freshness, *now, self.policy)
+            .filter(|known| *late || known.fact != Fact::Late)?;
         self.facts.insert(question.clone(), Arc::clone(&known));
         Some(known)
     }
@@ -231,6 +235,10 @@ impl<'a> Board<'a> {
         let addresses = self.addresses(host);
         let more = addresses.missing().next().is_some();
         if addresses.usable.is_empty() && !more {
+            if let Some(known) = self.last_good(&question, &addresses) {
+                self.used(&known);
+                return Ok(Some(Got::Answer(question, known)));
+            }
             return Ok(Some(Got::NoAddress(addresses)));
         }
         // A family still open is worth waiting for, but not before the other has been tried.
@@ -247,6 +255,19 @@ impl<'a> Board<'a> {
         }
         self.missing()?;
         Ok(None)
+    }
+
+    /// The last good document or redirect, where a newer one can't be asked for: its host has no address for a reason that may
+    /// pass. It is asked for again when the addresses are.
+    fn last_good(&mut self, question: &Question, host: &HostAddresses) -> Option<Arc<Known>> {
+        if !matches!(host.trouble(), Trouble::Failed | Trouble::Local) {
+            return None;
+        }
+        let until = host.known().filter_map(|(_, known)| known.fresh_until).min();
+        let Memory { cache, now, .. } = self.memory.as_mut()?;
+        let known = cache.last_good(question, until, *now, self.policy)?;
+        self.facts.insert(question.clone(), Arc::clone(&known));
+        Some(known)
     }
 
     fn get_literal(&mut self, question: Question, ip: IpAddr) -> Result<Option<Got>, Stop> {

@@ -76,16 +76,24 @@ impl Cache {
         let entry = self.facts.get(question)?;
         let fresh = entry.known.is_fresh(now)
             && !(freshness == Freshness::Ahead && is_due(&entry.known, now, policy));
-        if !fresh {
-            return None;
-        }
-        Some(match &entry.good {
+        match &entry.good {
             // In its back-off a question is not asked again; what was good is.
-            Some(good) if is_usable(question, good, now, policy) => {
-                in_place_of(question, good, entry.known.fresh_until, policy)
+            Some(good) if fresh && is_usable(question, good, now, policy) => {
+                Some(in_place_of(question, good, entry.known.fresh_until, policy))
             }
-            Some(_) | None => Arc::clone(&entry.known),
-        })
+            // A refresh ahead of time has failed: what is fresh is fresh all the same.
+            Some(good) if freshness == Freshness::Any && good.is_fresh(now) => {
+                Some(Arc::clone(good))
+            }
+            // A question that was late is in back-off only while something stands in for its answer.
+            Some(_) if entry.known.fact == Fact::Late => None,
+            Some(_) | None => fresh.then(|| Arc::clone(&entry.known)),
+        }
+    }
+
+    /// Uses a fact without reading it: the result that rests on it has been used.
+    pub(crate) fn touch(&mut self, question: &Question) {
+        let _ = self.facts.get(question);
     }
 
     /// Takes a fact in; gives what is to be used: itself, or the last good one if it is a failure that may pass.
@@ -105,27 +113,31 @@ impl Cache {
                 None => Arc::clone(known),
             };
         }
-        let old = self.facts.remove(question);
-        let late =
-            old.as_ref().filter(|old| old.known.fact == Fact::Late && known.fact.is_temporary());
-        let (was_late, late_until) = (late.is_some(), late.and_then(|old| old.known.fresh_until));
+        let old = self.facts.peek(question).filter(|_| known.fact.is_temporary());
         let (mut strikes, good) = match old {
-            Some(old) if known.fact.is_temporary() => {
-                (old.strikes, old.last_good().map(Arc::clone))
-            }
-            Some(_) | None => (Strikes::default(), None),
+            Some(old) => (old.strikes, old.last_good().map(Arc::clone)),
+            None => (Strikes::default(), None),
         };
         let now = known.learnt;
         let mut known = Arc::clone(known);
-        // What is late may still fail: it has been counted.
-        let counted = was_late && known.fact != Fact::Late;
-        if counted {
-            let own = Arc::make_mut(&mut known);
-            own.fresh_until = own.fresh_until.max(late_until);
-        } else if known.fact.is_temporary() {
-            let life = strikes.strike(question, &known.fact, policy, seed);
-            let own = Arc::make_mut(&mut known);
-            own.fresh_until = Some(own.learnt + life);
+        if known.fact.is_temporary() {
+            // Nobody asks in a back-off: this is news of the failure that has been counted, from another lookup that gave up, or
+            // from a question that was late.
+            let told = old.filter(|old| old.known.fact.is_temporary() && old.known.is_fresh(now));
+            match told {
+                Some(told) if known.fact == Fact::Late || told.known.fact != Fact::Late => {
+                    known = Arc::clone(&told.known);
+                }
+                Some(told) => {
+                    let until = now + strikes.life(question, &known.fact, policy, seed);
+                    let until = told.known.fresh_until.max(Some(until));
+                    Arc::make_mut(&mut known).fresh_until = until;
+                }
+                None => {
+                    let life = strikes.strike(question, &known.fact, policy, seed);
+                    Arc::make_mut(&mut known).fresh_until = Some(now + life);
+                }
+            }
         }
         let good = good.filter(|good| is_usable(question, good, now, policy));
         let used = match &good {
@@ -149,14 +161,17 @@ impl Cache {
     ) -> Option<Arc<Known>> {
         let entry = self.facts.get(question)?;
         let stands = stands_in(entry, question, now, policy)?;
-        let life = entry.strikes.strike(question, &Fact::Late, policy, seed);
-        // R97: what DNS does not tell is asked again within five minutes. That is not the patience with one late family, of
-        // which a result is told to go without.
-        let life = match question {
-            Question::Dns(..) => life.min(policy.dns_failure_max_ttl),
-            Question::Get(_) => life,
-        };
-        entry.known = Arc::new(Known::new(Fact::Late, now, Some(now + life)));
+        // Each lookup that waits falls back by itself: that counts once.
+        if !(entry.known.fact == Fact::Late && entry.known.is_fresh(now)) {
+            let life = entry.strikes.strike(question, &Fact::Late, policy, seed);
+            // R97: what DNS does not tell is asked again within five minutes. That is not the patience with one late family, of
+            // which a result is told to go without.
+            let life = match question {
+                Question::Dns(..) => life.min(policy.dns_failure_max_ttl),
+                Question::Get(_) => life,
+            };
+            entry.known = Arc::new(Known::new(Fact::Late, now, Some(now + life)));
+        }
         entry.good = Some(Arc::clone(&stands));
         Some(in_place_of(question, &stands, entry.known.fresh_until, policy))
     }
@@ -165,6 +180,18 @@ impl Cache {
     pub(crate) fn has_stand_in(&self, question: &Question, now: Instant, policy: &Policy) -> bool {
         let entry = self.facts.peek(question);
         entry.is_some_and(|entry| stands_in(entry, question, now, policy).is_some())
+    }
+
+    /// The last good fact, where a newer one can't be asked for before `until`.
+    pub(crate) fn last_good(
+        &self,
+        question: &Question,
+        until: Option<Instant>,
+        now: Instant,
+        policy: &Policy,
+    ) -> Option<Arc<Known>> {
+        let good = self.facts.peek(question)?.last_good()?;
+        is_usable(question, good, now, policy).then(|| in_place_of(question, good, until, policy))
     }
 
     /// Drops a fact.
@@ -211,22 +238,23 @@ fn stands_in(
     [entry.good.as_ref(), Some(&entry.known)].into_iter().flatten().find(usable).map(Arc::clone)
 }
 
-/// Whether a fact may still stand in as the last good one.
+/// Whether a fact may still be used though a newer one could not be had.
 fn is_usable(question: &Question, good: &Known, now: Instant, policy: &Policy) -> bool {
-    policy.last_good_after.is_some() && now < usable_until(question, good, policy)
+    now < usable_until(question, good, policy)
 }
 
-/// Until when a fact may stand in as the last good one.
+/// Until when a fact may be used though a newer one could not be had: while it is fresh, and as the last good one.
 fn usable_until(question: &Question, good: &Known, policy: &Policy) -> Instant {
     let limit = match question {
         Question::Get(_) => policy.well_known_max_ttl,
         Question::Dns(..) => policy.dns_last_good_age,
     };
     let oldest = good.learnt + limit;
-    match (good.standing, good.fresh_until) {
-        // R120.
-        (Standing::NeverStale, Some(until)) => until.min(oldest),
-        (Standing::NeverStale | Standing::Fresh | Standing::LastGood, _) => oldest,
+    // R120.
+    let never_stale = good.standing == Standing::NeverStale || policy.last_good_after.is_none();
+    match good.fresh_until {
+        Some(until) if never_stale => until.min(oldest),
+        Some(_) | None => oldest,
     }
 }
 
@@ -260,7 +288,7 @@ fn weight(question: &Question, entry: &Entry) -> usize {
 }
 
 /// What a fact holds outside of itself.
-fn size(fact: &Fact) -> usize {
+pub(crate) fn size(fact: &Fact) -> usize {
     match fact {
         Fact::Addresses { addresses, .. } => size_of_val(&**addresses),
         Fact::Services(services) => {

@@ -47,8 +47,10 @@ pub(crate) struct Lookup {
     get_spent: Duration,
     /// Since when nothing but late addresses is waited for.
     late_since: Option<Instant>,
-    /// Whether something that is waited for has a last good fact.
-    can_fall_back: bool,
+    /// Since when something that is waited for has a last good fact.
+    fall_back_since: Option<Instant>,
+    /// Whether it asks for what others have given up as late.
+    insists: bool,
     /// Nobody waits for it: it is there for what it learns, and has all the patience.
     background: bool,
     in_vain: u64,
@@ -80,7 +82,8 @@ impl Lookup {
             get: None,
             get_spent: Duration::ZERO,
             late_since: None,
-            can_fall_back: false,
+            fall_back_since: None,
+            insists: false,
             background: false,
             in_vain: 0,
             timeline: Timeline::default(),
@@ -97,8 +100,8 @@ impl Lookup {
     }
 
     /// Tells whether something that is waited for has a last good fact.
-    pub(crate) fn set_fall_back(&mut self, can: bool) {
-        self.can_fall_back = can;
+    pub(crate) fn set_fall_back(&mut self, can: bool, now: Instant) {
+        self.fall_back_since = can.then(|| self.fall_back_since.unwrap_or(now));
     }
 
     /// When the first of the facts that were read is worth asking again.
@@ -132,13 +135,20 @@ impl Lookup {
     pub(crate) fn turn(
         &mut self,
         context: &Context,
-        memory: Option<Memory<'_>>,
+        mut memory: Option<Memory<'_>>,
         now: Instant,
     ) -> Option<Result<Resolved, Failed>> {
-        let draws = Draws { lookup: draw(self.number, context), ticket: None };
-        let mut board =
-            Board::new(&context.policy, context.routes, &mut self.facts, memory, &mut self.notes);
-        let result = spec::resolve(&self.name, &draws, &mut board);
+        let mut result = self.read(context, memory.as_mut());
+        // That another lookup did not wait for an answer is no reason to fail.
+        if memory.is_some()
+            && !self.insists
+            && matches!(result, Err(Stop::Failed(FailureKind::DnsFailure)))
+            && self.facts.values().any(|known| known.fact == Fact::Late)
+        {
+            self.insists = true;
+            self.facts.retain(|_, known| known.fact != Fact::Late);
+            result = self.read(context, memory.as_mut());
+        }
         let waits = matches!(result, Err(Stop::Missing))
             || (result.is_ok() && self.notes.asks.iter().any(|ask| ask.need == Need::Soon));
         self.watch_get(context, now);
@@ -150,6 +160,19 @@ impl Lookup {
         let only_late = result.is_ok() && !self.background;
         self.late_since = if only_late { self.late_since.or(Some(now)) } else { None };
         None
+    }
+
+    fn read(&mut self, context: &Context, memory: Option<&mut Memory<'_>>) -> Result<Found, Stop> {
+        let draws = Draws { lookup: draw(self.number, context), ticket: None };
+        let memory = memory.map(|memory| Memory {
+            cache: &mut *memory.cache,
+            freshness: memory.freshness,
+            late: !self.insists,
+            now: memory.now,
+        });
+        let mut board =
+            Board::new(&context.policy, context.routes, &mut self.facts, memory, &mut self.notes);
+        spec::resolve(&self.name, &draws, &mut board)
     }
 
     /// The end for one more ticket of the same lookup: the same facts, a draw of its own.
@@ -290,9 +313,10 @@ impl Lookup {
             (None, Some(limit)) => (Some(self.began + limit), Why::QueueDeadline),
             (None, None) => (None, Why::QueueDeadline),
         };
-        let falls_back = self.can_fall_back && !self.background;
-        let fall_back = match (self.first_request, policy.last_good_after) {
-            (Some(first), Some(after)) if falls_back => Some(first + after),
+        let since = self.fall_back_since.filter(|_| !self.background);
+        let fall_back = match (self.first_request, policy.last_good_after, since) {
+            // Never in the past: what is asked from there on would start in the past, too.
+            (Some(first), Some(after), Some(since)) => Some((first + after).max(since)),
             _ => None,
         };
         [

@@ -101,7 +101,15 @@ impl Resolver {
         if let Some(result) = self.results.get(name, self.now) {
             self.counters.hits = self.counters.hits.saturating_add(1);
             self.out.push_back(Event::Finished(ticket, Arc::clone(&result.outcome)));
-            if result.refresh_at <= self.now {
+            // What leads nowhere is not in use.
+            let due = result.refresh_at <= self.now && result.outcome.is_ok();
+            // A second use is one of the facts, too: strangers must not push them out.
+            if !std::mem::replace(&mut result.is_used, true) {
+                for question in crate::results::questions(&result.outcome) {
+                    self.cache.touch(question);
+                }
+            }
+            if due {
                 self.refresh(name);
             }
         } else if let Some(number) = self.names.get(name).copied()
@@ -178,8 +186,12 @@ impl Resolver {
         self.results.forget(name);
         let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
         // What has expired may still stand in as the last good fact.
-        let memory =
-            Memory { cache: &mut self.cache, freshness: Freshness::Expired, now: self.now };
+        let memory = Memory {
+            cache: &mut self.cache,
+            freshness: Freshness::Expired,
+            late: true,
+            now: self.now,
+        };
         // Whether it comes to an end or not: what it has read on the way is what the answer rests on.
         let _ = lookup.turn(&self.context, Some(memory), self.now);
         for question in lookup.questions_read() {
@@ -422,7 +434,7 @@ impl Resolver {
         let Some(running) = self.lookups.get_mut(&number) else { return };
         let freshness =
             if running.lookup.is_background() { Freshness::Ahead } else { Freshness::Any };
-        let memory = Memory { cache: &mut self.cache, freshness, now: self.now };
+        let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.now };
         if let Some(end) = running.lookup.turn(&self.context, Some(memory), self.now) {
             return self.finish(number, end);
         }
@@ -451,7 +463,7 @@ impl Resolver {
             self.learn(learnt);
         }
         if let Some(running) = self.lookups.get_mut(&number) {
-            running.lookup.set_fall_back(can_fall_back);
+            running.lookup.set_fall_back(can_fall_back, self.now);
             set_timer(&mut self.timers, number, running, &self.context);
         }
     }

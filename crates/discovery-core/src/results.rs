@@ -8,6 +8,7 @@ use crate::explain::Decision;
 use crate::name::ServerName;
 use crate::outcome::{FailureKind, Outcome, Resolved, Target, Timeline};
 use crate::policy::Policy;
+use crate::question::Question;
 use crate::segments::Segments;
 use crate::time::Instant;
 
@@ -21,6 +22,8 @@ pub(crate) struct Remembered {
     pub(crate) until: Instant,
     /// When its use is a reason to refresh it.
     pub(crate) refresh_at: Instant,
+    /// Whether it has been handed out from memory.
+    pub(crate) is_used: bool,
 }
 
 /// All results that are remembered.
@@ -32,8 +35,8 @@ impl Results {
         Self(Segments::new(seed, policy.max_results, policy.max_cache_bytes))
     }
 
-    pub(crate) fn get(&mut self, name: &ServerName, now: Instant) -> Option<&Remembered> {
-        self.0.get(name).filter(|result| now < result.until).map(|result| &*result)
+    pub(crate) fn get(&mut self, name: &ServerName, now: Instant) -> Option<&mut Remembered> {
+        self.0.get(name).filter(|result| now < result.until)
     }
 
     /// Keeps an outcome, if it is one that would come out again.
@@ -62,7 +65,8 @@ impl Results {
         });
         let weight = weight(name, &outcome);
         let refresh_at = refresh_at.unwrap_or(until);
-        self.0.insert(name.clone(), Remembered { outcome, until, refresh_at }, weight);
+        let is_used = self.0.peek(name).is_some_and(|before| before.is_used);
+        self.0.insert(name.clone(), Remembered { outcome, until, refresh_at, is_used }, weight);
     }
 
     pub(crate) fn forget(&mut self, name: &ServerName) -> bool {
@@ -109,16 +113,32 @@ fn is_about_the_world(kind: FailureKind) -> bool {
     }
 }
 
+fn decisions(outcome: &Outcome) -> &[Decision] {
+    match &**outcome {
+        Ok(resolved) => &resolved.explanation.decisions,
+        Err(failed) => &failed.explanation.decisions,
+    }
+}
+
+/// What had to be asked for an outcome.
+pub(crate) fn questions(outcome: &Outcome) -> impl Iterator<Item = &Question> {
+    decisions(outcome).iter().filter_map(|decision| decision.question.as_ref())
+}
+
 fn weight(name: &ServerName, outcome: &Outcome) -> usize {
-    let (decisions, targets) = match &**outcome {
-        Ok(resolved) => (&resolved.explanation.decisions, &*resolved.targets),
-        Err(failed) => (&failed.explanation.decisions, &[][..]),
+    let targets = match &**outcome {
+        Ok(resolved) => &*resolved.targets,
+        Err(_) => &[][..],
     };
+    // Facts may be shared with the cache, but may also be all that is left of them.
+    let facts = decisions(outcome).iter().filter_map(|decision| decision.fact.as_ref());
+    let facts = facts.map(crate::cache::size).fold(0, usize::saturating_add);
     let targets = targets
         .iter()
         .map(|target| size_of::<Target>().saturating_add(size_of_val(&*target.addresses)));
-    let decisions = decisions.len().saturating_mul(size_of::<Decision>());
+    let decisions = decisions(outcome).len().saturating_mul(size_of::<Decision>());
     targets
         .fold(OVERHEAD.saturating_add(name.as_str().len()), usize::saturating_add)
         .saturating_add(decisions)
+        .saturating_add(facts)
 }
