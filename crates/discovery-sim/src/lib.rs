@@ -1,5 +1,6 @@
 #![doc = include_str!("../FORMAT.md")]
 
+mod cache_model;
 mod draw;
 mod explore;
 pub mod fleet;
@@ -13,6 +14,7 @@ pub mod strategies;
 mod web;
 mod world;
 
+pub use cache_model::CacheModel;
 pub use explore::{Coverage, Explored, Finding, Limits, Subject, Wrong, explore};
 pub use play::{Move, Played, lie, play};
 pub use reference::{

@@ -1,0 +1,320 @@
+//! A resolver on the bench: a world that the test changes under its hands, in virtual time, every promise watched.
+//!
+//! Knows nothing of what must come out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use discovery_core::{
+    Answer, Config, Counters, Event, Instant, Outcome, Policy, Question, Request, RequestId,
+    Resolver, ServerName, Ticket, Url,
+};
+use discovery_sim::{Bounds, Input, Monitor, START, Scenario, World, question};
+
+/// Steps after which a bench counts as one that goes on for ever.
+const MAX_STEPS: usize = 1_000_000;
+
+/// Something that happened, in order.
+#[derive(Clone, Debug)]
+pub enum Happened {
+    /// A request went out.
+    Asked(Request),
+    /// An answer was taken.
+    Answered(Request, Answer),
+    /// A request was cancelled.
+    Cancelled(Request),
+    /// A ticket ended.
+    Ended(Ticket, Outcome),
+}
+
+/// A resolver and its world.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    machine: Monitor<Resolver>,
+    policy: Policy,
+    world: World,
+    latency: Option<Duration>,
+    now: Instant,
+    open: BTreeMap<RequestId, Request>,
+    coming: BTreeMap<(Instant, u64), Input>,
+    planned: u64,
+    log: Vec<(Instant, Happened)>,
+    ends: BTreeMap<Ticket, (Instant, Outcome)>,
+}
+
+impl Bench {
+    /// A resolver that knows nothing, in the world of a scenario, with its policy, seed and name servers.
+    ///
+    /// # Panics
+    /// If the text is no scenario.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let scenario = parse(text);
+        Self::with(discovery_sim::config(&scenario), scenario.world_at(Duration::ZERO))
+    }
+
+    /// A resolver made with a configuration.
+    #[must_use]
+    pub fn with(config: Config, world: World) -> Self {
+        let bounds = Bounds::of(&config.policy);
+        Self {
+            policy: config.policy.clone(),
+            machine: Monitor::new(Resolver::new(config, START), bounds),
+            world,
+            latency: None,
+            now: START,
+            open: BTreeMap::new(),
+            coming: BTreeMap::new(),
+            planned: 0,
+            log: Vec::new(),
+            ends: BTreeMap::new(),
+        }
+    }
+
+    /// Makes every reply take as long as this, whatever the world says.
+    #[must_use]
+    pub fn replying_after(mut self, latency: Duration) -> Self {
+        self.latency = Some(latency);
+        self
+    }
+
+    /// Changes the world for requests to come.
+    pub fn become_world(&mut self, text: &str) {
+        self.world = parse(text).world_at(Duration::ZERO);
+    }
+
+    /// Changes the world for requests to come.
+    pub fn set_world(&mut self, world: World) {
+        self.world = world;
+    }
+
+    /// What the resolver was made with.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// What the resolver counts.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.machine.machine().counters()
+    }
+
+    /// The resolver.
+    #[must_use]
+    pub fn resolver(&self) -> &Resolver {
+        self.machine.machine()
+    }
+
+    /// Asks for a name.
+    ///
+    /// # Panics
+    /// If the text is no server name.
+    pub fn ask(&mut self, name: &str) -> Ticket {
+        let name = server_name(name);
+        let Some(ticket) = self.input(Input::Resolve(name, self.now)) else {
+            unreachable!("a name that is asked for has a ticket")
+        };
+        ticket
+    }
+
+    /// Asks for a name and waits for its end.
+    ///
+    /// # Panics
+    /// If it never ends.
+    pub fn resolve(&mut self, name: &str) -> Outcome {
+        let ticket = self.ask(name);
+        self.outcome(ticket)
+    }
+
+    /// Waits for the end of a ticket.
+    ///
+    /// # Panics
+    /// If it never ends.
+    pub fn outcome(&mut self, ticket: Ticket) -> Outcome {
+        for _ in 0..MAX_STEPS {
+            if let Some((_, outcome)) = self.ends.get(&ticket) {
+                return outcome.clone();
+            }
+            assert!(self.step(Instant::FAR_FUTURE), "{ticket:?} never ends");
+        }
+        panic!("{ticket:?}: still busy after {MAX_STEPS} steps");
+    }
+
+    /// When and how a ticket ended, if it has.
+    #[must_use]
+    pub fn end(&self, ticket: Ticket) -> Option<&(Instant, Outcome)> {
+        self.ends.get(&ticket)
+    }
+
+    /// Gives a ticket up.
+    pub fn abandon(&mut self, ticket: Ticket) {
+        self.input(Input::Abandon(ticket, self.now));
+    }
+
+    /// Drops what is remembered of a name.
+    pub fn forget(&mut self, name: &str) {
+        self.input(Input::Forget(server_name(name), self.now));
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        for _ in 0..MAX_STEPS {
+            if !self.step(until) {
+                self.now = until;
+                return;
+            }
+        }
+        panic!("still busy after {MAX_STEPS} steps");
+    }
+
+    /// Lets time pass until nothing is left to happen.
+    pub fn settle(&mut self) {
+        for _ in 0..MAX_STEPS {
+            if !self.step(Instant::FAR_FUTURE) {
+                return;
+            }
+        }
+        panic!("still busy after {MAX_STEPS} steps");
+    }
+
+    /// What happened since this was asked for the last time.
+    pub fn news(&mut self) -> Vec<(Instant, Happened)> {
+        std::mem::take(&mut self.log)
+    }
+
+    /// The questions asked since [`Self::news`] or this was asked for the last time, each once, in order.
+    pub fn asked(&mut self) -> Vec<Question> {
+        let mut seen = BTreeSet::new();
+        let asked = |(_, happened)| match happened {
+            Happened::Asked(request) => question(&request),
+            Happened::Answered(..) | Happened::Cancelled(_) | Happened::Ended(..) => None,
+        };
+        let mut questions: Vec<_> = self.news().into_iter().filter_map(asked).collect();
+        questions.retain(|question| seen.insert(question.clone()));
+        questions
+    }
+
+    /// Checks what must hold at the end: everything asked for has ended, nothing was broken on the way.
+    ///
+    /// # Panics
+    /// If a promise was broken.
+    pub fn finish(mut self) {
+        self.settle();
+        // I7: what is remembered is no reason to wake up.
+        assert_eq!(self.machine.poll_timeout(), None);
+        assert_eq!(self.machine.finish(), []);
+    }
+
+    /// Does the next thing that happens until then; false if there is none.
+    fn step(&mut self, until: Instant) -> bool {
+        let reply = self.coming.first_key_value().map(|((at, _), _)| *at);
+        let deadline = self.machine.poll_timeout().map(|deadline| deadline.at);
+        let next = [reply, deadline].into_iter().flatten().min();
+        let Some(next) = next.filter(|next| *next <= until) else { return false };
+        self.now = self.now.max(next);
+        // I9: what comes in at the very moment of a deadline beats it.
+        if reply == Some(next) {
+            if let Some((_, input)) = self.coming.pop_first() {
+                self.reply(input);
+            }
+        } else {
+            self.input(Input::Timeout(self.now));
+        }
+        true
+    }
+
+    fn reply(&mut self, input: Input) {
+        let id = match &input {
+            Input::Answer(answer, _) => answer.id(),
+            Input::Connected(id, _) => RequestId::Http(*id),
+            Input::Resolve(..)
+            | Input::Timeout(_)
+            | Input::Abandon(..)
+            | Input::Routes(..)
+            | Input::NameServers(..)
+            | Input::Forget(..) => return,
+        };
+        let Some(request) = self.open.get(&id) else { return };
+        if let Input::Answer(answer, _) = &input {
+            let happened = Happened::Answered(request.clone(), answer.clone());
+            self.log.push((self.now, happened));
+            self.open.remove(&id);
+        }
+        self.input(input);
+    }
+
+    fn input(&mut self, input: Input) -> Option<Ticket> {
+        let ticket = self.machine.apply(&input);
+        for event in self.machine.drain() {
+            let happened = match event {
+                Event::Request(request) => {
+                    self.plan(&request);
+                    self.open.insert(request.id(), request.clone());
+                    Happened::Asked(request)
+                }
+                Event::Cancel(id) => match self.open.remove(&id) {
+                    Some(request) => Happened::Cancelled(request),
+                    None => continue,
+                },
+                Event::Finished(ticket, outcome) => {
+                    self.ends.insert(ticket, (self.now, outcome.clone()));
+                    Happened::Ended(ticket, outcome)
+                }
+            };
+            self.log.push((self.now, happened));
+        }
+        assert_eq!(self.machine.violations(), [], "after {input:?}");
+        ticket
+    }
+
+    fn plan(&mut self, request: &Request) {
+        let (connected, after, answer) = match request {
+            Request::Dns(dns) => {
+                let told = self.world.dns_answer(&dns.name, dns.kind, dns.server, dns.attempt);
+                (None, told.after, told.said.map(|said| Answer::Dns(dns.id, said)))
+            }
+            Request::Http(get) => match Url::parse(&get.url.to_string()) {
+                Ok(url) => {
+                    let told = self.world.http_answer(&url, get.address, get.max_body);
+                    let answer = told.said.map(|said| Answer::Http(get.id, said));
+                    (told.connected, told.after, answer)
+                }
+                Err(_) => (None, Duration::ZERO, Some(Answer::local_failure(request.id()))),
+            },
+        };
+        if let (Some(connected), Request::Http(get)) = (connected, request) {
+            let at = self.now + self.latency.unwrap_or(connected);
+            self.planned = self.planned.saturating_add(1);
+            self.coming.insert((at, self.planned), Input::Connected(get.id, at));
+        }
+        if let Some(answer) = answer {
+            let at = self.now + self.latency.unwrap_or(after);
+            self.planned = self.planned.saturating_add(1);
+            self.coming.insert((at, self.planned), Input::Answer(answer, at));
+        }
+    }
+}
+
+fn parse(text: &str) -> Scenario {
+    // A scenario has to ask for something.
+    let text = format!("{text}\nresolve unasked.example\n");
+    match Scenario::parse(&text) {
+        Ok(scenario) => scenario,
+        Err(error) => panic!("{error}\n{text}"),
+    }
+}
+
+fn server_name(text: &str) -> ServerName {
+    match text.parse() {
+        Ok(name) => name,
+        Err(error) => panic!("{text}: {error}"),
+    }
+}

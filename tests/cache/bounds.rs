@@ -1,0 +1,108 @@
+//! Memory has an end, a crowd of strangers pushes out nobody who is in use, and what is forgotten is gone.
+
+use std::time::Duration;
+
+use discovery_core::Question;
+use discovery_tests::bench::Bench;
+
+fn gets(asked: &[Question]) -> usize {
+    asked.iter().filter(|question| matches!(question, Question::Get(_))).count()
+}
+
+const IN_USE: &str =
+    "https used.example 200 \"Cache-Control: max-age=86400\" {\"m.server\":\"fed.example.net:1\"}
+    dns fed.example.net A 192.0.2.1 ttl=300\n";
+
+#[test]
+fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() {
+    for limits in ["set max_facts=200\nset max_results=50\n", "set max_cache_bytes=60000\n"] {
+        let mut bench = Bench::new(&format!("{limits}{IN_USE}"));
+        bench.resolve("used.example");
+        bench.resolve("used.example");
+        let mut stranger = 0;
+        bench.news();
+        for minute in 0..60 {
+            bench.wait(Duration::from_secs(60));
+            assert!(bench.resolve("used.example").is_ok());
+            bench.settle();
+            assert_eq!(gets(&bench.asked()), 0, "{limits} minute {minute}");
+            for _ in 0..60 {
+                stranger += 1;
+                bench.resolve(&format!("s{stranger}.example"));
+                // Some of them insist.
+                if stranger % 3 == 0 {
+                    bench.resolve(&format!("s{stranger}.example:1"));
+                }
+            }
+            let counters = bench.counters();
+            if limits.contains("max_facts") {
+                assert!(counters.facts <= 200 && counters.results <= 50, "{counters:?}");
+            } else {
+                // Of facts and of results.
+                assert!(counters.bytes <= 2 * 60_000, "{counters:?}");
+            }
+            bench.news();
+        }
+        // What was good is there when DNS fails.
+        bench.become_world("server 0 SERVFAIL");
+        bench.wait(Duration::from_secs(301));
+        assert!(bench.resolve("used.example").is_ok(), "{limits}");
+        bench.finish();
+    }
+}
+
+#[test]
+fn what_is_forgotten_is_asked_for_again_and_nothing_else_is() {
+    let world = "https a.example 200 {\"m.server\":\"fed.example.net:1\"}
+        dns fed.example.net A 192.0.2.1
+        https b.example 404
+        dns b.example A 192.0.2.2";
+    let mut bench = Bench::new(world);
+    bench.resolve("a.example");
+    let first = bench.asked();
+    bench.resolve("b.example");
+    let facts = bench.counters().facts;
+    bench.news();
+    bench.forget("a.example");
+    assert_eq!(bench.counters().facts, facts - first.len());
+    bench.resolve("b.example");
+    assert_eq!(bench.asked(), []);
+    bench.resolve("a.example");
+    assert_eq!(bench.asked(), first);
+    bench.forget("never.example");
+    bench.resolve("a.example");
+    bench.resolve("b.example");
+    assert_eq!(bench.asked(), []);
+    bench.finish();
+}
+
+#[test]
+fn what_is_forgotten_does_not_stand_in_as_the_last_good_answer() {
+    let mut bench = Bench::new(
+        "https a.example 200 \"Cache-Control: max-age=300\" {\"m.server\":\"fed.example.net:1\"}
+        dns fed.example.net A 192.0.2.1 ttl=300",
+    );
+    bench.resolve("a.example");
+    bench.wait(Duration::from_secs(301));
+    bench.forget("a.example");
+    assert_eq!(bench.counters().facts, 0);
+    bench.become_world("https a.example 503\ndns a.example A 192.0.2.7");
+    let outcome = bench.resolve("a.example");
+    let address = outcome.as_ref().as_ref().unwrap().socket_addrs().next().unwrap();
+    assert_eq!(address.to_string(), "192.0.2.7:8448");
+    bench.finish();
+}
+
+#[test]
+fn i07_a_full_memory_is_no_reason_to_wake_up() {
+    let mut bench = Bench::new(IN_USE);
+    for n in 0..500 {
+        bench.resolve(&format!("s{n}.example"));
+    }
+    bench.resolve("used.example");
+    bench.settle();
+    let counters = bench.counters();
+    assert!(counters.facts > 1000 && counters.results > 400, "{counters:?}");
+    assert_eq!((counters.lookups, counters.queued, counters.dns_in_flight), (0, 0, 0));
+    bench.finish();
+}

@@ -1,0 +1,14 @@
+//! What a resolver remembers: by worlds made to show it, and by random lives compared with a model.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::missing_panics_doc,
+    reason = "tests"
+)]
+
+mod bounds;
+mod crowds;
+mod life;
+mod time;

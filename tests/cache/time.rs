@@ -1,0 +1,264 @@
+//! What time does to memory: expiry, refresh ahead of it, back-off, last good answers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use discovery_core::{Effect, Instant, Outcome, Question, Request};
+use discovery_tests::bench::{Bench, Happened};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn address(outcome: &Outcome) -> String {
+    outcome.as_ref().as_ref().unwrap().socket_addrs().next().unwrap().to_string()
+}
+
+fn says_last_good(outcome: &Outcome) -> bool {
+    let decisions = match &**outcome {
+        Ok(resolved) => &resolved.explanation.decisions,
+        Err(failed) => &failed.explanation.decisions,
+    };
+    decisions.iter().any(|decision| decision.effect == Effect::LastGood)
+}
+
+fn gets(asked: &[Question]) -> usize {
+    asked.iter().filter(|question| matches!(question, Question::Get(_))).count()
+}
+
+const HANGS: &str = "https a.example timeout\ndns a.example A 192.0.2.7";
+
+fn document(address: &str, control: &str) -> String {
+    format!("https a.example 200 \"Cache-Control: {control}\" {{\"m.server\":\"{address}\"}}")
+}
+
+#[test]
+fn a_document_that_is_an_error_is_asked_for_once_in_a_row() {
+    let mut bench = Bench::new("https a.example 500\ndns a.example A 192.0.2.1");
+    for _ in 0..20 {
+        bench.resolve("a.example").as_ref().as_ref().unwrap();
+        bench.wait(Duration::from_millis(100));
+    }
+    assert_eq!(gets(&bench.asked()), 1);
+    bench.finish();
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_not_asked_for_while_that_is_known() {
+    let mut bench = Bench::new("");
+    bench.resolve("gone.example").as_ref().as_ref().unwrap_err();
+    assert!(!bench.asked().is_empty());
+    for _ in 0..29 {
+        bench.wait(seconds(10));
+        bench.resolve("gone.example").as_ref().as_ref().unwrap_err();
+        assert_eq!(bench.asked(), [], "{:?}", bench.now());
+    }
+    bench.wait(seconds(11));
+    bench.resolve("gone.example").as_ref().as_ref().unwrap_err();
+    assert!(!bench.asked().is_empty());
+    bench.finish();
+}
+
+#[test]
+fn what_is_used_late_in_its_life_is_refreshed_once_and_in_the_background() {
+    let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));
+    bench.resolve("a.example");
+    bench.news();
+    bench.become_world(&document("192.0.2.2", "max-age=1000"));
+    bench.wait(seconds(799));
+    assert_eq!(address(&bench.resolve("a.example")), "192.0.2.1:8448");
+    assert_eq!(bench.asked(), []);
+    bench.wait(seconds(2));
+    for _ in 0..5 {
+        let begun = bench.now();
+        assert_eq!(address(&bench.resolve("a.example")), "192.0.2.1:8448");
+        assert_eq!(bench.now(), begun, "nobody waits for a refresh");
+    }
+    bench.settle();
+    assert_eq!(gets(&bench.asked()), 1);
+    assert_eq!(bench.counters().refreshes, 1);
+    assert_eq!(address(&bench.resolve("a.example")), "192.0.2.2:8448");
+    // It lives from the refresh on.
+    bench.wait(seconds(700));
+    assert_eq!(address(&bench.resolve("a.example")), "192.0.2.2:8448");
+    assert_eq!(bench.asked(), []);
+    bench.finish();
+}
+
+#[test]
+fn nobody_waits_for_what_is_still_fresh_though_its_refresh_has_failed() {
+    let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));
+    bench.resolve("a.example");
+    bench.become_world(HANGS);
+    // Used all the time, from before 80 % of its life to its end.
+    for _ in 0..99 {
+        bench.wait(seconds(10));
+        let begun = bench.now();
+        let outcome = bench.resolve("a.example");
+        assert_eq!(address(&outcome), "192.0.2.1:8448");
+        assert_eq!(bench.now(), begun, "it was fresh");
+    }
+    // The document's, at 800 s, and after back-offs of up to 1 and 2 minutes.
+    let gets = bench.counters().gets;
+    assert!((3..=4).contains(&gets), "{gets}");
+    bench.finish();
+}
+
+#[test]
+fn a_refresh_that_fails_is_worth_more_than_nothing_where_last_good_is_off() {
+    let off = "set last_good_after=none\n";
+    let mut bench = Bench::new(&format!("{off}{}", document("192.0.2.1", "max-age=1000")));
+    bench.resolve("a.example");
+    bench.become_world("https a.example 503\ndns a.example A 192.0.2.7");
+    bench.wait(seconds(850));
+    assert_eq!(address(&bench.resolve("a.example")), "192.0.2.1:8448");
+    bench.settle();
+    // The refresh has failed; what is fresh stays.
+    assert_eq!(address(&bench.resolve("a.example")), "192.0.2.1:8448");
+    bench.wait(seconds(151));
+    assert_eq!(address(&bench.resolve("a.example")), "192.0.2.7:8448");
+    bench.finish();
+}
+
+#[test]
+fn a_last_good_document_is_given_after_1_8_s_while_its_refresh_hangs_and_said_so() {
+    let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));
+    bench.resolve("a.example");
+    bench.become_world(HANGS);
+    bench.wait(seconds(1001));
+    let begun = bench.now();
+    let outcome = bench.resolve("a.example");
+    assert_eq!(address(&outcome), "192.0.2.1:8448");
+    assert!(says_last_good(&outcome), "{outcome:?}");
+    assert_eq!(bench.now().saturating_duration_since(begun), Duration::from_millis(1800));
+    // From then on it is given at once, and not asked for again before the back-off is over.
+    bench.news();
+    let begun = bench.now();
+    assert!(says_last_good(&bench.resolve("a.example")));
+    assert_eq!((bench.now(), bench.asked()), (begun, vec![]));
+    bench.settle();
+    bench.news();
+    bench.wait(seconds(25));
+    bench.resolve("a.example");
+    assert_eq!(bench.asked(), []);
+    bench.wait(seconds(45));
+    bench.resolve("a.example");
+    assert_eq!(gets(&bench.asked()), 1);
+    bench.finish();
+}
+
+#[test]
+fn a_known_failure_is_given_after_1_8_s_while_the_document_hangs() {
+    let mut bench = Bench::new(HANGS);
+    let begun = bench.now();
+    assert_eq!(address(&bench.resolve("a.example")), "192.0.2.7:8448");
+    assert!(bench.now().saturating_duration_since(begun) >= seconds(10));
+    bench.wait(seconds(61));
+    let begun = bench.now();
+    assert_eq!(address(&bench.resolve("a.example")), "192.0.2.7:8448");
+    assert_eq!(bench.now().saturating_duration_since(begun), Duration::from_millis(1800));
+    bench.finish();
+}
+
+#[test]
+fn r39_a_last_good_document_ends_48_hours_after_its_fetch() {
+    let mut bench = Bench::new(&document("192.0.2.1", "max-age=600"));
+    bench.resolve("a.example");
+    let fetched = bench.now();
+    bench.become_world("https a.example 503\ndns a.example A 192.0.2.7");
+    let end = fetched + seconds(48 * 3600);
+    while bench.now() < end {
+        let outcome = bench.resolve("a.example");
+        assert_eq!(address(&outcome), "192.0.2.1:8448");
+        assert!(outcome.as_ref().as_ref().unwrap().fresh_until.unwrap() <= end);
+        bench.wait(seconds(977));
+    }
+    assert_eq!(address(&bench.resolve("a.example")), "192.0.2.7:8448");
+    bench.finish();
+}
+
+#[test]
+fn a_last_good_address_ends_24_hours_after_its_answer() {
+    let mut bench = Bench::new("dns a.example A 192.0.2.1 ttl=60");
+    bench.resolve("a.example:1");
+    let learnt = bench.now();
+    bench.become_world("server 0 SERVFAIL");
+    let end = learnt + seconds(24 * 3600);
+    while bench.now() < end {
+        let outcome = bench.resolve("a.example:1");
+        assert_eq!(address(&outcome), "192.0.2.1:1");
+        assert!(outcome.as_ref().as_ref().unwrap().fresh_until.unwrap() <= end);
+        bench.wait(seconds(97));
+    }
+    bench.resolve("a.example:1").as_ref().as_ref().unwrap_err();
+    bench.finish();
+}
+
+#[test]
+fn r120_what_must_be_revalidated_is_never_stale() {
+    for control in ["max-age=1000, must-revalidate", "no-cache", "no-store"] {
+        let mut bench = Bench::new(&document("192.0.2.1", control));
+        bench.resolve("a.example");
+        bench.become_world("https a.example 503\ndns a.example A 192.0.2.7");
+        let life = if control.starts_with("max-age") { 1000 } else { 300 };
+        bench.wait(seconds(life - 1));
+        assert_eq!(address(&bench.resolve("a.example")), "192.0.2.1:8448", "{control}");
+        bench.wait(seconds(1));
+        assert_eq!(address(&bench.resolve("a.example")), "192.0.2.7:8448", "{control}");
+        bench.finish();
+    }
+}
+
+#[test]
+fn a_last_good_document_stands_in_where_its_host_cannot_be_found() {
+    // The document is known for longer than its host's addresses may be used.
+    let mut bench = Bench::new(
+        "https a.example 200 \"Cache-Control: max-age=90000\" {\"m.server\":\"192.0.2.1\"}
+        dns a.example A 192.0.2.7",
+    );
+    bench.resolve("a.example");
+    bench.wait(seconds(90_001));
+    for world in ["server 0 SERVFAIL", "server 0 TIMEOUT"] {
+        let mut bench = bench.clone();
+        bench.become_world(world);
+        let outcome = bench.resolve("a.example");
+        assert!(outcome.is_ok(), "{world}: {outcome:?}");
+        assert!(says_last_good(&outcome));
+        bench.finish();
+    }
+}
+
+#[test]
+fn a_lookup_that_falls_back_late_spreads_its_attempts_all_the_same() {
+    let document = "200 {\"m.server\":\"b.example\"}";
+    let mut bench = Bench::new(&format!(
+        "https a.example {document}
+        dns _matrix-fed._tcp.b.example SRV 1 1 1 c.example ttl=60
+        dns c.example A 192.0.2.1"
+    ));
+    bench.resolve("a.example");
+    bench.forget("c.example:1");
+    bench.wait(seconds(61));
+    // By the time the service is asked for, the lookup has waited for longer than 1.8 s; the address is yet to be asked for.
+    bench.become_world(&format!(
+        "https z.example after=2500ms {document}
+        dns _matrix-fed._tcp.b.example SRV TIMEOUT
+        dns c.example A 192.0.2.1 after=5s
+        dns c.example AAAA NODATA after=5s"
+    ));
+    bench.news();
+    assert!(says_last_good(&bench.resolve("z.example")));
+    let mut starts = BTreeMap::<_, Vec<_>>::new();
+    for (at, happened) in bench.news() {
+        if let Happened::Asked(Request::Dns(dns)) = happened {
+            starts.entry((dns.name, dns.kind)).or_default().push(at);
+        }
+    }
+    for (question, starts) in starts {
+        let close = |pair: &[Instant]| {
+            pair[1].saturating_duration_since(pair[0]) < Duration::from_millis(800)
+        };
+        assert!(!starts.windows(2).any(close), "{question:?} at {starts:?}");
+    }
+    bench.finish();
+}
