@@ -4,6 +4,7 @@
 
 mod cases;
 mod dependencies;
+mod explore;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,21 @@ enum Chore {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Explores scenarios in every order of answers; prints how far each was explored, and what is wrong.
+    Explore {
+        /// Where the scenarios are.
+        #[arg(default_value = "tests/scenarios")]
+        folder: PathBuf,
+        /// States visited at most for each name and mode of speculation.
+        #[arg(long, default_value_t = 3000)]
+        states: usize,
+        /// Timers that fire although answers are on their way, at most, on each way.
+        #[arg(long, default_value_t = 1)]
+        early_timers: usize,
+        /// Abandons lookups in every state, too.
+        #[arg(long)]
+        abandon: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -39,6 +55,9 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::check(root).map(told),
         Chore::Dependencies => dependencies::check(root).map(told),
         Chore::Cases { files } => cases::run(&files),
+        Chore::Explore { folder, states, early_timers, abandon } => {
+            explore::run(&folder, states, early_timers, abandon).map_err(Into::into)
+        }
     };
     match well {
         Ok(true) => ExitCode::SUCCESS,
