@@ -19,8 +19,7 @@ use discovery_sim::Scenario;
 use serde_json::Value;
 
 fn main() {
-    let mut lossy = Weather::default();
-    lossy.loss_percent = 20;
+    let lossy = Weather { loss_percent: 20, ..Weather::default() };
     batch("300 names of step 3.2, 16 at once, 20 % of DNS datagrams lost", 300, 16, "", lossy);
     let calm = Weather::default();
     batch(

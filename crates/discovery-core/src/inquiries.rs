@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
@@ -139,6 +140,7 @@ impl Inquiries {
             left,
             open: Vec::new(),
             errors: Vec::new(),
+            yielded: 0,
             via: ask.via.clone(),
             more: if ask.more { vec![lookup] } else { Vec::new() },
             released: None,
@@ -278,15 +280,27 @@ impl Inquiries {
         if inquiry.open.is_empty() {
             return self.start(&ask.question, inquiry, context, now, out);
         }
-        if inquiry.next_at.is_none() && !inquiry.left.is_empty() && inquiry.open.len() < MAX_OPEN {
-            let delay = if inquiry.open.iter().any(|open| open.connected) {
-                context.policy.response_patience
-            } else {
-                context.policy.connection_attempt_delay
-            };
-            inquiry.next_at = Some((inquiry.last_start + delay).max(now));
+        if inquiry.next_at.is_none() && !inquiry.left.is_empty() {
+            inquiry.next_at = Some((inquiry.last_start + pace(inquiry, &context.policy)).max(now));
         }
         None
+    }
+
+    /// I10: where enough addresses are open, the one that has been silent for longest makes room, and is tried again last.
+    fn make_room(&mut self, inquiry: &mut Inquiry, out: &mut VecDeque<Event>) -> bool {
+        if inquiry.via.is_empty() || inquiry.left.is_empty() || inquiry.open.len() < MAX_OPEN {
+            return true;
+        }
+        let oldest = inquiry.open.iter().position(|open| !open.connected);
+        let Some(oldest) = oldest.filter(|_| inquiry.yielded < inquiry.via.len()) else {
+            return false;
+        };
+        inquiry.yielded = inquiry.yielded.saturating_add(1);
+        let oldest = inquiry.open.remove(oldest);
+        self.ids.remove(&oldest.id);
+        out.push_back(Event::Cancel(oldest.id));
+        inquiry.left.push_back(oldest.place);
+        true
     }
 
     /// Starts the next attempt, if there is a place left; otherwise the question may be settled.
@@ -298,6 +312,10 @@ impl Inquiries {
         now: Instant,
         out: &mut VecDeque<Event>,
     ) -> Option<Known> {
+        if !self.make_room(inquiry, out) {
+            inquiry.next_at = None;
+            return None;
+        }
         let place = match inquiry.left.pop_front() {
             Some(place) => place,
             None => {
@@ -359,9 +377,7 @@ impl Inquiries {
                 let since = policy.dns_retry_interval.saturating_mul(factor.saturating_sub(1));
                 inquiry.released.map(|first| (first + since).max(now))
             }
-            // I10: the next one begins when one of these fails.
-            (Place::Address(_), false) if inquiry.open.len() >= MAX_OPEN => None,
-            (Place::Address(_), false) => Some(now + policy.connection_attempt_delay),
+            (Place::Address(_), false) => Some(now + pace(inquiry, policy)),
         };
         None
     }
@@ -377,8 +393,12 @@ impl Inquiries {
         let id = RequestId::Http(id);
         let Some(question) = self.ids.get(&id).cloned() else { return self.unknown(id) };
         let Some(mut inquiry) = self.open.remove(&question) else { return Disposition::Stale };
-        for open in &mut inquiry.open {
-            open.connected |= open.id == id;
+        for open in inquiry.open.iter_mut().filter(|open| open.id == id) {
+            // Said twice, it changes nothing (I3).
+            if std::mem::replace(&mut open.connected, true) {
+                self.open.insert(question, inquiry);
+                return Disposition::Stale;
+            }
         }
         let rivals: Vec<Open> = inquiry.open.extract_if(.., |open| !open.connected).collect();
         for rival in rivals.iter().rev() {
@@ -509,4 +529,14 @@ impl Inquiries {
 pub(crate) struct InquiriesState {
     name_servers: u8,
     inquiries: Vec<InquiryState>,
+}
+
+/// How long after an address the next one is tried (R129); longer where one may just be slow to respond, or where another has to
+/// make room for it.
+fn pace(inquiry: &Inquiry, policy: &Policy) -> Duration {
+    if inquiry.open.len() >= MAX_OPEN || inquiry.open.iter().any(|open| open.connected) {
+        policy.response_patience
+    } else {
+        policy.connection_attempt_delay
+    }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Inquiry {
     pub(crate) open: Vec<Open>,
     /// Places that failed, and how.
     pub(crate) errors: Vec<(Place, Error)>,
+    /// How often one that was silent made room for another: no more often than there are addresses.
+    pub(crate) yielded: usize,
     /// For a GET, all its places in order.
     pub(crate) via: Vec<IpAddr>,
     /// For a GET, the lookups that may come with more addresses.
@@ -158,6 +160,7 @@ impl Inquiry {
             left: self.left.clone(),
             open: self.open.iter().map(open).collect(),
             errors: self.errors.clone(),
+            yielded: self.yielded,
             via: self.via.clone(),
             more: self.more.clone(),
             released: self.released.map(ago),
@@ -174,6 +177,7 @@ pub(crate) struct InquiryState {
     left: VecDeque<Place>,
     open: Vec<(Option<usize>, Place, bool)>,
     errors: Vec<(Place, Error)>,
+    yielded: usize,
     via: Vec<IpAddr>,
     more: Vec<u64>,
     released: Option<Duration>,

@@ -241,6 +241,9 @@ impl Lookup {
             self.close_get(now);
             return;
         };
+        // What has been asked stays asked, should the other family's route come back meanwhile.
+        let open = matches!(&self.get, Some((get, Some(_))) if *get == ask.question);
+        ask.hold &= !open;
         if ask.hold {
             let until = match self.hold.take() {
                 Some((question, until)) if question == ask.question => until,

@@ -379,8 +379,10 @@ impl fmt::Display for InvalidDnsName {
 impl std::error::Error for InvalidDnsName {}
 
 /// What a certificate must be valid for: a DNS name in lower case, or an IP address (R122, R125).
+///
+/// With `serde` it is its text; a DNS name that looks like an address is told apart by its final dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "String", into = "String")]
 pub enum TlsName {
     /// The address, matched octet for octet against the certificate's IP addresses.
     Ip(IpAddr),
@@ -394,6 +396,26 @@ impl TlsName {
         match self {
             Self::Ip(_) => None,
             Self::Dns(name) => Some(name.as_str()),
+        }
+    }
+}
+
+impl TryFrom<String> for TlsName {
+    type Error = InvalidDnsName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.parse() {
+            Ok(ip) => Ok(Self::Ip(ip)),
+            Err(_) => DnsName::parse(&text).map(Self::Dns),
+        }
+    }
+}
+
+impl From<TlsName> for String {
+    fn from(name: TlsName) -> Self {
+        match &name {
+            TlsName::Dns(name) if name.as_str().parse::<IpAddr>().is_ok() => format!("{name}."),
+            TlsName::Ip(_) | TlsName::Dns(_) => name.to_string(),
         }
     }
 }

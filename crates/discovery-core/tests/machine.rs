@@ -11,9 +11,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use discovery_core::{
-    AddressPolicy, Answer, Config, DnsName, DnsRecord, DnsReply, Event, FailureKind, Families,
-    Instant, Outcome, Policy, RecordData, RecordKind, Request, Resolution, Resolver, ServerName,
-    Service, SrvTargetAlias, Ticket,
+    AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Event, FailureKind,
+    Families, Instant, Outcome, Policy, RecordData, RecordKind, Request, RequestId, Resolution,
+    Resolver, ServerName, Service, SrvTargetAlias, Ticket,
 };
 
 const START: Instant = Instant::from_secs(1000);
@@ -84,15 +84,38 @@ fn i10_a_get_has_at_most_four_addresses_open_and_goes_on_when_one_fails() {
     let all = |kind| (0..9).map(|last| address("a.example", kind, last)).collect();
     let _ = resolution.handle_answer(answer(v6, all(RecordKind::Aaaa)), START);
     let _ = resolution.handle_answer(answer(v4, all(RecordKind::A)), START);
-    resolution.handle_timeout(START + Duration::from_secs(5));
+    resolution.handle_timeout(START + Duration::from_secs(2));
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     let gets = requests(&events);
     assert_eq!(gets.len(), 4, "{gets:?}");
     let Request::Http(first) = &gets[0] else { panic!("{gets:?}") };
     let refused = Answer::Http(first.id, Err(discovery_core::HttpError::Refused));
-    let _ = resolution.handle_answer(refused, START + Duration::from_secs(5));
+    let _ = resolution.handle_answer(refused, START + Duration::from_secs(2));
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     assert_eq!(requests(&events).len(), 1, "the fifth");
+    // Where all are silent, the one that has been so for longest makes room: every address gets its turn.
+    resolution.handle_timeout(START + Duration::from_secs(5));
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let Request::Http(second) = &gets[1] else { panic!("{gets:?}") };
+    let [Event::Cancel(cancelled), Event::Request(_)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(*cancelled, RequestId::Http(second.id));
+}
+
+#[test]
+fn i03_a_connection_that_is_told_of_twice_changes_nothing_the_second_time() {
+    let mut resolution = Resolution::new(name("a.example"), &config(|_| {}), START);
+    let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let [v6, v4] = &requests(&dns)[..] else { panic!("{dns:?}") };
+    let addresses = (1..3).map(|last| address("a.example", RecordKind::A, last)).collect();
+    let _ = resolution.handle_answer(answer(v6, Vec::new()), START);
+    let _ = resolution.handle_answer(answer(v4, addresses), START);
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let [Request::Http(get)] = &requests(&events)[..] else { panic!("{events:?}") };
+    assert_eq!(resolution.handle_connected(get.id, START), Disposition::Accepted);
+    let before = resolution.poll_timeout();
+    let later = START + Duration::from_secs(1);
+    assert_eq!(resolution.handle_connected(get.id, later), Disposition::Stale);
+    assert_eq!(resolution.poll_timeout(), before);
 }
 
 #[test]

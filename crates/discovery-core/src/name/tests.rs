@@ -260,3 +260,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_certificate_is_for_is_read_back_as_it_was_written() {
+    let names = [
+        TlsName::Ip("192.0.2.1".parse().unwrap()),
+        TlsName::Ip("2001:db8::1".parse().unwrap()),
+        TlsName::Dns("a.example".parse().unwrap()),
+        // An SRV target may look like an address, and is a name all the same.
+        TlsName::Dns("192.0.2.1".parse().unwrap()),
+    ];
+    for name in names {
+        let json = serde_json::to_string(&name).unwrap();
+        assert_eq!(serde_json::from_str::<TlsName>(&json).unwrap(), name, "{json}");
+    }
+}
