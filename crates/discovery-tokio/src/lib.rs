@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use discovery_core::{HttpGet, Outcome, Request, RequestId, Routes, ServerName};
+use discovery_core::{Counters, HttpGet, Outcome, Request, RequestId, Routes, ServerName};
 use discovery_wire::{
     DRIVER_PATIENCE, Desk, Exchange, Handle, NoEntropy, Order, Report, Transport, Waiting,
 };
@@ -63,6 +63,16 @@ impl Discovery {
     /// has been dropped, after [`DRIVER_PATIENCE`] where nobody runs it.
     pub fn resolve(&self, name: &ServerName) -> Resolving {
         Resolving { waiting: self.handle.resolve(name), check: None }
+    }
+
+    /// Drops what is remembered of a name: its result, and every fact that it rests on.
+    pub fn forget(&self, name: &ServerName) {
+        self.handle.with(|resolver, now| resolver.forget(name, now));
+    }
+
+    /// What has been done so far, and what is held now.
+    pub fn counters(&self) -> Counters {
+        self.handle.with(|resolver, _now| resolver.counters())
     }
 
     /// The machine and the clock behind it, for what has no method here.
