@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of what a subcommand does.
 
+#![allow(clippy::disallowed_methods, reason = "a program may have threads")]
+
 mod input;
 mod lab;
 mod options;

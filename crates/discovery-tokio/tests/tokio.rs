@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::wildcard_enum_match_arm,
     missing_docs,
     reason = "tests"
