@@ -2,27 +2,23 @@
 //!
 //! Knows nothing of what a fact is for: no step of the specification is named here.
 
+mod answers;
+mod attempts;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
 use crate::board::Ask;
-use crate::freshness::{self, Freshness};
-use crate::inquiry::{Error, Inquiry, InquiryState, Open, Place, life};
+use crate::inquiry::{Inquiry, InquiryState, Place};
 use crate::lookup::Context;
 use crate::policy::Policy;
-use crate::question::{Fact, Known, Question, Standing};
-use crate::reply;
-use crate::request::{
-    Answer, Deadline, Disposition, DnsError, DnsId, DnsRequest, Event, HttpError, HttpGet, HttpId,
-    Request, RequestId, Why,
-};
+use crate::question::{Known, Question};
+use crate::request::{Deadline, Event, RequestId, Why};
 use crate::slots::Slots;
 use crate::time::Instant;
-use crate::well_known;
 
 /// Addresses of one GET that are open at once, at most (I10).
 const MAX_OPEN: usize = 4;
@@ -248,236 +244,6 @@ impl Inquiries {
         self.put_back(question.clone(), inquiry, settled, context, out)
     }
 
-    /// Brings the addresses of one more ask.
-    fn extend(
-        &mut self,
-        inquiry: &mut Inquiry,
-        ask: &Ask,
-        lookup: u64,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
-    ) -> Option<Known> {
-        if matches!(ask.question, Question::Dns(..)) {
-            return None;
-        }
-        inquiry.more.retain(|other| *other != lookup);
-        if ask.more {
-            inquiry.more.push(lookup);
-        }
-        if inquiry.via != ask.via {
-            let known = std::mem::take(&mut inquiry.via);
-            inquiry.via.clone_from(&ask.via);
-            inquiry.via.extend(known.into_iter().filter(|ip| !ask.via.contains(ip)));
-            inquiry.left = inquiry
-                .via
-                .iter()
-                .map(|ip| Place::Address(*ip))
-                .filter(|place| !inquiry.tried(*place))
-                .collect();
-        }
-        inquiry.released?;
-        if inquiry.open.is_empty() {
-            return self.start(&ask.question, inquiry, context, now, out);
-        }
-        if inquiry.next_at.is_none() && !inquiry.left.is_empty() {
-            inquiry.next_at = Some((inquiry.last_start + pace(inquiry, &context.policy)).max(now));
-        }
-        None
-    }
-
-    /// I10: where enough addresses are open, the one that has been silent for longest makes room, and is tried again last.
-    fn make_room(&mut self, inquiry: &mut Inquiry, out: &mut VecDeque<Event>) -> bool {
-        if inquiry.via.is_empty() || inquiry.left.is_empty() || inquiry.open.len() < MAX_OPEN {
-            return true;
-        }
-        let oldest = inquiry.open.iter().position(|open| !open.connected);
-        let Some(oldest) = oldest.filter(|_| inquiry.yielded < inquiry.via.len()) else {
-            return false;
-        };
-        inquiry.yielded = inquiry.yielded.saturating_add(1);
-        let oldest = inquiry.open.remove(oldest);
-        self.ids.remove(&oldest.id);
-        out.push_back(Event::Cancel(oldest.id));
-        inquiry.left.push_back(oldest.place);
-        true
-    }
-
-    /// Starts the next attempt, if there is a place left; otherwise the question may be settled.
-    fn start(
-        &mut self,
-        question: &Question,
-        inquiry: &mut Inquiry,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
-    ) -> Option<Known> {
-        if !self.make_room(inquiry, out) {
-            inquiry.next_at = None;
-            return None;
-        }
-        let place = match inquiry.left.pop_front() {
-            Some(place) => place,
-            None => {
-                inquiry.next_at = None;
-                return inquiry.exhausted(question, context, now);
-            }
-        };
-        let policy = &context.policy;
-        let id = match (question, place) {
-            (Question::Dns(name, kind), Place::Attempt(attempt)) => {
-                let id = DnsId(self.next_dns);
-                // Without any name server nothing can be asked.
-                let Some(server) = attempt.checked_rem(self.name_servers) else {
-                    let error = Error::Dns(DnsError::Local);
-                    inquiry.errors.push((place, error));
-                    inquiry.left.clear();
-                    return inquiry.exhausted(question, context, now);
-                };
-                self.next_dns = id.0.saturating_add(1);
-                let (name, kind) = (name.clone(), *kind);
-                out.push_back(Event::Request(Request::Dns(DnsRequest {
-                    id,
-                    server,
-                    attempt,
-                    name,
-                    kind,
-                })));
-                RequestId::Dns(id)
-            }
-            (Question::Get(url), Place::Address(address)) => {
-                let id = HttpId(self.next_http);
-                // What can't be written as a URI of the `http` crate never was a `Url`.
-                let uri = http::Uri::try_from(url.as_str()).unwrap_or_default();
-                self.next_http = id.0.saturating_add(1);
-                out.push_back(Event::Request(Request::Http(Box::new(HttpGet {
-                    id,
-                    url: uri,
-                    address: url.socket_addr(address),
-                    tls_name: url.host().clone(),
-                    headers: self.headers.0.clone(),
-                    max_body: policy.max_body,
-                }))));
-                RequestId::Http(id)
-            }
-            // Places are made for their question.
-            (Question::Dns(..), Place::Address(_)) | (Question::Get(_), Place::Attempt(_)) => {
-                return None;
-            }
-        };
-        self.ids.insert(id, question.clone());
-        inquiry.open.push(Open { id, place, connected: false });
-        inquiry.last_start = now;
-        inquiry.next_at = match (place, inquiry.left.is_empty()) {
-            (_, true) => None,
-            (Place::Attempt(attempt), false) => {
-                // Starts lie at 0, 1, 3, 7… times the interval after the first.
-                let factor =
-                    1_u32.checked_shl(u32::from(attempt).saturating_add(1)).unwrap_or(u32::MAX);
-                let since = policy.dns_retry_interval.saturating_mul(factor.saturating_sub(1));
-                inquiry.released.map(|first| (first + since).max(now))
-            }
-            (Place::Address(_), false) => Some(now + pace(inquiry, policy)),
-        };
-        None
-    }
-
-    /// Notes that TLS is up with one address: rivals that are not as far stop, and come back as places to try.
-    pub(crate) fn connected(
-        &mut self,
-        id: HttpId,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
-    ) -> Disposition {
-        let id = RequestId::Http(id);
-        let Some(question) = self.ids.get(&id).cloned() else { return self.unknown(id) };
-        let Some(mut inquiry) = self.open.remove(&question) else { return Disposition::Stale };
-        for open in inquiry.open.iter_mut().filter(|open| open.id == id) {
-            // Said twice, it changes nothing (I3).
-            if std::mem::replace(&mut open.connected, true) {
-                self.open.insert(question, inquiry);
-                return Disposition::Stale;
-            }
-        }
-        let rivals: Vec<Open> = inquiry.open.extract_if(.., |open| !open.connected).collect();
-        for rival in rivals.iter().rev() {
-            self.ids.remove(&rival.id);
-            out.push_back(Event::Cancel(rival.id));
-            inquiry.left.push_front(rival.place);
-        }
-        inquiry.next_at =
-            (!inquiry.left.is_empty()).then(|| now + context.policy.response_patience);
-        let learnt = self.put_back(question, inquiry, None, context, out);
-        debug_assert!(learnt.is_none());
-        Disposition::Accepted
-    }
-
-    fn unknown(&self, id: RequestId) -> Disposition {
-        let minted = match id {
-            RequestId::Dns(DnsId(number)) => number < self.next_dns,
-            RequestId::Http(HttpId(number)) => number < self.next_http,
-        };
-        if minted { Disposition::Stale } else { Disposition::Unknown }
-    }
-
-    /// Takes the answer to one request. Gives the fact if that settles the question.
-    pub(crate) fn answer(
-        &mut self,
-        answer: &Answer,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
-    ) -> (Disposition, Option<Learnt>) {
-        let id = answer.id();
-        let Some(question) = self.ids.remove(&id) else { return (self.unknown(id), None) };
-        let Some(mut inquiry) = self.open.remove(&question) else {
-            return (Disposition::Stale, None);
-        };
-        let open = inquiry.open.iter().position(|open| open.id == id);
-        let Some(open) = open.map(|at| inquiry.open.remove(at)) else {
-            self.open.insert(question, inquiry);
-            return (Disposition::Stale, None);
-        };
-        let read = match (&question, answer) {
-            (Question::Dns(name, kind), Answer::Dns(_, Ok(reply))) => {
-                let (fact, life) = reply::read(name, *kind, reply, &context.policy);
-                // A reply that leads nowhere is a failure like others.
-                let life = if matches!(fact, Fact::Failed(_)) {
-                    let base = context.policy.dns_failure_ttl;
-                    freshness::failure(base, &context.policy, context.seed, &question)
-                } else {
-                    life
-                };
-                Ok(Known::new(fact, now, Some(now + life)))
-            }
-            (Question::Get(url), Answer::Http(_, Ok(response))) => {
-                let fact = well_known::read(url, response, context.policy.max_body);
-                let freshness = Freshness::from_headers(&response.headers, response.received);
-                let life = life(&fact, freshness, &question, context);
-                // R120.
-                let standing =
-                    if freshness.never_stale { Standing::NeverStale } else { Standing::Fresh };
-                Ok(Known { standing, ..Known::new(fact, now, Some(now + life)) })
-            }
-            (_, Answer::Dns(_, Err(error))) => Err(Error::Dns(*error)),
-            (_, Answer::Http(_, Err(error))) => Err(Error::Http(*error)),
-            // Ids are typed: these pairs can't come up.
-            (Question::Dns(..), Answer::Http(_, Ok(_))) => Err(Error::Dns(DnsError::Local)),
-            (Question::Get(_), Answer::Dns(_, Ok(_))) => Err(Error::Http(HttpError::Local)),
-        };
-        let settled = match read {
-            // A reply that leads nowhere (aliases in a circle) may be another server's mistake, but it is a reply.
-            Ok(known) => Some(known),
-            Err(error) => {
-                inquiry.errors.push((open.place, error));
-                // The next place at once; the ones before stay open.
-                self.start(&question, &mut inquiry, context, now, out)
-            }
-        };
-        (Disposition::Accepted, self.put_back(question, inquiry, settled, context, out))
-    }
-
     /// The earliest deadline, and why.
     pub(crate) fn deadline(&self, policy: &Policy) -> Option<Deadline> {
         let (_, _, question) = self.timers.first()?;
@@ -529,14 +295,4 @@ impl Inquiries {
 pub(crate) struct InquiriesState {
     name_servers: u8,
     inquiries: Vec<InquiryState>,
-}
-
-/// How long after an address the next one is tried (R129); longer where one may just be slow to respond, or where another has to
-/// make room for it.
-fn pace(inquiry: &Inquiry, policy: &Policy) -> Duration {
-    if inquiry.open.len() >= MAX_OPEN || inquiry.open.iter().any(|open| open.connected) {
-        policy.response_patience
-    } else {
-        policy.connection_attempt_delay
-    }
 }

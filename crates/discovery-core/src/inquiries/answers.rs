@@ -1,0 +1,113 @@
+//! What drivers bring: the news that TLS is up, and answers, read into facts.
+//!
+//! Knows nothing of places that have not been tried.
+
+use std::collections::VecDeque;
+
+use super::{Inquiries, Learnt};
+use crate::freshness::{self, Freshness};
+use crate::inquiry::{Error, Open, life};
+use crate::lookup::Context;
+use crate::question::{Fact, Known, Question, Standing};
+use crate::reply;
+use crate::request::{Answer, Disposition, DnsError, DnsId, Event, HttpError, HttpId, RequestId};
+use crate::time::Instant;
+use crate::well_known;
+
+impl Inquiries {
+    /// Notes that TLS is up with one address: rivals that are not as far stop, and come back as places to try.
+    pub(crate) fn connected(
+        &mut self,
+        id: HttpId,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Disposition {
+        let id = RequestId::Http(id);
+        let Some(question) = self.ids.get(&id).cloned() else { return self.unknown(id) };
+        let Some(mut inquiry) = self.open.remove(&question) else { return Disposition::Stale };
+        for open in inquiry.open.iter_mut().filter(|open| open.id == id) {
+            // Said twice, it changes nothing (I3).
+            if std::mem::replace(&mut open.connected, true) {
+                self.open.insert(question, inquiry);
+                return Disposition::Stale;
+            }
+        }
+        let rivals: Vec<Open> = inquiry.open.extract_if(.., |open| !open.connected).collect();
+        for rival in rivals.iter().rev() {
+            self.ids.remove(&rival.id);
+            out.push_back(Event::Cancel(rival.id));
+            inquiry.left.push_front(rival.place);
+        }
+        inquiry.next_at =
+            (!inquiry.left.is_empty()).then(|| now + context.policy.response_patience);
+        let learnt = self.put_back(question, inquiry, None, context, out);
+        debug_assert!(learnt.is_none());
+        Disposition::Accepted
+    }
+
+    fn unknown(&self, id: RequestId) -> Disposition {
+        let minted = match id {
+            RequestId::Dns(DnsId(number)) => number < self.next_dns,
+            RequestId::Http(HttpId(number)) => number < self.next_http,
+        };
+        if minted { Disposition::Stale } else { Disposition::Unknown }
+    }
+
+    /// Takes the answer to one request. Gives the fact if that settles the question.
+    pub(crate) fn answer(
+        &mut self,
+        answer: &Answer,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> (Disposition, Option<Learnt>) {
+        let id = answer.id();
+        let Some(question) = self.ids.remove(&id) else { return (self.unknown(id), None) };
+        let Some(mut inquiry) = self.open.remove(&question) else {
+            return (Disposition::Stale, None);
+        };
+        let open = inquiry.open.iter().position(|open| open.id == id);
+        let Some(open) = open.map(|at| inquiry.open.remove(at)) else {
+            self.open.insert(question, inquiry);
+            return (Disposition::Stale, None);
+        };
+        let read = match (&question, answer) {
+            (Question::Dns(name, kind), Answer::Dns(_, Ok(reply))) => {
+                let (fact, life) = reply::read(name, *kind, reply, &context.policy);
+                // A reply that leads nowhere is a failure like others.
+                let life = if matches!(fact, Fact::Failed(_)) {
+                    let base = context.policy.dns_failure_ttl;
+                    freshness::failure(base, &context.policy, context.seed, &question)
+                } else {
+                    life
+                };
+                Ok(Known::new(fact, now, Some(now + life)))
+            }
+            (Question::Get(url), Answer::Http(_, Ok(response))) => {
+                let fact = well_known::read(url, response, context.policy.max_body);
+                let freshness = Freshness::from_headers(&response.headers, response.received);
+                let life = life(&fact, freshness, &question, context);
+                // R120.
+                let standing =
+                    if freshness.never_stale { Standing::NeverStale } else { Standing::Fresh };
+                Ok(Known { standing, ..Known::new(fact, now, Some(now + life)) })
+            }
+            (_, Answer::Dns(_, Err(error))) => Err(Error::Dns(*error)),
+            (_, Answer::Http(_, Err(error))) => Err(Error::Http(*error)),
+            // Ids are typed: these pairs can't come up.
+            (Question::Dns(..), Answer::Http(_, Ok(_))) => Err(Error::Dns(DnsError::Local)),
+            (Question::Get(_), Answer::Dns(_, Ok(_))) => Err(Error::Http(HttpError::Local)),
+        };
+        let settled = match read {
+            // A reply that leads nowhere (aliases in a circle) may be another server's mistake, but it is a reply.
+            Ok(known) => Some(known),
+            Err(error) => {
+                inquiry.errors.push((open.place, error));
+                // The next place at once; the ones before stay open.
+                self.start(&question, &mut inquiry, context, now, out)
+            }
+        };
+        (Disposition::Accepted, self.put_back(question, inquiry, settled, context, out))
+    }
+}

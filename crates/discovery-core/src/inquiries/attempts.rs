@@ -1,0 +1,161 @@
+//! Attempts: which place a question is put to next, and when.
+//!
+//! Knows nothing of answers.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Inquiries, MAX_OPEN};
+use crate::board::Ask;
+use crate::inquiry::{Error, Inquiry, Open, Place};
+use crate::lookup::Context;
+use crate::policy::Policy;
+use crate::question::{Known, Question};
+use crate::request::{DnsError, DnsId, DnsRequest, Event, HttpGet, HttpId, Request, RequestId};
+use crate::time::Instant;
+
+impl Inquiries {
+    /// Brings the addresses of one more ask.
+    pub(super) fn extend(
+        &mut self,
+        inquiry: &mut Inquiry,
+        ask: &Ask,
+        lookup: u64,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Option<Known> {
+        if matches!(ask.question, Question::Dns(..)) {
+            return None;
+        }
+        inquiry.more.retain(|other| *other != lookup);
+        if ask.more {
+            inquiry.more.push(lookup);
+        }
+        if inquiry.via != ask.via {
+            let known = std::mem::take(&mut inquiry.via);
+            inquiry.via.clone_from(&ask.via);
+            inquiry.via.extend(known.into_iter().filter(|ip| !ask.via.contains(ip)));
+            inquiry.left = inquiry
+                .via
+                .iter()
+                .map(|ip| Place::Address(*ip))
+                .filter(|place| !inquiry.tried(*place))
+                .collect();
+        }
+        inquiry.released?;
+        if inquiry.open.is_empty() {
+            return self.start(&ask.question, inquiry, context, now, out);
+        }
+        if inquiry.next_at.is_none() && !inquiry.left.is_empty() {
+            inquiry.next_at = Some((inquiry.last_start + pace(inquiry, &context.policy)).max(now));
+        }
+        None
+    }
+
+    /// I10: where enough addresses are open, the one that has been silent for longest makes room, and is tried again last.
+    fn make_room(&mut self, inquiry: &mut Inquiry, out: &mut VecDeque<Event>) -> bool {
+        if inquiry.via.is_empty() || inquiry.left.is_empty() || inquiry.open.len() < MAX_OPEN {
+            return true;
+        }
+        let oldest = inquiry.open.iter().position(|open| !open.connected);
+        let Some(oldest) = oldest.filter(|_| inquiry.yielded < inquiry.via.len()) else {
+            return false;
+        };
+        inquiry.yielded = inquiry.yielded.saturating_add(1);
+        let oldest = inquiry.open.remove(oldest);
+        self.ids.remove(&oldest.id);
+        out.push_back(Event::Cancel(oldest.id));
+        inquiry.left.push_back(oldest.place);
+        true
+    }
+
+    /// Starts the next attempt, if there is a place left; otherwise the question may be settled.
+    pub(super) fn start(
+        &mut self,
+        question: &Question,
+        inquiry: &mut Inquiry,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Option<Known> {
+        if !self.make_room(inquiry, out) {
+            inquiry.next_at = None;
+            return None;
+        }
+        let place = match inquiry.left.pop_front() {
+            Some(place) => place,
+            None => {
+                inquiry.next_at = None;
+                return inquiry.exhausted(question, context, now);
+            }
+        };
+        let policy = &context.policy;
+        let id = match (question, place) {
+            (Question::Dns(name, kind), Place::Attempt(attempt)) => {
+                let id = DnsId(self.next_dns);
+                // Without any name server nothing can be asked.
+                let Some(server) = attempt.checked_rem(self.name_servers) else {
+                    let error = Error::Dns(DnsError::Local);
+                    inquiry.errors.push((place, error));
+                    inquiry.left.clear();
+                    return inquiry.exhausted(question, context, now);
+                };
+                self.next_dns = id.0.saturating_add(1);
+                let (name, kind) = (name.clone(), *kind);
+                out.push_back(Event::Request(Request::Dns(DnsRequest {
+                    id,
+                    server,
+                    attempt,
+                    name,
+                    kind,
+                })));
+                RequestId::Dns(id)
+            }
+            (Question::Get(url), Place::Address(address)) => {
+                let id = HttpId(self.next_http);
+                // What can't be written as a URI of the `http` crate never was a `Url`.
+                let uri = http::Uri::try_from(url.as_str()).unwrap_or_default();
+                self.next_http = id.0.saturating_add(1);
+                out.push_back(Event::Request(Request::Http(Box::new(HttpGet {
+                    id,
+                    url: uri,
+                    address: url.socket_addr(address),
+                    tls_name: url.host().clone(),
+                    headers: self.headers.0.clone(),
+                    max_body: policy.max_body,
+                }))));
+                RequestId::Http(id)
+            }
+            // Places are made for their question.
+            (Question::Dns(..), Place::Address(_)) | (Question::Get(_), Place::Attempt(_)) => {
+                return None;
+            }
+        };
+        self.ids.insert(id, question.clone());
+        inquiry.open.push(Open { id, place, connected: false });
+        inquiry.last_start = now;
+        inquiry.next_at = match (place, inquiry.left.is_empty()) {
+            (_, true) => None,
+            (Place::Attempt(attempt), false) => {
+                // Starts lie at 0, 1, 3, 7… times the interval after the first.
+                let factor =
+                    1_u32.checked_shl(u32::from(attempt).saturating_add(1)).unwrap_or(u32::MAX);
+                let since = policy.dns_retry_interval.saturating_mul(factor.saturating_sub(1));
+                inquiry.released.map(|first| (first + since).max(now))
+            }
+            (Place::Address(_), false) => Some(now + pace(inquiry, policy)),
+        };
+        None
+    }
+}
+
+/// How long after an address the next one is tried (R129); longer where one may just be slow to respond, or where another has to
+/// make room for it.
+fn pace(inquiry: &Inquiry, policy: &Policy) -> Duration {
+    if inquiry.open.len() >= MAX_OPEN || inquiry.open.iter().any(|open| open.connected) {
+        policy.response_patience
+    } else {
+        policy.connection_attempt_delay
+    }
+}

@@ -1,0 +1,268 @@
+//! What a resolver does with an input: lookups that have news take a turn, questions that have a slot go out, what is due fires.
+//!
+//! Knows no caller: tickets only end here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Resolver, Running};
+use crate::board::{Memory, Need};
+use crate::cache::Freshness;
+use crate::inquiries::Learnt;
+use crate::lookup::{Context, Due};
+use crate::outcome::{Failed, Resolved};
+use crate::question::{Fact, Failure, Known, Question};
+use crate::request::{Event, HttpError};
+use crate::results::is_drawn;
+use crate::time::Instant;
+
+impl Resolver {
+    /// The input has been applied: runs what has news, then fires what is due, in order of instant, each at its own.
+    pub(super) fn settle(&mut self) {
+        self.run();
+        let now = self.now;
+        while let Some(deadline) = self.poll_timeout().filter(|deadline| deadline.at <= now) {
+            self.now = deadline.at;
+            // Questions first: what they bring may be what a lookup has been waiting for.
+            let question = self.inquiries.deadline(&self.context.policy);
+            if question.is_some_and(|question| question.at <= deadline.at) {
+                let learnt = self.inquiries.handle_timeout(&self.context, self.now, &mut self.out);
+                self.learn(learnt);
+            } else if self.orphan_timers.first().is_some_and(|(at, _)| *at <= deadline.at) {
+                self.drop_orphan();
+            } else if let Some((_, number)) = self.timers.pop_first() {
+                self.lookup_is_due(number);
+            }
+            self.run();
+        }
+        self.now = now;
+    }
+
+    fn lookup_is_due(&mut self, number: u64) {
+        let Some(running) = self.lookups.get_mut(&number) else { return };
+        running.timer = None;
+        let released = |question: &Question| self.inquiries.is_released(question);
+        let due = running.lookup.handle_timeout(&self.context, self.now, released);
+        self.dirty.insert(number);
+        match due {
+            Due::Turn => {}
+            Due::End(failed) => self.finish(number, Err(failed)),
+            Due::GiveUp(given_up) => {
+                for (question, fact) in given_up {
+                    let late = fact == Fact::Late;
+                    let known = Known::new(fact, self.now, Some(self.now));
+                    let Context { policy, seed, .. } = &self.context;
+                    let known = self.cache.learn(&question, &Arc::new(known), policy, *seed);
+                    self.stop_waiting(number, &question, &known, late);
+                }
+            }
+            Due::FallBack(questions) => {
+                for question in questions {
+                    let Context { policy, seed, .. } = &self.context;
+                    let known = self.cache.stand_in(&question, self.now, policy, *seed);
+                    if let Some(known) = known {
+                        self.counters.fallbacks = self.counters.fallbacks.saturating_add(1);
+                        self.stop_waiting(number, &question, &known, true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One lookup goes on with what it is given; the question may run on for those that come later.
+    fn stop_waiting(
+        &mut self,
+        number: u64,
+        question: &Question,
+        known: &Arc<Known>,
+        runs_on: bool,
+    ) {
+        let Some(running) = self.lookups.get_mut(&number) else { return };
+        running.lookup.learn(question, known);
+        running.asked.retain(|asked| asked != question);
+        if runs_on && self.inquiries.is_released(question) {
+            let policy = &self.context.policy;
+            let limit = match question {
+                Question::Dns(..) => policy.dns_timeout,
+                Question::Get(_) => policy.well_known_timeout,
+            };
+            if !self.orphans.contains_key(question) {
+                let until = self.now + limit;
+                self.orphans.insert(question.clone(), until);
+                self.orphan_timers.insert((until, question.clone()));
+            }
+        }
+        self.leave(number, question);
+    }
+
+    /// A question that was to run on has run for long enough.
+    fn drop_orphan(&mut self) {
+        let Some((at, question)) = self.orphan_timers.pop_first() else { return };
+        self.orphans.remove(&question);
+        if self.waiting.contains_key(&question) {
+            return;
+        }
+        self.inquiries.drop_question(&question, &mut self.out);
+        if matches!(question, Question::Get(_)) {
+            let timeout = Fact::Failed(Failure::Http(HttpError::Timeout));
+            self.learn(Some((question, Arc::new(Known::new(timeout, at, Some(at))))));
+        }
+    }
+
+    pub(super) fn learn(&mut self, learnt: Option<Learnt>) {
+        let Some((question, known)) = learnt else { return };
+        if let Some(until) = self.orphans.remove(&question) {
+            self.orphan_timers.remove(&(until, question.clone()));
+        }
+        let Context { policy, seed, .. } = &self.context;
+        let known = self.cache.learn(&question, &known, policy, *seed);
+        for number in self.waiting.remove(&question).unwrap_or_default() {
+            if let Some(running) = self.lookups.get_mut(&number) {
+                running.asked.retain(|asked| *asked != question);
+                running.lookup.learn(&question, &known);
+                self.dirty.insert(number);
+            }
+        }
+    }
+
+    /// Runs lookups until none has news and no slot is free for what waits.
+    fn run(&mut self) {
+        loop {
+            if let Some(number) = self.dirty.pop_first() {
+                self.turn(number);
+                continue;
+            }
+            let released = self.inquiries.release_waiting(&self.context, self.now, &mut self.out);
+            let Some((question, learnt)) = released else { return };
+            for number in self.waiting.get(&question).into_iter().flatten() {
+                if let Some(running) = self.lookups.get_mut(number) {
+                    running.lookup.released(&question, self.now);
+                    set_timer(&mut self.timers, *number, running, &self.context);
+                }
+            }
+            self.learn(learnt);
+        }
+    }
+
+    /// Runs one lookup and follows what it asks for.
+    fn turn(&mut self, number: u64) {
+        let Some(running) = self.lookups.get_mut(&number) else { return };
+        let freshness =
+            if running.lookup.is_background() { Freshness::Ahead } else { Freshness::Any };
+        let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.now };
+        if let Some(end) = running.lookup.turn(&self.context, Some(memory), self.now) {
+            return self.finish(number, end);
+        }
+        running.has_asked = true;
+        let asks: Vec<_> = running.lookup.asks().cloned().collect();
+        let questions = asks.iter().map(|ask| ask.question.clone()).collect();
+        let before = std::mem::replace(&mut running.asked, questions);
+        for ask in &asks {
+            self.waiting.entry(ask.question.clone()).or_default().insert(number);
+        }
+        for question in before {
+            if asks.iter().all(|ask| ask.question != question) {
+                self.leave(number, &question);
+            }
+        }
+        let mut can_fall_back = false;
+        for ask in &asks {
+            let learnt = self.inquiries.ask(ask, number, &self.context, self.now, &mut self.out);
+            can_fall_back |= ask.need == Need::Now
+                && self.cache.has_stand_in(&ask.question, self.now, &self.context.policy);
+            if self.inquiries.is_released(&ask.question)
+                && let Some(running) = self.lookups.get_mut(&number)
+            {
+                running.lookup.released(&ask.question, self.now);
+            }
+            self.learn(learnt);
+        }
+        if let Some(running) = self.lookups.get_mut(&number) {
+            running.lookup.set_fall_back(can_fall_back, self.now);
+            set_timer(&mut self.timers, number, running, &self.context);
+        }
+    }
+
+    /// One lookup does not wait for a question any longer.
+    fn leave(&mut self, number: u64, question: &Question) {
+        let Some(waiting) = self.waiting.get_mut(question) else { return };
+        waiting.remove(&number);
+        let deserted = waiting.is_empty();
+        if deserted {
+            self.waiting.remove(question);
+        }
+        if deserted && !self.orphans.contains_key(question) {
+            self.inquiries.drop_question(question, &mut self.out);
+        } else {
+            let learnt = self.inquiries.no_more_from(
+                question,
+                number,
+                &self.context,
+                self.now,
+                &mut self.out,
+            );
+            self.learn(learnt);
+        }
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Running> {
+        let mut running = self.lookups.remove(&number)?;
+        let name = running.lookup.name();
+        if running.lookup.is_background() {
+            self.refreshing.remove(name);
+        } else {
+            self.names.remove(name);
+        }
+        self.dirty.remove(&number);
+        if let Some(at) = running.timer {
+            self.timers.remove(&(at, number));
+        }
+        for question in std::mem::take(&mut running.asked) {
+            self.leave(number, &question);
+        }
+        Some(running)
+    }
+
+    /// Hands the end to every ticket: shared, unless a draw of its own makes a difference.
+    fn finish(&mut self, number: u64, end: Result<Resolved, Failed>) {
+        let Some(mut running) = self.remove(number) else { return };
+        let drawn = end.as_ref().is_ok_and(is_drawn);
+        let tickets = u64::try_from(running.tickets.len()).unwrap_or(u64::MAX);
+        let count =
+            if running.has_asked { &mut self.counters.misses } else { &mut self.counters.hits };
+        *count = count.saturating_add(tickets.min(1));
+        let in_vain = running.lookup.asked_in_vain();
+        self.counters.speculated_in_vain = self.counters.speculated_in_vain.saturating_add(in_vain);
+        let refresh_at = running.lookup.refresh_at();
+        let shared = Arc::new(end);
+        let name = running.lookup.name().clone();
+        self.results.remember(&name, &shared, refresh_at, self.now);
+        for ticket in &running.tickets {
+            self.tickets.remove(ticket);
+            let own = if drawn { running.lookup.end_for(ticket.0, &self.context) } else { None };
+            let outcome = own.map_or_else(|| Arc::clone(&shared), Arc::new);
+            self.out.push_back(Event::Finished(*ticket, outcome));
+        }
+        // What came from memory alone and is near its expiry has been used: a reason to ask again.
+        let due = refresh_at.is_some_and(|at| at <= self.now);
+        if due && shared.is_ok() && !running.has_asked && !running.lookup.is_background() {
+            self.refresh(&name);
+        }
+    }
+}
+
+fn set_timer(
+    timers: &mut BTreeSet<(Instant, u64)>,
+    number: u64,
+    running: &mut Running,
+    context: &Context,
+) {
+    let at = running.lookup.deadline(context).map(|deadline| deadline.at);
+    if at != running.timer {
+        if let Some(old) = running.timer {
+            timers.remove(&(old, number));
+        }
+        timers.extend(at.map(|at| (at, number)));
+        running.timer = at;
+    }
+}
