@@ -1,8 +1,6 @@
-//! The tokio adapter over real sockets on loopback, against the lab's servers; waits are hurried.
+//! The tokio adapter over real sockets on loopback, against the lab's servers, on a clock that waits for nobody.
 //!
 //! What no socket can show it leaves to the other layers.
-
-use std::time::Duration;
 
 use discovery_core::Speculation;
 use discovery_lab::{Ran, RunTrouble, TokioRunner};
@@ -10,8 +8,8 @@ use discovery_sim::Scenario;
 
 use super::{Ended, Layer};
 
-/// By how much waits are divided, one after the other until a busy computer keeps up.
-const DIVISORS: [u32; 3] = [20, 5, 1];
+/// A busy computer may need a second attempt.
+const ATTEMPTS: usize = 2;
 
 /// The tokio adapter.
 #[derive(Clone, Debug)]
@@ -41,14 +39,9 @@ impl Layer for Sockets {
         &[Speculation::Off]
     }
 
-    /// Skipped as soon as nothing is under way, and long enough for a busy computer.
-    fn pause(&self) -> Duration {
-        Duration::from_secs(20)
-    }
-
     fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>> {
-        let divisor = DIVISORS.get(attempt)?;
-        Some(self.0.run(scenario, *divisor).map(ended).map_err(|trouble| trouble.to_string()))
+        let run = || self.0.run(scenario, attempt).map(ended);
+        (attempt < ATTEMPTS).then(|| run().map_err(|trouble| trouble.to_string()))
     }
 }
 

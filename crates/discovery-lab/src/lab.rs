@@ -17,7 +17,7 @@ use discovery_sim::World;
 use discovery_wire::Transport;
 use rustls::ClientConfig;
 use tokio::net::TcpSocket;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::certificates::Authority;
 use crate::dns::{Attempts, Weather};
@@ -110,37 +110,7 @@ impl Lab {
         options: LabOptions,
         authority: Arc<Authority>,
     ) -> io::Result<Self> {
-        let mut listeners = Vec::new();
-        let mut name_servers = Vec::new();
-        for index in 0..options.name_servers {
-            let (udp, tcp, address) = serve::name_server_sockets()?;
-            listeners.push(Listener::Datagrams(index, udp));
-            listeners.push(Listener::Queries(index, tcp));
-            name_servers.push(address);
-        }
-        let (front_door, front_door_address) = serve::listen()?;
-        listeners.push(Listener::Web(None, front_door));
-        let nowhere = TcpSocket::new_v4()?;
-        nowhere.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        let (orders, queue) = unbounded_channel();
-        let shared = Arc::new(Shared {
-            authority,
-            options,
-            name_servers,
-            front_door: front_door_address,
-            nowhere: (nowhere, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-            state: Mutex::new(State {
-                places: Places::of(&world),
-                world: Arc::new(world),
-                attempts: Attempts::default(),
-                asked: Vec::new(),
-                listeners: Vec::new(),
-            }),
-            orders,
-        });
-        for listener in listeners {
-            shared.order(Order::Listen(listener));
-        }
+        let (shared, queue) = Shared::new(world, options, authority)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (up, is_up) = sync_channel(1);
@@ -155,6 +125,22 @@ impl Lab {
         Ok(Self { shared, thread: Some(thread) })
     }
 
+    /// As [`start_as`](Self::start_as), as a task of the current runtime: where that runtime's clock is paused, the delays of
+    /// the world pass by the same clock as the client's.
+    ///
+    /// # Errors
+    /// Outside a tokio runtime, and when the machine gives no sockets on loopback.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn start_here(
+        world: World,
+        options: LabOptions,
+        authority: Arc<Authority>,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
+        let (shared, queue) = Shared::new(world, options, authority)?;
+        runtime.spawn(serve::run(Arc::clone(&shared), queue));
+        Ok(Self { shared, thread: None })
+    }
     /// The name servers, in order: on loopback, over UDP and TCP.
     pub fn dns_servers(&self) -> &[SocketAddr] {
         &self.shared.name_servers
@@ -216,6 +202,45 @@ impl Drop for Lab {
 }
 
 impl Shared {
+    fn new(
+        world: World,
+        options: LabOptions,
+        authority: Arc<Authority>,
+    ) -> io::Result<(Arc<Self>, UnboundedReceiver<Order>)> {
+        let mut listeners = Vec::new();
+        let mut name_servers = Vec::new();
+        for index in 0..options.name_servers {
+            let (udp, tcp, address) = serve::name_server_sockets()?;
+            listeners.push(Listener::Datagrams(index, udp));
+            listeners.push(Listener::Queries(index, tcp));
+            name_servers.push(address);
+        }
+        let (front_door, front_door_address) = serve::listen()?;
+        listeners.push(Listener::Web(None, front_door));
+        let nowhere = TcpSocket::new_v4()?;
+        nowhere.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let (orders, queue) = unbounded_channel();
+        let shared = Arc::new(Self {
+            authority,
+            options,
+            name_servers,
+            front_door: front_door_address,
+            nowhere: (nowhere, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            state: Mutex::new(State {
+                places: Places::of(&world),
+                world: Arc::new(world),
+                attempts: Attempts::default(),
+                asked: Vec::new(),
+                listeners: Vec::new(),
+            }),
+            orders,
+        });
+        for listener in listeners {
+            shared.order(Order::Listen(listener));
+        }
+        Ok((shared, queue))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! A scenario over real sockets: `discovery-tokio` on one side, a [`Lab`] on the other, the scenario's waits hurried and its
-//! long pauses skipped.
+//! A scenario over real sockets: `discovery-tokio` on one side, a [`Lab`] on the other, both on one runtime whose clock is
+//! paused: it jumps to the next timer whenever no byte is on its way. Years pass in moments, to the millisecond.
 //!
 //! Knows nothing of what must come out.
 
@@ -7,11 +7,12 @@ mod limits;
 mod wall_clock;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use discovery_core::{
-    Config, Event, Instant, Outcome, Question, Resolution, ServerName, Speculation, Timeline,
+    Config, Event, Instant, Outcome, Question, Resolution, ServerName, Speculation, Url,
 };
 use discovery_sim::{Mismatch, Resolve, Scenario};
 use discovery_tokio::Discovery;
@@ -19,13 +20,15 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time;
 
 use crate::certificates::Authority;
-use crate::lab::{Lab, LabOptions, hurried};
+use crate::lab::{Lab, LabOptions};
 use crate::ran::{Ran, RunTrouble, differences};
 
-/// By how much waits are divided, one after the other until the machine that this runs on keeps up.
-const DIVISORS: [u32; 3] = [20, 5, 1];
-/// Real time after which a run counts as one that never ends, whatever it is hurried by.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the system gets to carry what was sent over loopback before the clock jumps; the second time, for a busy machine.
+const GRACE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
+/// Time of the scenario after which a run counts as one that never ends.
+const PATIENCE: Duration = Duration::from_secs(3600);
+/// How often to look whether all has come to rest.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Runs scenarios over real sockets on loopback.
 #[derive(Clone, Debug)]
@@ -42,18 +45,17 @@ impl TokioRunner {
         Ok(Self { authority: Arc::new(Authority::new()?) })
     }
 
-    /// Runs a scenario and says how what came out differs from what it expects. Where waits matter they are hurried; what
-    /// differs then is run again more slowly before it counts, for a busy machine is no difference.
+    /// Runs a scenario and says how what came out differs from what it expects. What differs is run again, with more time for
+    /// the system, before it counts: a busy machine is no difference.
     ///
     /// # Errors
     /// When the run does not come to its end, or the scenario speaks of what sockets can't show.
     pub fn differences(&self, scenario: &Scenario) -> Result<Vec<(String, Mismatch)>, RunTrouble> {
-        let divisors = if limits::waits(scenario) { &DIVISORS[..] } else { &[1] };
         let mut found = Vec::new();
-        for divisor in divisors {
+        for attempt in 0..GRACE.len() {
             // What is asked is judged by what is needed.
             let off = |config: &mut Config| config.policy.speculation = Speculation::Off;
-            found = differences(scenario, &self.run_with(scenario, *divisor, off)?);
+            found = differences(scenario, &self.run_with(scenario, attempt, off)?);
             if found.is_empty() {
                 break;
             }
@@ -66,12 +68,12 @@ impl TokioRunner {
         limits::inexpressible(scenario)
     }
 
-    /// Runs every `resolve` of a scenario, each at its time; waits are divided.
+    /// Runs every `resolve` of a scenario, each at its time. A further attempt leaves the system more time to carry bytes.
     ///
     /// # Errors
     /// When the run does not come to its end, or the scenario speaks of what sockets can't show.
-    pub fn run(&self, scenario: &Scenario, divisor: u32) -> Result<Vec<Ran>, RunTrouble> {
-        self.run_with(scenario, divisor, |_| {})
+    pub fn run(&self, scenario: &Scenario, attempt: usize) -> Result<Vec<Ran>, RunTrouble> {
+        self.run_with(scenario, attempt, |_| {})
     }
 
     /// Runs every `resolve` of a scenario, with a configuration that is changed before: another way to ask ahead, another
@@ -82,7 +84,7 @@ impl TokioRunner {
     pub fn run_with(
         &self,
         scenario: &Scenario,
-        divisor: u32,
+        attempt: usize,
         change: impl FnOnce(&mut Config),
     ) -> Result<Vec<Ran>, RunTrouble> {
         if let Some(what) = limits::inexpressible(scenario) {
@@ -92,19 +94,29 @@ impl TokioRunner {
         config.name_servers = scenario.name_servers();
         config.seed = scenario.seed();
         change(&mut config);
-        let options = LabOptions {
-            name_servers: config.name_servers,
-            divisor: divisor.max(1),
-            ..LabOptions::default()
-        };
-        let world = wall_clock::world(scenario, Duration::ZERO);
-        let lab = Lab::start_as(world, options, Arc::clone(&self.authority))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let [grace, ample] = GRACE;
+        let grace = if attempt == 0 { grace } else { ample };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            // Called when nothing is left to do: the clock jumps only if still nothing has arrived after it.
+            .on_thread_park(move || thread::sleep(grace))
+            .build()?;
         runtime.block_on(async {
+            let options = LabOptions { name_servers: config.name_servers, ..LabOptions::default() };
+            let world = wall_clock::world(scenario, Duration::ZERO);
+            let lab = Lab::start_here(world, options, Arc::clone(&self.authority))?;
+            let gets = Arc::new(Mutex::new(Vec::new()));
+            let log = Arc::clone(&gets);
             let discovery = Discovery::builder(lab.client_config())
-                .policy(hurried(config.policy, options.divisor))
+                .policy(config.policy)
                 .seed(config.seed)
                 .name_servers(lab.dns_servers().iter().copied())
+                // The web servers see less than is asked: what is refused, for instance, never reaches them.
+                .fetch_from(move |get| {
+                    log.lock().unwrap_or_else(PoisonError::into_inner).push(get.url.to_string());
+                    get.address
+                })
                 .connect_to(lab.connector())
                 .probe_routes(false)
                 .spawn()
@@ -112,17 +124,16 @@ impl TokioRunner {
             let mut run = Run {
                 scenario,
                 resolves: scenario.resolves(),
-                divisor: options.divisor,
                 lab: &lab,
                 discovery,
-                reached: Duration::ZERO,
+                began: time::Instant::now(),
+                moment: None,
                 running: JoinSet::new(),
                 aborts: BTreeMap::new(),
-                begun: BTreeMap::new(),
+                gets,
                 asked: BTreeMap::new(),
                 ended: BTreeMap::new(),
             };
-            run.set_routes();
             run.play().await?;
             run.collect()
         })
@@ -140,16 +151,16 @@ enum Happening {
 struct Run<'a> {
     scenario: &'a Scenario,
     resolves: Vec<Resolve>,
-    divisor: u32,
     lab: &'a Lab,
     discovery: Discovery,
-    /// How far the scenario's time has come.
-    reached: Duration,
+    began: time::Instant,
+    /// The last moment that names were resolved at.
+    moment: Option<Duration>,
     running: JoinSet<(usize, Outcome, Instant)>,
     aborts: BTreeMap<usize, AbortHandle>,
-    /// When each of the scenario's moments was, by the machine's clock.
-    begun: BTreeMap<Duration, Instant>,
-    /// What was asked from each of them on.
+    /// URLs that were asked for since they were last booked.
+    gets: Arc<Mutex<Vec<String>>>,
+    /// What was asked from each of the scenario's moments on.
     asked: BTreeMap<Duration, Vec<Question>>,
     ended: BTreeMap<usize, (Instant, Outcome)>,
 }
@@ -157,7 +168,10 @@ struct Run<'a> {
 impl Run<'_> {
     async fn play(&mut self) -> Result<(), RunTrouble> {
         let mut script = Vec::new();
-        script.extend(self.scenario.changes().into_iter().map(|at| (at, Happening::Change)));
+        // Dates in headers go by the real clock, which stands still beside the scenario's: each moment needs them anew.
+        let mut moments = self.scenario.changes();
+        moments.extend(self.resolves.iter().map(|resolve| resolve.at));
+        script.extend(moments.into_iter().map(|at| (at, Happening::Change)));
         for (index, resolve) in self.resolves.iter().enumerate() {
             script.push((resolve.at, Happening::Resolve(index)));
             let abandon = resolve.abandon.map(|after| resolve.at.saturating_add(after));
@@ -166,60 +180,39 @@ impl Run<'_> {
         // Stable: what happens at one moment happens in the order above.
         script.sort_by_key(|(at, _)| *at);
         for (at, happening) in script {
-            self.reach(at).await;
-            self.happen(happening);
+            time::sleep_until(self.began + at).await;
+            self.happen(happening, at);
         }
-        let last = async { while self.finish_one().await {} };
-        time::timeout(PATIENCE, last)
+        time::timeout(PATIENCE, self.rest())
             .await
             .map_err(|_| RunTrouble::Unfinished("some name".to_owned()))
     }
 
-    /// Lets the scenario's time come to `at`: waits, divided, as long as a lookup runs, and skips the rest.
-    async fn reach(&mut self, at: Duration) {
-        while self.reached < at {
-            let left = at.saturating_sub(self.reached);
-            if self.running.is_empty() {
-                // Only this runtime's clock moves: lifetimes go by, and nobody waits.
-                time::pause();
-                time::advance(left).await;
-                time::resume();
-                self.reached = at;
-                return;
+    /// Waits for all lookups to end, and for what goes on in the background.
+    async fn rest(&mut self) {
+        while let Some(joined) = self.running.join_next().await {
+            // What was abandoned has been told of already, and what panicked will be missed.
+            if let Ok((index, outcome, at)) = joined {
+                self.ended.insert(index, (at, outcome));
             }
-            let begun = time::Instant::now();
-            let waited = time::timeout(left / self.divisor, self.finish_one()).await;
-            self.reached = match waited {
-                Ok(_) => self.reached.saturating_add(begun.elapsed().saturating_mul(self.divisor)),
-                Err(_) => at,
-            };
         }
-    }
-
-    /// Waits for one lookup to end; false: none is running.
-    async fn finish_one(&mut self) -> bool {
-        let Some(joined) = self.running.join_next().await else { return false };
-        // What was abandoned has been told of already, and what panicked will be missed.
-        if let Ok((index, outcome, at)) = joined {
-            self.ended.insert(index, (at, outcome));
+        // I7: nothing in flight means no deadline.
+        let handle = self.discovery.handle();
+        while handle.with(|resolver, _| resolver.poll_timeout().is_some()) {
+            time::sleep(GLANCE).await;
         }
-        true
     }
 
     fn now(&self) -> Instant {
         self.discovery.handle().clock().to_core(time::Instant::now().into_std())
     }
 
-    fn set_routes(&self) {
-        let routes = self.scenario.routes_at(self.reached);
-        self.discovery.handle().with(|resolver, now| resolver.set_routes(routes, now));
-    }
-
-    fn happen(&mut self, happening: Happening) {
+    fn happen(&mut self, happening: Happening, at: Duration) {
         match happening {
             Happening::Change => {
-                self.lab.set_world(wall_clock::world(self.scenario, self.reached));
-                self.set_routes();
+                self.lab.set_world(wall_clock::world(self.scenario, at));
+                let routes = self.scenario.routes_at(at);
+                self.discovery.handle().with(|resolver, now| resolver.set_routes(routes, now));
             }
             Happening::Resolve(index) => self.resolve(index),
             Happening::Abandon(index) => {
@@ -238,9 +231,7 @@ impl Run<'_> {
     fn resolve(&mut self, index: usize) {
         let Some(resolve) = self.resolves.get(index).cloned() else { return };
         self.note_asked();
-        self.begun.entry(resolve.at).or_insert_with(|| {
-            self.discovery.handle().clock().to_core(time::Instant::now().into_std())
-        });
+        self.moment = Some(resolve.at);
         // A name that is none is told of in the end.
         let Ok(name) = ServerName::parse(&resolve.name) else { return };
         let resolving = self.discovery.resolve(&name);
@@ -252,30 +243,19 @@ impl Run<'_> {
         self.aborts.insert(index, abort);
     }
 
-    /// Books what the name servers were asked under the last moment that names were resolved at.
+    /// Books what was asked under the last moment that names were resolved at.
     fn note_asked(&mut self) {
-        let log = self.lab.take_asked();
-        if let Some((at, _)) = self.begun.last_key_value() {
-            let dns = log.into_iter().filter(|question| matches!(question, Question::Dns(..)));
-            self.asked.entry(*at).or_default().extend(dns);
+        let dns = self.lab.take_asked();
+        let dns = dns.into_iter().filter(|question| matches!(question, Question::Dns(..)));
+        let gets = std::mem::take(&mut *self.gets.lock().unwrap_or_else(PoisonError::into_inner));
+        let gets = gets.iter().filter_map(|url| Url::parse(url).ok().map(Question::Get));
+        if let Some(moment) = self.moment {
+            self.asked.entry(moment).or_default().extend(dns.chain(gets));
         }
     }
 
     fn collect(mut self) -> Result<Vec<Ran>, RunTrouble> {
         self.note_asked();
-        // The web servers see less than was asked (what is refused, for instance): the lookups know.
-        for (_, outcome) in self.ended.values() {
-            let timeline: &Timeline = match outcome.as_ref() {
-                Ok(resolved) => &resolved.timeline,
-                Err(failed) => &failed.timeline,
-            };
-            for timed in &timeline.questions {
-                let window = self.begun.iter().rfind(|(_, begun)| **begun <= timed.asked);
-                if let Some((at, _)) = window {
-                    self.asked.entry(*at).or_default().push(timed.question.clone());
-                }
-            }
-        }
         let mut all = Vec::new();
         for (index, resolve) in self.resolves.iter().enumerate() {
             let (at, outcome) = match ServerName::parse(&resolve.name) {
@@ -290,7 +270,7 @@ impl Run<'_> {
                 at,
                 outcome,
                 asked: Some(self.asked.get(&resolve.at).cloned().unwrap_or_default()),
-                hurried: self.divisor > 1,
+                hurried: false,
             });
         }
         Ok(all)

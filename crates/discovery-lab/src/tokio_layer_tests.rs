@@ -6,6 +6,7 @@ use discovery_core::{AddressPolicy, Families, Policy, RecordKind};
 
 use super::*;
 use crate::dns::Weather;
+use crate::lab::hurried;
 
 fn check(text: &str) {
     let scenario = Scenario::parse(text).unwrap();
@@ -30,7 +31,7 @@ fn every_step_leads_over_sockets() {
 }
 
 #[test]
-fn what_never_comes_is_given_up_in_a_fraction_of_its_time() {
+fn what_never_comes_is_given_up_without_waiting() {
     check(
         "https example.org timeout\ndns example.org A 192.0.2.1\nset families=v4\n\
          dns _matrix._tcp.example.org SRV TIMEOUT\nresolve example.org\n---\n\
@@ -68,7 +69,7 @@ fn a_lookup_that_is_given_up_ends_as_abandoned() {
 #[test]
 fn what_sockets_can_t_show_is_refused() {
     let scenario = Scenario::parse("dns example.org A LOCAL\nresolve example.org:1\n").unwrap();
-    let refused = TokioRunner::new().unwrap().run(&scenario, 1);
+    let refused = TokioRunner::new().unwrap().run(&scenario, 0);
     assert!(matches!(refused, Err(RunTrouble::Inexpressible(_))), "{refused:?}");
 }
 

@@ -1,9 +1,7 @@
-//! What a scenario needs that sockets can't show, and whether it is one where waits matter.
-
-use std::time::Duration;
+//! What a scenario needs that sockets can't show.
 
 use discovery_core::DnsError;
-use discovery_sim::{ConnectFault, DnsOutcome, End, Line, Page, Scenario, Served, WireFault};
+use discovery_sim::{DnsOutcome, Line, Scenario};
 
 /// What sockets can't show; None: they can show all of it.
 pub(super) fn inexpressible(scenario: &Scenario) -> Option<&'static str> {
@@ -39,38 +37,3 @@ pub(super) fn inexpressible(scenario: &Scenario) -> Option<&'static str> {
 }
 
 const DNS_ON_OUR_SIDE: &str = "a DNS failure of the asker's own side";
-
-/// Whether something takes its time, or never comes.
-pub(super) fn waits(scenario: &Scenario) -> bool {
-    let slow = |fault: &ConnectFault| matches!(fault, ConnectFault::Timeout | ConnectFault::Stall);
-    scenario.lines.iter().any(|line| match line {
-        Line::Dns(line) => {
-            let entry = &line.entry;
-            let foreign = matches!(entry.wire, Some(WireFault::WrongId | WireFault::WrongQuestion));
-            let silent = entry.outcome == DnsOutcome::Silence;
-            entry.after > Duration::ZERO || entry.lost > 0 || foreign || silent
-        }
-        Line::Https(line) => {
-            let Page { connect, after, answer } = &line.page;
-            let stalls = match answer {
-                Served::Fault(fault) => slow(fault),
-                Served::Response { end, .. } => *end == End::Stall,
-            };
-            *connect > Duration::ZERO || *after > Duration::ZERO || stalls
-        }
-        Line::Tcp(_, fault) => fault.as_ref().is_some_and(slow),
-        Line::Server(_, fault) => {
-            fault.after > Duration::ZERO || fault.outcome == Some(DnsOutcome::Silence)
-        }
-        Line::Resolve { abandon, .. } => abandon.is_some(),
-        Line::Blank
-        | Line::Comment(_)
-        | Line::Servers(_)
-        | Line::Routes(_)
-        | Line::Set { .. }
-        | Line::Revision(_)
-        | Line::Seed(_)
-        | Line::Clock(_)
-        | Line::At(_) => false,
-    })
-}
