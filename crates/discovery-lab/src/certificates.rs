@@ -42,6 +42,8 @@ pub struct Authority {
     /// One key for every leaf: what differs is the name.
     leaf: KeyPair,
     kept: Mutex<BTreeMap<(TlsName, Flaw), Arc<ServerConfig>>>,
+    /// A domain, and the certificate that all names directly under it share.
+    common: Option<(String, Arc<ServerConfig>)>,
 }
 
 /// A certificate could not be made.
@@ -64,7 +66,19 @@ impl Authority {
             stranger,
             leaf: KeyPair::generate()?,
             kept: Mutex::default(),
+            common: None,
         })
+    }
+
+    /// Makes a new authority with one wildcard certificate for all names directly under a domain.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness for its keys, and where the domain is no DNS name.
+    pub fn for_all_under(domain: &str) -> Result<Self, CertificateTrouble> {
+        let mut authority = Self::new()?;
+        let config = authority.make(&format!("*.{domain}"), Flaw::None)?;
+        authority.common = Some((domain.to_owned(), Arc::new(config)));
+        Ok(authority)
     }
 
     /// The authority's own certificate.
@@ -95,12 +109,18 @@ impl Authority {
         name: &TlsName,
         flaw: Flaw,
     ) -> Result<Arc<ServerConfig>, CertificateTrouble> {
+        if let Some((domain, config)) = &self.common
+            && flaw == Flaw::None
+            && name.to_string().split_once('.').is_some_and(|(_, parent)| parent == domain)
+        {
+            return Ok(Arc::clone(config));
+        }
         let key = (name.clone(), flaw);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(config) = kept.get(&key) {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(self.make(name, flaw)?);
+        let config = Arc::new(self.make(&name.to_string(), flaw)?);
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }
@@ -108,9 +128,9 @@ impl Authority {
         Ok(config)
     }
 
-    fn make(&self, name: &TlsName, flaw: Flaw) -> Result<ServerConfig, CertificateTrouble> {
+    fn make(&self, name: &str, flaw: Flaw) -> Result<ServerConfig, CertificateTrouble> {
         let mut params = CertificateParams::default();
-        let shown = if flaw == Flaw::OtherName { "another.invalid" } else { &name.to_string() };
+        let shown = if flaw == Flaw::OtherName { "another.invalid" } else { name };
         params.subject_alt_names = vec![match shown.parse::<IpAddr>() {
             Ok(ip) => SanType::IpAddress(ip),
             Err(_) => SanType::DnsName(shown.try_into()?),

@@ -40,11 +40,13 @@ pub struct LabOptions {
     pub divisor: u32,
     /// Loss and delay of DNS datagrams. None.
     pub weather: Weather,
+    /// Where the front door is: a port that clients can't be kept from, which may take privilege. One that the system gives.
+    pub front_door: Option<SocketAddr>,
 }
 
 impl Default for LabOptions {
     fn default() -> Self {
-        Self { name_servers: 1, divisor: 1, weather: Weather::default() }
+        Self { name_servers: 1, divisor: 1, weather: Weather::default(), front_door: None }
     }
 }
 
@@ -166,6 +168,11 @@ impl Lab {
         self.shared.front_door
     }
 
+    /// Where nobody listens, for as long as the lab is up.
+    pub fn nowhere(&self) -> SocketAddr {
+        self.shared.nowhere()
+    }
+
     /// The authority that every good certificate of the world comes from.
     pub fn authority(&self) -> &Arc<Authority> {
         &self.shared.authority
@@ -215,7 +222,7 @@ impl Shared {
             listeners.push(Listener::Queries(index, tcp));
             name_servers.push(address);
         }
-        let (front_door, front_door_address) = serve::listen()?;
+        let (front_door, front_door_address) = serve::listen_at(options.front_door)?;
         listeners.push(Listener::Web(None, front_door));
         let nowhere = TcpSocket::new_v4()?;
         nowhere.bind((Ipv4Addr::LOCALHOST, 0).into())?;

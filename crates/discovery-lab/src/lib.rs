@@ -8,7 +8,8 @@
 //! - [`conformance`] puts an adapter of `discovery-core` through its paces in two such worlds;
 //! - [`MemoryRunner`] and, with the feature `tokio`, `TokioRunner` run scenarios from end to end, over bytes in memory in virtual
 //!   time or over sockets: `run` gives what came out of each name and what was asked, [`differences`] what is not as the
-//!   scenario expects.
+//!   scenario expects;
+//! - a [`Crowd`] is as many names of one step as wanted, for measuring clients.
 //!
 //! ```
 //! use std::time::Duration;
@@ -46,6 +47,7 @@
 mod built_in;
 mod certificates;
 mod conformance;
+mod crowd;
 mod dns;
 mod https;
 mod lab;
@@ -57,6 +59,7 @@ mod tokio_layer;
 pub use built_in::{BUILT_IN, BuiltInName, built_in, built_in_names};
 pub use certificates::{Authority, CertificateTrouble};
 pub use conformance::{ConformanceTask, ConnectTo, conformance};
+pub use crowd::{CROWD_DOMAIN, Crowd, LedBy};
 pub use dns::{Attempts, Messages, Reaction, Said, Weather, framed, react};
 pub use https::{Act, Connection};
 pub use lab::{Lab, LabOptions, hurried};

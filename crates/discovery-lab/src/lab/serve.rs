@@ -40,7 +40,13 @@ pub(super) enum Listener {
 
 /// A listener on loopback, at a port that the system gives.
 pub(super) fn listen() -> io::Result<(StdListener, SocketAddr)> {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listen_at(None)
+}
+
+/// A listener at that address; None: on loopback, at a port that the system gives.
+pub(super) fn listen_at(address: Option<SocketAddr>) -> io::Result<(StdListener, SocketAddr)> {
+    let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let listener = StdListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok((listener, address))

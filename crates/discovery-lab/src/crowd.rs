@@ -1,0 +1,162 @@
+//! A crowd: as many names as wanted, all led by the same step, for measuring clients under load.
+//!
+//! Owns the names and the world that they are in; knows nothing of who asks, nor of sockets beyond the lab's.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, BufRead, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use discovery_core::Step;
+use discovery_sim::Scenario;
+
+use crate::certificates::Authority;
+use crate::lab::{Lab, LabOptions};
+
+/// The domain that all names of a crowd are directly under: one certificate, `*.crowd.example`, is good for all.
+pub const CROWD_DOMAIN: &str = "crowd.example";
+
+/// So many names, `n0.crowd.example`, `n1.crowd.example` and so on. Every host has one IPv4 address and no IPv6 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowd {
+    /// What leads them.
+    pub led_by: LedBy,
+    /// How many names there are.
+    pub names: usize,
+    /// The IPv4 address of every host.
+    pub address: Ipv4Addr,
+}
+
+/// The step of the specification that leads a crowd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LedBy {
+    /// 3.2: a document names `m0.crowd.example`, `m1.crowd.example`, … with the port 443.
+    Document,
+    /// 4: nobody listens at port 443, and a `_matrix-fed` record names `m0.crowd.example`, …
+    Service,
+    /// 6: nobody listens at port 443, and there is no SRV record.
+    Nothing,
+}
+
+impl LedBy {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Document, Self::Service, Self::Nothing];
+
+    /// The step.
+    pub const fn step(self) -> Step {
+        match self {
+            Self::Document => Step::DelegatedPort,
+            Self::Service => Step::FedService,
+            Self::Nothing => Step::Default,
+        }
+    }
+}
+
+impl Crowd {
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = String> + use<> {
+        (0..self.names).map(|n| format!("n{n}.{CROWD_DOMAIN}"))
+    }
+
+    /// The world that the names are in, each name once, and what must come out.
+    pub fn scenario(&self) -> Scenario {
+        let (address, number) = (self.address, self.led_by.step().number());
+        let (mut text, mut expected) = (String::new(), String::from("---\n"));
+        for (n, name) in self.names().enumerate() {
+            let delegated = format!("m{n}.{CROWD_DOMAIN}");
+            let (says, port, host) = match self.led_by {
+                LedBy::Document => {
+                    let host = format!("{delegated}:443");
+                    (format!("https {name} 200 {{\"m.server\":\"{host}\"}}"), 443, host)
+                }
+                LedBy::Service => {
+                    let record = format!("SRV 10 5 8448 {delegated}");
+                    (format!("dns _matrix-fed._tcp.{name} {record}"), 8448, name.clone())
+                }
+                LedBy::Nothing => (String::new(), 8448, name.clone()),
+            };
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "dns {name} A {address}\ndns {name} AAAA NODATA\n{says}");
+            if self.led_by != LedBy::Nothing {
+                let _ = writeln!(text, "dns {delegated} A {address}\ndns {delegated} AAAA NODATA");
+            }
+            let _ = writeln!(text, "resolve {name}");
+            let _ = writeln!(expected, "done {address}:{port} host={host} rule={number}");
+        }
+        #[expect(clippy::expect_used, reason = "whatever the number and the address, a scenario")]
+        Scenario::parse(&(text + &expected)).expect("a crowd is a scenario")
+    }
+
+    /// Serves the crowd on loopback, by one certificate for all. Documents are served at `front_door`, as in [`LabOptions`].
+    ///
+    /// # Errors
+    /// When the machine gives no sockets on loopback or no randomness for keys.
+    pub fn serve(&self, front_door: Option<SocketAddr>) -> io::Result<Lab> {
+        let authority = Authority::for_all_under(CROWD_DOMAIN).map_err(io::Error::other)?;
+        // Where there is nothing to serve, nobody may listen.
+        let front_door = front_door.filter(|_| self.led_by == LedBy::Document);
+        let options = LabOptions { front_door, ..LabOptions::default() };
+        Lab::start_as(self.scenario().world_at(Duration::ZERO), options, Arc::new(authority))
+    }
+
+    /// Serves the crowd to other processes until `input` ends, after four lines that tell them how:
+    /// ```text
+    /// names n0.crowd.example to n1999.crowd.example
+    /// dns 127.0.0.1:41553
+    /// door 127.0.0.1:39021
+    /// ca_file /tmp/crowd.pem
+    /// ```
+    /// `dns` is a name server. `door` is where to connect for every address and port of a crowd; nobody listens there unless
+    /// documents lead the crowd. The authority to trust is written to `ca_file`.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve), and when one of the three can't be read or written.
+    pub fn serve_until_end(
+        &self,
+        front_door: Option<SocketAddr>,
+        ca_file: &Path,
+        input: &mut dyn BufRead,
+        output: &mut dyn Write,
+    ) -> io::Result<()> {
+        let lab = self.serve(front_door)?;
+        std::fs::write(ca_file, lab.authority().pem())?;
+        let directions = Directions { crowd: self, lab: &lab, ca_file };
+        write!(output, "{directions}")?;
+        output.flush()?;
+        loop {
+            let length = input.fill_buf()?.len();
+            if length == 0 {
+                return Ok(());
+            }
+            input.consume(length);
+        }
+    }
+}
+
+/// How other processes find a crowd.
+struct Directions<'a> {
+    crowd: &'a Crowd,
+    lab: &'a Lab,
+    ca_file: &'a Path,
+}
+
+impl fmt::Display for Directions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = self.crowd.names.saturating_sub(1);
+        writeln!(f, "names n0.{CROWD_DOMAIN} to n{last}.{CROWD_DOMAIN}")?;
+        for server in self.lab.dns_servers() {
+            writeln!(f, "dns {server}")?;
+        }
+        let door = match self.crowd.led_by {
+            LedBy::Document => self.lab.front_door(),
+            LedBy::Service | LedBy::Nothing => self.lab.nowhere(),
+        };
+        writeln!(f, "door {door}\nca_file {}", self.ca_file.display())
+    }
+}
+
+#[cfg(test)]
+#[path = "crowd_tests.rs"]
+mod tests;
