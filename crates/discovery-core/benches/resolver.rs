@@ -1,62 +1,151 @@
-//! The resolver with a million names in memory: a warm hit, and what a name weighs. The answers are made on the way and are
-//! part of the cold figures, not of the warm ones.
+//! The resolver by the million: what a warm hit costs, what a name weighs in memory and in flight, and how long a flood of
+//! strangers takes. The answers are made on the way and are part of the cold figures, not of the warm ones.
+//!
+//! Times are of the processor, as the system counts them for this thread: others may be busy beside it.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::disallowed_methods,
+    clippy::arithmetic_side_effects,
     reason = "a benchmark"
 )]
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use discovery_core::{
-    AddressPolicy, Answer, Config, DnsRecord, DnsReply, Event, HttpResponse, Instant, Policy,
-    RecordData, RecordKind, Request, Resolver, ServerName,
+    AddressPolicy, Answer, Config, DnsName, DnsRecord, DnsReply, DnsRequest, Event, HttpId,
+    HttpResponse, Instant, Policy, RecordData, RecordKind, Request, Resolver, ServerName, Service,
+    Speculation,
 };
+use peak_alloc::PeakAlloc;
+
+/// What is allocated now.
+static ALLOCATED: PeakAlloc = PeakAlloc;
 
 #[global_allocator]
-static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
+static ALLOCATIONS: divan::AllocProfiler<PeakAlloc> = divan::AllocProfiler::new(PeakAlloc);
 
 const NAMES: usize = 1_000_000;
 
 fn main() {
-    let before = resident();
-    let started = std::time::Instant::now();
+    in_flight();
+    flood();
+    weigh();
+    divan::main();
+}
+
+fn policy() -> Policy {
     let mut policy = Policy::default();
     policy.addresses = AddressPolicy::any();
+    policy
+}
+
+fn name(number: usize) -> ServerName {
+    format!("server{number}.example.org").parse().unwrap()
+}
+
+/// A million distinct names, of which the default policy keeps the last.
+fn flood() {
+    let mut resolver = Resolver::new(Config::new(policy()), Instant::ORIGIN);
+    let before = (ALLOCATED.current_usage(), resident(), processor_nanos());
+    for quarter in 1..=4 {
+        for number in (quarter - 1) * NAMES / 4..quarter * NAMES / 4 {
+            resolver.resolve(&name(number), Instant::ORIGIN);
+            drain(&mut resolver);
+        }
+        let counters = resolver.counters();
+        println!(
+            "flood: {} cold names of step 3.2 in {:.1} s: {} facts and {} results kept, {} MiB by weight, {} MiB allocated, {} MiB resident",
+            quarter * NAMES / 4,
+            (processor_nanos() - before.2) as f64 / 1e9,
+            counters.facts,
+            counters.results,
+            counters.bytes >> 20,
+            (ALLOCATED.current_usage() - before.0) >> 20,
+            resident().saturating_sub(before.1) >> 20,
+        );
+    }
+}
+
+/// Lookups of step 3.3, all of them at the same point of their way: the point at which they weigh most counts. What they have
+/// brought into memory so far is counted, too.
+fn in_flight() {
+    const LOOKUPS: usize = 20_000;
+    let mut policy = policy();
+    policy.speculation = Speculation::Full;
+    (policy.dns_slots, policy.http_slots) = (usize::MAX, usize::MAX);
+    let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
+    let names: Vec<_> = (0..LOOKUPS).map(name).collect();
+    // What a driver keeps of its requests is no part of the core.
+    let mut sent = VecDeque::with_capacity(16 * LOOKUPS);
+    let before = (ALLOCATED.current_usage(), resident());
+    for name in &names {
+        resolver.resolve(name, Instant::ORIGIN);
+        take(&mut resolver, &mut sent);
+    }
+    let (mut worst, mut phases) = ((0, 0), Vec::new());
+    // Of each kind in turn: all lookups go on in step.
+    for kind in [RecordKind::Aaaa, RecordKind::A, RecordKind::Srv].into_iter().cycle() {
+        let bytes = ALLOCATED.current_usage() - before.0;
+        worst = worst.max((bytes, resident().saturating_sub(before.1)));
+        phases.push(format!("{} ({} open)", bytes / LOOKUPS, sent.len() / LOOKUPS));
+        for _ in 0..sent.len() {
+            let one: Sent = sent.pop_front().unwrap();
+            if matches!(&one, Sent::Dns(request) if request.kind != kind) {
+                sent.push_back(one);
+                continue;
+            }
+            let _ = resolver.handle_answer(one.answer("matrix", ""), Instant::ORIGIN);
+            take(&mut resolver, &mut sent);
+        }
+        if sent.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(resolver.counters().lookups, 0);
+    println!(
+        "in flight: {} bytes a lookup of step 3.3 allocated at worst, {} resident; phase by phase: {}",
+        worst.0 / LOOKUPS,
+        worst.1 / LOOKUPS,
+        phases.join(", "),
+    );
+}
+
+/// What a name of step 3.2 weighs with its five facts and its result, and what handing that out again costs.
+fn weigh() {
+    let mut policy = policy();
     policy.max_facts = 10 * NAMES;
     policy.max_results = 2 * NAMES;
     policy.max_cache_bytes = 8 << 30;
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
-    let names: Vec<ServerName> =
-        (0..NAMES).map(|n| format!("server{n}.example.org").parse().unwrap()).collect();
-    let names_only = resident();
-    for name in &names {
-        resolver.resolve(name, Instant::ORIGIN);
+    let before = (ALLOCATED.current_usage(), resident(), processor_nanos());
+    for number in 0..NAMES {
+        // Memory alone keeps the name.
+        resolver.resolve(&name(number), Instant::ORIGIN);
         drain(&mut resolver);
     }
     let counters = resolver.counters();
-    println!("{NAMES} cold names of step 3.2 in {:?}: {counters:?}", started.elapsed());
-    let bytes = resident().saturating_sub(names_only);
+    assert_eq!((counters.facts, counters.results), (5 * NAMES, NAMES));
     println!(
-        "{} bytes a name resident (the names themselves: {})",
-        bytes / NAMES,
-        (names_only - before) / NAMES
+        "memory: {} bytes a name allocated, {} resident, {} by weight ({} us of the processor a name)",
+        (ALLOCATED.current_usage() - before.0) / NAMES,
+        resident().saturating_sub(before.1) / NAMES,
+        counters.bytes / NAMES,
+        (processor_nanos() - before.2) / 1000 / NAMES,
     );
 
-    let started = std::time::Instant::now();
-    let mut found = 0_usize;
-    for step in 0..NAMES {
-        let name = &names[step.wrapping_mul(7_919) % NAMES];
-        resolver.resolve(name, Instant::from_secs(1));
-        while let Some(event) = resolver.poll() {
-            found += usize::from(matches!(event, Event::Finished(..)));
+    let names: Vec<ServerName> = (0..NAMES).map(name).collect();
+    for round in ["first", "second", "third"] {
+        let started = processor_nanos();
+        for step in 0..NAMES {
+            resolver.resolve(&names[step * 7_919 % NAMES], Instant::from_secs(1));
+            assert!(matches!(resolver.poll(), Some(Event::Finished(..))));
         }
+        println!("warm hits, {round} use: {} ns each", (processor_nanos() - started) / NAMES);
     }
-    println!("{found} warm hits: {} ns each", started.elapsed().as_nanos() / NAMES as u128);
+    assert_eq!(resolver.counters().hits, 3 * NAMES as u64);
     SHARED.with(|shared| *shared.borrow_mut() = Some((resolver, names)));
-    divan::main();
 }
 
 thread_local! {
@@ -68,47 +157,80 @@ fn warm_hit(bencher: divan::Bencher<'_, '_>) {
     let (mut resolver, names) = SHARED.with(|shared| shared.borrow_mut().take()).unwrap();
     let mut step = 0_usize;
     bencher.bench_local(|| {
-        step = step.wrapping_add(7_919) % NAMES;
+        step = (step + 7_919) % NAMES;
         resolver.resolve(&names[step], Instant::from_secs(1));
         resolver.poll()
     });
 }
 
-fn drain(resolver: &mut Resolver) {
+/// A request, without what only a driver needs.
+enum Sent {
+    Dns(DnsRequest),
+    Http(HttpId, usize),
+}
+
+impl Sent {
+    fn new(request: Request) -> Self {
+        match request {
+            Request::Dns(request) => Self::Dns(request),
+            Request::Http(get) => {
+                let digits = get.url.host().unwrap_or_default().bytes().filter(u8::is_ascii_digit);
+                let number = digits.fold(0, |sum, digit| 10 * sum + usize::from(digit - b'0'));
+                Self::Http(get.id, number)
+            }
+        }
+    }
+
+    /// Every host has an address of each family, is delegated to another with a port or without, and has SRV records if it is
+    /// one of those.
+    fn answer(self, delegated: &str, port: &str) -> Answer {
+        let request = match self {
+            Self::Dns(request) => request,
+            Self::Http(id, number) => {
+                let body =
+                    format!(r#"{{"m.server":"{delegated}.server{number}.example.org{port}"}}"#);
+                let response = HttpResponse {
+                    status: http::StatusCode::OK,
+                    headers: http::HeaderMap::new(),
+                    body: body.into_bytes(),
+                    received: None,
+                };
+                return Answer::Http(id, Ok(response));
+            }
+        };
+        let owner = request.name;
+        let host = owner.as_str().strip_prefix("_matrix-fed._tcp.");
+        let data = match (request.kind, host) {
+            (RecordKind::A, _) => Some(RecordData::A(Ipv4Addr::new(192, 0, 2, 1))),
+            (RecordKind::Aaaa, _) => Some(RecordData::Aaaa(Ipv6Addr::LOCALHOST)),
+            (RecordKind::Srv, Some(host)) if host.starts_with(delegated) => {
+                let target = DnsName::parse(&format!("srv.{host}")).unwrap();
+                Some(RecordData::Srv(Service { priority: 10, weight: 5, port: 443, target }))
+            }
+            (RecordKind::Srv, _) => None,
+        };
+        let records: Vec<_> = data
+            .into_iter()
+            .map(|data| DnsRecord { owner: owner.clone(), ttl: 3600, data })
+            .collect();
+        let reply = DnsReply { nxdomain: records.is_empty(), records, negative_ttl: Some(300) };
+        Answer::Dns(request.id, Ok(reply))
+    }
+}
+
+fn take(resolver: &mut Resolver, sent: &mut VecDeque<Sent>) {
     while let Some(event) = resolver.poll() {
         if let Event::Request(request) = event {
-            let _ = resolver.handle_answer(answer(request), Instant::ORIGIN);
+            sent.push_back(Sent::new(request));
         }
     }
 }
 
-fn answer(request: Request) -> Answer {
-    match request {
-        Request::Dns(request) => {
-            let data = match request.kind {
-                RecordKind::A => Some(RecordData::A(Ipv4Addr::new(192, 0, 2, 1))),
-                RecordKind::Aaaa => Some(RecordData::Aaaa(Ipv6Addr::LOCALHOST)),
-                RecordKind::Srv => None,
-            };
-            let owner = request.name.clone();
-            let records: Vec<_> = data
-                .into_iter()
-                .map(|data| DnsRecord { owner: owner.clone(), ttl: 3600, data })
-                .collect();
-            let reply = DnsReply { nxdomain: records.is_empty(), records, negative_ttl: Some(300) };
-            Answer::Dns(request.id, Ok(reply))
-        }
-        Request::Http(get) => {
-            let host = get.url.host().unwrap_or_default();
-            Answer::Http(
-                get.id,
-                Ok(HttpResponse {
-                    status: http::StatusCode::OK,
-                    headers: http::HeaderMap::new(),
-                    body: format!(r#"{{"m.server":"matrix.{host}:443"}}"#).into_bytes(),
-                    received: None,
-                }),
-            )
+fn drain(resolver: &mut Resolver) {
+    while let Some(event) = resolver.poll() {
+        if let Event::Request(request) = event {
+            let answer = Sent::new(request).answer("matrix", ":443");
+            let _ = resolver.handle_answer(answer, Instant::ORIGIN);
         }
     }
 }
@@ -118,4 +240,10 @@ fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: usize = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * 4096
+}
+
+/// Time of the processor that this thread has had, in nanoseconds; zero where the system does not tell.
+fn processor_nanos() -> usize {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
 }

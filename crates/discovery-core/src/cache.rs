@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::backoff::Strikes;
 use crate::policy::Policy;
 use crate::question::{Fact, Failure, Known, Question, Standing};
-use crate::segments::Segments;
+use crate::segments::{Keyed, Segments};
 use crate::time::Instant;
 
 /// The memory of one fact beside its texts: keys, links, table slots and counters, in bytes.
@@ -17,11 +17,20 @@ const OVERHEAD: usize = 192;
 /// What is remembered of one question.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
+    question: Question,
     /// The latest.
     known: Arc<Known>,
     /// The last good one, where the latest is a failure that may pass.
     good: Option<Arc<Known>>,
     strikes: Strikes,
+}
+
+impl Keyed for Entry {
+    type Key = Question;
+
+    fn key(&self) -> &Question {
+        &self.question
+    }
 }
 
 impl Entry {
@@ -34,7 +43,7 @@ impl Entry {
 /// All facts that are remembered.
 #[derive(Clone, Debug)]
 pub(crate) struct Cache {
-    facts: Segments<Question, Entry>,
+    facts: Segments<Entry>,
 }
 
 /// How fresh a fact must be to be read.
@@ -144,9 +153,9 @@ impl Cache {
             Some(good) => in_place_of(question, good, known.fresh_until, policy),
             None => Arc::clone(&known),
         };
-        let entry = Entry { known, good, strikes };
-        let weight = weight(question, &entry);
-        self.facts.insert(question.clone(), entry, weight);
+        let entry = Entry { question: question.clone(), known, good, strikes };
+        let weight = weight(&entry);
+        self.facts.insert(entry, weight);
         used
     }
 
@@ -201,7 +210,7 @@ impl Cache {
 
     /// All that is remembered.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Question, &Known)> {
-        self.facts.iter().map(|(question, entry)| (question, &*entry.known))
+        self.facts.iter().map(|entry| (&entry.question, &*entry.known))
     }
 }
 
@@ -274,8 +283,8 @@ fn in_place_of(
     })
 }
 
-fn weight(question: &Question, entry: &Entry) -> usize {
-    let question = match question {
+fn weight(entry: &Entry) -> usize {
+    let question = match &entry.question {
         Question::Dns(name, _) => name.as_str().len(),
         Question::Get(url) => url.as_str().len(),
     };

@@ -19,6 +19,7 @@ mod inquiries;
 mod inquiry;
 mod lookup;
 mod name;
+mod order;
 mod outcome;
 mod policy;
 mod question;

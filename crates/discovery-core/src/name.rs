@@ -3,6 +3,7 @@
 //! Knows nothing of how a name is resolved.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::str::FromStr;
@@ -27,13 +28,28 @@ pub const MAX_LABEL_LENGTH: usize = 63;
 /// assert_eq!(name.port(), Some(8448));
 /// # Ok::<(), discovery_core::InvalidServerName>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ServerName {
     text: Arc<str>,
     /// Read from the text again where it is needed: names are kept by the million.
     is_ip: bool,
     port: Option<NonZeroU16>,
+}
+
+/// All else follows from the text.
+impl PartialEq for ServerName {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for ServerName {}
+
+impl Hash for ServerName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }
 
 /// The host part of a server name.

@@ -268,9 +268,8 @@ impl Resolver {
 
     /// The results that are remembered, each until its expiry, in no order of meaning.
     pub fn results(&self) -> impl Iterator<Item = (&ServerName, &Result<Resolved, Failed>)> {
-        let fresh =
-            |(_, result): &(&ServerName, &crate::results::Remembered)| result.until > self.now;
-        self.results.iter().filter(fresh).map(|(name, result)| (name, &*result.outcome))
+        let fresh = self.results.iter().filter(|result| result.until > self.now);
+        fresh.map(|result| (&result.name, &*result.outcome))
     }
 
     /// The facts that are remembered: when they were learnt and until when they are fresh, in no order of meaning.

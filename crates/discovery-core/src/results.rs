@@ -9,7 +9,7 @@ use crate::name::ServerName;
 use crate::outcome::{FailureKind, Outcome, Resolved, Target, Timeline};
 use crate::policy::Policy;
 use crate::question::Question;
-use crate::segments::Segments;
+use crate::segments::{Keyed, Segments};
 use crate::time::Instant;
 
 /// The memory of one result beside its texts and lists, in bytes.
@@ -18,6 +18,7 @@ const OVERHEAD: usize = 320;
 /// One result, ready to be handed out.
 #[derive(Clone, Debug)]
 pub(crate) struct Remembered {
+    pub(crate) name: ServerName,
     pub(crate) outcome: Outcome,
     pub(crate) until: Instant,
     /// When its use is a reason to refresh it.
@@ -26,9 +27,17 @@ pub(crate) struct Remembered {
     pub(crate) is_used: bool,
 }
 
+impl Keyed for Remembered {
+    type Key = ServerName;
+
+    fn key(&self) -> &ServerName {
+        &self.name
+    }
+}
+
 /// All results that are remembered.
 #[derive(Clone, Debug)]
-pub(crate) struct Results(Segments<ServerName, Remembered>);
+pub(crate) struct Results(Segments<Remembered>);
 
 impl Results {
     pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
@@ -66,7 +75,8 @@ impl Results {
         let weight = weight(name, &outcome);
         let refresh_at = refresh_at.unwrap_or(until);
         let is_used = self.0.peek(name).is_some_and(|before| before.is_used);
-        self.0.insert(name.clone(), Remembered { outcome, until, refresh_at, is_used }, weight);
+        let name = name.clone();
+        self.0.insert(Remembered { name, outcome, until, refresh_at, is_used }, weight);
     }
 
     pub(crate) fn forget(&mut self, name: &ServerName) -> bool {
@@ -77,7 +87,7 @@ impl Results {
         self.0.clear();
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ServerName, &Remembered)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Remembered> {
         self.0.iter()
     }
 

@@ -1,21 +1,32 @@
 //! A bounded map in two segments: what is used a second time moves where strangers' names can't push it out.
 //!
-//! Knows nothing of what it holds. Bounded by entries and by a weight that the caller gives in bytes.
+//! Knows nothing of what it holds. Bounded by entries and by a weight that the caller gives in bytes. One table finds the
+//! entries of both segments; which segment an entry is in, and when it was used, is only a matter of links.
 
 use std::hash::{BuildHasher, Hash};
 
-use hashlink::LinkedHashMap;
-use hashlink::linked_hash_map::RawEntryMut;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use siphasher::sip::SipHasher13;
+
+use crate::order::{self, Links, List, MAX_PLACES, index};
 
 /// Of all entries, the part that may be protected, in percent: the rest is for what is new.
 const PROTECTED_PERCENT: usize = 80;
 
+/// What an entry is found by.
+pub(crate) trait Keyed {
+    /// Its type.
+    type Key: Hash + Eq;
+
+    fn key(&self) -> &Self::Key;
+}
+
 /// A hasher with a key: names are chosen by strangers, who must not be able to choose collisions.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Keyed(u64, u64);
+struct Hasher(u64, u64);
 
-impl BuildHasher for Keyed {
+impl BuildHasher for Hasher {
     type Hasher = SipHasher13;
 
     fn build_hasher(&self) -> SipHasher13 {
@@ -23,37 +34,54 @@ impl BuildHasher for Keyed {
     }
 }
 
-/// One entry and its weight.
+/// Where an entry stands, with its hash: a table that grows needs no look at what it holds.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    hash: u32,
+    place: u32,
+}
+
+/// A place, and what stands there.
 #[derive(Clone, Debug)]
-struct Weighed<V> {
-    value: V,
+struct Slot<V> {
+    value: Option<V>,
     weight: u32,
+    is_protected: bool,
 }
 
 /// The map. Each segment is ordered by last use.
 #[derive(Clone)]
-pub(crate) struct Segments<K: Hash + Eq, V> {
-    probation: LinkedHashMap<K, Weighed<V>, Keyed>,
-    protected: LinkedHashMap<K, Weighed<V>, Keyed>,
+pub(crate) struct Segments<V> {
+    hasher: Hasher,
+    table: HashTable<Found>,
+    slots: Vec<Slot<V>>,
+    links: Links,
+    probation: List,
+    protected: List,
+    vacant: List,
     max_entries: usize,
     max_bytes: usize,
     bytes: usize,
     protected_bytes: usize,
 }
 
-impl<K: Hash + Eq, V> std::fmt::Debug for Segments<K, V> {
+impl<V> std::fmt::Debug for Segments<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} entries, {} bytes", self.len(), self.bytes)
+        write!(f, "{} entries, {} bytes", self.probation.len(), self.bytes)
     }
 }
 
-impl<K: Hash + Eq, V> Segments<K, V> {
+impl<V: Keyed> Segments<V> {
     pub(crate) fn new(seed: u64, max_entries: usize, max_bytes: usize) -> Self {
-        let keyed = Keyed(seed, !seed.rotate_left(32));
         Self {
-            probation: LinkedHashMap::with_hasher(keyed),
-            protected: LinkedHashMap::with_hasher(keyed),
-            max_entries,
+            hasher: Hasher(seed, !seed.rotate_left(32)),
+            table: HashTable::new(),
+            slots: Vec::new(),
+            links: Links::default(),
+            probation: List::default(),
+            protected: List::default(),
+            vacant: List::default(),
+            max_entries: max_entries.clamp(1, MAX_PLACES),
             max_bytes,
             bytes: 0,
             protected_bytes: 0,
@@ -69,83 +97,137 @@ impl<K: Hash + Eq, V> Segments<K, V> {
     }
 
     /// Looks without using.
-    pub(crate) fn peek(&self, key: &K) -> Option<&V> {
-        let weighed = self.protected.get(key).or_else(|| self.probation.get(key));
-        weighed.map(|weighed| &weighed.value)
+    pub(crate) fn peek(&self, key: &V::Key) -> Option<&V> {
+        let place = self.find(key)?;
+        self.slots.get(index(place))?.value.as_ref()
     }
 
     /// Uses an entry: on its second use it moves to the protected segment.
-    pub(crate) fn get(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn get(&mut self, key: &V::Key) -> Option<&mut V> {
         self.demote();
-        // Both segments hash alike: once is enough.
-        let hash = self.protected.hasher().hash_one(key);
-        match self.protected.raw_entry_mut().from_key_hashed_nocheck(hash, key) {
-            RawEntryMut::Occupied(mut found) => {
-                found.to_back();
-                Some(&mut found.into_mut().value)
-            }
-            RawEntryMut::Vacant(place) => {
-                let probation = self.probation.raw_entry_mut();
-                match probation.from_key_hashed_nocheck(hash, key) {
-                    RawEntryMut::Occupied(found) => {
-                        let (key, weighed) = found.remove_entry();
-                        self.protected_bytes = self.protected_bytes.saturating_add(weighed.bytes());
-                        let (_, weighed) = place.insert_hashed_nocheck(hash, key, weighed);
-                        Some(&mut weighed.value)
-                    }
-                    RawEntryMut::Vacant(_) => None,
-                }
-            }
+        let place = self.find(key)?;
+        let slot = self.slots.get_mut(index(place))?;
+        if slot.is_protected {
+            self.protected.renew(place, &mut self.links);
+        } else {
+            slot.is_protected = true;
+            self.protected_bytes = self.protected_bytes.saturating_add(bytes(slot.weight));
+            self.probation.take(place, &mut self.links);
+            self.protected.push(place, &mut self.links);
         }
+        slot.value.as_mut()
     }
 
     /// Puts an entry in, or in the place of the one that is there; the least recently used make room.
-    pub(crate) fn insert(&mut self, key: K, value: V, weight: usize) {
-        let weighed = Weighed { value, weight: u32::try_from(weight).unwrap_or(u32::MAX) };
-        self.bytes = self.bytes.saturating_add(weighed.bytes());
-        let old = match self.protected.get_mut(&key) {
-            Some(place) => {
-                let added = self.protected_bytes.saturating_add(weighed.bytes());
-                let old = std::mem::replace(place, weighed);
-                self.protected_bytes = added.saturating_sub(old.bytes());
-                Some(old)
-            }
-            None => self.probation.insert(key, weighed),
-        };
-        self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, Weighed::bytes));
-        while self.len() > self.max_entries.max(1) || self.bytes > self.max_bytes {
-            let oldest = self.probation.pop_front();
-            let Some((_, weighed)) = oldest.or_else(|| self.pop_protected()) else { return };
-            self.bytes = self.bytes.saturating_sub(weighed.bytes());
+    pub(crate) fn insert(&mut self, value: V, weight: usize) {
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        self.bytes = self.bytes.saturating_add(bytes(weight));
+        match self.find(value.key()) {
+            Some(place) => self.replace(place, value, weight),
+            None => self.add(value, weight),
+        }
+        while self.len() > self.max_entries || self.bytes > self.max_bytes {
+            let Some(oldest) = self.probation.oldest().or_else(|| self.protected.oldest()) else {
+                return;
+            };
+            self.vacate(oldest);
         }
     }
 
-    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        let removed = self.probation.remove(key).or_else(|| {
-            let weighed = self.protected.remove(key)?;
-            self.protected_bytes = self.protected_bytes.saturating_sub(weighed.bytes());
-            Some(weighed)
-        })?;
-        self.bytes = self.bytes.saturating_sub(removed.bytes());
-        Some(removed.value)
+    pub(crate) fn remove(&mut self, key: &V::Key) -> Option<V> {
+        self.find(key).and_then(|place| self.vacate(place))
     }
 
     pub(crate) fn clear(&mut self) {
-        self.probation.clear();
-        self.protected.clear();
+        self.table.clear();
+        self.slots.clear();
+        self.links.clear();
+        self.probation = List::default();
+        self.protected = List::default();
+        self.vacant = List::default();
         self.bytes = 0;
         self.protected_bytes = 0;
     }
 
     /// All entries, in no particular meaning of order but always the same for the same history.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.probation.iter().chain(self.protected.iter()).map(|(key, w)| (key, &w.value))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &V> {
+        self.slots.iter().filter_map(|slot| slot.value.as_ref())
     }
 
-    fn pop_protected(&mut self) -> Option<(K, Weighed<V>)> {
-        let (key, weighed) = self.protected.pop_front()?;
-        self.protected_bytes = self.protected_bytes.saturating_sub(weighed.bytes());
-        Some((key, weighed))
+    fn find(&self, key: &V::Key) -> Option<u32> {
+        let hash = self.hash(key);
+        let found =
+            self.table.find(spread(hash), |found| found.hash == hash && self.is(found.place, key));
+        found.map(|found| found.place)
+    }
+
+    fn is(&self, place: u32, key: &V::Key) -> bool {
+        let value = self.slots.get(index(place)).and_then(|slot| slot.value.as_ref());
+        value.is_some_and(|value| value.key() == key)
+    }
+
+    /// Half of the hash: places have no more bits, either.
+    #[expect(clippy::cast_possible_truncation, reason = "half of it is what is wanted")]
+    fn hash(&self, key: &V::Key) -> u32 {
+        self.hasher.hash_one(key) as u32
+    }
+
+    fn replace(&mut self, place: u32, value: V, weight: u32) {
+        let Some(slot) = self.slots.get_mut(index(place)) else { return };
+        let old = bytes(std::mem::replace(&mut slot.weight, weight));
+        slot.value = Some(value);
+        self.bytes = self.bytes.saturating_sub(old);
+        if slot.is_protected {
+            let added = self.protected_bytes.saturating_add(bytes(weight));
+            self.protected_bytes = added.saturating_sub(old);
+        } else {
+            self.probation.renew(place, &mut self.links);
+        }
+    }
+
+    fn add(&mut self, value: V, weight: u32) {
+        let hash = self.hash(value.key());
+        let slot = Slot { value: Some(value), weight, is_protected: false };
+        let place = match self.vacant.oldest() {
+            Some(place) => {
+                self.vacant.take(place, &mut self.links);
+                if let Some(old) = self.slots.get_mut(index(place)) {
+                    *old = slot;
+                }
+                place
+            }
+            None => {
+                order::reserve(&mut self.slots);
+                self.links.grow();
+                self.slots.push(slot);
+                // There are no more places than entries, one more than the limit at most.
+                u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
+            }
+        };
+        self.probation.push(place, &mut self.links);
+        self.table.insert_unique(spread(hash), Found { hash, place }, |found| spread(found.hash));
+    }
+
+    /// Takes out what stands at a place.
+    fn vacate(&mut self, place: u32) -> Option<V> {
+        let slot = self.slots.get_mut(index(place))?;
+        let value = slot.value.take()?;
+        let weight = bytes(slot.weight);
+        self.bytes = self.bytes.saturating_sub(weight);
+        if slot.is_protected {
+            self.protected_bytes = self.protected_bytes.saturating_sub(weight);
+            self.protected.take(place, &mut self.links);
+        } else {
+            self.probation.take(place, &mut self.links);
+        }
+        self.vacant.push(place, &mut self.links);
+        let hash = spread(self.hash(value.key()));
+        let found =
+            self.table.entry(hash, |found| found.place == place, |found| spread(found.hash));
+        if let Entry::Occupied(found) = found {
+            found.remove();
+        }
+        Some(value)
     }
 
     /// Keeps room for what is new: the least recently used of the protected go back on probation.
@@ -154,14 +236,25 @@ impl<K: Hash + Eq, V> Segments<K, V> {
         while self.protected.len() > part(self.max_entries).max(1)
             || self.protected_bytes > part(self.max_bytes)
         {
-            let Some((key, weighed)) = self.pop_protected() else { return };
-            self.probation.insert(key, weighed);
+            let Some(oldest) = self.protected.oldest() else { return };
+            let Some(slot) = self.slots.get_mut(index(oldest)) else { return };
+            slot.is_protected = false;
+            self.protected_bytes = self.protected_bytes.saturating_sub(bytes(slot.weight));
+            self.protected.take(oldest, &mut self.links);
+            self.probation.push(oldest, &mut self.links);
         }
     }
 }
 
-impl<V> Weighed<V> {
-    fn bytes(&self) -> usize {
-        usize::try_from(self.weight).unwrap_or(usize::MAX)
-    }
+/// A table looks at both ends of a hash.
+fn spread(hash: u32) -> u64 {
+    let hash = u64::from(hash);
+    hash | hash << 32
 }
+
+fn bytes(weight: u32) -> usize {
+    usize::try_from(weight).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;
