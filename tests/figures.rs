@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use discovery_core::Request;
-use discovery_sim::{Options, Scenario, run_each, sequential_waits};
+use std::time::Duration;
+
+use discovery_sim::{Latency, Options, Scenario, run_each, run_resolver, sequential_waits};
 
 /// One step of the specification: its number, a world in which it decides, the name that is asked for.
 struct Case {
@@ -81,5 +83,45 @@ fn a_cold_resolution_asks_and_waits_as_little_as_its_step_needs() {
     // Speculation never asks for another document.
     for row in &table {
         assert!(row.iter().all(|figures| figures.gets == row[0].gets), "{row:?}");
+    }
+}
+
+/// What a name asks for when everything that was learnt of it has expired.
+fn expired(case: &Case, speculation: &str) -> Figures {
+    let text = format!(
+        "set speculation={speculation}\n{world}resolve {name}\nat +200h\nresolve {name}\n\
+         ---\ndone rule={step}\ndone rule={step}\n",
+        world = case.world,
+        name = case.name,
+        step = case.step
+    );
+    let scenario = Scenario::parse(&text).expect(case.step);
+    let latency = Latency::Same(Duration::from_millis(1));
+    let run = run_resolver(&scenario, Options { latency, ..Options::default() });
+    assert_eq!(run.check(&scenario.expect, false), [], "{text}");
+    assert_eq!(run.violations, [], "{text}");
+    let again = &run.ends[1];
+    let requests = run.requests.iter().filter(|(at, _)| *at >= again.asked);
+    let (dns, gets): (Vec<_>, Vec<_>) =
+        requests.partition(|(_, request)| matches!(request, Request::Dns(_)));
+    let took = again.at.map(|at| at.saturating_duration_since(again.asked));
+    let waits = took.and_then(|took| u64::try_from(took.as_millis()).ok());
+    Figures { waits, queries: dns.len(), gets: gets.len() }
+}
+
+#[test]
+fn an_expired_name_asks_what_decided_it_last_time_and_all_at_once() {
+    println!("expired, one SRV target  waits, DNS queries and GETs by speculation");
+    println!("step    off           addresses     full          remembered");
+    for case in &CASES {
+        let row = ["off", "addresses", "full", "remembered"].map(|how| expired(case, how));
+        let cells = row
+            .each_ref()
+            .map(|f| format!("{:<13}", format!("{} {} {}", f.waits.unwrap(), f.queries, f.gets)));
+        println!("{:<7} {}", case.step, cells.join(" "));
+        let [off, _, full, remembered] = &row;
+        assert_eq!((remembered.queries, remembered.gets), (off.queries, off.gets), "no query more");
+        assert!(remembered.waits <= full.waits, "no wait more than with all speculation: {row:?}");
+        assert!(remembered.waits <= Some(2), "{row:?}");
     }
 }

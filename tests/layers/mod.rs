@@ -23,8 +23,8 @@ pub use reference::{check as check_reference, declines as reference_declines, ve
 pub use sockets::Sockets;
 
 /// The ways to ask ahead: they must never change a result.
-pub const SPECULATIONS: [Speculation; 3] =
-    [Speculation::Off, Speculation::Addresses, Speculation::Full];
+pub const SPECULATIONS: [Speculation; 4] =
+    [Speculation::Off, Speculation::Addresses, Speculation::Full, Speculation::Remembered];
 
 /// One way to run a scenario.
 pub trait Layer: Send + Sync {
@@ -138,6 +138,7 @@ pub fn speculating(scenario: &Scenario, speculation: Speculation) -> Scenario {
         Speculation::Off => "off",
         Speculation::Addresses => "addresses",
         Speculation::Full => "full",
+        Speculation::Remembered => "remembered",
     };
     with(scenario, Line::Set { field: "speculation".to_owned(), value: value.to_owned() })
 }

@@ -33,7 +33,7 @@ pub(crate) fn policy(options: &ResolveOptions, base: Policy) -> Policy {
     // A single name is wanted soon, and costs its servers little; many are not to be a burden.
     policy.speculation = match options.names.as_slice() {
         [name] if name != "-" => Speculation::Full,
-        _ => Speculation::Addresses,
+        _ => Speculation::Remembered,
     };
     if options.explain() {
         // Whoever wants to know why wants to know all of it.

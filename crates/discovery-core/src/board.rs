@@ -82,6 +82,8 @@ pub(crate) struct Board<'a> {
     notes: &'a mut Notes,
     /// Whether a fact was missing: what is read from there on is a guess.
     guessing: bool,
+    /// Whether the guess is that everything is as it was last time.
+    recalling: bool,
 }
 
 impl<'a> Board<'a> {
@@ -96,7 +98,7 @@ impl<'a> Board<'a> {
         notes.decisions.clear();
         notes.fresh_until = None;
         notes.refresh_at = None;
-        Self { policy, routes, facts, memory, notes, guessing: false }
+        Self { policy, routes, facts, memory, notes, guessing: false, recalling: false }
     }
 
     pub(crate) fn is_guessing(&self) -> bool {
@@ -146,8 +148,35 @@ impl<'a> Board<'a> {
         self.guessing = true;
         match self.policy.speculation {
             Speculation::Off => Err(Stop::Missing),
-            Speculation::Addresses | Speculation::Full => Ok(()),
+            // What was not needed last time is no guess.
+            Speculation::Remembered if self.recalling => Err(Stop::Missing),
+            Speculation::Addresses | Speculation::Full | Speculation::Remembered => Ok(()),
         }
+    }
+
+    /// Goes on as if the fact that was just asked for were what it was last time, if that is remembered.
+    fn recall(&mut self, question: &Question) -> Option<Arc<Known>> {
+        let blind = self.guessing && !self.recalling;
+        if blind || self.policy.speculation != Speculation::Remembered {
+            return None;
+        }
+        // While name servers fail there is nothing to guess: what follows from what they say would fail, too.
+        let asked = self.notes.asks.iter().filter(|ask| matches!(ask.question, Question::Dns(..)));
+        let cache = &self.memory.as_ref()?.cache;
+        if asked.clone().any(|ask| cache.is_failing(&ask.question)) {
+            return None;
+        }
+        let known = self.memory.as_ref()?.cache.recall(question)?;
+        self.guessing = true;
+        self.recalling = true;
+        Some(known)
+    }
+
+    /// What a fact was last time, once the guess has begun: so it is asked for, too.
+    fn recall_on(&mut self, question: &Question) -> Option<Arc<Known>> {
+        let known = if self.recalling { self.recall(question)? } else { return None };
+        self.ask(question, Need::Guess);
+        Some(known)
     }
 
     pub(crate) fn ask(&mut self, question: &Question, need: Need) {
@@ -167,7 +196,12 @@ impl<'a> Board<'a> {
             match self.policy.speculation {
                 Speculation::Off => return,
                 Speculation::Addresses if !address => return,
-                Speculation::Addresses | Speculation::Full => ask.need = Need::Guess,
+                // GETs go to addresses that are known, not to those of last time.
+                Speculation::Remembered if matches!(ask.question, Question::Get(_)) => return,
+                Speculation::Remembered if !address && !self.recalling => return,
+                Speculation::Addresses | Speculation::Full | Speculation::Remembered => {
+                    ask.need = Need::Guess;
+                }
             }
         }
         match self.notes.asks.iter_mut().find(|other| other.question == ask.question) {
@@ -211,6 +245,12 @@ impl<'a> Board<'a> {
             }
             Family::Missing(question) => {
                 self.ask(&question, Need::Now);
+                if self.recall(&question).is_some() {
+                    let Family::Known(question, known) = self.follow(owner, RecordKind::Srv) else {
+                        return Err(Stop::Missing);
+                    };
+                    return Ok(Some((question, known)));
+                }
                 self.missing()?;
                 Ok(None)
             }
@@ -251,7 +291,23 @@ impl<'a> Board<'a> {
             let waits = matches!(addresses.families, [Family::Missing(_), _]) && self.routes.v6;
             let hold = waits && addresses.usable.iter().all(IpAddr::is_ipv4);
             let via = addresses.usable;
-            self.put(Ask { question, need: Need::Now, via, more, hold });
+            self.put(Ask { question: question.clone(), need: Need::Now, via, more, hold });
+        }
+        // Last time there may have been no address to get anything from.
+        let first = self.addresses(host).missing().next().cloned();
+        if first.is_some_and(|first| self.recall(&first).is_some()) {
+            let addresses = self.addresses(host);
+            if addresses.usable.is_empty() && addresses.missing().next().is_none() {
+                return Ok(Some(Got::NoAddress(addresses)));
+            }
+        }
+        self.guess_answer(question)
+    }
+
+    /// The answer of last time, as a guess; or on as if there were none.
+    fn guess_answer(&mut self, question: Question) -> Result<Option<Got>, Stop> {
+        if let Some(known) = self.recall(&question) {
+            return Ok(Some(Got::Answer(question, known)));
         }
         self.missing()?;
         Ok(None)
@@ -260,7 +316,8 @@ impl<'a> Board<'a> {
     /// The last good document or redirect, where a newer one can't be asked for: its host has no address for a reason that may
     /// pass. It is asked for again when the addresses are.
     fn last_good(&mut self, question: &Question, host: &HostAddresses) -> Option<Arc<Known>> {
-        if !matches!(host.trouble(), Trouble::Failed | Trouble::Local) {
+        let fails = matches!(host.trouble(), Trouble::Failed | Trouble::Local);
+        if !fails || self.recalling {
             return None;
         }
         let until = host.known().filter_map(|(_, known)| known.fresh_until).min();
@@ -278,9 +335,15 @@ impl<'a> Board<'a> {
                 denied: vec![denied],
             })));
         }
-        self.put(Ask { question, need: Need::Now, via: vec![ip], more: false, hold: false });
-        self.missing()?;
-        Ok(None)
+        let via = vec![ip];
+        self.put(Ask {
+            question: question.clone(),
+            need: Need::Now,
+            via,
+            more: false,
+            hold: false,
+        });
+        self.guess_answer(question)
     }
 
     /// What is known of a host's addresses. Asks for nothing.
@@ -327,7 +390,8 @@ impl<'a> Board<'a> {
         let mut expiry: Option<Instant> = None;
         let mut hops: u8 = 0;
         loop {
-            let Some(known) = self.known(&question) else { return Family::Missing(question) };
+            let known = self.known(&question).or_else(|| self.recall_on(&question));
+            let Some(known) = known else { return Family::Missing(question) };
             let least = expiry.map_or(known.fresh_until, |expiry| {
                 Some(known.fresh_until.map_or(expiry, |fresh| fresh.min(expiry)))
             });

@@ -203,6 +203,18 @@ impl Cache {
         is_usable(question, good, now, policy).then(|| in_place_of(question, good, until, policy))
     }
 
+    /// What a fact was when it was good, however long ago: good enough for a guess.
+    pub(crate) fn recall(&self, question: &Question) -> Option<Arc<Known>> {
+        let entry = self.facts.peek(question)?;
+        let known = entry.good.as_ref().unwrap_or(&entry.known);
+        (known.fact != Fact::Late).then(|| Arc::clone(known))
+    }
+
+    /// Whether a question failed when it was asked last.
+    pub(crate) fn is_failing(&self, question: &Question) -> bool {
+        self.facts.peek(question).is_some_and(|entry| entry.known.fact.is_temporary())
+    }
+
     /// Drops a fact.
     pub(crate) fn forget(&mut self, question: &Question) -> bool {
         self.facts.remove(question).is_some()

@@ -34,7 +34,8 @@ pub struct Policy {
     pub srv_target_alias: SrvTargetAlias,
     /// What `.well-known` with status 410 means (MSC4188). Any other status: the proposal is not accepted.
     pub gone: Gone,
-    /// How far to ask ahead of need. `Addresses`: two queries more for a delegated SRV record, none otherwise.
+    /// How far to ask ahead of need. `Remembered`: as `Addresses` for a new name, which costs two queries more for a delegated SRV
+    /// record and none otherwise; none at all for a name that was resolved before.
     pub speculation: Speculation,
     /// Which address families to ask for and use. Both (R127).
     pub families: Families,
@@ -160,7 +161,7 @@ impl Default for Policy {
             srv_failure: OnFailure::Fail,
             srv_target_alias: SrvTargetAlias::Follow,
             gone: Gone::AnyOtherStatus,
-            speculation: Speculation::Addresses,
+            speculation: Speculation::Remembered,
             families: Families::Both,
             addresses: AddressPolicy::default(),
             static_addresses: BTreeMap::new(),
@@ -252,7 +253,7 @@ pub enum Gone {
     Dead,
 }
 
-/// How far to ask ahead of need. It never decides: results are the same in all three.
+/// How far to ask ahead of need. It never decides: results are the same in all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Speculation {
@@ -262,6 +263,9 @@ pub enum Speculation {
     Addresses,
     /// Also services that may be needed: the fewest waits.
     Full,
+    /// What decided last time, as far as it is remembered: the fewest waits that cost no query, unless the world has changed. As
+    /// `Addresses` for a name of which nothing is remembered.
+    Remembered,
 }
 
 /// Which address families to ask for and use.

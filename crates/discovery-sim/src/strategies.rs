@@ -305,7 +305,8 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
 
 /// A mode of speculation.
 pub fn speculation() -> impl Strategy<Value = Speculation> {
-    select(&[Speculation::Off, Speculation::Addresses, Speculation::Full][..])
+    use Speculation::{Addresses, Full, Off, Remembered};
+    select(&[Off, Addresses, Full, Remembered][..])
 }
 
 /// Moves against a machine, true answers and lies among them.

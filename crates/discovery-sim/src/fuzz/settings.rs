@@ -60,7 +60,8 @@ impl Settings {
         policy.speculation = match behaviour & 0b11 {
             0 => Speculation::Addresses,
             1 => Speculation::Off,
-            _ => Speculation::Full,
+            2 => Speculation::Full,
+            _ => Speculation::Remembered,
         };
         policy.revision = *pick(&Revision::ALL, 3_u8.wrapping_sub(behaviour >> 2));
         policy.families = *pick(&[Families::Both, Families::V4, Families::V6], behaviour >> 4);
