@@ -315,6 +315,17 @@ fn errors_of_the_socket_are_told_apart() {
 }
 
 #[test]
+fn the_system_is_asked_for_entropy_once_a_question() {
+    let mut asked = 0;
+    let _ = exchange_with(&mut |bytes: &mut [u8]| {
+        asked += 1;
+        bytes.fill(7);
+        Ok(())
+    });
+    assert_eq!(asked, 1);
+}
+
+#[test]
 fn without_entropy_nothing_is_asked() {
     let exchange = exchange_with(&mut |_: &mut [u8]| Err(NoEntropy));
     assert_eq!(result(exchange), Err(DnsError::Local));

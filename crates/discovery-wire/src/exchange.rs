@@ -142,7 +142,12 @@ impl Exchange {
                 let next = lookup.opened(transport, &mut self.output);
                 self.follow(next);
             }
-            Talk::Http(_, Some(https)) => https.opened(&mut self.output),
+            Talk::Http(id, Some(https)) => {
+                if let Err(error) = https.opened(&mut self.output) {
+                    let answer = Answer::Http(*id, Err(error));
+                    self.end(answer);
+                }
+            }
             Talk::Dns(_, None) | Talk::Http(_, None) => {}
         }
     }

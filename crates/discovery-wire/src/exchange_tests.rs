@@ -13,9 +13,9 @@ use discovery_core::{DnsName, HttpResponse, TlsName};
 use http::{HeaderMap, HeaderValue, Uri};
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{ActiveKeyExchange, CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{RootCertStore, ServerConfig, ServerConnection, version};
+use rustls::{NamedGroup, RootCertStore, ServerConfig, ServerConnection, version};
 
 use super::*;
 
@@ -301,6 +301,38 @@ fn a_name_that_tls_cannot_express_is_never_connected_to() {
         assert_eq!(exchange.wants(), Want::Finish);
         assert_eq!(body(exchange.into_answer()), Err(HttpError::Tls), "{name}");
     }
+}
+
+/// A key exchange that never begins, because there is no randomness for it.
+#[derive(Debug)]
+struct NoKeys;
+
+impl SupportedKxGroup for NoKeys {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
+        Err(rustls::Error::FailedToGetRandomBytes)
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
+#[test]
+fn keys_are_made_only_for_who_listens() {
+    let provider = CryptoProvider { kx_groups: vec![&NoKeys], ..(*provider()).clone() };
+    let client = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let client = Arc::new(client);
+    let mut refused = Exchange::http(&get(dns("example.org")), Arc::clone(&client));
+    refused.failed(ErrorKind::ConnectionRefused);
+    assert_eq!(result(refused.into_answer()), Err(HttpError::Refused));
+    let mut open = Exchange::http(&get(dns("example.org")), client);
+    open.opened();
+    assert_eq!(open.wants(), Want::Finish);
+    assert_eq!(result(open.into_answer()), Err(HttpError::Local));
 }
 
 #[test]

@@ -6,29 +6,42 @@ use std::sync::Arc;
 
 use discovery_core::{HttpError, HttpGet, HttpResponse, UnixTime};
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 
 use crate::http::{self, Progress, Reading};
-use crate::tls::{Received, Tls};
+use crate::tls::{self, Received, Tls};
 
 /// A GET on its way.
 pub(crate) struct Https {
-    tls: Tls,
+    stage: Stage,
     request: Vec<u8>,
     reading: Reading,
     up: bool,
 }
 
+enum Stage {
+    /// Nobody is there yet. TLS begins by making keys, and that is not done for a connection that is refused.
+    Before(Arc<ClientConfig>, ServerName<'static>),
+    /// Whoever is there is being talked to.
+    Open(Box<Tls>),
+}
+
 impl Https {
     /// Prepares the request. Fails where TLS cannot express the name, or the URL names no host.
     pub(crate) fn new(get: &HttpGet, config: Arc<ClientConfig>) -> Result<Self, HttpError> {
-        let tls = Tls::new(config, &get.tls_name)?;
+        let stage = Stage::Before(config, tls::reference(&get.tls_name)?);
         let request = http::request(get).ok_or(HttpError::Local)?;
-        Ok(Self { tls, request, reading: Reading::new(get.max_body), up: false })
+        Ok(Self { stage, request, reading: Reading::new(get.max_body), up: false })
     }
 
     /// The connection is there.
-    pub(crate) fn opened(&mut self, output: &mut Vec<u8>) {
-        self.tls.flush(output);
+    pub(crate) fn opened(&mut self, output: &mut Vec<u8>) -> Result<(), HttpError> {
+        if let Stage::Before(config, name) = &self.stage {
+            let mut tls = Tls::new(Arc::clone(config), name.clone())?;
+            tls.flush(output);
+            self.stage = Stage::Open(Box::new(tls));
+        }
+        Ok(())
     }
 
     /// Whether TLS is up: the other side has proven its name.
@@ -49,11 +62,13 @@ impl Https {
         } else {
             self.receive(bytes, now)
         };
-        if result.as_ref().is_some_and(Result::is_ok) {
-            self.tls.close();
+        if let Stage::Open(tls) = &mut self.stage {
+            if result.as_ref().is_some_and(Result::is_ok) {
+                tls.close();
+            }
+            // After an error too: the alert tells the other side what went wrong.
+            tls.flush(output);
         }
-        // After an error too: the alert tells the other side what went wrong.
-        self.tls.flush(output);
         result
     }
 
@@ -62,20 +77,20 @@ impl Https {
         mut bytes: &[u8],
         now: Option<UnixTime>,
     ) -> Option<Result<HttpResponse, HttpError>> {
+        let Self { stage: Stage::Open(tls), request, reading, up } = self else { return None };
         while !bytes.is_empty() {
             let mut progress = Progress::Unfinished;
-            let reading = &mut self.reading;
-            let received = self.tls.receive(&mut bytes, |plain| {
+            let received = tls.receive(&mut bytes, |plain| {
                 if progress == Progress::Unfinished {
                     progress = reading.push(plain, now);
                 }
             });
-            if !self.up && self.tls.is_up() {
-                self.up = true;
-                if self.tls.is_other_protocol() {
+            if !*up && tls.is_up() {
+                *up = true;
+                if tls.is_other_protocol() {
                     return Some(Err(HttpError::Protocol));
                 }
-                if let Err(error) = self.tls.send(&std::mem::take(&mut self.request)) {
+                if let Err(error) = tls.send(&std::mem::take(request)) {
                     return Some(Err(error));
                 }
             }
@@ -84,7 +99,7 @@ impl Https {
             }
             match received {
                 Err(error) => return Some(Err(error)),
-                Ok(Received::Closed) => return Some(self.reading.end(true)),
+                Ok(Received::Closed) => return Some(reading.end(true)),
                 Ok(Received::Open) => {}
             }
         }

@@ -16,16 +16,11 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Prepares a connection to whoever can prove to be `name`.
-    pub(crate) fn new(config: Arc<ClientConfig>, name: &TlsName) -> Result<Self, HttpError> {
-        let name = match name {
-            // R20, R125: rustls sends no SNI for an address and looks for it among the certificate's addresses alone.
-            TlsName::Ip(ip) => ServerName::from(*ip),
-            // R19, R122, R126: the name without final dot, as SNI and as the only reference identifier.
-            TlsName::Dns(name) => {
-                ServerName::try_from(name.as_str()).map_err(|_| HttpError::Tls)?.to_owned()
-            }
-        };
+    /// Begins a connection to whoever can prove to be `name`: makes its keys, and queues its first message.
+    pub(crate) fn new(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Self, HttpError> {
         let connection = ClientConnection::new(config, name).map_err(|error| kind(&error))?;
         Ok(Self { connection })
     }
@@ -83,6 +78,18 @@ impl Tls {
     /// Queues the alert that says that nothing more will be sent.
     pub(crate) fn close(&mut self) {
         self.connection.send_close_notify();
+    }
+}
+
+/// The name that the other side must prove. Fails where TLS cannot express it.
+pub(crate) fn reference(name: &TlsName) -> Result<ServerName<'static>, HttpError> {
+    match name {
+        // R20, R125: rustls sends no SNI for an address and looks for it among the certificate's addresses alone.
+        TlsName::Ip(ip) => Ok(ServerName::from(*ip)),
+        // R19, R122, R126: the name without final dot, as SNI and as the only reference identifier.
+        TlsName::Dns(name) => {
+            ServerName::try_from(name.as_str().to_owned()).map_err(|_| HttpError::Tls)
+        }
     }
 }
 
