@@ -11,4 +11,5 @@
 mod bounds;
 mod crowds;
 mod life;
+mod servers;
 mod time;

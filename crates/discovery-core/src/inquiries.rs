@@ -14,6 +14,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 use crate::board::Ask;
 use crate::inquiry::{Inquiry, InquiryState, Place};
 use crate::lookup::Context;
+use crate::name_servers::{NameServer, NameServers};
 use crate::policy::Policy;
 use crate::question::{Known, Question};
 use crate::request::{Deadline, Event, RequestId, Why};
@@ -26,7 +27,7 @@ const MAX_OPEN: usize = 4;
 /// All questions under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Inquiries {
-    name_servers: u8,
+    name_servers: NameServers,
     open: BTreeMap<Question, Inquiry>,
     ids: BTreeMap<RequestId, Question>,
     timers: BTreeSet<(Instant, u64, Question)>,
@@ -51,7 +52,7 @@ impl std::hash::Hash for Headers {
 pub(crate) type Learnt = (Question, Arc<Known>);
 
 impl Inquiries {
-    pub(crate) fn new(policy: &Policy, name_servers: u8, dns: Slots, http: Slots) -> Self {
+    pub(crate) fn new(policy: &Policy, name_servers: NameServers, dns: Slots, http: Slots) -> Self {
         let mut headers = HeaderMap::with_capacity(3);
         // A text that no header can hold is left out rather than mangled.
         if let Ok(agent) = HeaderValue::from_str(&policy.user_agent) {
@@ -90,7 +91,12 @@ impl Inquiries {
     }
 
     pub(crate) fn set_name_servers(&mut self, count: u8) {
-        self.name_servers = count;
+        self.name_servers.set_count(count);
+    }
+
+    /// What is remembered of the name servers.
+    pub(crate) fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
+        self.name_servers.iter()
     }
 
     pub(crate) fn is_released(&self, question: &Question) -> bool {
@@ -134,6 +140,7 @@ impl Inquiries {
             number,
             place,
             left,
+            asked: Vec::new(),
             open: Vec::new(),
             errors: Vec::new(),
             yielded: 0,
@@ -265,7 +272,11 @@ impl Inquiries {
         inquiry.timer = None;
         let due = inquiry.deadline(&question, &context.policy);
         let settled = match due.map(|deadline| deadline.why) {
-            Some(Why::QuestionTimeout) => Some(inquiry.timed_out(&question, context, now)),
+            Some(Why::QuestionTimeout) => {
+                let silent = inquiry.open.iter().filter_map(|open| open.server);
+                silent.for_each(|server| self.name_servers.failed(server, now));
+                Some(inquiry.timed_out(&question, context, now))
+            }
             _ => {
                 inquiry.next_at = None;
                 self.start(&question, &mut inquiry, context, now, out)
@@ -281,7 +292,7 @@ impl Inquiries {
         let mut inquiries: Vec<_> = self.open.iter().collect();
         inquiries.sort_by_key(|(_, inquiry)| inquiry.number);
         InquiriesState {
-            name_servers: self.name_servers,
+            name_servers: self.name_servers.clone(),
             inquiries: inquiries
                 .into_iter()
                 .map(|(question, inquiry)| inquiry.state(question, &ranks, now))
@@ -293,6 +304,6 @@ impl Inquiries {
 /// What the future of all questions under way depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InquiriesState {
-    name_servers: u8,
+    name_servers: NameServers,
     inquiries: Vec<InquiryState>,
 }

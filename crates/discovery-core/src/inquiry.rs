@@ -36,6 +36,9 @@ pub(crate) enum Error {
 pub(crate) struct Open {
     pub(crate) id: RequestId,
     pub(crate) place: Place,
+    /// For a DNS request, the name server.
+    pub(crate) server: Option<u8>,
+    pub(crate) since: Instant,
     pub(crate) connected: bool,
 }
 
@@ -47,6 +50,8 @@ pub(crate) struct Inquiry {
     /// Its place in the queue for a slot.
     pub(crate) place: slots::Place,
     pub(crate) left: VecDeque<Place>,
+    /// For a DNS question, the name servers asked so far.
+    pub(crate) asked: Vec<u8>,
     pub(crate) open: Vec<Open>,
     /// Places that failed, and how.
     pub(crate) errors: Vec<(Place, Error)>,
@@ -158,6 +163,7 @@ impl Inquiry {
         InquiryState {
             question: question.clone(),
             left: self.left.clone(),
+            asked: self.asked.clone(),
             open: self.open.iter().map(open).collect(),
             errors: self.errors.clone(),
             yielded: self.yielded,
@@ -175,6 +181,7 @@ impl Inquiry {
 pub(crate) struct InquiryState {
     question: Question,
     left: VecDeque<Place>,
+    asked: Vec<u8>,
     open: Vec<(Option<usize>, Place, bool)>,
     errors: Vec<(Place, Error)>,
     yielded: usize,

@@ -19,6 +19,7 @@ mod inquiries;
 mod inquiry;
 mod lookup;
 mod name;
+mod name_servers;
 mod order;
 mod outcome;
 mod policy;
@@ -48,6 +49,7 @@ pub use name::{
     DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
     MAX_LABEL_LENGTH, ServerName, TlsName,
 };
+pub use name_servers::NameServer;
 pub use outcome::{Failed, FailureKind, Fault, Outcome, Resolved, Target, Timed, Timeline};
 pub use policy::{
     Families, Gone, OnFailure, OnInvalidDocument, Policy, Speculation, SrvTargetAlias,

@@ -63,6 +63,11 @@ pub struct Policy {
     /// 5.6 s.
     #[serde(with = "duration")]
     pub dns_retry_interval: Duration,
+    /// A `Resolver` waits for as long as each server's measured round trip suggests instead, once it has one (RFC 6298): never less
+    /// than this, never more than a quarter of [`dns_timeout`](Self::dns_timeout). 200 ms; `None` goes by
+    /// [`dns_retry_interval`](Self::dns_retry_interval) always.
+    #[serde(with = "optional_duration")]
+    pub dns_min_retry_interval: Option<Duration>,
     /// A DNS question is given up after this. 10 s.
     #[serde(with = "duration")]
     pub dns_timeout: Duration,
@@ -173,6 +178,7 @@ impl Default for Policy {
             max_body: 50 * 1024,
             dns_attempts: 4,
             dns_retry_interval: Duration::from_millis(800),
+            dns_min_retry_interval: Some(Duration::from_millis(200)),
             dns_timeout: seconds(10),
             resolution_delay: Duration::from_millis(50),
             connection_attempt_delay: Duration::from_millis(250),

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::inquiries::{Inquiries, InquiriesState, Learnt};
 use crate::lookup::{Context, Due, Lookup, LookupState};
 use crate::name::ServerName;
+use crate::name_servers::NameServers;
 use crate::outcome::{Failed, FailureKind, Resolved};
 use crate::question::{Fact, Known, Question};
 use crate::request::{Answer, Deadline, Disposition, Event, HttpId, Routes, Ticket};
@@ -59,7 +60,7 @@ impl Resolution {
             // What one lookup may ask is bounded by its policy; it needs no slots.
             inquiries: Inquiries::new(
                 &config.policy,
-                config.name_servers,
+                NameServers::new(config.name_servers, false),
                 Slots::new(usize::MAX, usize::MAX),
                 Slots::new(usize::MAX, usize::MAX),
             ),

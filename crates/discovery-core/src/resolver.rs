@@ -15,6 +15,7 @@ use crate::counters::Counters;
 use crate::inquiries::Inquiries;
 use crate::lookup::{Context, Lookup};
 use crate::name::{ServerName, TlsName};
+use crate::name_servers::{NameServer, NameServers};
 use crate::outcome::{Failed, FailureKind, Resolved};
 use crate::question::{Fact, Question};
 use crate::request::{
@@ -73,7 +74,7 @@ impl Resolver {
         let dns = Slots::new(policy.dns_slots, usize::MAX);
         let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
         Self {
-            inquiries: Inquiries::new(&policy, name_servers, dns, http),
+            inquiries: Inquiries::new(&policy, NameServers::new(name_servers, true), dns, http),
             cache: Cache::new(&policy, seed),
             results: Results::new(&policy, seed),
             context: Context { policy: Arc::new(policy), routes, seed },
@@ -277,6 +278,11 @@ impl Resolver {
         self.cache
             .iter()
             .map(|(question, known)| (question, &known.fact, known.learnt, known.fresh_until))
+    }
+
+    /// What is remembered of the name servers, by index.
+    pub fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
+        self.inquiries.name_servers()
     }
 
     /// Time never goes back inside (I8).

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::{Inquiries, Learnt};
 use crate::freshness::{self, Freshness};
-use crate::inquiry::{Error, Open, life};
+use crate::inquiry::{Error, Inquiry, Open, life};
 use crate::lookup::Context;
 use crate::question::{Fact, Known, Question, Standing};
 use crate::reply;
@@ -72,6 +72,9 @@ impl Inquiries {
             self.open.insert(question, inquiry);
             return (Disposition::Stale, None);
         };
+        if let Some(server) = open.server {
+            self.heard_of(server, open.since, answer, &inquiry, context, now);
+        }
         let read = match (&question, answer) {
             (Question::Dns(name, kind), Answer::Dns(_, Ok(reply))) => {
                 let (fact, life) = reply::read(name, *kind, reply, &context.policy);
@@ -109,5 +112,37 @@ impl Inquiries {
             }
         };
         (Disposition::Accepted, self.put_back(question, inquiry, settled, context, out))
+    }
+
+    /// Remembers how a name server did.
+    fn heard_of(
+        &mut self,
+        server: u8,
+        since: Instant,
+        answer: &Answer,
+        inquiry: &Inquiry,
+        context: &Context,
+        now: Instant,
+    ) {
+        match answer {
+            Answer::Dns(_, Ok(_) | Err(DnsError::ServerFailure | DnsError::OtherCode)) => {
+                self.name_servers.replied(server, now.saturating_duration_since(since));
+                // The same question, asked earlier, and no reply yet: that tells of the server, not of the question.
+                let policy = &context.policy;
+                let patience = |server| {
+                    self.name_servers.wait(server, policy).unwrap_or(policy.dns_retry_interval)
+                };
+                let silent =
+                    inquiry.open.iter().filter_map(|open| Some((open.server?, open.since)));
+                let silent: Vec<u8> = silent
+                    .filter(|(other, since)| *other != server && *since + patience(*other) <= now)
+                    .map(|(other, _)| other)
+                    .collect();
+                silent.into_iter().for_each(|other| self.name_servers.failed(other, now));
+            }
+            // A failure of our own side says nothing about the server.
+            Answer::Dns(_, Err(DnsError::Local)) | Answer::Http(..) => {}
+            Answer::Dns(_, Err(_)) => self.name_servers.failed(server, now),
+        }
     }
 }

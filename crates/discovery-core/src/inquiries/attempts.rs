@@ -95,13 +95,14 @@ impl Inquiries {
             (Question::Dns(name, kind), Place::Attempt(attempt)) => {
                 let id = DnsId(self.next_dns);
                 // Without any name server nothing can be asked.
-                let Some(server) = attempt.checked_rem(self.name_servers) else {
+                let Some(server) = self.name_servers.pick(&inquiry.asked, now) else {
                     let error = Error::Dns(DnsError::Local);
                     inquiry.errors.push((place, error));
                     inquiry.left.clear();
                     return inquiry.exhausted(question, context, now);
                 };
                 self.next_dns = id.0.saturating_add(1);
+                inquiry.asked.push(server);
                 let (name, kind) = (name.clone(), *kind);
                 out.push_back(Event::Request(Request::Dns(DnsRequest {
                     id,
@@ -133,16 +134,22 @@ impl Inquiries {
             }
         };
         self.ids.insert(id, question.clone());
-        inquiry.open.push(Open { id, place, connected: false });
+        let server = inquiry.asked.last().copied();
+        inquiry.open.push(Open { id, place, server, since: now, connected: false });
         inquiry.last_start = now;
         inquiry.next_at = match (place, inquiry.left.is_empty()) {
             (_, true) => None,
             (Place::Attempt(attempt), false) => {
-                // Starts lie at 0, 1, 3, 7… times the interval after the first.
-                let factor =
-                    1_u32.checked_shl(u32::from(attempt).saturating_add(1)).unwrap_or(u32::MAX);
-                let since = policy.dns_retry_interval.saturating_mul(factor.saturating_sub(1));
-                inquiry.released.map(|first| (first + since).max(now))
+                let doubled = |by: u8| 1_u32.checked_shl(u32::from(by)).unwrap_or(u32::MAX);
+                match server.and_then(|server| self.name_servers.wait(server, policy)) {
+                    Some(wait) => Some(now + wait.saturating_mul(doubled(attempt))),
+                    // Starts lie at 0, 1, 3, 7… times the interval after the first.
+                    None => {
+                        let factor = doubled(attempt.saturating_add(1)).saturating_sub(1);
+                        let since = policy.dns_retry_interval.saturating_mul(factor);
+                        inquiry.released.map(|first| (first + since).max(now))
+                    }
+                }
             }
             (Place::Address(_), false) => Some(now + pace(inquiry, policy)),
         };
