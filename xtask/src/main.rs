@@ -5,6 +5,7 @@
 mod cases;
 mod dependencies;
 mod explore;
+mod peers;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,12 @@ enum Chore {
         #[arg(long)]
         abandon: bool,
     },
+    /// Builds `tests/peers`, gives the same loads to this project and to others, and prints the table. Ends with status 77 where
+    /// there is no Linux with `unshare` and `ip`, or no leave to make namespaces.
+    Peers {
+        /// Words of the loads, as `tests/peers/src/load.rs` has them; all, if none is given.
+        loads: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -58,6 +65,11 @@ fn main() -> ExitCode {
         Chore::Explore { folder, states, early_timers, abandon } => {
             explore::run(&folder, states, early_timers, abandon).map_err(Into::into)
         }
+        Chore::Peers { loads } => match peers::run(root, &loads) {
+            Ok(Some(well)) => Ok(well),
+            Ok(None) => return ExitCode::from(77),
+            Err(error) => Err(error.into()),
+        },
     };
     match well {
         Ok(true) => ExitCode::SUCCESS,

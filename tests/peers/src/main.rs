@@ -1,0 +1,31 @@
+//! The same loads given to this project and to other libraries: CPU, memory, queries, GETs and wrong answers, in one table.
+//!
+//! Three roles in one program: it measures, and for each run starts itself twice, as the servers and as a client of theirs.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "servers and clients in real time, over real sockets"
+)]
+
+mod client;
+mod load;
+mod measure;
+mod peer;
+mod server;
+mod table;
+
+use std::error::Error;
+use std::path::Path;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    rlimit::increase_nofile_limit(u64::MAX)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["server", load, authority] => server::run(load.parse()?, Path::new(authority)),
+        ["client", peer, load, authority] => {
+            client::run(peer.parse()?, load.parse()?, Path::new(authority))
+        }
+        loads => measure::run(loads),
+    }
+}
