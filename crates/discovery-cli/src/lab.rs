@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,16 +40,19 @@ pub(crate) fn resolve(mut options: ResolveOptions) -> Result<Status, Trouble> {
         .probe_routes(false);
     let (format, paint) = (Format::from(options.format), Paint::for_standard_output());
     let judged = !options.bends_results();
-    let mut out = io::stdout().lock();
+    let mut out = BufWriter::new(io::stdout());
     let mut tally = Tally::default();
-    let status = answer(options, discovery, |answered| {
-        let mut answered = answered.clone();
-        let name = known.get(&answered.name);
-        answered.note = name.map(|name| name.example_of.clone());
-        if judged {
-            tally.judge(name, &answered);
+    let status = answer(options, discovery, |answers| {
+        for answered in answers {
+            let mut answered = answered.clone();
+            let name = known.get(&answered.name);
+            answered.note = name.map(|name| name.example_of.clone());
+            if judged {
+                tally.judge(name, &answered);
+            }
+            answered.write(format, paint, &mut out)?;
         }
-        answered.write(format, paint, &mut out)
+        out.flush()
     })?;
     drop(out);
     Ok(tally.sum_up(status))

@@ -112,7 +112,7 @@ impl Answered {
         }
     }
 
-    /// Writes the answer whole, and hands it on at once: whoever reads along sees it now.
+    /// Writes the answer whole. Nothing is flushed.
     pub(crate) fn write(
         &self,
         format: Format,
@@ -125,8 +125,7 @@ impl Answered {
             Format::Short => text::short(self),
             Format::Json => json::line(self)?,
         };
-        to.write_all(text.as_bytes())?;
-        to.flush()
+        to.write_all(text.as_bytes())
     }
 
     fn result(&self) -> Result<&Resolved, Trouble<'_>> {

@@ -1,16 +1,19 @@
 //! `resolve`: names in, answers out, several at once.
 //!
-//! Knows nothing of how a name is looked up, nor of how an answer is written.
+//! Knows nothing of how a name is looked up, nor of how an answer is written. One thread looks names up: what a lookup takes is
+//! waiting, and a second thread would cost more than it gains. Another one writes, so that whoever reads slowly, a pager for
+//! instance, keeps no lookup waiting.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::task::Poll;
+use std::thread;
 
 use discovery_core::ServerName;
 use discovery_tokio::{Builder, Discovery};
-use tokio::runtime::Runtime;
-use tokio::sync::mpsc::Receiver;
+use tokio::runtime::{self, Runtime};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -21,6 +24,9 @@ use crate::output::{Answered, End, Format, Paint};
 use crate::setting;
 use crate::status::{Status, Trouble};
 
+/// Answers that wait for whoever reads, at most; so many more wait for their turn.
+const UNREAD: usize = 64;
+
 /// Resolves the names of the command line.
 pub(crate) fn run(options: ResolveOptions) -> Result<Status, Trouble> {
     if options.lab {
@@ -28,30 +34,61 @@ pub(crate) fn run(options: ResolveOptions) -> Result<Status, Trouble> {
     }
     let discovery = setting::outside(&options)?;
     let (format, paint) = (Format::from(options.format), Paint::for_standard_output());
-    let mut out = io::stdout().lock();
-    answer(options, discovery, |answered| answered.write(format, paint, &mut out))
+    let mut out = BufWriter::new(io::stdout());
+    answer(options, discovery, |answers| {
+        answers.iter().try_for_each(|answered| answered.write(format, paint, &mut out))?;
+        out.flush()
+    })
 }
 
-/// Resolves the names of the command line by that discovery, each answer going to `write`.
+/// Resolves the names of the command line by that discovery. The answers go to `write`, all that are there at once.
 pub(crate) fn answer(
     options: ResolveOptions,
     discovery: Builder,
-    write: impl FnMut(&Answered) -> io::Result<()>,
+    write: impl FnMut(&[Answered]) -> io::Result<()> + Send,
 ) -> Result<Status, Trouble> {
     let here = |error: &dyn std::fmt::Display| Trouble::Here(error.to_string());
-    let runtime = Runtime::new().map_err(|error| here(&error))?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| here(&error))?;
     // Names that are being typed are answered as they come; names on the command line in their order.
     let typed = options.names.iter().any(|name| name == "-");
     let order = if typed { Order::Done } else { Order::Given };
-    let ended = runtime.block_on(async {
+    let ended = written_by(write, &runtime, async |answers| {
         let discovery = discovery.spawn().map_err(|error| here(&error))?;
         let names = input::names(options.names);
         let look_up = |name| look_up(discovery.clone(), name);
-        answer_all(names, options.jobs, order, look_up, write).await
+        answer_all(names, options.jobs, order, look_up, answers).await
     });
     // What still runs is of no use to anybody.
     runtime.shutdown_background();
     ended
+}
+
+/// Runs `answering`, and meanwhile, on a thread of its own, writes what it sends.
+fn written_by(
+    mut write: impl FnMut(&[Answered]) -> io::Result<()> + Send,
+    runtime: &Runtime,
+    answering: impl AsyncFnOnce(Sender<Answered>) -> Result<Status, Trouble>,
+) -> Result<Status, Trouble> {
+    thread::scope(|scope| {
+        let (sender, mut answers) = channel(UNREAD);
+        let writer = scope.spawn(move || {
+            let mut batch = Vec::new();
+            while answers.blocking_recv_many(&mut batch, UNREAD) > 0 {
+                write(&batch)?;
+                batch.clear();
+            }
+            Ok(())
+        });
+        let status = runtime.block_on(answering(sender))?;
+        match writer.join() {
+            Ok(written) => written.map_err(|error| Trouble::write(&error, status))?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        Ok(status)
+    })
 }
 
 async fn look_up(discovery: Discovery, name: String) -> Answered {
@@ -81,13 +118,14 @@ enum Turn {
     Finished,
 }
 
-/// Looks up every name that comes, at most `jobs` at once, and writes each answer as soon as its order allows.
+/// Looks up every name that comes, at most `jobs` at once, and sends each answer as soon as its order allows. It ends early where
+/// nobody takes the answers any more.
 pub(crate) async fn answer_all<F>(
     mut names: Receiver<String>,
     jobs: usize,
     order: Order,
     mut lookup: impl FnMut(String) -> F,
-    mut write: impl FnMut(&Answered) -> io::Result<()>,
+    answers: Sender<Answered>,
 ) -> Result<Status, Trouble>
 where
     F: Future<Output = Answered> + Send + 'static,
@@ -125,7 +163,9 @@ where
                 } {
                     next = next.saturating_add(1);
                     status = status.max(answered.status());
-                    write(&answered).map_err(|error| Trouble::write(&error, status))?;
+                    if answers.send(answered).await.is_err() {
+                        return Ok(status);
+                    }
                 }
             }
             Turn::Finished => return Ok(status),

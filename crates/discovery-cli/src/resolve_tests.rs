@@ -21,42 +21,45 @@ fn answered(name: String) -> Answered {
     }
 }
 
+fn runtime() -> Runtime {
+    runtime::Builder::new_current_thread().build().unwrap()
+}
+
+fn names(names: &[&str]) -> Receiver<String> {
+    let (sender, receiver) = channel(8);
+    for name in names {
+        sender.try_send((*name).to_owned()).unwrap();
+    }
+    receiver
+}
+
 /// Answers `a`, `b`, `c` in the order c, b, a, and says in which order they were written.
 fn written(order: Order, jobs: usize) -> Vec<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (sender, names) = channel(8);
-    for name in ["a", "b", "c"] {
-        sender.try_send(name.to_owned()).unwrap();
-    }
-    drop(sender);
+    let names = names(&["a", "b", "c"]);
     // Each waits for the one after it, if that can run at the same time.
     let mut before: Option<oneshot::Sender<()>> = None;
-    let mut written = Vec::new();
-    let status = runtime.block_on(answer_all(
-        names,
-        jobs,
-        order,
-        |name| {
-            let tell = before.take();
-            let (sender, wait) = oneshot::channel();
-            let wait = (jobs > 1 && name != "c").then_some(wait);
-            before = Some(sender);
-            async move {
-                if let Some(wait) = wait {
-                    wait.await.unwrap();
-                }
-                if let Some(tell) = tell {
-                    let _ = tell.send(());
-                }
-                answered(name)
+    let look_up = |name: String| {
+        let tell = before.take();
+        let (sender, wait) = oneshot::channel();
+        let wait = (jobs > 1 && name != "c").then_some(wait);
+        before = Some(sender);
+        async move {
+            if let Some(wait) = wait {
+                wait.await.unwrap();
             }
-        },
-        |answered| {
-            written.push(answered.name.clone());
-            Ok(())
-        },
-    ));
-    assert_eq!(status.unwrap(), Status::No);
+            if let Some(tell) = tell {
+                let _ = tell.send(());
+            }
+            answered(name)
+        }
+    };
+    let mut written = Vec::new();
+    let write = |answers: &[Answered]| {
+        written.extend(answers.iter().map(|answered| answered.name.clone()));
+        Ok(())
+    };
+    let answering = async |answers| answer_all(names, jobs, order, look_up, answers).await;
+    assert_eq!(written_by(write, &runtime(), answering).unwrap(), Status::No);
     written
 }
 
@@ -77,15 +80,30 @@ fn one_job_answers_one_after_the_other() {
 
 #[test]
 fn a_broken_pipe_ends_with_what_was_known() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (sender, names) = channel(8);
-    sender.try_send("a".to_owned()).unwrap();
-    let ended = runtime.block_on(answer_all(
-        names,
-        1,
-        Order::Done,
-        |name| async move { answered(name) },
-        |_| Err(io::ErrorKind::BrokenPipe.into()),
-    ));
+    let look_up = |name| async move { answered(name) };
+    let write = |_: &[Answered]| Err(io::ErrorKind::BrokenPipe.into());
+    let names = names(&["a"]);
+    let answering = async |answers| answer_all(names, 1, Order::Done, look_up, answers).await;
+    let ended = written_by(write, &runtime(), answering);
     assert!(matches!(ended, Err(Trouble::BrokenPipe(Status::No))), "{ended:?}");
+}
+
+#[test]
+fn who_does_not_read_keeps_no_lookup_waiting() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    let look_up = |name: String| {
+        done.send(name.clone()).unwrap();
+        async move { answered(name) }
+    };
+    let (told, ended) = std::sync::mpsc::channel();
+    // Whoever gets the first answer reads on only when the last lookup has been made.
+    let write = move |_: &[Answered]| {
+        while is_done.recv_timeout(Duration::from_secs(60)).unwrap() != "c" {}
+        told.send(()).unwrap();
+        Err(io::ErrorKind::BrokenPipe.into())
+    };
+    let names = names(&["a", "b", "c"]);
+    let answering = async |answers| answer_all(names, 1, Order::Done, look_up, answers).await;
+    let _ = written_by(write, &runtime(), answering);
+    assert_eq!(ended.try_iter().count(), 1);
 }
