@@ -13,9 +13,10 @@ use discovery_core::{
 };
 use discovery_tokio::{Builder, Discovery};
 use discovery_wire::{Hosts, NameServers, OddityKind};
+use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CipherSuite, ClientConfig, RootCertStore};
 
 use crate::options::{ConnectTo, ResolveOptions};
 use crate::status::{Trouble, warn};
@@ -169,11 +170,18 @@ fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
             }
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider)
+    let mut provider = rustls::crypto::ring::default_provider();
+    // Nearly all of a short connection's hashing is in its handshake, and most processors hash SHA-256 by themselves.
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let versions = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| Trouble::Here(error.to_string()))?;
-    Ok(Arc::new(versions.with_root_certificates(roots).with_no_client_auth()))
+    let mut config = versions.with_root_certificates(roots).with_no_client_auth();
+    // Every host is visited once.
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
 }
 
 /// Whether a document may have to be fetched for a name: not for IP literals and explicit ports (R26, R29).
