@@ -1,0 +1,165 @@
+//! What a cold name costs the program in CPU time, and the program in memory. Owns the measuring; the servers run in a process
+//! of their own, and so does whoever waits for the program: `getrusage` then counts the program and nothing else.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures the program from outside"
+)]
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use discovery_lab::{Crowd, LedBy};
+use nix::sys::resource::{UsageWho, getrusage};
+
+const NAMES: usize = 2000;
+/// Runs of which the best counts: whatever else a machine does only ever adds.
+const RUNS: usize = 5;
+
+/// What one run of the program took.
+#[derive(Clone, Copy)]
+struct Cost {
+    microseconds: u64,
+    peak_kib: u64,
+}
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve", step, ca_file] => {
+            let led_by = LedBy::ALL.into_iter().find(|led_by| led_by.step().number() == step);
+            let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+            crowd(led_by.unwrap())
+                .serve_until_end(None, Path::new(ca_file), &mut input, &mut output)
+                .unwrap();
+        }
+        ["client", ref options @ ..] => client(options),
+        _ => table(),
+    }
+}
+
+fn crowd(led_by: LedBy) -> Crowd {
+    Crowd { led_by, names: NAMES, address: Ipv4Addr::new(198, 51, 100, 1) }
+}
+
+fn table() {
+    println!(
+        "`matrix-discovery resolve - --jobs N`, {NAMES} cold names over loopback, best of {RUNS} runs. Counted by getrusage: the\n\
+         program alone, from its start to its end; one wildcard ECDSA certificate under one authority, no resumption.\n"
+    );
+    println!("{:<32}{:>8}{:>20}{:>12}", "names of step", "jobs", "CPU time a name", "target");
+    let targets = [350, 150, 150];
+    let mut peak = 0;
+    for (led_by, target) in LedBy::ALL.into_iter().zip(targets) {
+        let cost = measure(led_by, 64);
+        row(led_by, 64, cost, &format!("< {target} µs"));
+        peak = peak.max(cost.peak_kib);
+    }
+    let crowded = measure(LedBy::Document, NAMES);
+    row(LedBy::Document, NAMES, crowded, "");
+    println!("\n{:<40}{:>20}{:>12}", "peak memory with --jobs", "ru_maxrss", "target");
+    println!("{:<40}{:>16.1} MiB{:>12}", 64, peak as f64 / 1024.0, "< 32 MiB");
+    println!("{:<40}{:>16.1} MiB", NAMES, crowded.peak_kib as f64 / 1024.0);
+}
+
+fn row(led_by: LedBy, jobs: usize, cost: Cost, target: &str) {
+    let each = cost.microseconds as f64 / NAMES as f64;
+    println!("{:<32}{jobs:>8}{each:>17.0} µs{target:>12}", led_by.step().number());
+}
+
+/// The least CPU time of all runs, and the most memory.
+fn measure(led_by: LedBy, jobs: usize) -> Cost {
+    let server = Server::start(led_by);
+    let runs: Vec<Cost> = (0..RUNS).map(|_| run(led_by, jobs, &server)).collect();
+    Cost {
+        microseconds: runs.iter().map(|cost| cost.microseconds).min().unwrap(),
+        peak_kib: runs.iter().map(|cost| cost.peak_kib).max().unwrap(),
+    }
+}
+
+/// Runs the program once, and checks what it found.
+fn run(led_by: LedBy, jobs: usize, server: &Server) -> Cost {
+    let (names, answers) = (file("names"), file("answers"));
+    let lines: Vec<String> = crowd(led_by).names().collect();
+    fs::write(&names, lines.join("\n")).unwrap();
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["client", "resolve", "-", "--any-address", "--jobs", &jobs.to_string()])
+        .args(["--nameserver", &server.dns, "--connect-to", &format!("::{}", server.door)])
+        .arg("--ca-file")
+        .arg(&server.ca_file)
+        .stdin(File::open(&names).unwrap())
+        .stdout(File::create(&answers).unwrap())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    let figures = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{figures}");
+    let answers = fs::read_to_string(&answers).unwrap();
+    let step = format!("  because      step {}: ", led_by.step().number());
+    let port = if led_by == LedBy::Document { 443 } else { 8448 };
+    let place = format!("  connect to   198.51.100.1:{port}");
+    for line in [&step, &place] {
+        assert_eq!(answers.lines().filter(|have| have.starts_with(line)).count(), NAMES, "{line}");
+    }
+    let figures: Vec<u64> = figures.split_whitespace().map(|text| text.parse().unwrap()).collect();
+    Cost { microseconds: figures[0], peak_kib: figures[1] }
+}
+
+/// Runs the program with these options, and says what it took.
+fn client(options: &[&str]) {
+    let program = env!("CARGO_BIN_EXE_matrix-discovery");
+    assert!(Command::new(program).args(options).status().unwrap().success());
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let time = [usage.user_time(), usage.system_time()]
+        .map(|time| time.tv_sec() * 1_000_000 + time.tv_usec());
+    eprintln!("{} {}", time[0] + time[1], usage.max_rss());
+}
+
+/// A crowd served by a process of its own, until this is dropped.
+struct Server {
+    process: Child,
+    input: Option<ChildStdin>,
+    dns: String,
+    door: String,
+    ca_file: PathBuf,
+}
+
+impl Server {
+    fn start(led_by: LedBy) -> Self {
+        let ca_file = file("crowd.pem");
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["serve", led_by.step().number()])
+            .arg(&ca_file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut word = |key| {
+            let line = lines.next().unwrap().unwrap();
+            line.strip_prefix(key).unwrap().trim().to_owned()
+        };
+        let (_, dns, door, _) = (word("names"), word("dns"), word("door"), word("ca_file"));
+        let input = process.stdin.take();
+        Self { process, input, dns, door, ca_file }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.input = None;
+        let _ = self.process.wait();
+    }
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
