@@ -267,7 +267,7 @@ impl Life {
         };
         // A result may have been ready when it was asked for: its facts were used by the lookup that made it.
         for (index, decision) in decisions.iter().enumerate() {
-            let (Some(question), Some(fact)) = (&decision.question, &decision.fact) else {
+            let (Some(question), Some(fact)) = (decision.question(), decision.fact()) else {
                 continue;
             };
             let next = decisions.get(index + 1);
@@ -283,7 +283,7 @@ impl Life {
     fn compare(&self, name: &str, outcome: &Outcome, decisions: &[Decision]) {
         let facts: BTreeMap<_, _> = decisions
             .iter()
-            .filter_map(|decision| Some((decision.question.clone()?, decision.fact.clone()?)))
+            .filter_map(|decision| Some((decision.question()?.clone(), decision.fact()?.clone())))
             .collect();
         // A document outlives its host's addresses: who comes new could not ask for it.
         let of_document = |(question, fact): (&Question, &Fact)| match question {
@@ -311,7 +311,7 @@ impl Life {
             Ok(done) => &done.explanation.decisions,
             Err(failed) => &failed.explanation.decisions,
         };
-        assert_eq!(&decisions, explained, "{name}");
+        assert_eq!(*decisions, **explained, "{name}");
     }
 }
 
@@ -399,7 +399,7 @@ fn told(request: &Request, facts: &BTreeMap<Question, Fact>) -> Option<Answer> {
 }
 
 fn is_get_of(question: &Question, host: &discovery_core::DnsName) -> bool {
-    matches!(question, Question::Get(url) if *url.host() == TlsName::Dns(host.clone()))
+    matches!(question, Question::Get(url) if url.host() == TlsName::Dns(host.clone()))
 }
 
 prop_state_machine! {

@@ -79,7 +79,7 @@ fn world(world: &World, whole: bool, lines: &mut Vec<Line>) -> Written<()> {
     for entry in &world.http {
         let Some(line) = https(entry)? else { continue };
         if whole && let TlsName::Dns(host) = line.url.host() {
-            no_invented_addresses(host, world, lines);
+            no_invented_addresses(&host, world, lines);
         }
         lines.push(Line::Https(Box::new(line)));
     }

@@ -67,7 +67,7 @@ impl Seen {
                 .iter()
                 .flat_map(|one| one.socket_addrs().map(|address| (address, one.host.to_string())))
                 .collect(),
-            host_header: done.host_header.clone(),
+            host_header: done.host_header.to_string(),
             tls_name: done.tls_name.to_string(),
             sni: done.sni().map(str::to_owned),
             rule: done.rule.to_string(),
@@ -133,7 +133,7 @@ impl Seen {
 
     fn gets(&self) -> Vec<String> {
         let urls = self.asked.iter().filter_map(|question| match question {
-            Question::Get(url) => Some(url.as_str().to_owned()),
+            Question::Get(url) => Some(url.text().into_owned()),
             Question::Dns(..) => None,
         });
         distinct(urls)

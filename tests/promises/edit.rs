@@ -91,7 +91,7 @@ pub(crate) fn sorted(
             let mut targets: Vec<String> =
                 resolved.targets.iter().map(|target| format!("{target:?}")).collect();
             targets.sort();
-            Ok((targets, resolved.fresh_until, resolved.host_header.clone()))
+            Ok((targets, resolved.fresh_until, resolved.host_header.to_string()))
         }
         Err(failed) => Err(failed.kind),
     }

@@ -29,9 +29,9 @@ static ALLOCATIONS: divan::AllocProfiler<PeakAlloc> = divan::AllocProfiler::new(
 const NAMES: usize = 1_000_000;
 
 fn main() {
+    weigh();
     in_flight();
     flood();
-    weigh();
     divan::main();
 }
 

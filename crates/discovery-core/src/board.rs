@@ -3,15 +3,15 @@
 //! Turns a missing fact into a question, follows aliases, knows the names that are never asked for, vets addresses when they
 //! are read. Knows no step of the specification, no time and no socket.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::address::{self, Denied};
 use crate::cache::{self, Cache, Freshness};
 use crate::explain::{Decision, Effect, Step};
+use crate::facts::Facts;
 use crate::hosts::{Family, HostAddresses, Trouble};
-use crate::name::{DnsName, TlsName};
+use crate::name::{DnsName, InvalidDnsName, ServerName, TlsName};
 use crate::outcome::FailureKind;
 use crate::policy::{Families, Policy, Speculation};
 use crate::question::{Fact, Failure, Known, Question, Standing};
@@ -62,6 +62,8 @@ pub(crate) struct Notes {
     pub(crate) fresh_until: Option<Instant>,
     /// When the first of them is worth asking again.
     pub(crate) refresh_at: Option<Instant>,
+    /// Names made of other names: each is made once.
+    pub(crate) names: Vec<DnsName>,
 }
 
 /// Facts that were learnt before, by anybody.
@@ -77,7 +79,7 @@ pub(crate) struct Memory<'a> {
 pub(crate) struct Board<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) routes: Routes,
-    facts: &'a mut BTreeMap<Question, Arc<Known>>,
+    facts: &'a mut Facts,
     memory: Option<Memory<'a>>,
     notes: &'a mut Notes,
     /// Whether a fact was missing: what is read from there on is a guess.
@@ -90,7 +92,7 @@ impl<'a> Board<'a> {
     pub(crate) fn new(
         policy: &'a Policy,
         routes: Routes,
-        facts: &'a mut BTreeMap<Question, Arc<Known>>,
+        facts: &'a mut Facts,
         memory: Option<Memory<'a>>,
         notes: &'a mut Notes,
     ) -> Self {
@@ -105,21 +107,47 @@ impl<'a> Board<'a> {
         self.guessing
     }
 
-    /// Notes a decision and what caused it.
-    pub(crate) fn decide(
+    /// The host of a server name, whose text is given, as a name to ask for.
+    pub(crate) fn host(
         &mut self,
-        step: Step,
-        cause: Option<(&Question, &Known)>,
-        effect: Effect,
-    ) {
-        if !self.guessing {
-            let (question, fact) = cause.map(|(q, k)| (q.clone(), k.fact.clone())).unzip();
-            self.notes.decisions.push(Decision { step, question, fact, effect });
-            if let Some((question, Known { standing: Standing::LastGood, .. })) = cause {
-                let question = Some(question.clone());
-                let effect = Effect::LastGood;
-                self.notes.decisions.push(Decision { step, question, fact: None, effect });
-            }
+        name: &ServerName,
+        text: &str,
+    ) -> Result<DnsName, InvalidDnsName> {
+        if let Some(host) = DnsName::of(name) {
+            return host;
+        }
+        let absolute = text.strip_suffix('.').unwrap_or(text);
+        let is_it = |host: &&DnsName| host.as_str().eq_ignore_ascii_case(absolute);
+        if let Some(host) = self.notes.names.iter().find(is_it) {
+            return Ok(host.clone());
+        }
+        let host = DnsName::host(text)?;
+        self.notes.names.push(host.clone());
+        Ok(host)
+    }
+
+    /// The owner of a host's SRV records.
+    pub(crate) fn service(&mut self, host: &DnsName, service: &str) -> Option<DnsName> {
+        if let Some(owner) = self.notes.names.iter().find(|owner| owner.is_service(service, host)) {
+            return Some(owner.clone());
+        }
+        let owner = host.service(service)?;
+        self.notes.names.push(owner.clone());
+        Some(owner)
+    }
+
+    /// Notes a decision and what caused it.
+    pub(crate) fn decide(&mut self, step: Step, cause: Option<&Arc<Known>>, effect: Effect) {
+        if self.guessing {
+            return;
+        }
+        self.notes.decisions.push(match cause {
+            Some(known) => Decision::with_fact(step, Arc::clone(known), effect),
+            None => Decision::without_fact(step, None, effect),
+        });
+        if let Some(known) = cause.filter(|known| known.standing == Standing::LastGood) {
+            let question = Some(known.question.clone());
+            self.notes.decisions.push(Decision::without_fact(step, question, Effect::LastGood));
         }
     }
 
@@ -219,7 +247,7 @@ impl<'a> Board<'a> {
         let known = cache
             .get(question, *freshness, *now, self.policy)
             .filter(|known| *late || known.fact != Fact::Late)?;
-        self.facts.insert(question.clone(), Arc::clone(&known));
+        self.facts.insert(Arc::clone(&known));
         Some(known)
     }
 
@@ -228,28 +256,28 @@ impl<'a> Board<'a> {
         &mut self,
         step: Step,
         owner: &DnsName,
-    ) -> Result<Option<(Question, Arc<Known>)>, Stop> {
+    ) -> Result<Option<Arc<Known>>, Stop> {
         match self.follow(owner, RecordKind::Srv) {
-            Family::Known(question, known) => {
+            Family::Known(known) => {
                 self.used(&known);
-                if let Question::Dns(name, _) = &question
+                if let Question::Dns(name, _) = &known.question
                     && name != owner
                 {
                     let asked = Question::Dns(owner.clone(), RecordKind::Srv);
                     if let Some(alias) = self.known(&asked) {
                         self.used(&alias);
-                        self.decide(step, Some((&asked, &alias)), Effect::Followed);
+                        self.decide(step, Some(&alias), Effect::Followed);
                     }
                 }
-                Ok(Some((question, known)))
+                Ok(Some(known))
             }
             Family::Missing(question) => {
                 self.ask(&question, Need::Now);
                 if self.recall(&question).is_some() {
-                    let Family::Known(question, known) = self.follow(owner, RecordKind::Srv) else {
+                    let Family::Known(known) = self.follow(owner, RecordKind::Srv) else {
                         return Err(Stop::Missing);
                     };
-                    return Ok(Some((question, known)));
+                    return Ok(Some(known));
                 }
                 self.missing()?;
                 Ok(None)
@@ -266,18 +294,18 @@ impl<'a> Board<'a> {
         let question = Question::Get(url.clone());
         if let Some(known) = self.known(&question) {
             self.used(&known);
-            return Ok(Some(Got::Answer(question, known)));
+            return Ok(Some(Got::Answer(known)));
         }
         let host = match url.host() {
-            TlsName::Ip(ip) => return self.get_literal(question, *ip),
+            TlsName::Ip(ip) => return self.get_literal(question, ip),
             TlsName::Dns(host) => host,
         };
-        let addresses = self.addresses(host);
+        let addresses = self.addresses(&host);
         let more = addresses.missing().next().is_some();
         if addresses.usable.is_empty() && !more {
             if let Some(known) = self.last_good(&question, &addresses) {
                 self.used(&known);
-                return Ok(Some(Got::Answer(question, known)));
+                return Ok(Some(Got::Answer(known)));
             }
             return Ok(Some(Got::NoAddress(addresses)));
         }
@@ -294,9 +322,9 @@ impl<'a> Board<'a> {
             self.put(Ask { question: question.clone(), need: Need::Now, via, more, hold });
         }
         // Last time there may have been no address to get anything from.
-        let first = self.addresses(host).missing().next().cloned();
+        let first = self.addresses(&host).missing().next().cloned();
         if first.is_some_and(|first| self.recall(&first).is_some()) {
-            let addresses = self.addresses(host);
+            let addresses = self.addresses(&host);
             if addresses.usable.is_empty() && addresses.missing().next().is_none() {
                 return Ok(Some(Got::NoAddress(addresses)));
             }
@@ -307,7 +335,7 @@ impl<'a> Board<'a> {
     /// The answer of last time, as a guess; or on as if there were none.
     fn guess_answer(&mut self, question: Question) -> Result<Option<Got>, Stop> {
         if let Some(known) = self.recall(&question) {
-            return Ok(Some(Got::Answer(question, known)));
+            return Ok(Some(Got::Answer(known)));
         }
         self.missing()?;
         Ok(None)
@@ -320,10 +348,10 @@ impl<'a> Board<'a> {
         if !fails || self.recalling {
             return None;
         }
-        let until = host.known().filter_map(|(_, known)| known.fresh_until).min();
+        let until = host.known().filter_map(|known| known.fresh_until).min();
         let Memory { cache, now, .. } = self.memory.as_mut()?;
         let known = cache.last_good(question, until, *now, self.policy)?;
-        self.facts.insert(question.clone(), Arc::clone(&known));
+        self.facts.insert(Arc::clone(&known));
         Some(known)
     }
 
@@ -355,7 +383,7 @@ impl<'a> Board<'a> {
             });
         let mut denied = Vec::new();
         let mut vetted = families.each_ref().map(|family| match family {
-            Family::Known(_, known) => self.vet(&known.fact, &mut denied),
+            Family::Known(known) => self.vet(&known.fact, &mut denied),
             Family::Off | Family::Missing(_) => Vec::new(),
         });
         let limit = usize::from(self.policy.max_addresses);
@@ -383,8 +411,7 @@ impl<'a> Board<'a> {
     fn follow(&mut self, name: &DnsName, kind: RecordKind) -> Family {
         if let Some(given) = given(name, kind, self.policy) {
             let question = Question::Dns(name.clone(), kind);
-            let known = Known::new(given, Instant::ORIGIN, None);
-            return Family::Known(question, Arc::new(known));
+            return Family::Known(Arc::new(Known::new(question, given, Instant::ORIGIN, None)));
         }
         let mut question = Question::Dns(name.clone(), kind);
         let mut expiry: Option<Instant> = None;
@@ -397,10 +424,10 @@ impl<'a> Board<'a> {
             });
             let Fact::Alias(target) = &known.fact else {
                 if hops == 0 {
-                    return Family::Known(question, known);
+                    return Family::Known(known);
                 }
                 let known = Known { fresh_until: least, ..Known::clone(&known) };
-                return Family::Known(question, Arc::new(known));
+                return Family::Known(Arc::new(known));
             };
             hops = hops.saturating_add(1);
             let failure = if target == name {
@@ -412,15 +439,13 @@ impl<'a> Board<'a> {
             };
             if let Some(why) = failure {
                 let fact = Fact::Failed(why);
-                let known = Known::new(fact, known.learnt, least);
-                return Family::Known(question, Arc::new(known));
+                return Family::Known(Arc::new(Known::new(question, fact, known.learnt, least)));
             }
             expiry = least;
             // A special name is special as an alias, too.
             if let Some(fact) = given(target, kind, self.policy) {
                 let question = Question::Dns(target.clone(), kind);
-                let known = Known::new(fact, known.learnt, least);
-                return Family::Known(question, Arc::new(known));
+                return Family::Known(Arc::new(Known::new(question, fact, known.learnt, least)));
             }
             question = Question::Dns(target.clone(), kind);
         }
@@ -430,7 +455,7 @@ impl<'a> Board<'a> {
 /// What there is at a URL.
 pub(crate) enum Got {
     /// An answer, or that there was none.
-    Answer(Question, Arc<Known>),
+    Answer(Arc<Known>),
     /// Nothing could be asked: the host has no address that may be used.
     NoAddress(HostAddresses),
 }

@@ -11,13 +11,13 @@ use crate::question::{Fact, Failure, Known, Question, Standing};
 use crate::segments::{Keyed, Segments};
 use crate::time::Instant;
 
-/// The memory of one fact beside its texts: keys, links, table slots and counters, in bytes.
-const OVERHEAD: usize = 192;
+/// The memory of one fact beside itself and its texts: its place, its links and its slot of a table that has just grown, in
+/// bytes.
+const OVERHEAD: usize = 64;
 
 /// What is remembered of one question.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    question: Question,
     /// The latest.
     known: Arc<Known>,
     /// The last good one, where the latest is a failure that may pass.
@@ -29,7 +29,7 @@ impl Keyed for Entry {
     type Key = Question;
 
     fn key(&self) -> &Question {
-        &self.question
+        &self.known.question
     }
 }
 
@@ -87,8 +87,8 @@ impl Cache {
             && !(freshness == Freshness::Ahead && is_due(&entry.known, now, policy));
         match &entry.good {
             // In its back-off a question is not asked again; what was good is.
-            Some(good) if fresh && is_usable(question, good, now, policy) => {
-                Some(in_place_of(question, good, entry.known.fresh_until, policy))
+            Some(good) if fresh && is_usable(good, now, policy) => {
+                Some(in_place_of(good, entry.known.fresh_until, policy))
             }
             // A refresh ahead of time has failed: what is fresh is fresh all the same.
             Some(good) if freshness == Freshness::Any && good.is_fresh(now) => {
@@ -106,19 +106,14 @@ impl Cache {
     }
 
     /// Takes a fact in; gives what is to be used: itself, or the last good one if it is a failure that may pass.
-    pub(crate) fn learn(
-        &mut self,
-        question: &Question,
-        known: &Arc<Known>,
-        policy: &Policy,
-        seed: u64,
-    ) -> Arc<Known> {
+    pub(crate) fn learn(&mut self, known: &Arc<Known>, policy: &Policy, seed: u64) -> Arc<Known> {
+        let question = &known.question;
         // A failure of our own side says nothing about the world: what was known before stays.
         if matches!(&known.fact, Fact::Failed(why) if Failure::is_local(*why)) {
             let good = self.facts.peek(question).and_then(Entry::last_good);
-            let good = good.filter(|good| is_usable(question, good, known.learnt, policy));
+            let good = good.filter(|good| is_usable(good, known.learnt, policy));
             return match good {
-                Some(good) => in_place_of(question, good, known.fresh_until, policy),
+                Some(good) => in_place_of(good, known.fresh_until, policy),
                 None => Arc::clone(known),
             };
         }
@@ -148,12 +143,12 @@ impl Cache {
                 }
             }
         }
-        let good = good.filter(|good| is_usable(question, good, now, policy));
+        let good = good.filter(|good| is_usable(good, now, policy));
         let used = match &good {
-            Some(good) => in_place_of(question, good, known.fresh_until, policy),
+            Some(good) => in_place_of(good, known.fresh_until, policy),
             None => Arc::clone(&known),
         };
-        let entry = Entry { question: question.clone(), known, good, strikes };
+        let entry = Entry { known, good, strikes };
         let weight = weight(&entry);
         self.facts.insert(entry, weight);
         used
@@ -169,7 +164,7 @@ impl Cache {
         seed: u64,
     ) -> Option<Arc<Known>> {
         let entry = self.facts.get(question)?;
-        let stands = stands_in(entry, question, now, policy)?;
+        let stands = stands_in(entry, now, policy)?;
         // Each lookup that waits falls back by itself: that counts once.
         if !(entry.known.fact == Fact::Late && entry.known.is_fresh(now)) {
             let life = entry.strikes.strike(question, &Fact::Late, policy, seed);
@@ -179,16 +174,16 @@ impl Cache {
                 Question::Dns(..) => life.min(policy.dns_failure_max_ttl),
                 Question::Get(_) => life,
             };
-            entry.known = Arc::new(Known::new(Fact::Late, now, Some(now + life)));
+            entry.known = Arc::new(Known::new(question.clone(), Fact::Late, now, Some(now + life)));
         }
         entry.good = Some(Arc::clone(&stands));
-        Some(in_place_of(question, &stands, entry.known.fresh_until, policy))
+        Some(in_place_of(&stands, entry.known.fresh_until, policy))
     }
 
     /// Whether [`Self::stand_in`] has something to give.
     pub(crate) fn has_stand_in(&self, question: &Question, now: Instant, policy: &Policy) -> bool {
         let entry = self.facts.peek(question);
-        entry.is_some_and(|entry| stands_in(entry, question, now, policy).is_some())
+        entry.is_some_and(|entry| stands_in(entry, now, policy).is_some())
     }
 
     /// The last good fact, where a newer one can't be asked for before `until`.
@@ -200,7 +195,7 @@ impl Cache {
         policy: &Policy,
     ) -> Option<Arc<Known>> {
         let good = self.facts.peek(question)?.last_good()?;
-        is_usable(question, good, now, policy).then(|| in_place_of(question, good, until, policy))
+        is_usable(good, now, policy).then(|| in_place_of(good, until, policy))
     }
 
     /// What a fact was when it was good, however long ago: good enough for a guess.
@@ -222,7 +217,7 @@ impl Cache {
 
     /// All that is remembered.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Question, &Known)> {
-        self.facts.iter().map(|entry| (&entry.question, &*entry.known))
+        self.facts.iter().map(|entry| (&entry.known.question, &*entry.known))
     }
 }
 
@@ -245,28 +240,23 @@ pub(crate) fn due(known: &Known, policy: &Policy) -> Option<Instant> {
     }
 }
 
-fn stands_in(
-    entry: &Entry,
-    question: &Question,
-    now: Instant,
-    policy: &Policy,
-) -> Option<Arc<Known>> {
+fn stands_in(entry: &Entry, now: Instant, policy: &Policy) -> Option<Arc<Known>> {
     let usable = |known: &&Arc<Known>| {
         let failed_before =
-            matches!(question, Question::Get(_)) && !matches!(known.fact, Fact::Late);
-        (failed_before || !known.fact.is_temporary()) && is_usable(question, known, now, policy)
+            matches!(known.question, Question::Get(_)) && !matches!(known.fact, Fact::Late);
+        (failed_before || !known.fact.is_temporary()) && is_usable(known, now, policy)
     };
     [entry.good.as_ref(), Some(&entry.known)].into_iter().flatten().find(usable).map(Arc::clone)
 }
 
 /// Whether a fact may still be used though a newer one could not be had.
-fn is_usable(question: &Question, good: &Known, now: Instant, policy: &Policy) -> bool {
-    now < usable_until(question, good, policy)
+fn is_usable(good: &Known, now: Instant, policy: &Policy) -> bool {
+    now < usable_until(good, policy)
 }
 
 /// Until when a fact may be used though a newer one could not be had: while it is fresh, and as the last good one.
-fn usable_until(question: &Question, good: &Known, policy: &Policy) -> Instant {
-    let limit = match question {
+fn usable_until(good: &Known, policy: &Policy) -> Instant {
+    let limit = match good.question {
         Question::Get(_) => policy.well_known_max_ttl,
         Question::Dns(..) => policy.dns_last_good_age,
     };
@@ -280,14 +270,10 @@ fn usable_until(question: &Question, good: &Known, policy: &Policy) -> Instant {
 }
 
 /// The last good fact in the place of one that can't be had before `until`.
-fn in_place_of(
-    question: &Question,
-    good: &Known,
-    until: Option<Instant>,
-    policy: &Policy,
-) -> Arc<Known> {
-    let usable = usable_until(question, good, policy);
+fn in_place_of(good: &Known, until: Option<Instant>, policy: &Policy) -> Arc<Known> {
+    let usable = usable_until(good, policy);
     Arc::new(Known {
+        question: good.question.clone(),
         fact: good.fact.clone(),
         learnt: good.learnt,
         fresh_until: until.map(|until| until.min(usable)),
@@ -296,36 +282,13 @@ fn in_place_of(
 }
 
 fn weight(entry: &Entry) -> usize {
-    let question = match &entry.question {
+    let question = match &entry.known.question {
         Question::Dns(name, _) => name.as_str().len(),
-        Question::Get(url) => url.as_str().len(),
+        Question::Get(url) => url.size(),
     };
     let facts = [Some(&entry.known), entry.good.as_ref()];
-    let facts = facts
-        .into_iter()
-        .flatten()
-        .map(|known| size_of::<Known>().saturating_add(size(&known.fact)));
+    let facts = facts.into_iter().flatten().map(|known| known.size());
     facts.fold(OVERHEAD.saturating_add(question), usize::saturating_add)
-}
-
-/// What a fact holds outside of itself.
-pub(crate) fn size(fact: &Fact) -> usize {
-    match fact {
-        Fact::Addresses { addresses, .. } => size_of_val(&**addresses),
-        Fact::Services(services) => {
-            services.iter().fold(size_of_val(&**services), |sum, service| {
-                sum.saturating_add(service.target.as_str().len())
-            })
-        }
-        Fact::Alias(name) => name.as_str().len(),
-        Fact::Document(name) => name.as_str().len(),
-        Fact::Redirect(url) => url.as_str().len(),
-        Fact::UnusableServices
-        | Fact::NotFound(_)
-        | Fact::Useless(_)
-        | Fact::Failed(_)
-        | Fact::Late => 0,
-    }
 }
 
 #[cfg(test)]

@@ -3,14 +3,17 @@
 //! Holds no times: it is a function of the facts alone (I13).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::Denied;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::outcome::FailureKind;
-use crate::question::{Fact, Question, Useless};
+use crate::question::{Fact, Known, Question, Useless};
+use crate::time::Instant;
 
 /// A step of the specification, by today's numbers in every revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,22 +83,125 @@ impl fmt::Display for Step {
 #[serde(transparent)]
 pub struct Explanation {
     /// The decisions.
-    pub decisions: Vec<Decision>,
+    pub decisions: Box<[Decision]>,
 }
 
 /// One decision.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "Told", into = "Told")]
 pub struct Decision {
     /// The step of the specification that it belongs to.
     pub step: Step,
-    /// What was asked, if anything had to be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub question: Option<Question>,
-    /// What the world said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fact: Option<Fact>,
+    cause: Cause,
     /// What follows from it.
     pub effect: Effect,
+}
+
+/// Facts are shared with memory: results are remembered by the million.
+#[derive(Clone)]
+enum Cause {
+    Nothing,
+    Question(Box<Question>),
+    Fact(Arc<Known>),
+}
+
+/// A decision as data.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    step: Step,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    question: Option<Question>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fact: Option<Fact>,
+    effect: Effect,
+}
+
+impl Decision {
+    pub(crate) fn with_fact(step: Step, known: Arc<Known>, effect: Effect) -> Self {
+        Self { step, cause: Cause::Fact(known), effect }
+    }
+
+    pub(crate) fn without_fact(step: Step, question: Option<Question>, effect: Effect) -> Self {
+        let cause = question.map_or(Cause::Nothing, |question| Cause::Question(question.into()));
+        Self { step, cause, effect }
+    }
+
+    /// What was asked, if anything had to be.
+    pub fn question(&self) -> Option<&Question> {
+        match &self.cause {
+            Cause::Nothing => None,
+            Cause::Question(question) => Some(question),
+            Cause::Fact(known) => Some(&known.question),
+        }
+    }
+
+    /// What the world said to the question.
+    pub fn fact(&self) -> Option<&Fact> {
+        match &self.cause {
+            Cause::Nothing | Cause::Question(_) => None,
+            Cause::Fact(known) => Some(&known.fact),
+        }
+    }
+
+    /// The memory beside this value, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        match &self.cause {
+            Cause::Nothing => 0,
+            Cause::Question(_) => size_of::<Question>(),
+            // Shared with memory, but it may also be all that is left of it.
+            Cause::Fact(known) => known.size(),
+        }
+    }
+
+    /// Without times: they are no part of an explanation.
+    fn parts(&self) -> (Step, Option<&Question>, Option<&Fact>, &Effect) {
+        (self.step, self.question(), self.fact(), &self.effect)
+    }
+}
+
+impl PartialEq for Decision {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Decision {}
+
+impl Hash for Decision {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl fmt::Debug for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (step, question, fact, effect) = self.parts();
+        let mut told = f.debug_struct("Decision");
+        told.field("step", &step).field("question", &question).field("fact", &fact);
+        told.field("effect", effect).finish()
+    }
+}
+
+impl From<Told> for Decision {
+    fn from(told: Told) -> Self {
+        let Told { step, question, fact, effect } = told;
+        match (question, fact) {
+            (Some(question), Some(fact)) => {
+                let known = Known::new(question, fact, Instant::ORIGIN, None);
+                Self::with_fact(step, Arc::new(known), effect)
+            }
+            // No fact is told without its question.
+            (question, _) => Self::without_fact(step, question, effect),
+        }
+    }
+}
+
+impl From<Decision> for Told {
+    fn from(decision: Decision) -> Self {
+        let (step, question, fact, effect) = decision.parts();
+        let (question, fact, effect) = (question.cloned(), fact.cloned(), effect.clone());
+        Self { step, question, fact, effect }
+    }
 }
 
 /// What follows from a fact.
@@ -147,7 +253,7 @@ pub enum Effect {
     /// No address of this family.
     NoAddress,
     /// The address may not be connected to.
-    Denied(Denied),
+    Denied(Box<Denied>),
     /// The last good answer is used, for no newer one could be had (RFC 8767).
     LastGood,
     /// The question was not waited for any longer; the result lacks what it would have brought.
@@ -166,7 +272,7 @@ impl Explanation {
     /// The decisive facts in one line: how the result was reached, or why there is none.
     pub fn summary(&self) -> String {
         let mut parts: Vec<String> = Vec::new();
-        for decision in &self.decisions {
+        for decision in &*self.decisions {
             if let Some(part) = decision.headline() {
                 parts.push(part);
             }
@@ -179,11 +285,11 @@ impl Decision {
     /// A few words for the one-line summary; none for details.
     fn headline(&self) -> Option<String> {
         let delegated = if self.step.number().starts_with("3.") { "delegated " } else { "" };
-        let service = || match &self.question {
+        let service = || match self.question() {
             Some(Question::Dns(name, _)) => name.labels().next().unwrap_or_default().to_owned(),
             Some(Question::Get(_)) | None => String::new(),
         };
-        let fact = || self.fact.as_ref().map_or_else(String::new, ToString::to_string);
+        let fact = || self.fact().map_or_else(String::new, ToString::to_string);
         match &self.effect {
             Effect::InvalidServerName(why) => Some(format!("not a server name: {why}")),
             Effect::UnresolvableName(why) => Some(format!("not resolvable: {why}")),
@@ -192,7 +298,7 @@ impl Decision {
             Effect::Delegated(_) => Some("well-known".to_owned()),
             Effect::RedirectLoop => Some("no well-known (redirect loop)".to_owned()),
             Effect::TooManyRedirects => Some("no well-known (too many redirects)".to_owned()),
-            Effect::NoDocument => Some(match &self.fact {
+            Effect::NoDocument => Some(match self.fact() {
                 Some(Fact::Useless(Useless::Status(status))) => format!("no well-known ({status})"),
                 _ => format!("no well-known ({})", fact()),
             }),
@@ -205,13 +311,13 @@ impl Decision {
             }
             Effect::NotOffered => Some(format!("{delegated}{} SRV: not offered", service())),
             Effect::DefaultPort => Some(format!("{delegated}port 8448")),
-            Effect::Failed(kind) => Some(match &self.question {
+            Effect::Failed(kind) => Some(match self.question() {
                 Some(question) => format!("{kind}: {question}: {}", fact()),
                 None => kind.to_string(),
             }),
             Effect::Denied(denied) => Some(format!("denied: {denied}")),
             Effect::LastGood => Some("last good answer".to_owned()),
-            Effect::WentWithout => Some(match &self.question {
+            Effect::WentWithout => Some(match self.question() {
                 Some(question) => format!("without {question} (late)"),
                 None => "late".to_owned(),
             }),
@@ -231,7 +337,7 @@ impl Decision {
 impl fmt::Display for Explanation {
     /// One decision a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for decision in &self.decisions {
+        for decision in &*self.decisions {
             writeln!(f, "{decision}")?;
         }
         Ok(())
@@ -241,10 +347,10 @@ impl fmt::Display for Explanation {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<4}", self.step)?;
-        if let Some(question) = &self.question {
+        if let Some(question) = self.question() {
             write!(f, "{question}: ")?;
         }
-        if let Some(fact) = &self.fact {
+        if let Some(fact) = self.fact() {
             write!(f, "{fact}: ")?;
         }
         self.effect.fmt(f)

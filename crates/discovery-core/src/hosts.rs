@@ -17,7 +17,7 @@ pub(crate) enum Family {
     /// This question has to be answered first.
     Missing(Question),
     /// This is known.
-    Known(Question, Arc<Known>),
+    Known(Arc<Known>),
 }
 
 /// Both families' addresses of one host, with what may be used of them.
@@ -32,28 +32,28 @@ impl HostAddresses {
     pub(crate) fn missing(&self) -> impl Iterator<Item = &Question> {
         self.families.iter().filter_map(|family| match family {
             Family::Missing(question) => Some(question),
-            Family::Off | Family::Known(..) => None,
+            Family::Off | Family::Known(_) => None,
         })
     }
 
-    pub(crate) fn known(&self) -> impl Iterator<Item = (&Question, &Arc<Known>)> {
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Arc<Known>> {
         self.families.iter().filter_map(|family| match family {
-            Family::Known(question, known) => Some((question, known)),
+            Family::Known(known) => Some(known),
             Family::Off | Family::Missing(_) => None,
         })
     }
 
     /// Whether the host turned out to be an alias (R62).
     pub(crate) fn is_alias(&self, host: &DnsName) -> bool {
-        self.known().any(|(question, known)| {
+        self.known().any(|known| {
             matches!(&known.fact, Fact::Addresses { alias: Some(_), .. } | Fact::Alias(_))
-                || matches!(question, Question::Dns(name, _) if name != host)
+                || matches!(&known.question, Question::Dns(name, _) if name != host)
         })
     }
 
     fn failures(&self) -> impl Iterator<Item = Failure> {
         self.known().filter_map(
-            |(_, known)| {
+            |known| {
                 if let Fact::Failed(why) = known.fact { Some(why) } else { None }
             },
         )
@@ -61,7 +61,7 @@ impl HostAddresses {
 
     /// What having no usable address means: the gravest of the reasons.
     pub(crate) fn trouble(&self) -> Trouble {
-        let late = || self.known().any(|(_, known)| known.fact == Fact::Late);
+        let late = || self.known().any(|known| known.fact == Fact::Late);
         if self.failures().any(Failure::is_local) {
             Trouble::Local
         } else if self.failures().next().is_some() || late() {

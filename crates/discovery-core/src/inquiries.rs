@@ -48,8 +48,8 @@ impl std::hash::Hash for Headers {
     fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
-/// A fact, and to which question.
-pub(crate) type Learnt = (Question, Arc<Known>);
+/// A fact that settles its question.
+pub(crate) type Learnt = Arc<Known>;
 
 impl Inquiries {
     pub(crate) fn new(policy: &Policy, name_servers: NameServers, dns: Slots, http: Slots) -> Self {
@@ -182,7 +182,7 @@ impl Inquiries {
     ) -> Option<Learnt> {
         if let Some(known) = settled {
             self.close(&question, &mut inquiry, out);
-            return Some((question, Arc::new(known)));
+            return Some(Arc::new(known));
         }
         let at = inquiry.deadline(&question, &context.policy).map(|deadline| deadline.at);
         if at != inquiry.timer {

@@ -148,7 +148,7 @@ impl Inquiry {
         } else {
             now + freshness::failure(base, policy, context.seed, question)
         };
-        Known::new(Fact::Failed(why), now, Some(fresh_until))
+        Known::new(question.clone(), Fact::Failed(why), now, Some(fresh_until))
     }
 
     /// What its future depends on, with ids by rank and instants relative to `now`.

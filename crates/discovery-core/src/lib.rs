@@ -7,12 +7,14 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 mod address;
+mod addresses;
 mod backoff;
 mod board;
 mod cache;
 mod config;
 mod counters;
 mod explain;
+mod facts;
 mod freshness;
 mod hosts;
 mod inquiries;
@@ -41,6 +43,7 @@ mod url;
 mod well_known;
 
 pub use address::{AddressPolicy, Denied, DeniedReason, Otherwise};
+pub use addresses::Addresses;
 pub use config::Config;
 pub use counters::Counters;
 pub use explain::{Decision, Effect, Explanation, Step};

@@ -3,12 +3,12 @@
 //! Knows nothing of how a question is answered. Facts are kept while the lookup runs, even where they expire meanwhile: a
 //! lifetime of zero must not make it ask for ever.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::{Ask, Board, Memory, Need, Notes, Stop};
 use crate::explain::{Decision, Effect, Explanation, Step};
+use crate::facts::Facts;
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved, Timed, Timeline};
 use crate::policy::Policy;
@@ -33,7 +33,7 @@ pub(crate) struct Lookup {
     name: ServerName,
     /// Orders what is asked.
     number: u64,
-    facts: BTreeMap<Question, Arc<Known>>,
+    facts: Facts,
     /// Of the last run.
     notes: Notes,
     began: Instant,
@@ -74,7 +74,7 @@ impl Lookup {
         Self {
             name,
             number,
-            facts: BTreeMap::new(),
+            facts: Facts::default(),
             notes: Notes::default(),
             began: now,
             first_request: None,
@@ -119,10 +119,11 @@ impl Lookup {
     }
 
     /// Takes a fact in; whether it was waited for.
-    pub(crate) fn learn(&mut self, question: &Question, known: &Arc<Known>) -> bool {
+    pub(crate) fn learn(&mut self, known: &Arc<Known>) -> bool {
+        let question = &known.question;
         let waits = self.notes.asks.iter().any(|ask| ask.question == *question);
         if waits {
-            self.facts.insert(question.clone(), Arc::clone(known));
+            self.facts.insert(Arc::clone(known));
             let mut timed = self.timeline.questions.iter_mut();
             if let Some(timed) = timed.find(|timed| timed.question == *question) {
                 timed.answered = Some(known.learnt);
@@ -143,10 +144,10 @@ impl Lookup {
         if memory.is_some()
             && !self.insists
             && matches!(result, Err(Stop::Failed(FailureKind::DnsFailure)))
-            && self.facts.values().any(|known| known.fact == Fact::Late)
+            && self.facts.iter().any(|known| known.fact == Fact::Late)
         {
             self.insists = true;
-            self.facts.retain(|_, known| known.fact != Fact::Late);
+            self.facts.retain(|known| known.fact != Fact::Late);
             result = self.read(context, memory.as_mut());
         }
         let waits = matches!(result, Err(Stop::Missing))
@@ -210,7 +211,7 @@ impl Lookup {
             let asked = self.notes.asks.iter().find(|ask| ask.question == timed.question);
             let decided = || {
                 let mut decisions = self.notes.decisions.iter();
-                decisions.any(|decision| decision.question.as_ref() == Some(&timed.question))
+                decisions.any(|decision| decision.question() == Some(&timed.question))
             };
             timed.in_vain = match asked {
                 Some(ask) => ask.need == Need::Guess,
@@ -226,7 +227,7 @@ impl Lookup {
 
     /// The questions whose facts have been read.
     pub(crate) fn questions_read(&self) -> impl Iterator<Item = &Question> {
-        self.facts.keys()
+        self.facts.iter().map(|known| &known.question)
     }
 
     /// Follows which GET is asked for: whether it is held back, and how long GETs have been open.
@@ -375,23 +376,20 @@ impl Lookup {
     fn give_up(&mut self, kind: FailureKind) -> Failed {
         let mut decisions = std::mem::take(&mut self.notes.decisions);
         let asked = self.notes.asks.iter().find(|ask| ask.need == Need::Now);
-        decisions.push(Decision {
-            step: decisions.last().map_or(Step::WellKnown, |last| last.step),
-            question: asked.map(|ask| ask.question.clone()),
-            fact: None,
-            effect: Effect::Failed(kind),
-        });
+        let step = decisions.last().map_or(Step::WellKnown, |last| last.step);
+        let question = asked.map(|ask| ask.question.clone());
+        decisions.push(Decision::without_fact(step, question, Effect::Failed(kind)));
         self.notes.asks.clear();
         let timeline = std::mem::take(&mut self.timeline);
-        Failed::new(kind, None, Explanation { decisions }, timeline)
+        Failed::new(kind, None, Explanation { decisions: decisions.into() }, timeline)
     }
 
     /// Everything that its future depends on, with instants relative to `now`.
     pub(crate) fn state(&self, now: Instant) -> LookupState {
         let relative = |at: Instant| at.saturating_duration_since(now);
         let ago = |at: Instant| now.saturating_duration_since(at);
-        let fact = |(question, known): (&Question, &Arc<Known>)| {
-            (question.clone(), known.fact.clone(), known.fresh_until.map(relative))
+        let fact = |known: &Arc<Known>| {
+            (known.question.clone(), known.fact.clone(), known.fresh_until.map(relative))
         };
         LookupState {
             name: self.name.clone(),
@@ -431,7 +429,7 @@ fn end(
     notes: Notes,
     timeline: Timeline,
 ) -> Result<Resolved, Failed> {
-    let explanation = Explanation { decisions: notes.decisions };
+    let explanation = Explanation { decisions: notes.decisions.into() };
     match result {
         Ok(found) => Ok(Resolved {
             server_name: name.clone(),

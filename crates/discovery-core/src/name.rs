@@ -126,6 +126,16 @@ impl ServerName {
         }
     }
 
+    /// The text, without a copy.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
+    /// The host part as it was written; without a copy if nothing else was.
+    pub(crate) fn shared_host(&self) -> Arc<str> {
+        if self.port.is_none() { self.shared() } else { self.host_str().into() }
+    }
+
     /// The port, if one was written.
     pub fn port(&self) -> Option<u16> {
         self.port.map(NonZeroU16::get)
@@ -273,20 +283,7 @@ impl DnsName {
             return Ok(Self::root());
         }
         let text = text.strip_suffix('.').unwrap_or(text);
-        if text.len() > MAX_DNS_NAME_LENGTH {
-            return Err(InvalidDnsName::TooLong);
-        }
-        for label in text.split('.') {
-            if label.is_empty() {
-                return Err(InvalidDnsName::EmptyLabel);
-            }
-            if label.len() > MAX_LABEL_LENGTH {
-                return Err(InvalidDnsName::LongLabel);
-            }
-            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-                return Err(InvalidDnsName::Character);
-            }
-        }
+        check_name(text)?;
         Ok(Self(if text.bytes().any(|b| b.is_ascii_uppercase()) {
             text.to_ascii_lowercase().into()
         } else {
@@ -301,17 +298,28 @@ impl DnsName {
     /// Says why nothing can be asked for under this name.
     pub fn host(text: &str) -> Result<Self, InvalidDnsName> {
         let name = Self::parse(text)?;
-        let last = name.0.rsplit('.').next().unwrap_or_default();
-        let hexadecimal = |rest: &str| rest.bytes().all(|b| b.is_ascii_hexdigit());
-        if last.is_empty() {
-            return Err(InvalidDnsName::EmptyLabel);
-        }
-        if last.bytes().all(|b| b.is_ascii_digit())
-            || last.strip_prefix("0x").is_some_and(hexadecimal)
-        {
-            return Err(InvalidDnsName::Numeric);
-        }
+        check_host(&name.0)?;
         Ok(name)
+    }
+
+    /// The host of a server name that consists of nothing else, in lower case: its text is shared. None for other names; for
+    /// these [`DnsName::host`] makes one.
+    pub(crate) fn of(name: &ServerName) -> Option<Result<Self, InvalidDnsName>> {
+        let text = name.as_str();
+        let plain = name.port.is_none()
+            && !text.ends_with('.')
+            && !text.bytes().any(|b| b.is_ascii_uppercase());
+        plain.then(|| {
+            check_name(text)?;
+            check_host(text)?;
+            Ok(Self(name.shared()))
+        })
+    }
+
+    /// Whether this is [`DnsName::service`] of that host.
+    pub(crate) fn is_service(&self, service: &str, host: &Self) -> bool {
+        let rest = self.0.strip_prefix(service).and_then(|rest| rest.strip_prefix("._tcp."));
+        rest == Some(host.as_str())
     }
 
     /// The owner of this host's SRV records: `_service._tcp.host`. None where that is longer than DNS allows.
@@ -344,6 +352,38 @@ impl DnsName {
             None => false,
         }
     }
+}
+
+fn check_name(text: &str) -> Result<(), InvalidDnsName> {
+    if text.len() > MAX_DNS_NAME_LENGTH {
+        return Err(InvalidDnsName::TooLong);
+    }
+    for label in text.split('.') {
+        if label.is_empty() {
+            return Err(InvalidDnsName::EmptyLabel);
+        }
+        if label.len() > MAX_LABEL_LENGTH {
+            return Err(InvalidDnsName::LongLabel);
+        }
+        if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(InvalidDnsName::Character);
+        }
+    }
+    Ok(())
+}
+
+/// In lower case, without the final dot.
+fn check_host(name: &str) -> Result<(), InvalidDnsName> {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = |rest: &str| rest.bytes().all(|b| b.is_ascii_hexdigit());
+    if last.is_empty() {
+        return Err(InvalidDnsName::EmptyLabel);
+    }
+    if last.bytes().all(|b| b.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(hexadecimal)
+    {
+        return Err(InvalidDnsName::Numeric);
+    }
+    Ok(())
 }
 
 impl FromStr for DnsName {

@@ -22,9 +22,9 @@ pub struct Resolved {
     /// The name that was asked for, unchanged: request signing needs it (R23).
     pub server_name: ServerName,
     /// Where to connect, in the order to try: at least one, each with at least one address.
-    pub targets: Vec<Target>,
+    pub targets: Box<[Target]>,
     /// The `Host` value, verbatim: never the SRV target, never normalised (R30, R47, R49, R53, R58, R60).
-    pub host_header: String,
+    pub host_header: Arc<str>,
     /// What the certificate must be valid for (R27, R31, R46, R50, R54, R58, R60).
     pub tls_name: TlsName,
     /// The step of the specification that decided.
@@ -94,7 +94,7 @@ pub struct Target {
     /// Priority and weight, if an SRV record named the target.
     pub srv: Option<(u16, u16)>,
     /// Its addresses, vetted and in the order to try.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Box<[IpAddr]>,
 }
 
 impl Target {
@@ -255,7 +255,7 @@ impl Failed {
     /// The decision that best tells why, and what else to say.
     fn cause(&self) -> Option<&Decision> {
         let decisions = || self.explanation.decisions.iter().rev();
-        let is_cause = |decision: &&Decision| match (&decision.effect, &decision.fact) {
+        let is_cause = |decision: &&Decision| match (&decision.effect, decision.fact()) {
             (Effect::Denied(_), _) => self.kind == FailureKind::Blocked,
             (Effect::UnresolvableName(_) | Effect::InvalidServerName(_), _) => true,
             (_, Some(Fact::Failed(_) | Fact::Late)) => self.temporary,
@@ -263,7 +263,7 @@ impl Failed {
         };
         decisions()
             .find(is_cause)
-            .or_else(|| decisions().find(|decision| decision.question.is_some()))
+            .or_else(|| decisions().find(|decision| decision.question().is_some()))
     }
 }
 
@@ -285,7 +285,7 @@ impl fmt::Display for Failed {
             FailureKind::Abandoned => "abandoned",
         })?;
         let Some(cause) = self.cause() else { return Ok(()) };
-        match (&cause.effect, &cause.question, &cause.fact) {
+        match (&cause.effect, cause.question(), cause.fact()) {
             (Effect::Denied(denied), ..) => {
                 write!(f, " ({denied}; `addresses.allow` of the policy may allow it)")
             }

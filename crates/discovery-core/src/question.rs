@@ -3,11 +3,11 @@
 //! Knows nothing of how a question is put or what a fact leads to.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::addresses::Addresses;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::request::{DnsError, HttpError, RecordKind, Service};
 use crate::time::Instant;
@@ -32,7 +32,7 @@ pub enum Fact {
     /// Addresses, at least one; where the name asked for is an alias, of which name.
     Addresses {
         /// In the order received, without duplicates.
-        addresses: Arc<[IpAddr]>,
+        addresses: Addresses,
         /// The last name of the alias chain, if there was one.
         alias: Option<DnsName>,
     },
@@ -154,9 +154,10 @@ impl Failure {
     }
 }
 
-/// A fact, when it was learnt, and until when it may be used.
+/// A fact, to which question, when it was learnt, and until when it may be used. Shared by memory, lookups and explanations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Known {
+    pub(crate) question: Question,
     pub(crate) fact: Fact,
     pub(crate) learnt: Instant,
     /// None: for ever (static facts).
@@ -176,8 +177,19 @@ pub(crate) enum Standing {
 }
 
 impl Known {
-    pub(crate) fn new(fact: Fact, learnt: Instant, fresh_until: Option<Instant>) -> Self {
-        Self { fact, learnt, fresh_until, standing: Standing::Fresh }
+    pub(crate) fn new(
+        question: Question,
+        fact: Fact,
+        learnt: Instant,
+        fresh_until: Option<Instant>,
+    ) -> Self {
+        Self { question, fact, learnt, fresh_until, standing: Standing::Fresh }
+    }
+
+    /// The memory that it takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let counts = size_of::<[usize; 2]>();
+        size_of::<Self>().saturating_add(counts).saturating_add(self.fact.size())
     }
 
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
@@ -186,6 +198,26 @@ impl Known {
 }
 
 impl Fact {
+    /// The memory beside this value, in bytes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Addresses { addresses, .. } => addresses.size(),
+            Self::Services(services) => {
+                services.iter().fold(size_of_val(&**services), |sum, service| {
+                    sum.saturating_add(service.target.as_str().len())
+                })
+            }
+            Self::Alias(name) => name.as_str().len(),
+            Self::Document(name) => name.as_str().len(),
+            Self::Redirect(url) => url.size(),
+            Self::UnusableServices
+            | Self::NotFound(_)
+            | Self::Useless(_)
+            | Self::Failed(_)
+            | Self::Late => 0,
+        }
+    }
+
     /// Whether this is a failure that may pass by itself: it never takes the place of a good fact.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {

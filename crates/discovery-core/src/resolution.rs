@@ -170,8 +170,8 @@ impl Resolution {
     }
 
     fn learn(&mut self, learnt: Option<Learnt>) {
-        if let Some((question, known)) = learnt
-            && self.lookup.learn(&question, &known)
+        if let Some(known) = learnt
+            && self.lookup.learn(&known)
         {
             self.turn();
         }
@@ -206,8 +206,8 @@ impl Resolution {
             if learnt.is_empty() {
                 return;
             }
-            for (question, known) in &learnt {
-                self.lookup.learn(question, known);
+            for known in &learnt {
+                self.lookup.learn(known);
             }
         }
     }
@@ -242,8 +242,8 @@ impl Resolution {
     fn give_up(&mut self, question: &Question, fact: Fact) {
         let Context { policy, seed, .. } = &self.context;
         let life = Strikes::default().strike(question, &fact, policy, *seed);
-        let known = Known::new(fact, self.now, Some(self.now + life));
-        self.lookup.learn(question, &Arc::new(known));
+        let known = Known::new(question.clone(), fact, self.now, Some(self.now + life));
+        self.lookup.learn(&Arc::new(known));
     }
 
     fn finish(&mut self, end: Result<Resolved, Failed>) {

@@ -65,7 +65,7 @@ impl Slots {
         }
         // Unless it has been parked before its host.
         let parked = host(question)
-            .and_then(|host| self.hosts.get(host))
+            .and_then(|host| self.hosts.get(&host))
             .is_some_and(|host| host.parked.contains_key(&place));
         if !parked {
             self.queue.insert(place, question.clone());
@@ -91,7 +91,7 @@ impl Slots {
             return false;
         }
         if let Some(host) = host(question) {
-            let host = self.hosts.entry(host.clone()).or_default();
+            let host = self.hosts.entry(host).or_default();
             if host.used >= self.host_limit {
                 host.parked.insert(place, question.clone());
                 return false;
@@ -107,12 +107,12 @@ impl Slots {
     pub(crate) fn give_back(&mut self, question: &Question) {
         self.used = self.used.saturating_sub(1);
         let Some(name) = host(question) else { return };
-        let Some(host) = self.hosts.get_mut(name) else { return };
+        let Some(host) = self.hosts.get_mut(&name) else { return };
         host.used = host.used.saturating_sub(1);
         if let Some((place, question)) = host.parked.pop_first() {
             self.queue.insert(place, question);
         } else if host.used == 0 {
-            self.hosts.remove(name);
+            self.hosts.remove(&name);
         }
     }
 
@@ -120,7 +120,7 @@ impl Slots {
     pub(crate) fn leave(&mut self, place: Place, question: &Question) {
         let queued = self.queue.remove(&place).is_some();
         let Some(name) = host(question) else { return };
-        let Some(host) = self.hosts.get_mut(name) else { return };
+        let Some(host) = self.hosts.get_mut(&name) else { return };
         if !queued {
             host.parked.remove(&place);
         } else if let Some((place, question)) = host.parked.pop_first() {
@@ -128,13 +128,13 @@ impl Slots {
             self.queue.insert(place, question);
         }
         if host.used == 0 && host.parked.is_empty() {
-            self.hosts.remove(name);
+            self.hosts.remove(&name);
         }
     }
 }
 
 /// The host that a question bothers. Name servers are few, and all questions' alike.
-fn host(question: &Question) -> Option<&TlsName> {
+fn host(question: &Question) -> Option<TlsName> {
     match question {
         Question::Dns(..) => None,
         Question::Get(url) => Some(url.host()),

@@ -4,6 +4,7 @@
 //! asks for.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::board::{Board, Got, Need, Stop};
 use crate::explain::{Effect, Step};
@@ -22,8 +23,8 @@ const DEFAULT_PORT: u16 = 8448;
 
 /// Where to connect and how to prove that it is the right place.
 pub(crate) struct Found {
-    pub(crate) targets: Vec<Target>,
-    pub(crate) host_header: String,
+    pub(crate) targets: Box<[Target]>,
+    pub(crate) host_header: Arc<str>,
     pub(crate) tls_name: TlsName,
     pub(crate) rule: Step,
 }
@@ -66,7 +67,7 @@ fn pass(
         Host::Ip(ip) => return literal(name, ip, pass, board),
         Host::Name(text) => text,
     };
-    let host = match DnsName::host(text) {
+    let host = match board.host(name, text) {
         Ok(host) => host,
         Err(why) => {
             let step = pass.step(Step::ExplicitPort, Step::WellKnown);
@@ -100,7 +101,7 @@ fn pass(
             return Ok(Found {
                 targets,
                 // R53, R58, R59: the name, never the SRV target.
-                host_header: name.host_str().to_owned(),
+                host_header: name.shared_host(),
                 // R54, R61, R124: DNS is not authenticated, so the name itself must be proven, never the target.
                 tls_name: TlsName::Dns(host),
                 rule: step,
@@ -124,27 +125,27 @@ fn literal(
     let step = pass.step(Step::IpLiteral, Step::DelegatedIpLiteral);
     board.decide(step, None, Effect::IpLiteral(ip));
     if let Err(denied) = board.policy.addresses.judge(ip) {
-        board.decide(step, None, Effect::Denied(denied));
+        board.decide(step, None, Effect::Denied(denied.into()));
         return Err(Stop::Failed(FailureKind::Blocked));
     }
     let port = name.port().unwrap_or(DEFAULT_PORT);
     let host_header = match (board.policy.revision, pass) {
         // R70, R133: both drafts leave the port out of step 1, the older one out of step 3.1, too.
-        (Revision::DraftOld, _) | (Revision::DraftNew, Pass::Asked) => name.host_str().to_owned(),
+        (Revision::DraftOld, _) | (Revision::DraftNew, Pass::Asked) => name.shared_host(),
         // R76: the newer draft wants a port in step 3.1; where none was given, the one that is used.
         (Revision::DraftNew, Pass::Delegated) => {
             if name.port().is_none() {
                 board.decide(step, None, Effect::HostWithDefaultPort);
             }
-            format!("{}:{port}", name.host_str())
+            format!("{}:{port}", name.host_str()).into()
         }
         // R28, R47: as written, with the port if one was given.
-        (Revision::V1_7 | Revision::V1_8, _) => name.as_str().to_owned(),
+        (Revision::V1_7 | Revision::V1_8, _) => name.shared(),
     };
     // R27, R46: a certificate for the IP.
     let tls_name = TlsName::Ip(ip);
-    let target = Target { host: tls_name.clone(), port, srv: None, addresses: vec![ip] };
-    Ok(Found { targets: vec![target], host_header, tls_name, rule: step })
+    let target = Target { host: tls_name.clone(), port, srv: None, addresses: Box::new([ip]) };
+    Ok(Found { targets: Box::new([target]), host_header, tls_name, rule: step })
 }
 
 /// Steps 2, 3.2, 3.5 and 6: the addresses of the host itself.
@@ -159,17 +160,12 @@ fn at_own_addresses(
     let targets = targets(std::slice::from_ref(&candidate), step, board)?;
     let host_header = match (board.policy.revision, step) {
         // R132: the older draft leaves the port out of step 2.
-        (Revision::DraftOld, Step::ExplicitPort) => name.host_str(),
+        (Revision::DraftOld, Step::ExplicitPort) => name.shared_host(),
         // R30, R49, R71: as written, even `:443`. R57, R60: no port was written, none is sent.
-        _ => name.as_str(),
+        _ => name.shared(),
     };
     // R31, R50, R57, R60: a certificate for the host, without port.
-    Ok(Found {
-        targets,
-        host_header: host_header.to_owned(),
-        tls_name: TlsName::Dns(host),
-        rule: step,
-    })
+    Ok(Found { targets, host_header, tls_name: TlsName::Dns(host), rule: step })
 }
 
 /// Step 3: the delegated name, if the host has a valid document.
@@ -179,13 +175,13 @@ fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName
     let mut url = Url::well_known(host);
     let mut seen: Vec<Url> = Vec::new();
     loop {
-        let (question, known) = match board.get(&url)? {
+        let known = match board.get(&url)? {
             // The guess goes on as if there were no document.
             None => return Ok(None),
             Some(Got::NoAddress(addresses)) => return no_address(&addresses, board),
-            Some(Got::Answer(question, known)) => (question, known),
+            Some(Got::Answer(known)) => known,
         };
-        let cause = Some((&question, &*known));
+        let cause = Some(&known);
         match &known.fact {
             // R43: a valid document.
             Fact::Document(delegated) => {
@@ -274,11 +270,11 @@ fn services(
     step: Step,
     draws: &Draws,
     board: &mut Board<'_>,
-) -> Result<Option<Vec<Target>>, Stop> {
+) -> Result<Option<Box<[Target]>>, Stop> {
     // Where the owner's name would be too long for DNS there is no such record.
-    let Some(owner) = host.service(service) else { return Ok(None) };
-    let Some((question, known)) = board.services(step, &owner)? else { return Ok(None) };
-    let cause = Some((&question, &*known));
+    let Some(owner) = board.service(host, service) else { return Ok(None) };
+    let Some(known) = board.services(step, &owner)? else { return Ok(None) };
+    let cause = Some(&known);
     let records = match &known.fact {
         // R91: found is found, whatever can be made of it.
         Fact::Services(records) => records,
@@ -353,7 +349,7 @@ fn targets(
     candidates: &[Candidate],
     step: Step,
     board: &mut Board<'_>,
-) -> Result<Vec<Target>, Stop> {
+) -> Result<Box<[Target]>, Stop> {
     let mut targets = Vec::with_capacity(candidates.len());
     let mut missing = Vec::new();
     // Whether the first candidate that may still come to something has an address: then the rest may be late.
@@ -382,7 +378,7 @@ fn targets(
                 host: TlsName::Dns(candidate.host.clone()),
                 port: candidate.port,
                 srv: candidate.srv,
-                addresses: usable,
+                addresses: usable.into(),
             });
         } else if missing.len() > before {
             enough = enough.or(Some(false));
@@ -407,12 +403,12 @@ fn targets(
         board.decide(step, None, Effect::Failed(kind));
         return Err(Stop::Failed(kind));
     }
-    Ok(targets)
+    Ok(targets.into())
 }
 
 /// Notes what became of each family of a host.
 fn note_addresses(step: Step, addresses: &HostAddresses, board: &mut Board<'_>) {
-    for (question, known) in addresses.known() {
+    for known in addresses.known() {
         board.used(known);
         let effect = match &known.fact {
             Fact::Addresses { addresses: found, .. } => {
@@ -430,9 +426,9 @@ fn note_addresses(step: Step, addresses: &HostAddresses, board: &mut Board<'_>) 
             | Fact::Redirect(_)
             | Fact::Useless(_) => Effect::NoAddress,
         };
-        board.decide(step, Some((question, known)), effect);
+        board.decide(step, Some(known), effect);
     }
     for denied in &addresses.denied {
-        board.decide(step, None, Effect::Denied(*denied));
+        board.decide(step, None, Effect::Denied(Box::new(*denied)));
     }
 }

@@ -3,8 +3,8 @@
 //! Knows nothing of who reads them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
+use crate::addresses::Addresses;
 use crate::name::DnsName;
 use crate::policy::Policy;
 use crate::question::{Fact, NotFound};
@@ -14,7 +14,7 @@ use crate::request::RecordKind;
 pub(crate) fn given(name: &DnsName, kind: RecordKind, policy: &Policy) -> Option<Fact> {
     let family = |addresses: &[IpAddr]| {
         let fits = |ip: &&IpAddr| ip.is_ipv6() == (kind == RecordKind::Aaaa);
-        let addresses: Arc<[IpAddr]> = addresses.iter().filter(fits).copied().collect();
+        let addresses: Addresses = addresses.iter().filter(fits).copied().collect();
         if addresses.is_empty() {
             Fact::NotFound(NotFound::Static)
         } else {

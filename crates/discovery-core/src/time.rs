@@ -3,6 +3,7 @@
 //! Nothing here, nor anywhere in this crate, reads a clock.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -11,29 +12,32 @@ use serde::{Deserialize, Serialize};
 /// A point on the caller's monotonic clock, in nanoseconds from an origin that the caller chooses.
 ///
 /// Arithmetic saturates: no instant overflows (584 years fit), and none lies before the origin.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Instant(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
+pub struct Instant(
+    /// One more than the nanoseconds: instants that may be missing are kept by the million, and take no more room than others.
+    NonZeroU64,
+);
 
 impl Instant {
     /// The origin: where the caller's clock starts.
-    pub const ORIGIN: Self = Self(0);
+    pub const ORIGIN: Self = Self(NonZeroU64::MIN);
     /// The last instant there is.
-    pub const FAR_FUTURE: Self = Self(u64::MAX);
+    pub const FAR_FUTURE: Self = Self(NonZeroU64::MAX);
 
     /// The instant that many nanoseconds after the origin.
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     /// The instant that many seconds after the origin.
     pub const fn from_secs(seconds: u64) -> Self {
-        Self(seconds.saturating_mul(1_000_000_000))
+        Self::from_nanos(seconds.saturating_mul(1_000_000_000))
     }
 
     /// Nanoseconds since the origin.
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get().saturating_sub(1)
     }
 
     /// This instant moved later by `duration`; the last instant there is if that overflows.
@@ -45,7 +49,27 @@ impl Instant {
     /// How long ago `earlier` was; zero if it lies ahead.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+impl Default for Instant {
+    fn default() -> Self {
+        Self::ORIGIN
+    }
+}
+
+impl From<u64> for Instant {
+    /// As [`Instant::from_nanos`].
+    fn from(nanos: u64) -> Self {
+        Self::from_nanos(nanos)
+    }
+}
+
+impl From<Instant> for u64 {
+    /// As [`Instant::as_nanos`].
+    fn from(instant: Instant) -> Self {
+        instant.as_nanos()
     }
 }
 
@@ -59,7 +83,7 @@ impl Add<Duration> for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Instant(+{:?})", Duration::from_nanos(self.0))
+        write!(f, "Instant(+{:?})", Duration::from_nanos(self.as_nanos()))
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Knows nothing of HTTP beyond that.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -19,11 +21,19 @@ const MAX_URL_LENGTH: usize = 4096;
 
 /// An absolute `https` URL in normal form: host in lower case without final dot, no default port, no dot segments, no
 /// user, no fragment. Two URLs are equal when their text is. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Url(Arc<Parts>);
+pub struct Url(Kind);
 
-#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A URL is kept in one way alone, so that equal ones are equal.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// The document of this host: nearly all URLs are, and are kept by the million.
+    WellKnown(DnsName),
+    Other(Arc<Parts>),
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Parts {
     text: Box<str>,
     host: TlsName,
@@ -52,12 +62,7 @@ pub enum BadUrl {
 impl Url {
     /// Where the document of a host is (R32).
     pub fn well_known(host: &DnsName) -> Self {
-        let text = ["https://", host.as_str(), PATH].concat();
-        Self::from_parts(text, TlsName::Dns(host.clone()), 443)
-    }
-
-    fn from_parts(text: String, host: TlsName, port: u16) -> Self {
-        Self(Arc::new(Parts { text: text.into_boxed_str(), host, port }))
+        Self(Kind::WellKnown(host.clone()))
     }
 
     /// Parses an absolute URL.
@@ -81,7 +86,7 @@ impl Url {
         if location.len() > MAX_URL_LENGTH {
             return Err(BadUrl::TooLong);
         }
-        Self::resolve(&self.0.text, location)
+        Self::resolve(&self.text(), location)
     }
 
     fn resolve(base: &str, reference: &str) -> Result<Self, BadUrl> {
@@ -117,6 +122,13 @@ impl Url {
             }
         };
         let path = if uri.path().is_empty() { "/" } else { uri.path().as_str() };
+        if port == 443
+            && path == PATH
+            && uri.query().is_none()
+            && let TlsName::Dns(host) = host
+        {
+            return Ok(Self(Kind::WellKnown(host)));
+        }
         let mut text = format!("https://{}", Bracketed(&host));
         if port != 443 {
             text.push_str(&format!(":{port}"));
@@ -126,27 +138,44 @@ impl Url {
             text.push('?');
             text.push_str(query.as_str());
         }
-        Ok(Self::from_parts(text, host, port))
+        Ok(Self(Kind::Other(Arc::new(Parts { text: text.into_boxed_str(), host, port }))))
     }
 
     /// The URL as text.
-    pub fn as_str(&self) -> &str {
-        &self.0.text
+    pub fn text(&self) -> Cow<'_, str> {
+        match &self.0 {
+            Kind::WellKnown(host) => Cow::Owned(["https://", host.as_str(), PATH].concat()),
+            Kind::Other(parts) => Cow::Borrowed(&parts.text),
+        }
+    }
+
+    /// The memory beside this value and its host's name, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        match &self.0 {
+            Kind::WellKnown(_) => 0,
+            Kind::Other(parts) => size_of::<Parts>().saturating_add(parts.text.len()),
+        }
     }
 
     /// The host, which is also what the certificate must be valid for (R114).
-    pub fn host(&self) -> &TlsName {
-        &self.0.host
+    pub fn host(&self) -> TlsName {
+        match &self.0 {
+            Kind::WellKnown(host) => TlsName::Dns(host.clone()),
+            Kind::Other(parts) => parts.host.clone(),
+        }
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.0.port
+        match &self.0 {
+            Kind::WellKnown(_) => 443,
+            Kind::Other(parts) => parts.port,
+        }
     }
 
     /// The place to connect to for one address of the host.
     pub(crate) fn socket_addr(&self, address: IpAddr) -> SocketAddr {
-        SocketAddr::new(address, self.0.port)
+        SocketAddr::new(address, self.port())
     }
 }
 
@@ -162,6 +191,24 @@ impl fmt::Display for Bracketed<'_> {
     }
 }
 
+impl Hash for Url {
+    /// Of the text, host and port, in whichever way they are kept: jitter is drawn from it, and a seed must go on to mean the
+    /// same.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            Kind::WellKnown(host) => {
+                for part in ["https://", host.as_str(), PATH] {
+                    state.write(part.as_bytes());
+                }
+                state.write_u8(0xff);
+            }
+            Kind::Other(parts) => parts.text.hash(state),
+        }
+        self.host().hash(state);
+        self.port().hash(state);
+    }
+}
+
 impl TryFrom<String> for Url {
     type Error = BadUrl;
 
@@ -172,13 +219,13 @@ impl TryFrom<String> for Url {
 
 impl From<Url> for String {
     fn from(url: Url) -> Self {
-        url.as_str().to_owned()
+        url.text().into_owned()
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.text)
+        f.pad(&self.text())
     }
 }
 

@@ -349,7 +349,7 @@ fn requested(head: &[u8], open: &Open) -> Option<Url> {
     })?;
     let url = Url::parse(&format!("https://{host}{target}")).ok()?;
     // What was proven by the certificate is what is asked (R114).
-    (*url.host() == open.host).then_some(url)
+    (url.host() == open.host).then_some(url)
 }
 
 #[cfg(test)]

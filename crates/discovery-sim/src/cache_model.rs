@@ -230,7 +230,7 @@ impl CacheModel {
         };
         self.questions.iter().filter(move |(other, _)| match other {
             Question::Dns(name, RecordKind::Aaaa | RecordKind::A) => {
-                host.is_some_and(|host| *host == TlsName::Dns(name.clone()))
+                host == Some(TlsName::Dns(name.clone()))
             }
             Question::Dns(_, RecordKind::Srv) | Question::Get(_) => false,
         })

@@ -316,11 +316,11 @@ impl Reading<'_, '_> {
         let before = self.fresh;
         let addresses = match url.host() {
             TlsName::Ip(ip) => {
-                let allowed = self.of.policy.addresses.judge(*ip).is_ok();
-                let usable = if allowed { vec![*ip] } else { Vec::new() };
+                let allowed = self.of.policy.addresses.judge(ip).is_ok();
+                let usable = if allowed { vec![ip] } else { Vec::new() };
                 Addresses { usable, denied: !allowed, ..Addresses::default() }
             }
-            TlsName::Dns(host) => self.addresses(host),
+            TlsName::Dns(host) => self.addresses(&host),
         };
         if addresses.usable.is_empty() {
             // No address for a temporary reason sends nothing elsewhere; not found and denied are as no response.

@@ -268,7 +268,7 @@ impl World {
             .iter()
             .any(|kind| self.zone.contains_key(&(name.clone(), *kind)));
         let host = TlsName::Dns(name.clone());
-        let serves = !spoken_for && self.web.keys().any(|(url, _)| *url.host() == host);
+        let serves = !spoken_for && self.web.keys().any(|(url, _)| url.host() == host);
         serves.then(|| ZoneEntry::records(vec![(made, DEFAULT_TTL)]))
     }
 

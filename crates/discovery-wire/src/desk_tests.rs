@@ -102,7 +102,7 @@ fn what_is_known_at_once_needs_no_driver() {
     assert_eq!(driver.work(&mut desk), Poll::Pending);
     let mut waiting = handle.resolve(&name("1.1.1.1:443"));
     let Poll::Ready(outcome) = caller.poll(&mut waiting) else { panic!("no outcome") };
-    assert_eq!(outcome.as_ref().as_ref().unwrap().host_header, "1.1.1.1:443");
+    assert_eq!(&*outcome.as_ref().as_ref().unwrap().host_header, "1.1.1.1:443");
     assert_eq!((driver.wakes(), caller.wakes()), (0, 0));
 }
 

@@ -207,11 +207,11 @@ fn branches(
             out.push_str(&format!("  {}\n", paint.bold(heading.trim_end())));
         }
         let (branch, below) = if next == step { ("├─", "│ ") } else { ("└─", "  ") };
-        let fact = decision.fact.as_ref().map_or_else(String::new, |fact| {
+        let fact = decision.fact().map_or_else(String::new, |fact| {
             let fact = fact.to_string();
             format!("{}: ", shortened(&fact))
         });
-        match &decision.question {
+        match decision.question() {
             Some(question) => {
                 let when =
                     if told.insert(question) { when(answered, timeline, question) } else { None };

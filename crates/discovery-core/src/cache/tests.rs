@@ -27,12 +27,12 @@ fn at(seconds: u64) -> Instant {
 /// A good document, learnt at the start, fresh for so many seconds.
 fn document(life: u64) -> Arc<Known> {
     let name = ServerName::parse("b.example:1").unwrap();
-    Arc::new(Known::new(Fact::Document(name), START, Some(at(life))))
+    Arc::new(Known::new(get(), Fact::Document(name), START, Some(at(life))))
 }
 
 fn failure(now: Instant) -> Arc<Known> {
     let fact = Fact::Failed(Failure::Http(HttpError::Refused));
-    Arc::new(Known::new(fact, now, Some(now)))
+    Arc::new(Known::new(get(), fact, now, Some(now)))
 }
 
 struct Memory {
@@ -47,7 +47,8 @@ impl Memory {
     }
 
     fn learn(&mut self, question: &Question, known: &Arc<Known>) -> Arc<Known> {
-        self.cache.learn(question, known, &self.policy, 7)
+        let known = Known { question: question.clone(), ..Known::clone(known) };
+        self.cache.learn(&Arc::new(known), &self.policy, 7)
     }
 
     fn get(&mut self, question: &Question, now: Instant) -> Option<Arc<Known>> {
@@ -100,8 +101,8 @@ fn each_failure_in_a_row_is_not_asked_again_for_twice_as_long() {
 #[test]
 fn a_failure_of_our_own_side_changes_nothing_that_was_known() {
     let mut memory = Memory::new();
-    let local =
-        |now| Arc::new(Known::new(Fact::Failed(Failure::Dns(DnsError::Local)), now, Some(now)));
+    let fact = Fact::Failed(Failure::Dns(DnsError::Local));
+    let local = |now| Arc::new(Known::new(dns(), fact.clone(), now, Some(now)));
     let used = memory.learn(&dns(), &local(at(0)));
     assert!(used.fact.is_temporary());
     assert_eq!(memory.cache.len(), 0, "nothing is remembered");
@@ -160,9 +161,9 @@ fn what_has_stood_in_is_not_asked_again_before_its_back_off_is_over() {
 #[test]
 fn dns_that_was_stood_in_for_is_asked_again_within_five_minutes() {
     let mut memory = Memory::new();
-    let addresses = Arc::from(["192.0.2.1".parse().unwrap()]);
+    let addresses = vec!["192.0.2.1".parse().unwrap()].into();
     let good = Fact::Addresses { addresses, alias: None };
-    memory.learn(&dns(), &Arc::new(Known::new(good, START, Some(at(10)))));
+    memory.learn(&dns(), &Arc::new(Known::new(dns(), good, START, Some(at(10)))));
     let mut now = at(10);
     for _ in 0..20 {
         assert_eq!(memory.get(&dns(), now), None, "{now:?}");
@@ -170,7 +171,16 @@ fn dns_that_was_stood_in_for_is_asked_again_within_five_minutes() {
         // What has been stood in for may fail in the end, too.
         let timeout = Fact::Failed(Failure::Dns(DnsError::Timeout));
         let late = now + Duration::from_secs(8);
-        memory.learn(&dns(), &Arc::new(Known::new(timeout, late, Some(late))));
+        memory.learn(&dns(), &Arc::new(Known::new(dns(), timeout, late, Some(late))));
         now = late + memory.policy.dns_failure_max_ttl;
     }
+}
+
+#[test]
+fn what_is_kept_by_the_million_is_small() {
+    let sizes = (size_of::<Known>(), size_of::<Entry>(), size_of::<Question>(), size_of::<Fact>());
+    assert!(sizes <= (88, 24, 24, 40), "{sizes:?}");
+    let sizes = (size_of::<crate::Resolved>(), size_of::<crate::Target>());
+    assert!(sizes <= (136, 48), "{sizes:?}");
+    assert!(size_of::<crate::Decision>() <= 48, "{}", size_of::<crate::Decision>());
 }

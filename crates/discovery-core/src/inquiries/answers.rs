@@ -85,7 +85,7 @@ impl Inquiries {
                 } else {
                     life
                 };
-                Ok(Known::new(fact, now, Some(now + life)))
+                Ok(Known::new(question.clone(), fact, now, Some(now + life)))
             }
             (Question::Get(url), Answer::Http(_, Ok(response))) => {
                 let fact = well_known::read(url, response, context.policy.max_body);
@@ -94,7 +94,8 @@ impl Inquiries {
                 // R120.
                 let standing =
                     if freshness.never_stale { Standing::NeverStale } else { Standing::Fresh };
-                Ok(Known { standing, ..Known::new(fact, now, Some(now + life)) })
+                let known = Known::new(question.clone(), fact, now, Some(now + life));
+                Ok(Known { standing, ..known })
             }
             (_, Answer::Dns(_, Err(error))) => Err(Error::Dns(*error)),
             (_, Answer::Http(_, Err(error))) => Err(Error::Http(*error)),

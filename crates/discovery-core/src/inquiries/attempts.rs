@@ -116,13 +116,13 @@ impl Inquiries {
             (Question::Get(url), Place::Address(address)) => {
                 let id = HttpId(self.next_http);
                 // What can't be written as a URI of the `http` crate never was a `Url`.
-                let uri = http::Uri::try_from(url.as_str()).unwrap_or_default();
+                let uri = http::Uri::try_from(&*url.text()).unwrap_or_default();
                 self.next_http = id.0.saturating_add(1);
                 out.push_back(Event::Request(Request::Http(Box::new(HttpGet {
                     id,
                     url: uri,
                     address: url.socket_addr(address),
-                    tls_name: url.host().clone(),
+                    tls_name: url.host(),
                     headers: self.headers.0.clone(),
                     max_body: policy.max_body,
                 }))));

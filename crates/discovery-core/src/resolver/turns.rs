@@ -50,10 +50,10 @@ impl Resolver {
             Due::GiveUp(given_up) => {
                 for (question, fact) in given_up {
                     let late = fact == Fact::Late;
-                    let known = Known::new(fact, self.now, Some(self.now));
+                    let known = Known::new(question, fact, self.now, Some(self.now));
                     let Context { policy, seed, .. } = &self.context;
-                    let known = self.cache.learn(&question, &Arc::new(known), policy, *seed);
-                    self.stop_waiting(number, &question, &known, late);
+                    let known = self.cache.learn(&Arc::new(known), policy, *seed);
+                    self.stop_waiting(number, &known, late);
                 }
             }
             Due::FallBack(questions) => {
@@ -62,7 +62,7 @@ impl Resolver {
                     let known = self.cache.stand_in(&question, self.now, policy, *seed);
                     if let Some(known) = known {
                         self.counters.fallbacks = self.counters.fallbacks.saturating_add(1);
-                        self.stop_waiting(number, &question, &known, true);
+                        self.stop_waiting(number, &known, true);
                     }
                 }
             }
@@ -70,15 +70,10 @@ impl Resolver {
     }
 
     /// One lookup goes on with what it is given; the question may run on for those that come later.
-    fn stop_waiting(
-        &mut self,
-        number: u64,
-        question: &Question,
-        known: &Arc<Known>,
-        runs_on: bool,
-    ) {
+    fn stop_waiting(&mut self, number: u64, known: &Arc<Known>, runs_on: bool) {
         let Some(running) = self.lookups.get_mut(&number) else { return };
-        running.lookup.learn(question, known);
+        let question = &known.question;
+        running.lookup.learn(known);
         running.asked.retain(|asked| asked != question);
         if runs_on && self.inquiries.is_released(question) {
             let policy = &self.context.policy;
@@ -105,21 +100,22 @@ impl Resolver {
         self.inquiries.drop_question(&question, &mut self.out);
         if matches!(question, Question::Get(_)) {
             let timeout = Fact::Failed(Failure::Http(HttpError::Timeout));
-            self.learn(Some((question, Arc::new(Known::new(timeout, at, Some(at))))));
+            self.learn(Some(Arc::new(Known::new(question, timeout, at, Some(at)))));
         }
     }
 
     pub(super) fn learn(&mut self, learnt: Option<Learnt>) {
-        let Some((question, known)) = learnt else { return };
+        let Some(known) = learnt else { return };
+        let question = known.question.clone();
         if let Some(until) = self.orphans.remove(&question) {
             self.orphan_timers.remove(&(until, question.clone()));
         }
         let Context { policy, seed, .. } = &self.context;
-        let known = self.cache.learn(&question, &known, policy, *seed);
+        let known = self.cache.learn(&known, policy, *seed);
         for number in self.waiting.remove(&question).unwrap_or_default() {
             if let Some(running) = self.lookups.get_mut(&number) {
                 running.asked.retain(|asked| *asked != question);
-                running.lookup.learn(&question, &known);
+                running.lookup.learn(&known);
                 self.dirty.insert(number);
             }
         }

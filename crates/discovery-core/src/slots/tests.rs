@@ -62,10 +62,10 @@ proptest! {
             prop_assert_eq!(slots.waiting(), waiting.len());
             prop_assert!(holding.len() <= limit);
             let of_host = |name: &TlsName| {
-                holding.iter().filter(|held| host(&question(**held)) == Some(name)).count()
+                holding.iter().filter(|held| host(&question(**held)) == Some(name.clone())).count()
             };
             for which in &waiting {
-                let full = host(&question(*which)).is_some_and(|name| of_host(name) >= host_limit);
+                let full = host(&question(*which)).is_some_and(|name| of_host(&name) >= host_limit);
                 prop_assert!(full || holding.len() == limit, "{:?} waits for nothing", which);
             }
             prop_assert!(slots.hosts.keys().all(|name| of_host(name) > 0 || !waiting.is_empty()), "idle hosts are not kept");

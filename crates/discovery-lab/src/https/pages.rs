@@ -14,10 +14,10 @@ pub(super) fn likely_page<'a>(
     place: SocketAddr,
 ) -> Option<(&'a Url, &'a Page)> {
     let fits = |(url, address, page): (&'a Url, Option<IpAddr>, &'a Page)| {
-        let here = url.host() == host
+        let here = url.host() == *host
             && url.port() == place.port()
             && address.is_none_or(|address| address == place.ip());
-        let document = url.as_str().ends_with("/.well-known/matrix/server");
+        let document = url.text().ends_with("/.well-known/matrix/server");
         here.then_some(((document, address.is_some()), url, page))
     };
     let best = world.pages().filter_map(fits).max_by_key(|(rank, ..)| *rank)?;
@@ -26,7 +26,7 @@ pub(super) fn likely_page<'a>(
 
 /// Where a host's server is, for who does not say: its first address, and the port of its first page.
 pub(super) fn front_door(world: &World, host: &TlsName) -> Option<SocketAddr> {
-    let (url, address, _) = world.pages().find(|(url, ..)| url.host() == host)?;
+    let (url, address, _) = world.pages().find(|(url, ..)| url.host() == *host)?;
     let address = match (address, host) {
         (Some(address), _) => address,
         (None, TlsName::Ip(ip)) => *ip,

@@ -43,10 +43,10 @@ impl Places {
             };
             let hosts = match (address, url.host()) {
                 (Some(address), _) => vec![address],
-                (None, TlsName::Ip(ip)) => vec![*ip],
+                (None, TlsName::Ip(ip)) => vec![ip],
                 (None, TlsName::Dns(name)) => {
                     places.ports.insert(url.port());
-                    addresses(world, name)
+                    addresses(world, &name)
                 }
             };
             for ip in hosts {

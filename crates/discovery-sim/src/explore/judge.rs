@@ -133,7 +133,7 @@ impl<'a> Judge<'a> {
     /// addresses disagree.
     fn undecided(&self, explanation: &Explanation) -> Given {
         let facts = explanation.decisions.iter().filter_map(|decision| {
-            let (question, fact) = (decision.question.as_ref()?, decision.fact.as_ref()?);
+            let (question, fact) = (decision.question()?, decision.fact()?);
             let missing = matches!(fact, Fact::Late | Fact::Failed(_));
             let first = self.may_disagree && matches!(question, Question::Get(_));
             (missing || first || self.servers_disagree).then(|| (question.clone(), fact.clone()))

@@ -71,7 +71,7 @@ impl Table {
                 None => 24 | index(name.as_str()),
             },
             Question::Get(url) => {
-                let hop = url.as_str().rsplit('/').next().map_or(0, str::len) % 4;
+                let hop = url.text().rsplit('/').next().map_or(0, str::len) % 4;
                 32 | (hop << 3) | index(&url.host().to_string())
             }
         };

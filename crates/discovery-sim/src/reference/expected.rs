@@ -74,7 +74,7 @@ impl ExpectedResult {
     fn check(&self, done: &Resolved) -> Result<(), Disagreement> {
         let texts = [
             ("rule", self.rule.to_string(), done.rule.to_string()),
-            ("host_header", self.host_header.clone(), done.host_header.clone()),
+            ("host_header", self.host_header.clone(), done.host_header.to_string()),
             ("tls_name", self.tls_name.to_string(), done.tls_name.to_string()),
         ];
         for (what, expected, got) in texts {
@@ -82,7 +82,7 @@ impl ExpectedResult {
                 return Err(Disagreement { what, expected, got });
             }
         }
-        let mut rest = done.targets.as_slice();
+        let mut rest = &*done.targets;
         for group in &self.groups {
             let count = rest.iter().take_while(|target| group.holds(target)).count();
             let (these, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
@@ -148,7 +148,7 @@ impl Group {
 
 impl Place {
     fn of(target: &Target) -> Self {
-        Self { host: target.host.clone(), port: target.port, addresses: target.addresses.clone() }
+        Self { host: target.host.clone(), port: target.port, addresses: target.addresses.to_vec() }
     }
 }
 

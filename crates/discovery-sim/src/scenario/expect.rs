@@ -165,7 +165,7 @@ impl Expect {
         let wanted = match observed.outcome {
             Ok(done) => Wanted::Done(Box::new(Done {
                 targets: done.socket_addrs().map(Addresses::One).collect(),
-                host: Some(done.host_header.clone()),
+                host: Some(done.host_header.to_string()),
                 tls: Some(done.tls_name.to_string()),
                 sni: None,
                 rule: Some(done.rule),
@@ -278,7 +278,7 @@ impl Done {
         }
         let sni = |sni: Option<&str>| sni.unwrap_or("-").to_owned();
         let texts = [
-            ("host", self.host.clone(), done.host_header.clone()),
+            ("host", self.host.clone(), done.host_header.to_string()),
             ("tls", self.tls.clone(), done.tls_name.to_string()),
             ("sni", self.sni.as_ref().map(|wanted| sni(wanted.as_deref())), sni(done.sni())),
             ("rule", self.rule.map(|rule| rule.to_string()), done.rule.to_string()),

@@ -133,8 +133,8 @@ impl fmt::Display for DnsLine {
 
 impl fmt::Display for HttpsLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.url.as_str();
-        let target = url.strip_prefix("https://").unwrap_or(url);
+        let url = self.url.text();
+        let target = url.strip_prefix("https://").unwrap_or(&url);
         let target = target.strip_suffix("/.well-known/matrix/server").unwrap_or(target);
         write!(f, "https {target}")?;
         if let Some(address) = self.address {

@@ -118,7 +118,7 @@ proptest! {
             };
             // What was late or failed is taken from the run; it may have come back since it was remembered.
             let given = explanation.decisions.iter().filter_map(|decision| {
-                let (question, fact) = (decision.question.clone()?, decision.fact.clone()?);
+                let (question, fact) = (decision.question()?.clone(), decision.fact()?.clone());
                 matches!(fact, Fact::Late | Fact::Failed(_)).then_some((question, fact))
             });
             let reference = Reference::new(&world, &policy)
