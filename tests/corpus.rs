@@ -27,3 +27,8 @@ fn every_server_name_of_the_corpus_keeps_the_rules() {
 fn every_run_of_the_corpus_keeps_the_promises() {
     assert!(replay("machine", fuzz::machine_target) >= 30);
 }
+
+#[test]
+fn every_life_of_the_corpus_is_what_the_model_allows() {
+    assert!(replay("cache", fuzz::cache_target) >= 30);
+}

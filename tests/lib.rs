@@ -8,6 +8,5 @@
     reason = "tests may tell the time; what must be deterministic is what they test"
 )]
 
-pub mod bench;
 pub mod cases;
 pub mod layers;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use discovery_core::Question;
-use discovery_tests::bench::Bench;
+use discovery_sim::Bench;
 
 fn gets(asked: &[Question]) -> usize {
     asked.iter().filter(|question| matches!(question, Question::Get(_))).count()
@@ -104,5 +104,27 @@ fn i07_a_full_memory_is_no_reason_to_wake_up() {
     let counters = bench.counters();
     assert!(counters.facts > 1000 && counters.results > 400, "{counters:?}");
     assert_eq!((counters.lookups, counters.queued, counters.dns_in_flight), (0, 0, 0));
+    bench.finish();
+}
+
+#[test]
+fn a_memory_of_size_zero_keeps_nothing() {
+    for (limits, kept) in [("max_results=0", (1, 0)), ("max_facts=0", (0, 1))] {
+        let text = format!("set families=v4\nset {limits}\ndns a.example A 192.0.2.1");
+        let mut bench = Bench::new(&text);
+        for questions in [1, 0] {
+            assert!(bench.resolve("a.example:1").is_ok());
+            assert_eq!(bench.asked().len(), questions, "{limits}: the other kind is enough");
+            assert_eq!((bench.counters().facts, bench.counters().results), kept, "{limits}");
+        }
+        bench.finish();
+    }
+    let nothing = "set families=v4\nset max_results=0\nset max_facts=0\ndns a.example A 192.0.2.1";
+    let mut bench = Bench::new(nothing);
+    for _ in 0..2 {
+        assert!(bench.resolve("a.example:1").is_ok());
+        assert_eq!(bench.asked().len(), 1);
+        assert_eq!((bench.counters().facts, bench.counters().results), (0, 0));
+    }
     bench.finish();
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use discovery_core::{Question, RecordKind};
-use discovery_tests::bench::{Bench, Happened};
+use discovery_sim::{Bench, Happened};
 
 const DELEGATED: &str = "https a.example 200 {\"m.server\":\"fed.example.net:443\"}
     https b.example 200 {\"m.server\":\"fed.example.net:443\"}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use discovery_core::{Effect, Instant, Outcome, Question, Request};
-use discovery_tests::bench::{Bench, Happened};
+use discovery_sim::{Bench, Happened};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

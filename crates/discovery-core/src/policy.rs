@@ -148,9 +148,9 @@ pub struct Policy {
     /// How old a DNS fact may be as the last good one. 24 h.
     #[serde(with = "duration")]
     pub dns_last_good_age: Duration,
-    /// Most facts kept. 400,000: about 100,000 names.
+    /// Most facts kept; 0 keeps none. 400,000: about 100,000 names.
     pub max_facts: usize,
-    /// Most results kept, ready to be handed out. 100,000.
+    /// Most results kept, ready to be handed out; 0 keeps none, and each is told anew from its facts. 100,000.
     pub max_results: usize,
     /// Most memory for facts and results each, in bytes, as far as it can be told. 256 MiB.
     pub max_cache_bytes: usize,

@@ -81,7 +81,7 @@ impl<V: Keyed> Segments<V> {
             probation: List::default(),
             protected: List::default(),
             vacant: List::default(),
-            max_entries: max_entries.clamp(1, MAX_PLACES),
+            max_entries: max_entries.min(MAX_PLACES),
             max_bytes,
             bytes: 0,
             protected_bytes: 0,

@@ -3,6 +3,7 @@
 //! The bodies of the fuzz targets, and what the property tests are driven by. Every list of bytes is a case, so that corpora
 //! stay readable, survive changes and shrink well. Nothing here knows what must come out; [`Monitor`](crate::Monitor) knows what must hold.
 
+mod cache;
 mod drive;
 mod reply;
 mod settings;
@@ -10,6 +11,7 @@ mod texts;
 
 use discovery_core::{DnsName, Host, Resolution, Resolver, ServerName};
 
+pub use cache::cache_target;
 pub use drive::{Adversary, Op, Trace};
 pub use reply::{HOSTS, NAMES, Table, said, server_name};
 pub use settings::Settings;

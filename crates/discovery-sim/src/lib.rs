@@ -1,10 +1,12 @@
 #![doc = include_str!("../FORMAT.md")]
 
+mod bench;
 mod cache_model;
 mod draw;
 mod explore;
 pub mod fleet;
 pub mod fuzz;
+pub mod life;
 mod play;
 mod reference;
 mod run;
@@ -14,6 +16,7 @@ pub mod strategies;
 mod web;
 mod world;
 
+pub use bench::{Bench, Happened};
 pub use cache_model::CacheModel;
 pub use explore::{Coverage, Explored, Finding, Limits, Subject, Wrong, explore};
 pub use play::{Move, Played, lie, play};

@@ -1,4 +1,4 @@
-//! A resolver on the bench: a world that the test changes under its hands, in virtual time, every promise watched.
+//! A resolver on the bench: a world that changes under its hands, in virtual time, every promise watched.
 //!
 //! Knows nothing of what must come out.
 
@@ -9,7 +9,10 @@ use discovery_core::{
     Answer, Config, Counters, Event, Instant, Outcome, Policy, Question, Request, RequestId,
     Resolver, ServerName, Ticket, Url,
 };
-use discovery_sim::{Bounds, Input, Monitor, START, Scenario, World, question};
+
+use crate::run::{Bounds, Input, Monitor, START, config, question};
+use crate::scenario::Scenario;
+use crate::world::World;
 
 /// Steps after which a bench counts as one that goes on for ever.
 const MAX_STEPS: usize = 1_000_000;
@@ -50,7 +53,7 @@ impl Bench {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let scenario = parse(text);
-        Self::with(discovery_sim::config(&scenario), scenario.world_at(Duration::ZERO))
+        Self::with(config(&scenario), scenario.world_at(Duration::ZERO))
     }
 
     /// A resolver made with a configuration.

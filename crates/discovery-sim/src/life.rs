@@ -1,0 +1,372 @@
+//! Random lives of a resolver among a few names whose worlds change, compared with the model of what may be remembered.
+//!
+//! Three things are compared: which questions are asked and when, which facts are used and until when they count, and that a
+//! result is what the same facts give to a machine that remembers nothing (I13). Knows nothing of who chose the steps.
+
+mod alone;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use alone::alone;
+use discovery_core::{
+    Decision, Effect, Fact, FailureKind, Instant, Outcome, Policy, Question, RecordKind, Request,
+    ServerName, Ticket, TlsName,
+};
+
+use crate::bench::{Bench, Happened};
+use crate::cache_model::CacheModel;
+use crate::run::question;
+
+const NAMES: [&str; 5] =
+    ["a.example", "b.example", "c.example", "fed.example.net:443", "gone.example"];
+const DOCUMENTS: [&str; 9] = [
+    "200 \"Cache-Control: max-age=1000\" {\"m.server\":\"fed.example.net:443\"}",
+    "200 \"Cache-Control: max-age=1000\" {\"m.server\":\"fed.example.net\"}",
+    "200 {\"m.server\":\"192.0.2.1\"}",
+    "200 \"Cache-Control: max-age=9999999\" {\"m.server\":\"fed.example.net\"}",
+    "200 \"Cache-Control: max-age=1000, must-revalidate\" {\"m.server\":\"192.0.2.2\"}",
+    "200 \"Cache-Control: no-store\" {\"m.server\":\"192.0.2.3\"}",
+    "404",
+    "503",
+    "timeout",
+];
+const ZONES: [&str; 9] = [
+    "A 192.0.2.7 ttl=60",
+    "A 192.0.2.8 ttl=300",
+    "A 192.0.2.9 ttl=0",
+    "A 192.0.2.9 ttl=200000",
+    "A 192.0.2.9 after=2500ms",
+    "A SERVFAIL",
+    "A REFUSED",
+    "A TIMEOUT",
+    "A NXDOMAIN nosoa",
+];
+const SERVICES: [&str; 4] =
+    ["SRV 1 1 9 fed.example.net ttl=300", "SRV NXDOMAIN soa=9999", "SRV SERVFAIL", "SRV TIMEOUT"];
+/// Both sides of what happens in time.
+const WAITS: [u64; 22] = [
+    1,
+    900,
+    1100,
+    1799,
+    1801,
+    9000,
+    11_000,
+    29_000,
+    31_000,
+    54_000,
+    61_000,
+    119_000,
+    241_000,
+    299_000,
+    301_000,
+    801_000,
+    1_001_000,
+    3_599_000,
+    3_601_000,
+    70_000_000,
+    86_401_000,
+    172_801_000,
+];
+
+/// The world, as indices of what there is; and how a life begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scene {
+    documents: [usize; 2],
+    zones: [usize; 3],
+    service: usize,
+    silent: bool,
+    /// Whether results are remembered, or facts alone.
+    remembers: bool,
+}
+
+impl Scene {
+    /// A beginning; numbers that are too large start over.
+    pub fn new(remembers: bool, documents: [usize; 2], service: usize) -> Self {
+        let documents = documents.map(|document| document % DOCUMENTS.len());
+        Self { documents, service: service % SERVICES.len(), remembers, ..Self::default() }
+    }
+
+    /// The scene after a step.
+    pub fn change(&mut self, step: &Step) {
+        let set = |place: Option<&mut usize>, what: usize| {
+            if let Some(place) = place {
+                *place = what;
+            }
+        };
+        match *step {
+            Step::Document(at, what) => set(self.documents.get_mut(at), what % DOCUMENTS.len()),
+            Step::Zone(at, what) => set(self.zones.get_mut(at), what % ZONES.len()),
+            Step::Service(what) => self.service = what % SERVICES.len(),
+            Step::Silent(silent) => self.silent = silent,
+            Step::Resolve(_)
+            | Step::Ask(_)
+            | Step::Abandon(_)
+            | Step::Wait(_)
+            | Step::Forget(_) => {}
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
+        let told =
+            |list: &[&'static str], which: usize| list.get(which).copied().unwrap_or_default();
+        for (host, which) in ["a", "b"].iter().zip(self.documents) {
+            lines.push(format!("https {host}.example {}", told(&DOCUMENTS, which)));
+        }
+        let hosts = ["a.example", "b.example", "fed.example.net"];
+        for (host, which) in hosts.iter().zip(self.zones) {
+            lines.push(format!("dns {host} {}", told(&ZONES, which)));
+            lines.push(format!("dns {host} AAAA NODATA"));
+        }
+        lines.push("https c.example 404".to_owned());
+        lines.push("dns c.example A 192.0.2.4".to_owned());
+        lines.push(format!("dns _matrix-fed._tcp.c.example {}", told(&SERVICES, self.service)));
+        if self.silent {
+            lines.push("server 0 SERVFAIL".to_owned());
+        }
+        if !self.remembers {
+            lines.push("set max_results=0".to_owned());
+        }
+        lines.join("\n")
+    }
+}
+
+/// What happens in a life. Numbers say which; those that are too large start over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A name is asked for, and waited for.
+    Resolve(usize),
+    /// A name is asked for.
+    Ask(usize),
+    /// A ticket is given up.
+    Abandon(usize),
+    /// Time passes: one of a few spans, both sides of what happens in time.
+    Wait(usize),
+    /// A name is forgotten.
+    Forget(usize),
+    /// A host has another document.
+    Document(usize, usize),
+    /// A host has other addresses.
+    Zone(usize, usize),
+    /// Another service is told of.
+    Service(usize),
+    /// The name server fails at everything, or not.
+    Silent(bool),
+}
+
+impl Step {
+    /// Bytes of a step.
+    pub const BYTES: usize = 2;
+
+    /// Reads a step: every pair of bytes is one. What is missing is zero.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or_default());
+        let (what, which) = (byte(0), byte(1));
+        // As often as a life needs them: names are asked for and time passes, the rest is rarer.
+        match what % 16 {
+            0..=3 => Self::Resolve(which),
+            4 | 5 => Self::Ask(which),
+            6 => Self::Abandon(which),
+            7..=10 => Self::Wait(which),
+            11 => Self::Forget(which),
+            12 => Self::Document(which % 2, which / 2),
+            13 => Self::Zone(which % 3, which / 3),
+            14 => Self::Service(which),
+            _ => Self::Silent(which % 2 == 1),
+        }
+    }
+}
+
+/// A resolver, and the model beside it.
+#[derive(Clone, Debug)]
+pub struct Life {
+    bench: Bench,
+    model: CacheModel,
+    scene: Scene,
+    tickets: Vec<Ticket>,
+    /// The name and beginning of each.
+    begun: BTreeMap<Ticket, (&'static str, Instant)>,
+    policy: Policy,
+}
+
+impl Life {
+    /// A life that begins.
+    pub fn new(scene: Scene) -> Self {
+        let bench = Bench::new(&scene.text());
+        let policy = bench.policy().clone();
+        let model = CacheModel::new(policy.clone());
+        Self { bench, model, scene, tickets: Vec::new(), begun: BTreeMap::new(), policy }
+    }
+
+    /// One more thing happens.
+    ///
+    /// # Panics
+    /// If what follows is not what the model allows, or a promise is broken.
+    pub fn step(&mut self, step: Step) {
+        match step {
+            Step::Resolve(which) => {
+                let ticket = self.ask(name(which));
+                self.bench.outcome(ticket);
+            }
+            Step::Ask(which) => {
+                let _: Ticket = self.ask(name(which));
+            }
+            Step::Abandon(which) => {
+                let index = which.checked_rem(self.tickets.len());
+                if let Some(ticket) = index.and_then(|index| self.tickets.get(index)) {
+                    self.bench.abandon(*ticket);
+                }
+            }
+            Step::Wait(which) => {
+                let millis = WAITS.get(which % WAITS.len()).copied().unwrap_or_default();
+                self.bench.wait(Duration::from_millis(millis));
+            }
+            Step::Forget(which) => {
+                // What is under way when a name is forgotten may be remembered after it.
+                self.bench.settle();
+                self.bench.forget(name(which));
+                self.hear();
+                self.model.forget(|question| may_rest_on(name(which), question));
+            }
+            Step::Document(..) | Step::Zone(..) | Step::Service(_) | Step::Silent(_) => {
+                self.scene.change(&step);
+                self.bench.become_world(&self.scene.text());
+            }
+        }
+        self.hear();
+    }
+
+    /// The life ends.
+    ///
+    /// # Panics
+    /// If what is left to happen is not what the model allows, or a promise is broken.
+    pub fn finish(mut self) {
+        self.bench.settle();
+        self.hear();
+        if !self.scene.remembers {
+            assert_eq!(self.bench.counters().results, 0, "results are not to be remembered");
+        }
+        self.bench.finish();
+    }
+
+    fn ask(&mut self, name: &'static str) -> Ticket {
+        // A ticket shares the lookup of its name that is under way: what that has read, it has read.
+        let shared = self
+            .begun
+            .iter()
+            .filter(|(ticket, (other, _))| *other == name && self.bench.end(**ticket).is_none());
+        let begun = shared.map(|(_, (_, begun))| *begun).min().unwrap_or(self.bench.now());
+        let ticket = self.bench.ask(name);
+        self.tickets.push(ticket);
+        self.begun.insert(ticket, (name, begun));
+        ticket
+    }
+
+    /// Tells the model what happened, and compares.
+    fn hear(&mut self) {
+        let news = self.bench.news();
+        let mut last = None;
+        for (at, happened) in news {
+            if let Some(before) = last.filter(|before| *before != at) {
+                self.model.rest(before);
+            }
+            last = Some(at);
+            match happened {
+                Happened::Asked(request) => {
+                    let allowed = about(&request, |question| self.model.asked(question, at));
+                    assert_eq!(allowed, Some(Ok(())), "{at:?}");
+                }
+                Happened::Answered(request, answer) => {
+                    about(&request, |question| self.model.answered(question, &answer, at));
+                }
+                Happened::Cancelled(request) => {
+                    about(&request, |question| self.model.cancelled(question));
+                }
+                Happened::Ended(ticket, outcome) => self.ended(ticket, &outcome, at),
+            }
+        }
+        if let Some(at) = last {
+            self.model.rest(at);
+        }
+    }
+
+    fn ended(&self, ticket: Ticket, outcome: &Outcome, at: Instant) {
+        let Some((name, begun)) = self.begun.get(&ticket).copied() else { return };
+        let (decisions, until) = match &**outcome {
+            Ok(resolved) => (&resolved.explanation.decisions, resolved.fresh_until),
+            Err(failed) if failed.kind == FailureKind::Abandoned => return,
+            Err(failed) => (&failed.explanation.decisions, failed.retry_at),
+        };
+        // A result may have been ready when it was asked for: its facts were used by the lookup that made it.
+        for (index, decision) in decisions.iter().enumerate() {
+            let (Some(question), Some(fact)) = (decision.question(), decision.fact()) else {
+                continue;
+            };
+            let next = decisions.get(index + 1);
+            let last_good = next.is_some_and(|next| next.effect == Effect::LastGood);
+            let most = self.model.used(question, fact, last_good, begun, at);
+            let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
+            assert!(until.is_none_or(|until| until <= most), "{question}: {until:?} > {most:?}");
+        }
+        self.compare(name, outcome, decisions);
+    }
+
+    /// I13: the same facts give the same result to a machine that remembers nothing.
+    fn compare(&self, name: &str, outcome: &Outcome, decisions: &[Decision]) {
+        let facts: BTreeMap<_, _> = decisions
+            .iter()
+            .filter_map(|decision| Some((decision.question()?.clone(), decision.fact()?.clone())))
+            .collect();
+        // A document outlives its host's addresses: who comes new could not ask for it.
+        let of_document = |(question, fact): (&Question, &Fact)| match question {
+            Question::Dns(host, RecordKind::A) => {
+                let gets = facts.keys().any(|known| is_get_of(known, host));
+                gets && !matches!(fact, Fact::Addresses { .. })
+            }
+            Question::Dns(..) | Question::Get(_) => false,
+        };
+        if facts.iter().any(of_document) {
+            return;
+        }
+        let Ok(parsed) = name.parse::<ServerName>() else { return };
+        let alone = alone(&parsed, &facts, &self.policy);
+        let plain = |outcome: &Outcome| match &**outcome {
+            Ok(done) => {
+                let tls = done.tls_name.clone();
+                Ok((done.targets.clone(), done.host_header.clone(), tls, done.rule))
+            }
+            Err(failed) => Err(failed.kind),
+        };
+        assert_eq!(plain(outcome), plain(&alone), "{name}: {decisions:#?}");
+        let mut decisions = decisions.to_vec();
+        decisions.retain(|decision| decision.effect != Effect::LastGood);
+        let explained = match &*alone {
+            Ok(done) => &done.explanation.decisions,
+            Err(failed) => &failed.explanation.decisions,
+        };
+        assert_eq!(*decisions, **explained, "{name}");
+    }
+}
+
+/// Whether a name may rest on a question, in any of these worlds.
+fn may_rest_on(name: &str, question: &Question) -> bool {
+    let host = name.split(':').next().unwrap_or(name);
+    let text = question.to_string();
+    let delegates = ["a.example", "b.example", "c.example"].contains(&name);
+    text.contains(host) || (delegates && text.contains("fed.example.net"))
+}
+
+/// Tells of the question of a request.
+fn about<T>(request: &Request, tell: impl FnOnce(&Question) -> T) -> Option<T> {
+    question(request).as_ref().map(tell)
+}
+
+fn name(which: usize) -> &'static str {
+    NAMES.get(which % NAMES.len()).copied().unwrap_or_default()
+}
+
+fn is_get_of(question: &Question, host: &discovery_core::DnsName) -> bool {
+    matches!(question, Question::Get(url) if url.host() == TlsName::Dns(host.clone()))
+}
