@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use discovery_core::Request;
-use discovery_tests::bench::{Bench, Happened};
+use discovery_sim::{Bench, Happened};
 
 const LATENCY: Duration = Duration::from_millis(20);
 
