@@ -2,7 +2,7 @@
 //! names that are the same in all.
 //!
 //! Waiters are polled without any runtime: no timer of theirs could hide that nobody wakes them. Whoever includes this says how a
-//! driver is run (`run`, until what it gives is dropped) and how a lookup is begun (`begin`).
+//! driver is run and stopped (`run`, which gives a `Road`) and how a lookup is begun (`begin`).
 
 mod moments;
 pub mod servers;
@@ -185,7 +185,12 @@ fn a_request_that_panics_is_a_failure_of_our_own_side() {
         .unwrap();
     let _running = run(driver);
     assert_eq!(kind(&resolve(&discovery, "example.org:8448")), Some(FailureKind::Local));
-    assert_eq!(kind(&resolve(&discovery, "example.net:8448")), Some(FailureKind::Local));
+    let (client, _) = tls("example.org");
+    let builder = builder(client, nobody()).fetch_from(|_| panic!("the caller's hook panics"));
+    let (discovery, driver) = builder.build().unwrap();
+    let _running = run(driver);
+    assert_eq!(kind(&resolve(&discovery, "example.org")), Some(FailureKind::Local));
+    assert!(resolve(&discovery, "example.net:8448").is_ok(), "the driver lives on");
 }
 
 #[test]

@@ -23,7 +23,7 @@ struct Moment<R> {
 /// How a driver goes away.
 #[derive(Clone, Copy, Debug)]
 enum Going {
-    Dropped,
+    Stopped,
     Closed,
 }
 
@@ -107,7 +107,7 @@ fn at_every_moment(going: Going) {
     for (number, Moment { discovery, waiting, answered, running, _servers }) in moments.enumerate()
     {
         match going {
-            Going::Dropped => drop(running),
+            Going::Stopped => running.stop(&discovery),
             Going::Closed => discovery.close(),
         }
         let expected = (!answered).then_some(FailureKind::Local);
@@ -124,8 +124,8 @@ fn at_every_moment(going: Going) {
 }
 
 #[test]
-fn a_driver_that_is_dropped_at_any_moment_leaves_nobody_waiting() {
-    at_every_moment(Going::Dropped);
+fn a_driver_that_is_stopped_at_any_moment_leaves_nobody_waiting() {
+    at_every_moment(Going::Stopped);
 }
 
 #[test]

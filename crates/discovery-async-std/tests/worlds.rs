@@ -28,6 +28,10 @@ fn run(driver: Driver) -> Road {
 }
 
 impl Road {
+    fn stop(self, _discovery: &Discovery) {
+        drop(self);
+    }
+
     fn ended(mut self) {
         worlds::wait(self.0.take().unwrap());
     }

@@ -27,6 +27,10 @@ fn run(driver: Driver) -> Road {
 }
 
 impl Road {
+    fn stop(self, _discovery: &Discovery) {
+        drop(self);
+    }
+
     fn ended(self) {
         worlds::wait(self.0);
     }

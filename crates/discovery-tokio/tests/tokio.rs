@@ -40,6 +40,10 @@ fn run(driver: Driver) -> Road {
 }
 
 impl Road {
+    fn stop(self, _discovery: &Discovery) {
+        drop(self);
+    }
+
     fn ended(mut self) {
         worlds::wait(&mut self.0).unwrap();
     }

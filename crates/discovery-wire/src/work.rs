@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -60,7 +61,9 @@ impl Work {
             };
             self.probe();
             let report = self.desk.report(request.id());
-            if let Some(job) = Job::new(request, report, &self.setting) {
+            // The caller's hooks may panic: then the report is dropped, which tells so, and nothing else with it.
+            let job = catch_unwind(AssertUnwindSafe(|| Job::new(request, report, &self.setting)));
+            if let Ok(Some(job)) = job {
                 return Poll::Ready(Todo::Start(job));
             }
         }
