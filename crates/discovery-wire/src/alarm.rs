@@ -49,3 +49,62 @@ impl<T> Default for Alarm<T> {
         Self { timer: None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+    use std::cell::Cell;
+    use std::future::{Pending, Ready, pending, ready};
+    use std::task::Waker;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn poll<T: Future + Unpin>(
+        alarm: &mut Alarm<T>,
+        left: Option<Duration>,
+        now: StdInstant,
+        start: impl FnOnce(Duration) -> T,
+    ) -> Poll<()> {
+        alarm.poll(&mut Context::from_waker(Waker::noop()), left, now, start)
+    }
+
+    #[test]
+    fn a_timer_is_kept_while_it_rings_when_it_should() {
+        let started = Cell::new(Vec::new());
+        let start = |left| {
+            let mut all = started.take();
+            all.push(left);
+            started.set(all);
+            pending::<()>()
+        };
+        let mut alarm = Alarm::<Pending<()>>::default();
+        let now = StdInstant::now();
+        assert!(poll(&mut alarm, Some(SECOND * 9), now, start).is_pending());
+        // The same moment, seen later; then a little off.
+        assert!(poll(&mut alarm, Some(SECOND * 5), now + SECOND * 4, start).is_pending());
+        assert!(poll(&mut alarm, Some(SECOND * 5), now + SECOND * 4 + SLACK, start).is_pending());
+        // The machine's clock has jumped ahead of the runtime's.
+        assert!(poll(&mut alarm, Some(SECOND), now + SECOND * 4, start).is_pending());
+        // And back to where nothing is to be done, or not in this life.
+        assert!(poll(&mut alarm, None, now, start).is_pending());
+        assert!(poll(&mut alarm, Some(SECOND), now + SECOND * 4, start).is_pending());
+        assert!(poll(&mut alarm, Some(Duration::MAX), now, start).is_pending());
+        assert_eq!(started.take(), [SECOND * 9, SECOND, SECOND]);
+    }
+
+    #[test]
+    fn one_that_has_rung_is_started_anew() {
+        let mut alarm = Alarm::<Ready<()>>::default();
+        let (now, started) = (StdInstant::now(), Cell::new(0));
+        let start = |_left| {
+            started.set(started.get() + 1);
+            ready(())
+        };
+        assert!(poll(&mut alarm, Some(SECOND), now, start).is_ready());
+        // The machine's clock stands still: it is not its moment yet.
+        assert!(poll(&mut alarm, Some(SECOND), now, start).is_ready());
+        assert_eq!(started.get(), 2);
+    }
+}

@@ -22,6 +22,8 @@ pub struct Job {
     exchange: Exchange,
     report: Report,
     setting: Arc<Setting>,
+    /// What is to be opened, at the place that the caller's hook says.
+    opening: Option<Want<'static>>,
 }
 
 /// What every request needs.
@@ -52,7 +54,9 @@ impl Job {
                 Exchange::dns(question, *server, &mut setting.system.entropy.clone())
             }
         };
-        Some(Self { exchange, report, setting: Arc::clone(setting) })
+        let mut job = Self { exchange, report, setting: Arc::clone(setting), opening: None };
+        job.follow();
+        Some(job)
     }
 
     /// Which request this is.
@@ -64,12 +68,7 @@ impl Job {
     /// The one thing to do next.
     #[must_use]
     pub fn wants(&self) -> Want<'_> {
-        match (self.exchange.wants(), &self.setting.connect_to) {
-            (Want::Open(transport, address), Some(hook)) => {
-                Want::Open(transport, hook(address, transport))
-            }
-            (want, _) => want,
-        }
+        self.opening.unwrap_or_else(|| self.exchange.wants())
     }
 
     /// The socket is open and connected, or not.
@@ -94,6 +93,7 @@ impl Job {
     /// What was wanted did not work.
     pub fn failed(&mut self, error: io::ErrorKind) {
         self.exchange.failed(error);
+        self.follow();
     }
 
     /// The answer goes to whoever waits for it. Close the socket first.
@@ -110,7 +110,19 @@ impl Job {
         if let Some(id) = self.exchange.connected() {
             self.report.connected(id);
         }
+        self.follow();
         true
+    }
+
+    /// Asks the hook, once for each socket.
+    fn follow(&mut self) {
+        self.opening = match self.exchange.wants() {
+            Want::Open(transport, address) => {
+                let place = self.setting.connect_to.as_ref().map(|hook| hook(address, transport));
+                Some(Want::Open(transport, place.unwrap_or(address)))
+            }
+            Want::Write(_) | Want::Read | Want::Finish => None,
+        };
     }
 }
 

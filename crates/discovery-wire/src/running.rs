@@ -121,3 +121,7 @@ impl fmt::Debug for Running {
         f.debug_struct("Running").field("len", &self.runs.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "running_tests.rs"]
+mod tests;

@@ -105,3 +105,7 @@ impl fmt::Debug for Work {
         f.debug_struct("Work").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "work_tests.rs"]
+mod tests;
