@@ -13,6 +13,7 @@ use discovery_core::{Counters, Instant, Outcome, Resolver, ServerName, Ticket};
 
 use crate::clock::Clock;
 use crate::shared::{DRIVER_PATIENCE, Shared, Waiter};
+use crate::spans::LookupSpan;
 
 /// The callers' side: cheap to clone. The driver ends when the last one is dropped.
 pub struct Handle {
@@ -24,24 +25,31 @@ pub struct Waiting {
     /// None once the outcome is there.
     ticket: Option<(Arc<Shared>, Ticket)>,
     outcome: Option<Outcome>,
+    span: LookupSpan,
 }
 
 impl Handle {
     /// Asks for a name. What is known already is there at once, without the driver.
     pub fn resolve(&self, name: &ServerName) -> Waiting {
-        self.shared.change(|state, now| {
+        let mut span = LookupSpan::new(name);
+        let (ticket, outcome) = self.shared.change(|state, now| {
             let ticket = state.resolver.resolve(name, now);
             state.waiting.insert(ticket, Waiter::default());
             state.drain();
             let known = state.waiting.get_mut(&ticket).and_then(|waiter| waiter.outcome.take());
             if known.is_some() {
                 state.waiting.remove(&ticket);
-                return Waiting { ticket: None, outcome: known };
+                return (None, known);
             }
             // Who waits wants the driver to go on, too.
             state.handles = state.handles.saturating_add(1);
-            Waiting { ticket: Some((Arc::clone(&self.shared), ticket)), outcome: None }
-        })
+            (Some((Arc::clone(&self.shared), ticket)), None)
+        });
+        span.known(outcome.is_some());
+        if let Some(outcome) = &outcome {
+            span.end(outcome);
+        }
+        Waiting { ticket, outcome, span }
     }
 
     /// Drops what is remembered of a name: its result, and every fact that it rests on.
@@ -100,6 +108,7 @@ impl Waiting {
         if let Some(outcome) = waiter.outcome.take() {
             drop(state);
             self.leave();
+            self.span.end(&outcome);
             self.outcome = Some(Arc::clone(&outcome));
             return Poll::Ready(outcome);
         }
