@@ -9,6 +9,7 @@ mod lab;
 mod options;
 mod output;
 mod resolve;
+mod runtime;
 mod setting;
 mod status;
 

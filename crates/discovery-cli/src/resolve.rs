@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::thread;
 
 use discovery_core::ServerName;
-use discovery_tokio::{Builder, Discovery};
+use discovery_wire::Setup;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
@@ -21,6 +21,7 @@ use crate::input;
 use crate::lab;
 use crate::options::ResolveOptions;
 use crate::output::{Answered, End, Format, Paint};
+use crate::runtime::Discovery;
 use crate::setting;
 use crate::status::{Status, Trouble};
 
@@ -32,19 +33,19 @@ pub(crate) fn run(options: ResolveOptions) -> Result<Status, Trouble> {
     if options.lab {
         return lab::resolve(options);
     }
-    let discovery = setting::outside(&options)?;
+    let setup = setting::outside(&options)?;
     let (format, paint) = (Format::from(options.format), Paint::for_standard_output());
     let mut out = BufWriter::new(io::stdout());
-    answer(options, discovery, |answers| {
+    answer(options, setup, |answers| {
         answers.iter().try_for_each(|answered| answered.write(format, paint, &mut out))?;
         out.flush()
     })
 }
 
-/// Resolves the names of the command line by that discovery. The answers go to `write`, all that are there at once.
+/// Resolves the names of the command line by a discovery that is so set up. The answers go to `write`, all that are there at once.
 pub(crate) fn answer(
     options: ResolveOptions,
-    discovery: Builder,
+    setup: Setup,
     write: impl FnMut(&[Answered]) -> io::Result<()> + Send,
 ) -> Result<Status, Trouble> {
     let here = |error: &dyn std::fmt::Display| Trouble::Here(error.to_string());
@@ -56,7 +57,7 @@ pub(crate) fn answer(
     let typed = options.names.iter().any(|name| name == "-");
     let order = if typed { Order::Done } else { Order::Given };
     let ended = written_by(write, &runtime, async |answers| {
-        let discovery = discovery.spawn().map_err(|error| here(&error))?;
+        let discovery = options.runtime.spawn(setup)?;
         let names = input::names(options.names);
         let look_up = |name| look_up(discovery.clone(), name);
         answer_all(names, options.jobs, order, look_up, answers).await
