@@ -116,10 +116,8 @@ impl History {
             }
             return;
         }
-        let said = match fact {
-            Fact::Useless(_) => Said::Firm,
-            fact => Said::Fact(fact),
-        };
+        let firm = matches!(fact, Fact::Useless(_));
+        let said = if firm { Said::Firm } else { Said::Fact(fact) };
         let life = age.saturating_add(left);
         let place = self.told.partition_point(|told| told.at <= at);
         let newest =

@@ -30,7 +30,7 @@ impl Life {
         let begun = now.saturating_duration_since(crate::run::START);
         let wall = WALL.saturating_add(u64::try_from(begun.as_millis()).unwrap_or(u64::MAX));
         let skew = SKEWS.get(which % SKEWS.len()).copied().unwrap_or_default();
-        let cursor = if which % 2 == 0 { self.there.told } else { Cursor::START };
+        let cursor = if which.is_multiple_of(2) { self.there.told } else { Cursor::START };
         let export = self.there.bench.export_since(cursor, UnixMillis(wall));
         assert!(!export.has_more());
         self.there.told = export.cursor();
