@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let export = Export::read(&text)?;
     drop(text);
     let parsed = started.elapsed();
-    let policy = Policy { max_facts: facts, max_cache_bytes: 1 << 30, ..Policy::default() };
+    let mut policy = Policy::default();
+    (policy.max_facts, policy.max_cache_bytes) = (facts, 1 << 30);
     let mut resolver = Resolver::new(Config::new(policy), START);
     let taught = resolver.teach(export, START, AT);
     let done = started.elapsed();
