@@ -90,7 +90,7 @@ pub(crate) fn cited(line: &str, letter: char) -> Vec<u32> {
 }
 
 /// The numbers that a test has in its name: `fn r13_an_ipv4_literal_…`, or `r93_r96_…`.
-fn named(line: &str) -> Vec<u32> {
+pub(crate) fn named(line: &str) -> Vec<u32> {
     let Some(name) = line.trim_start().strip_prefix("fn ") else { return Vec::new() };
     let number = |word: &str| word.strip_prefix('r').and_then(|digits| digits.parse().ok());
     name.split('_').map_while(number).collect()

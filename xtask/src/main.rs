@@ -2,6 +2,7 @@
 //!
 //! Each chore is a module; a check returns what is wrong, one line each.
 
+mod bugs;
 mod cases;
 mod citations;
 mod dependencies;
@@ -34,6 +35,12 @@ enum Chore {
         /// Makes the page in the documentation anew.
         #[arg(long)]
         write: bool,
+    },
+    /// Plants the bugs of `xtask/bugs.toml` one by one in a copy of the tree; prints which tests find each, and whether they name what
+    /// it breaks.
+    Bugs {
+        /// Only those whose description holds this.
+        word: Option<String>,
     },
     /// Runs cases in JSON through every layer; prints each that fails or is skipped, and a sum.
     Cases {
@@ -72,6 +79,7 @@ fn main() -> ExitCode {
         Chore::Spec { write } => {
             spec::print(root).and_then(|()| spec::check(root, write)).map(told)
         }
+        Chore::Bugs { word } => bugs::run(root, word.as_deref()),
         Chore::Cases { files } => cases::run(&files),
         Chore::Explore { folder, states, early_timers, abandon } => {
             explore::run(&folder, states, early_timers, abandon).map_err(Into::into)

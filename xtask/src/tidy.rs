@@ -10,6 +10,7 @@ use std::process::Command;
 
 use discovery_sim::Scenario;
 
+use crate::bugs;
 use crate::citations::cited;
 use crate::spec::{self, LAST_REQUIREMENT};
 
@@ -35,6 +36,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
         }
     }
     complaints.extend(spec::check(root, false)?);
+    complaints.extend(bugs::check(root)?);
     Ok(complaints)
 }
 
