@@ -9,8 +9,9 @@ use std::future::poll_fn;
 use std::io::{self, BufWriter, Write};
 use std::task::Poll;
 use std::thread;
+use std::time::SystemTime;
 
-use discovery_core::ServerName;
+use discovery_core::{Cursor, ServerName, UnixMillis};
 use discovery_wire::Setup;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::input;
 use crate::lab;
+use crate::memory;
 use crate::options::ResolveOptions;
 use crate::output::{Answered, End, Format, Paint};
 use crate::runtime::Discovery;
@@ -49,6 +51,7 @@ pub(crate) fn answer(
     write: impl FnMut(&[Answered]) -> io::Result<()> + Send,
 ) -> Result<Status, Trouble> {
     let here = |error: &dyn std::fmt::Display| Trouble::Here(error.to_string());
+    let known = options.cache.as_deref().map(memory::read).transpose()?.flatten();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -58,9 +61,20 @@ pub(crate) fn answer(
     let order = if typed { Order::Done } else { Order::Given };
     let ended = written_by(write, &runtime, async |answers| {
         let discovery = options.runtime.spawn(setup)?;
+        if let Some(known) = known {
+            let _ = discovery.handle().teach(known, wall());
+        }
         let names = input::names(options.names);
         let look_up = |name| look_up(discovery.clone(), name);
-        answer_all(names, options.jobs, order, look_up, answers).await
+        let status = answer_all(names, options.jobs, order, look_up, answers).await?;
+        if let Some(file) = &options.cache {
+            let mut all = discovery.handle().export_since(Cursor::START, wall());
+            while all.has_more() {
+                all.append(discovery.handle().export_since(all.cursor(), wall()));
+            }
+            memory::write(file, &all)?;
+        }
+        Ok(status)
     });
     // What still runs is of no use to anybody.
     runtime.shutdown_background();
@@ -90,6 +104,10 @@ fn written_by(
         }
         Ok(status)
     })
+}
+
+fn wall() -> UnixMillis {
+    UnixMillis::from_system_time(SystemTime::now())
 }
 
 async fn look_up(discovery: Discovery, name: String) -> Answered {

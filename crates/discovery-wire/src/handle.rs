@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use discovery_core::{Counters, Instant, Outcome, Resolver, ServerName, Ticket};
+use discovery_core::{
+    Counters, Cursor, Export, FromMemory, Instant, Outcome, Resolver, Row, ServerName, Taught,
+    Ticket, UnixMillis,
+};
 
 use crate::clock::Clock;
 use crate::shared::{DRIVER_PATIENCE, Shared, Waiter};
@@ -55,6 +58,26 @@ impl Handle {
     /// Drops what is remembered of a name: its result, and every fact that it rests on.
     pub fn forget(&self, name: &ServerName) {
         self.with(|resolver, now| resolver.forget(name, now));
+    }
+
+    /// What a name would be answered with from memory. See [`Resolver::explain`].
+    pub fn explain(&self, name: &ServerName) -> FromMemory {
+        self.with(|resolver, now| resolver.explain(name, now))
+    }
+
+    /// The names that are known, and what of them. See [`Resolver::table`].
+    pub fn table(&self) -> Vec<Row> {
+        self.with(|resolver, now| resolver.table(now))
+    }
+
+    /// What has been learnt since; `wall` is the wall clock now. See [`Resolver::export_since`].
+    pub fn export_since(&self, cursor: Cursor, wall: UnixMillis) -> Export {
+        self.with(|resolver, now| resolver.export_since(cursor, now, wall))
+    }
+
+    /// Takes in what another process has learnt; `wall` is the wall clock now. See [`Resolver::teach`].
+    pub fn teach(&self, export: Export, wall: UnixMillis) -> Taught {
+        self.with(|resolver, now| resolver.teach(export, now, wall))
     }
 
     /// What has been done so far, and what is held now.
