@@ -14,5 +14,6 @@
 mod certificates;
 mod dns;
 mod http;
+mod ssrf;
 mod stack;
 mod tls;

@@ -98,7 +98,6 @@ impl Stack {
         }
     }
 
-
     /// The time since the start.
     pub fn elapsed(&self) -> Duration {
         self.now.saturating_duration_since(Instant::ORIGIN)
