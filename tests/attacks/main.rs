@@ -13,6 +13,7 @@
 
 mod certificates;
 mod dns;
+mod floods;
 mod http;
 mod ssrf;
 mod stack;
