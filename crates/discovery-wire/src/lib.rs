@@ -69,6 +69,9 @@ mod desk;
 mod dns;
 mod entropy;
 mod exchange;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod http;
 mod https;
