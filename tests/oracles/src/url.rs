@@ -15,9 +15,9 @@ pub fn url_target(bytes: &[u8]) {
     same(&from, url::Url::parse(base).ok().as_ref(), base);
     let Ok(to) = from.join(location) else { return };
     normal(&to);
-    // From the same start: what is written in another way there has been compared above.
-    let start = url::Url::parse(&from.text());
-    same(&to, start.ok().and_then(|start| start.join(location).ok()).as_ref(), location);
+    // From the same start: what is written in another way there has been compared above. Where `url` has none, it leads nowhere.
+    let Ok(start) = url::Url::parse(&from.text()) else { return };
+    same(&to, start.join(location).ok().as_ref(), location);
 }
 
 fn normal(url: &Url) {
@@ -40,6 +40,9 @@ fn same(ours: &Url, theirs: Option<&url::Url>, from: &str) {
     // Browsers take `%2e` for a dot in a path. RFC 3986 does so only after normalisation, which a client need not do; the place
     // connected to is the same.
     let dots = from.to_ascii_lowercase().contains("%2e");
+    // `url` lets `..` stop at a segment like `c:`, as if every URL were a file's; RFC 3986 knows no drives.
+    let drive = |segment: &str| segment.len() == 2 && segment.ends_with([':', '|']);
+    let drives = from.split(['/', '?', '#']).any(drive);
     // They read `https:a` and `https:/a` as `https://a`, or as relative; and a backslash as a slash. Neither is a URI reference with
     // an authority, so it never comes to this.
     let Some(theirs) = theirs else {
@@ -62,7 +65,7 @@ fn same(ours: &Url, theirs: Option<&url::Url>, from: &str) {
     assert_eq!(theirs.port().unwrap_or(443), ours.port(), "{from:?}");
     let text = ours.text();
     let Ok(uri) = text.parse::<Uri>() else { panic!("no URI: {text}") };
-    if !dots {
+    if !dots && !drives {
         assert_eq!(plain(theirs.path()), plain(uri.path()), "{from:?}");
         let query = theirs.query().map(plain);
         assert_eq!(query, uri.query().map(plain), "{from:?}");
