@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
 use crate::board::Ask;
-use crate::inquiry::{Inquiry, InquiryState, Place};
+use crate::inquiry::{Inquiry, InquiryState, Left};
 use crate::lookup::Context;
 use crate::name_servers::{NameServer, NameServers};
 use crate::policy::Policy;
@@ -28,7 +28,7 @@ const MAX_OPEN: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Inquiries {
     name_servers: NameServers,
-    open: BTreeMap<Question, Inquiry>,
+    open: BTreeMap<Question, Box<Inquiry>>,
     ids: BTreeMap<RequestId, Question>,
     timers: BTreeSet<(Instant, u64, Question)>,
     dns: Slots,
@@ -130,13 +130,11 @@ impl Inquiries {
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
         let left = match &ask.question {
-            Question::Dns(..) => {
-                (0..context.policy.dns_attempts.max(1)).map(Place::Attempt).collect()
-            }
-            Question::Get(_) => ask.via.iter().copied().map(Place::Address).collect(),
+            Question::Dns(..) => Left::attempts(context.policy.dns_attempts.max(1)),
+            Question::Get(_) => Left::addresses(ask.via.iter().copied()),
         };
         let place = (lookup, number);
-        let inquiry = Inquiry {
+        let inquiry = Box::new(Inquiry {
             number,
             place,
             left,
@@ -150,7 +148,7 @@ impl Inquiries {
             next_at: None,
             last_start: now,
             timer: None,
-        };
+        });
         if !self.slots(&ask.question).take_or_wait(place, &ask.question) {
             self.open.insert(ask.question.clone(), inquiry);
             return None;
@@ -161,7 +159,7 @@ impl Inquiries {
     fn release(
         &mut self,
         question: Question,
-        mut inquiry: Inquiry,
+        mut inquiry: Box<Inquiry>,
         context: &Context,
         now: Instant,
         out: &mut VecDeque<Event>,
@@ -175,7 +173,7 @@ impl Inquiries {
     fn put_back(
         &mut self,
         question: Question,
-        mut inquiry: Inquiry,
+        mut inquiry: Box<Inquiry>,
         settled: Option<Known>,
         context: &Context,
         out: &mut VecDeque<Event>,

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::freshness::{self, Freshness};
@@ -23,6 +24,41 @@ pub(crate) enum Place {
     Attempt(u8),
     /// An address of the URL's host.
     Address(IpAddr),
+}
+
+/// The places that a question has yet to be put to: attempts are counted, addresses are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Left {
+    attempts: Range<u8>,
+    addresses: VecDeque<IpAddr>,
+}
+
+impl Left {
+    pub(crate) fn attempts(count: u8) -> Self {
+        Self { attempts: 0..count, addresses: VecDeque::new() }
+    }
+
+    pub(crate) fn addresses(addresses: impl Iterator<Item = IpAddr>) -> Self {
+        Self { attempts: 0..0, addresses: addresses.collect() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.attempts.is_empty() && self.addresses.is_empty()
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Place> {
+        let attempt = self.attempts.next().map(Place::Attempt);
+        attempt.or_else(|| self.addresses.pop_front().map(Place::Address))
+    }
+
+    /// Puts an address back, to be tried next or last. Attempts are not made twice.
+    pub(crate) fn put_back(&mut self, place: Place, next: bool) {
+        match place {
+            Place::Address(address) if next => self.addresses.push_front(address),
+            Place::Address(address) => self.addresses.push_back(address),
+            Place::Attempt(_) => {}
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +85,7 @@ pub(crate) struct Inquiry {
     pub(crate) number: u64,
     /// Its place in the queue for a slot.
     pub(crate) place: slots::Place,
-    pub(crate) left: VecDeque<Place>,
+    pub(crate) left: Left,
     /// For a DNS question, the name servers asked so far.
     pub(crate) asked: Vec<u8>,
     pub(crate) open: Vec<Open>,
@@ -180,7 +216,7 @@ impl Inquiry {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InquiryState {
     question: Question,
-    left: VecDeque<Place>,
+    left: Left,
     asked: Vec<u8>,
     open: Vec<(Option<usize>, Place, bool)>,
     errors: Vec<(Place, Error)>,

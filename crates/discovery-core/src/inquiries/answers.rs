@@ -37,7 +37,7 @@ impl Inquiries {
         for rival in rivals.iter().rev() {
             self.ids.remove(&rival.id);
             out.push_back(Event::Cancel(rival.id));
-            inquiry.left.push_front(rival.place);
+            inquiry.left.put_back(rival.place, true);
         }
         inquiry.next_at =
             (!inquiry.left.is_empty()).then(|| now + context.policy.response_patience);

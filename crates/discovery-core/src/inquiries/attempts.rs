@@ -3,11 +3,12 @@
 //! Knows nothing of answers.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Inquiries, MAX_OPEN};
 use crate::board::Ask;
-use crate::inquiry::{Error, Inquiry, Open, Place};
+use crate::inquiry::{Error, Inquiry, Left, Open, Place};
 use crate::lookup::Context;
 use crate::policy::Policy;
 use crate::question::{Known, Question};
@@ -36,12 +37,8 @@ impl Inquiries {
             let known = std::mem::take(&mut inquiry.via);
             inquiry.via.clone_from(&ask.via);
             inquiry.via.extend(known.into_iter().filter(|ip| !ask.via.contains(ip)));
-            inquiry.left = inquiry
-                .via
-                .iter()
-                .map(|ip| Place::Address(*ip))
-                .filter(|place| !inquiry.tried(*place))
-                .collect();
+            let untried = |ip: &IpAddr| !inquiry.tried(Place::Address(*ip));
+            inquiry.left = Left::addresses(inquiry.via.iter().copied().filter(untried));
         }
         inquiry.released?;
         if inquiry.open.is_empty() {
@@ -66,7 +63,7 @@ impl Inquiries {
         let oldest = inquiry.open.remove(oldest);
         self.ids.remove(&oldest.id);
         out.push_back(Event::Cancel(oldest.id));
-        inquiry.left.push_back(oldest.place);
+        inquiry.left.put_back(oldest.place, false);
         true
     }
 
@@ -83,7 +80,7 @@ impl Inquiries {
             inquiry.next_at = None;
             return None;
         }
-        let place = match inquiry.left.pop_front() {
+        let place = match inquiry.left.next() {
             Some(place) => place,
             None => {
                 inquiry.next_at = None;
@@ -98,7 +95,7 @@ impl Inquiries {
                 let Some(server) = self.name_servers.pick(&inquiry.asked, now) else {
                     let error = Error::Dns(DnsError::Local);
                     inquiry.errors.push((place, error));
-                    inquiry.left.clear();
+                    inquiry.left = Left::default();
                     return inquiry.exhausted(question, context, now);
                 };
                 self.next_dns = id.0.saturating_add(1);
@@ -135,6 +132,10 @@ impl Inquiries {
         };
         self.ids.insert(id, question.clone());
         let server = inquiry.asked.last().copied();
+        if inquiry.open.is_empty() {
+            // One is enough nearly always, and a list that grows makes room for four.
+            inquiry.open.reserve_exact(1);
+        }
         inquiry.open.push(Open { id, place, server, since: now, connected: false });
         inquiry.last_start = now;
         inquiry.next_at = match (place, inquiry.left.is_empty()) {
