@@ -1,4 +1,4 @@
-//! A set that holds one thing nearly always: that one takes no memory of its own.
+//! Sets that hold one thing nearly always, and lists that stay short: made for what is kept by the thousand while it is under way.
 //!
 //! Knows nothing of what it holds.
 
@@ -56,6 +56,13 @@ impl<T: Ord + Copy> Few<T> {
             Self::Many(all) => (None, Some(all)),
         };
         one.into_iter().chain(many.into_iter().flatten().copied())
+    }
+}
+
+/// Room for one more in a list that stays short: it grows by two, where it would double.
+pub(crate) fn few_more<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(if list.is_empty() { 1 } else { 2 });
     }
 }
 

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
 use crate::board::Ask;
-use crate::inquiry::{Inquiry, InquiryState, Left};
+use crate::inquiry::{Get, Inquiry, InquiryState};
 use crate::lookup::Context;
 use crate::name_servers::{NameServer, NameServers};
 use crate::policy::Policy;
@@ -129,21 +129,23 @@ impl Inquiries {
         }
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
-        let left = match &ask.question {
-            Question::Dns(..) => Left::attempts(context.policy.dns_attempts.max(1)),
-            Question::Get(_) => Left::addresses(ask.via.iter().copied()),
+        let (attempts, get) = match &ask.question {
+            Question::Dns(..) => (0..context.policy.dns_attempts.max(1), None),
+            Question::Get(_) => {
+                let left = ask.via.iter().copied().collect();
+                let more = if ask.more { vec![lookup] } else { Vec::new() };
+                (0..0, Some(Box::new(Get { left, via: ask.via.clone(), more, yielded: 0 })))
+            }
         };
         let place = (lookup, number);
         let inquiry = Box::new(Inquiry {
             number,
             place,
-            left,
+            attempts,
             asked: Vec::new(),
             open: Vec::new(),
             errors: Vec::new(),
-            yielded: 0,
-            via: ask.via.clone(),
-            more: if ask.more { vec![lookup] } else { Vec::new() },
+            get,
             released: None,
             next_at: None,
             last_start: now,
@@ -244,7 +246,9 @@ impl Inquiries {
         out: &mut VecDeque<Event>,
     ) -> Option<Learnt> {
         let mut inquiry = self.open.remove(question)?;
-        inquiry.more.retain(|other| *other != lookup);
+        if let Some(get) = &mut inquiry.get {
+            get.more.retain(|other| *other != lookup);
+        }
         let settled = inquiry.exhausted(question, context, now);
         self.put_back(question.clone(), inquiry, settled, context, out)
     }
