@@ -29,8 +29,8 @@ static ALLOCATIONS: divan::AllocProfiler<PeakAlloc> = divan::AllocProfiler::new(
 const NAMES: usize = 1_000_000;
 
 fn main() {
-    weigh();
     in_flight();
+    weigh();
     flood();
     divan::main();
 }

@@ -64,7 +64,7 @@ fn gets(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Sums {
     for number in 0..GETS {
         let mut peer = ServerConnection::new(Arc::clone(server)).unwrap();
         let mut away = (ALLOCATED.current_usage(), 0);
-        let mut count = |most: &mut usize, away: &(usize, usize)| {
+        let count = |most: &mut usize, away: &(usize, usize)| {
             let now = ALLOCATED.current_usage().saturating_sub(away.0);
             *most = (*most).max(now);
             now
