@@ -166,6 +166,7 @@ fn wrong_usage_ends_with_2_and_says_nothing_on_standard_output() {
 
 #[test]
 fn options_lead_to_name_servers_authorities_and_other_places() {
+    // R17: `--ca-file` names the authority.
     let place = Place::new(
         "options",
         "https example.org 200 {\"m.server\":\"fed.example.net\"}\n\
@@ -359,6 +360,7 @@ fn a_batch_has_as_many_requests_in_flight_as_its_jobs_need() {
 
 #[test]
 fn the_system_s_authorities_may_be_named_by_the_environment() {
+    // R16.
     let place = Place::new(
         "environment",
         "https example.org 200 {\"m.server\":\"192.0.2.7\"}\ndns example.org A 192.0.2.1\n",

@@ -74,6 +74,10 @@ pub use time::{Instant, UnixMillis, UnixTime};
 pub use url::{BadUrl, Url};
 pub use well_known::parse as parse_document;
 
+#[cfg(doc)]
+#[doc = include_str!("../SPECIFICATION.md")]
+pub mod specification {}
+
 /// The code of the README, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -43,6 +43,7 @@ pub(crate) fn read(
             }
         }
         let canonical = || (owner != name).then(|| owner.clone());
+        // R95: an alias stands alone; where there is data beside it, the data counts.
         if let Some(fact) = found.fact(canonical) {
             return (fact, life);
         }
@@ -99,6 +100,7 @@ impl Found {
             (RecordData::A(ip), RecordKind::A) => address(IpAddr::V4(*ip)),
             (RecordData::Aaaa(ip), RecordKind::Aaaa) => address(IpAddr::V6(*ip)),
             (RecordData::Srv(service), RecordKind::Srv) => {
+                // R83: every record of the set.
                 self.services.push(service.clone());
                 true
             }

@@ -47,7 +47,7 @@ struct Parts {
 pub enum BadUrl {
     /// It is not a URI reference (R113).
     Syntax,
-    /// It leads away from `https` (R69, R115).
+    /// It leads away from `https` (R14, R69, R115).
     Downgrade,
     /// Its host is none that can be asked for.
     Host,
