@@ -39,6 +39,18 @@ impl Keyed for Entry {
 }
 
 impl Entry {
+    fn of(known: Arc<Known>, good: Option<Arc<Known>>, strikes: Strikes) -> Self {
+        Self { known, good, strikes }
+    }
+
+    fn good(&self) -> Option<&Arc<Known>> {
+        self.good.as_ref()
+    }
+
+    fn strikes(&self) -> Strikes {
+        self.strikes
+    }
+
     fn last_good(&self) -> Option<&Arc<Known>> {
         let facts = [Some(&self.known), self.good.as_ref()];
         facts.into_iter().flatten().find(|known| !known.fact.is_temporary())
@@ -160,7 +172,7 @@ impl Cache {
             Some(good) => in_place_of(good, known.fresh_until, policy),
             None => Arc::clone(&known),
         };
-        self.put(Entry { known, good, strikes });
+        self.put(Entry::of(known, good, strikes));
         used
     }
 
