@@ -88,7 +88,7 @@ impl Cache {
             return Lesson::Known;
         }
         let known = Arc::clone(known);
-        self.put(Entry::of(known, good, strikes));
+        self.put(Entry::new(known, good, strikes));
         Lesson::Taken
     }
 
@@ -101,7 +101,7 @@ impl Cache {
     /// When a fact was learnt and until when it was fresh, whether it is or not.
     pub(crate) fn peek(&self, question: &Question) -> Option<&Known> {
         let entry = self.facts.peek(question)?;
-        Some(entry.good().map(|good| &**good).unwrap_or(&entry.known))
+        Some(entry.good().unwrap_or(&entry.known))
     }
 }
 
@@ -197,8 +197,8 @@ fn entry(exported: Exported, elapsed: u64, now: Instant, policy: &Policy) -> Opt
     let good = good.and_then(|good| known(&question, good, elapsed, now, policy));
     let good = good.map(Arc::new);
     Some(match known(&question, latest, elapsed, now, policy) {
-        Some(known) => Entry::of(Arc::new(known), good, Strikes(strikes)),
-        None => Entry::of(good?, None, Strikes::default()),
+        Some(known) => Entry::new(Arc::new(known), good, Strikes(strikes)),
+        None => Entry::new(good?, None, Strikes::default()),
     })
 }
 
