@@ -53,6 +53,8 @@ pub(crate) enum Freshness {
     Any,
     /// Not even near its expiry: the reader is there to refresh what is.
     Ahead,
+    /// Learnt after this instant, or failing: the reader is there to ask again for what is in doubt.
+    Since(Instant),
     /// Not at all: the reader is there to forget it.
     Expired,
 }
@@ -83,8 +85,16 @@ impl Cache {
             return Some(Arc::clone(entry.good.as_ref().unwrap_or(&entry.known)));
         }
         let entry = self.facts.get(question)?;
-        let fresh = entry.known.is_fresh(now)
-            && !(freshness == Freshness::Ahead && is_due(&entry.known, now, policy));
+        let known = &entry.known;
+        let wanted = match freshness {
+            Freshness::Any | Freshness::Expired => true,
+            Freshness::Ahead => !is_due(known, now, policy),
+            // What fails is in a back-off of its own.
+            Freshness::Since(since) => {
+                known.fact.is_temporary() || (known.learnt > since && !is_due(known, now, policy))
+            }
+        };
+        let fresh = wanted && known.is_fresh(now);
         match &entry.good {
             // In its back-off a question is not asked again; what was good is.
             Some(good) if fresh && is_usable(good, now, policy) => {

@@ -4,12 +4,13 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::Denied;
+use crate::feedback::Feedback;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::outcome::FailureKind;
 use crate::question::{Fact, Known, Question, Useless};
@@ -143,6 +144,13 @@ impl Decision {
         }
     }
 
+    pub(crate) fn known(&self) -> Option<&Known> {
+        match &self.cause {
+            Cause::Nothing | Cause::Question(_) => None,
+            Cause::Fact(known) => Some(known),
+        }
+    }
+
     /// The memory beside this value, in bytes.
     pub(crate) fn size(&self) -> usize {
         match &self.cause {
@@ -264,6 +272,8 @@ pub enum Effect {
     DefaultPort,
     /// In this revision `Host` of a delegated IP carries the port even if none was given (R76).
     HostWithDefaultPort,
+    /// This place comes behind all others for a while: a caller has told how it fails.
+    MovedBack(SocketAddr, Feedback),
     /// The lookup fails, in this way.
     Failed(FailureKind),
 }
@@ -317,6 +327,7 @@ impl Decision {
             }),
             Effect::Denied(denied) => Some(format!("denied: {denied}")),
             Effect::LastGood => Some("last good answer".to_owned()),
+            Effect::MovedBack(place, said) => Some(format!("{place} moved back ({said})")),
             Effect::WentWithout => Some(match self.question() {
                 Some(question) => format!("without {question} (late)"),
                 None => "late".to_owned(),
@@ -393,6 +404,9 @@ impl fmt::Display for Effect {
             Self::LastGood => f.write_str("the last good answer, for no newer one could be had"),
             Self::WentWithout => f.write_str("not waited for, the result lacks it"),
             Self::DidWithout => f.write_str("did without"),
+            Self::MovedBack(place, said) => {
+                write!(f, "{place} comes behind all others, as a caller has told: {said}")
+            }
             Self::DefaultPort => f.write_str("no SRV record was found, port 8448"),
             Self::HostWithDefaultPort => f.write_str("this revision's Host carries the port"),
             Self::Failed(kind) => write!(f, "{kind}"),

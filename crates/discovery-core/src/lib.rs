@@ -15,6 +15,7 @@ mod config;
 mod counters;
 mod explain;
 mod facts;
+mod feedback;
 mod freshness;
 mod hosts;
 mod inquiries;
@@ -47,6 +48,7 @@ pub use addresses::Addresses;
 pub use config::Config;
 pub use counters::Counters;
 pub use explain::{Decision, Effect, Explanation, Step};
+pub use feedback::{FailedPlace, Feedback};
 pub use freshness::Freshness;
 pub use name::{
     DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,

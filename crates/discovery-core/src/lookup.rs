@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::{Ask, Board, Memory, Need, Notes, Stop};
+use crate::cache::Freshness;
 use crate::explain::{Decision, Effect, Explanation, Step};
 use crate::facts::Facts;
 use crate::name::ServerName;
@@ -53,6 +54,8 @@ pub(crate) struct Lookup {
     insists: bool,
     /// Nobody waits for it: it is there for what it learns, and has all the patience.
     background: bool,
+    /// Facts learnt before are in doubt.
+    doubts: Option<Instant>,
     in_vain: u64,
     timeline: Timeline,
 }
@@ -85,6 +88,7 @@ impl Lookup {
             fall_back_since: None,
             insists: false,
             background: false,
+            doubts: None,
             in_vain: 0,
             timeline: Timeline::default(),
         }
@@ -93,6 +97,20 @@ impl Lookup {
     /// A lookup that nobody waits for.
     pub(crate) fn in_background(name: ServerName, number: u64, now: Instant) -> Self {
         Self { background: true, ..Self::new(name, number, now) }
+    }
+
+    /// A lookup that nobody waits for, which asks again for what was learnt before an instant.
+    pub(crate) fn doubting(name: ServerName, number: u64, since: Instant, now: Instant) -> Self {
+        Self { doubts: Some(since), ..Self::in_background(name, number, now) }
+    }
+
+    /// How fresh the facts must be that it reads.
+    pub(crate) fn freshness(&self) -> Freshness {
+        match (self.background, self.doubts) {
+            (_, Some(since)) => Freshness::Since(since),
+            (true, None) => Freshness::Ahead,
+            (false, None) => Freshness::Any,
+        }
     }
 
     pub(crate) fn is_background(&self) -> bool {

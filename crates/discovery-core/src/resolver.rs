@@ -3,6 +3,7 @@
 //! A question is asked once however many lookups wait for it, and not again while its fact is fresh. Knows no step of the
 //! specification and nothing of how a question is answered.
 
+mod reports;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,6 +13,7 @@ use crate::board::Memory;
 use crate::cache::{Cache, Freshness};
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::feedback::Reports;
 use crate::inquiries::Inquiries;
 use crate::lookup::{Context, Lookup};
 use crate::name::{ServerName, TlsName};
@@ -46,6 +48,7 @@ pub struct Resolver {
     inquiries: Inquiries,
     cache: Cache,
     results: Results,
+    reports: Reports,
     counters: Counters,
     timers: BTreeSet<(Instant, u64)>,
     /// Lookups that have something new to read.
@@ -77,6 +80,7 @@ impl Resolver {
             inquiries: Inquiries::new(&policy, NameServers::new(name_servers, true), dns, http),
             cache: Cache::new(&policy, seed),
             results: Results::new(&policy, seed),
+            reports: Reports::new(&policy, seed),
             context: Context { policy: Arc::new(policy), routes, seed },
             lookups: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -103,7 +107,8 @@ impl Resolver {
         self.next_ticket = self.next_ticket.saturating_add(1);
         if let Some(result) = self.results.get(name, self.now) {
             self.counters.hits = self.counters.hits.saturating_add(1);
-            self.out.push_back(Event::Finished(ticket, Arc::clone(&result.outcome)));
+            let outcome = self.reports.arrange(&result.outcome, true, self.now);
+            self.out.push_back(Event::Finished(ticket, outcome));
             // What leads nowhere is not in use.
             let due = result.refresh_at <= self.now && result.outcome.is_ok();
             // A second use is one of the facts, too: strangers must not push them out.
@@ -112,7 +117,9 @@ impl Resolver {
                     self.cache.touch(question);
                 }
             }
-            if due {
+            if self.reports.is_due(name, self.now) {
+                self.recheck(name);
+            } else if due {
                 self.refresh(name);
             }
         } else if let Some(number) = self.names.get(name).copied()
@@ -262,7 +269,11 @@ impl Resolver {
             queued,
             facts: self.cache.len(),
             results: self.results.len(),
-            bytes: self.cache.bytes().saturating_add(self.results.bytes()),
+            bytes: self
+                .cache
+                .bytes()
+                .saturating_add(self.results.bytes())
+                .saturating_add(self.reports.bytes()),
             ..self.counters
         }
     }

@@ -8,7 +8,7 @@ use crate::explain::Decision;
 use crate::name::ServerName;
 use crate::outcome::{FailureKind, Outcome, Resolved, Target, Timeline};
 use crate::policy::Policy;
-use crate::question::Question;
+use crate::question::{Known, Question, Standing};
 use crate::segments::{Keyed, Segments};
 use crate::time::Instant;
 
@@ -47,6 +47,11 @@ impl Results {
 
     pub(crate) fn get(&mut self, name: &ServerName, now: Instant) -> Option<&mut Remembered> {
         self.0.get(name).filter(|result| now < result.until)
+    }
+
+    /// What was kept last, fresh or not: looked at without using it.
+    pub(crate) fn peek(&self, name: &ServerName) -> Option<&Outcome> {
+        self.0.peek(name).map(|result| &result.outcome)
     }
 
     /// Keeps an outcome, if it is one that would come out again.
@@ -131,12 +136,22 @@ fn decisions(outcome: &Outcome) -> &[Decision] {
     }
 }
 
+/// When the oldest of the facts behind a result was learnt that were asked for and are no failures; None: there is none.
+pub(crate) fn oldest(resolved: &Resolved) -> Option<Instant> {
+    let counts = |known: &&Known| {
+        let failed = known.fact.is_temporary() || known.standing == Standing::LastGood;
+        known.fresh_until.is_some() && !failed
+    };
+    let facts = resolved.explanation.decisions.iter().filter_map(Decision::known);
+    facts.filter(counts).map(|known| known.learnt).min()
+}
+
 /// What had to be asked for an outcome.
 pub(crate) fn questions(outcome: &Outcome) -> impl Iterator<Item = &Question> {
     decisions(outcome).iter().filter_map(|decision| decision.question())
 }
 
-fn weight(name: &ServerName, outcome: &Outcome) -> usize {
+pub(crate) fn weight(name: &ServerName, outcome: &Outcome) -> usize {
     let targets = match &**outcome {
         Ok(resolved) => &*resolved.targets,
         Err(_) => &[][..],

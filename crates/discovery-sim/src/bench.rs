@@ -3,11 +3,12 @@
 //! Knows nothing of what must come out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Config, Counters, Event, Instant, Outcome, Policy, Question, Request, RequestId,
-    Resolver, ServerName, Ticket, Url,
+    Answer, Config, Counters, Disposition, Event, Feedback, Instant, Outcome, Policy, Question,
+    Request, RequestId, Resolver, ServerName, Ticket, Url,
 };
 
 use crate::run::{Bounds, Input, Monitor, START, config, question};
@@ -166,6 +167,17 @@ impl Bench {
         self.input(Input::Forget(server_name(name), self.now));
     }
 
+    /// Tells of a place that a name led to.
+    ///
+    /// # Panics
+    /// If the text is no server name.
+    pub fn report(&mut self, name: &str, place: SocketAddr, said: Feedback) -> Disposition {
+        let got = self.machine.report(&server_name(name), place, said, self.now);
+        self.drain();
+        assert_eq!(self.machine.violations(), [], "after {said} of {place} for {name}");
+        got
+    }
+
     /// Lets time pass.
     pub fn wait(&mut self, time: Duration) {
         let until = self.now + time;
@@ -243,7 +255,8 @@ impl Bench {
             | Input::Abandon(..)
             | Input::Routes(..)
             | Input::NameServers(..)
-            | Input::Forget(..) => return,
+            | Input::Forget(..)
+            | Input::Report(..) => return,
         };
         let Some(request) = self.open.get(&id) else { return };
         if let Input::Answer(answer, _) = &input {
@@ -256,6 +269,13 @@ impl Bench {
 
     fn input(&mut self, input: Input) -> Option<Ticket> {
         let ticket = self.machine.apply(&input);
+        self.drain();
+        assert_eq!(self.machine.violations(), [], "after {input:?}");
+        ticket
+    }
+
+    /// Takes what comes of an input.
+    fn drain(&mut self) {
         for event in self.machine.drain() {
             let happened = match event {
                 Event::Request(request) => {
@@ -274,8 +294,6 @@ impl Bench {
             };
             self.log.push((self.now, happened));
         }
-        assert_eq!(self.machine.violations(), [], "after {input:?}");
-        ticket
     }
 
     fn plan(&mut self, request: &Request) {

@@ -29,7 +29,7 @@ pub use run::{
 };
 pub use scenario::{
     Addresses, Asked, Count, DEFAULT_CLOCK, DnsLine, Done, Expect, Fresh, HttpsLine, Line,
-    Mismatch, Observed, ParseError, Problem, Resolve, RouteSet, Scenario, Wanted,
+    Mismatch, Observed, ParseError, Problem, Report, Resolve, RouteSet, Scenario, Wanted,
 };
 pub use web::{Body, End, Page, Served};
 pub use world::{

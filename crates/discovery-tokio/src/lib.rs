@@ -32,7 +32,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use discovery_core::{Counters, HttpGet, Outcome, Request, RequestId, Routes, ServerName};
+use discovery_core::{
+    Counters, Disposition, Feedback, HttpGet, Outcome, Request, RequestId, Routes, ServerName,
+};
 use discovery_wire::{
     DRIVER_PATIENCE, Desk, Exchange, Handle, NoEntropy, Order, Report, Transport, Waiting,
 };
@@ -69,6 +71,12 @@ impl Discovery {
     /// Drops what is remembered of a name: its result, and every fact that it rests on.
     pub fn forget(&self, name: &ServerName) {
         self.handle.with(|resolver, now| resolver.forget(name, now));
+    }
+
+    /// Tells of a place that a name led to: one that fails is handed out behind all others for a while, and where all of a name's
+    /// places fail, what is known of it is asked again. See [`Resolver::report`](discovery_core::Resolver::report).
+    pub fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
+        self.handle.with(|resolver, now| resolver.report(name, place, said, now))
     }
 
     /// What has been done so far, and what is held now.

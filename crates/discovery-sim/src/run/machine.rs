@@ -2,8 +2,10 @@
 //!
 //! Knows nothing of worlds.
 
+use std::net::SocketAddr;
+
 use discovery_core::{
-    Answer, Deadline, Disposition, Event, HttpId, Instant, Resolution, Resolver, Routes,
+    Answer, Deadline, Disposition, Event, Feedback, HttpId, Instant, Resolution, Resolver, Routes,
     ServerName, Ticket,
 };
 
@@ -26,6 +28,8 @@ pub enum Input {
     NameServers(u8, Instant),
     /// What is remembered of a name is dropped; a machine for one name remembers nothing.
     Forget(ServerName, Instant),
+    /// A caller tells of a place that a name led to; a machine for one name knows no callers.
+    Report(ServerName, SocketAddr, Feedback, Instant),
 }
 
 impl Input {
@@ -39,7 +43,8 @@ impl Input {
             | Self::Abandon(_, at)
             | Self::Routes(_, at)
             | Self::NameServers(_, at)
-            | Self::Forget(_, at) => *at,
+            | Self::Forget(_, at)
+            | Self::Report(.., at) => *at,
         }
     }
 }
@@ -65,6 +70,18 @@ pub trait Machine {
         let _ = name;
         self.handle_timeout(now);
     }
+    /// Tells of a place that a name led to; a machine that remembers nothing takes the time.
+    fn report(
+        &mut self,
+        name: &ServerName,
+        place: SocketAddr,
+        said: Feedback,
+        now: Instant,
+    ) -> Disposition {
+        let _ = (name, place, said);
+        self.handle_timeout(now);
+        Disposition::Unknown
+    }
     /// Takes the next event.
     fn poll(&mut self) -> Option<Event>;
     /// When to call `handle_timeout`.
@@ -81,6 +98,9 @@ pub trait Machine {
             Input::Routes(routes, now) => self.set_routes(*routes, *now),
             Input::NameServers(count, now) => self.set_name_servers(*count, *now),
             Input::Forget(name, now) => self.forget(name, *now),
+            Input::Report(name, place, said, now) => {
+                let _: Disposition = self.report(name, *place, *said, *now);
+            }
         }
         None
     }
@@ -137,6 +157,16 @@ impl Machine for Resolver {
 
     fn forget(&mut self, name: &ServerName, now: Instant) {
         self.forget(name, now);
+    }
+
+    fn report(
+        &mut self,
+        name: &ServerName,
+        place: SocketAddr,
+        said: Feedback,
+        now: Instant,
+    ) -> Disposition {
+        self.report(name, place, said, now)
     }
 
     same_verbs!();
