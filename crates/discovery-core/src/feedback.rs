@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::explain::{Decision, Effect, Explanation};
+use crate::explain::{Decision, Effect, Explanation, MovedBack};
 use crate::name::ServerName;
 use crate::outcome::{Outcome, Resolved, Target};
 use crate::policy::Policy;
@@ -122,7 +122,7 @@ struct Doubt {
 struct Arranged {
     name: ServerName,
     plain: Outcome,
-    moved: Box<[(SocketAddr, Feedback)]>,
+    moved: Box<[MovedBack]>,
     outcome: Outcome,
 }
 
@@ -233,6 +233,11 @@ impl Reports {
         self.rests.peek(key).filter(|rest| now < rest.until).map(|rest| rest.said)
     }
 
+    /// Whether a place rests because nobody could connect to it.
+    pub(crate) fn cannot_connect(&self, place: SocketAddr, now: Instant) -> bool {
+        self.rests(&(place, None), now).is_some()
+    }
+
     /// How each place of a name fails, while it rests.
     fn look<'a>(
         &'a self,
@@ -315,8 +320,10 @@ impl Reports {
         }
         let name = &resolved.server_name;
         let look = self.look(name, now);
-        let mut moved =
-            resolved.socket_addrs().filter_map(|place| Some((place, look(place)?))).peekable();
+        let mut moved = resolved
+            .socket_addrs()
+            .filter_map(|place| Some(MovedBack { place, said: look(place)? }))
+            .peekable();
         if moved.peek().is_none() {
             return Arc::clone(outcome);
         }
@@ -326,8 +333,10 @@ impl Reports {
         {
             return Arc::clone(&arranged.outcome);
         }
-        let moved: Box<[_]> =
-            resolved.socket_addrs().filter_map(|place| Some((place, look(place)?))).collect();
+        let moved: Box<[_]> = resolved
+            .socket_addrs()
+            .filter_map(|place| Some(MovedBack { place, said: look(place)? }))
+            .collect();
         let arranged = Arc::new(Ok(arranged(resolved, &moved)));
         drop(look);
         if keep {
@@ -366,8 +375,8 @@ fn doubled(first: Duration, times: u8) -> Duration {
 
 /// A result whose moved places come last. A target of which only some are moved is told twice: its good places where it stood,
 /// the others at the end.
-fn arranged(resolved: &Resolved, moved: &[(SocketAddr, Feedback)]) -> Resolved {
-    let rests = |place: &SocketAddr| moved.iter().any(|(other, _)| other == place);
+fn arranged(resolved: &Resolved, moved: &[MovedBack]) -> Resolved {
+    let rests = |place: &SocketAddr| moved.iter().any(|moved| moved.place == *place);
     let mut targets = Vec::with_capacity(resolved.targets.len().saturating_add(moved.len()));
     for at_the_end in [false, true] {
         for target in &*resolved.targets {
@@ -378,7 +387,7 @@ fn arranged(resolved: &Resolved, moved: &[(SocketAddr, Feedback)]) -> Resolved {
             }
         }
     }
-    let effects = moved.iter().map(|(place, said)| Effect::MovedBack(*place, *said));
+    let effects = moved.iter().map(|moved| Effect::MovedBack(Box::new(*moved)));
     let moved = effects.map(|effect| Decision::without_fact(resolved.rule, None, effect));
     let decisions = resolved.explanation.decisions.iter().cloned().chain(moved).collect();
     Resolved { targets: targets.into(), explanation: Explanation { decisions }, ..resolved.clone() }

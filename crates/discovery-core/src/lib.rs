@@ -15,6 +15,7 @@ mod config;
 mod counters;
 mod explain;
 mod facts;
+mod families;
 mod feedback;
 mod freshness;
 mod hosts;
@@ -47,7 +48,8 @@ pub use address::{AddressPolicy, Denied, DeniedReason, Otherwise};
 pub use addresses::Addresses;
 pub use config::Config;
 pub use counters::Counters;
-pub use explain::{Decision, Effect, Explanation, Step};
+pub use explain::{Decision, Effect, Explanation, MovedBack, Step};
+pub use families::{AddressFamily, FamiliesHealth, FamilyHealth};
 pub use feedback::{FailedPlace, Feedback};
 pub use freshness::Freshness;
 pub use name::{

@@ -10,6 +10,7 @@ use crate::board::{Ask, Board, Memory, Need, Notes, Stop};
 use crate::cache::Freshness;
 use crate::explain::{Decision, Effect, Explanation, Step};
 use crate::facts::Facts;
+use crate::families::AddressFamily;
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved, Timed, Timeline};
 use crate::policy::Policy;
@@ -25,6 +26,8 @@ use crate::time::Instant;
 pub(crate) struct Context {
     pub(crate) policy: Arc<Policy>,
     pub(crate) routes: Routes,
+    /// The family that leads nowhere, as far as is remembered.
+    pub(crate) second: Option<AddressFamily>,
     pub(crate) seed: u64,
 }
 
@@ -189,8 +192,7 @@ impl Lookup {
             late: !self.insists,
             now: memory.now,
         });
-        let mut board =
-            Board::new(&context.policy, context.routes, &mut self.facts, memory, &mut self.notes);
+        let mut board = Board::new(context, &mut self.facts, memory, &mut self.notes);
         spec::resolve(&self.name, &draws, &mut board)
     }
 
@@ -201,8 +203,7 @@ impl Lookup {
         context: &Context,
     ) -> Option<Result<Resolved, Failed>> {
         let mut notes = Notes::default();
-        let mut board =
-            Board::new(&context.policy, context.routes, &mut self.facts, None, &mut notes);
+        let mut board = Board::new(context, &mut self.facts, None, &mut notes);
         let draws = Draws {
             lookup: draw(self.number, context),
             ticket: Some(Draw::new(context.seed, ("ticket", ticket))),

@@ -13,6 +13,7 @@ use crate::board::Memory;
 use crate::cache::{Cache, Freshness};
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::families::{FamiliesHealth, FamilyMemory};
 use crate::feedback::Reports;
 use crate::inquiries::Inquiries;
 use crate::lookup::{Context, Lookup};
@@ -77,11 +78,17 @@ impl Resolver {
         let dns = Slots::new(policy.dns_slots, usize::MAX);
         let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
         Self {
-            inquiries: Inquiries::new(&policy, NameServers::new(name_servers, true), dns, http),
+            inquiries: Inquiries::new(
+                &policy,
+                NameServers::new(name_servers, true),
+                FamilyMemory::new(true),
+                dns,
+                http,
+            ),
             cache: Cache::new(&policy, seed),
             results: Results::new(&policy, seed),
             reports: Reports::new(&policy, seed),
-            context: Context { policy: Arc::new(policy), routes, seed },
+            context: Context { policy: Arc::new(policy), routes, second: None, seed },
             lookups: BTreeMap::new(),
             names: BTreeMap::new(),
             refreshing: BTreeSet::new(),
@@ -105,7 +112,8 @@ impl Resolver {
         self.advance(now);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.saturating_add(1);
-        if let Some(result) = self.results.get(name, self.now) {
+        let second = self.inquiries.families().second(self.now);
+        if let Some(result) = self.results.get(name, second, self.now) {
             self.counters.hits = self.counters.hits.saturating_add(1);
             let outcome = self.reports.arrange(&result.outcome, true, self.now);
             self.out.push_back(Event::Finished(ticket, outcome));
@@ -294,6 +302,11 @@ impl Resolver {
     /// What is remembered of the name servers, by index.
     pub fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
         self.inquiries.name_servers()
+    }
+
+    /// What is remembered of the address families.
+    pub fn families(&self) -> &FamiliesHealth {
+        self.inquiries.families().health()
     }
 
     /// Time never goes back inside (I8).

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::explain::Decision;
+use crate::families::AddressFamily;
 use crate::name::ServerName;
 use crate::outcome::{FailureKind, Outcome, Resolved, Target, Timeline};
 use crate::policy::Policy;
@@ -24,6 +25,10 @@ pub(crate) struct Remembered {
     pub(crate) until: Instant,
     /// When its use is a reason to refresh it.
     pub(crate) refresh_at: Instant,
+    /// The family that led nowhere when it was told.
+    pub(crate) second: Option<AddressFamily>,
+    /// Whether that makes a difference: it has addresses of both.
+    pub(crate) is_mixed: bool,
     /// Whether it has been handed out from memory.
     pub(crate) is_used: bool,
 }
@@ -45,8 +50,15 @@ impl Results {
         Self(Segments::new(seed, policy.max_results, policy.max_cache_bytes))
     }
 
-    pub(crate) fn get(&mut self, name: &ServerName, now: Instant) -> Option<&mut Remembered> {
-        self.0.get(name).filter(|result| now < result.until)
+    /// A result that is fresh, and in the order that is right while that family leads nowhere.
+    pub(crate) fn get(
+        &mut self,
+        name: &ServerName,
+        second: Option<AddressFamily>,
+        now: Instant,
+    ) -> Option<&mut Remembered> {
+        let in_order = |result: &Remembered| !result.is_mixed || result.second == second;
+        self.0.get(name).filter(|result| now < result.until && in_order(result))
     }
 
     /// What was kept last, fresh or not: looked at without using it.
@@ -59,6 +71,7 @@ impl Results {
         &mut self,
         name: &ServerName,
         outcome: &Outcome,
+        second: Option<AddressFamily>,
         refresh_at: Option<Instant>,
         now: Instant,
     ) {
@@ -82,7 +95,9 @@ impl Results {
         let refresh_at = refresh_at.unwrap_or(until);
         let is_used = self.0.peek(name).is_some_and(|before| before.is_used);
         let name = name.clone();
-        self.0.insert(Remembered { name, outcome, until, refresh_at, is_used }, weight);
+        let is_mixed = is_mixed(&outcome);
+        let remembered = Remembered { name, outcome, until, refresh_at, second, is_mixed, is_used };
+        self.0.insert(remembered, weight);
     }
 
     pub(crate) fn forget(&mut self, name: &ServerName) -> bool {
@@ -104,6 +119,15 @@ impl Results {
     pub(crate) fn bytes(&self) -> usize {
         self.0.bytes()
     }
+}
+
+/// Whether a target has addresses of both families.
+fn is_mixed(outcome: &Outcome) -> bool {
+    let Ok(resolved) = &**outcome else { return false };
+    resolved.targets.iter().any(|target| {
+        let v4 = target.addresses.iter().filter(|address| address.is_ipv4()).count();
+        v4 > 0 && v4 < target.addresses.len()
+    })
 }
 
 /// Whether a draw decides the order of targets.

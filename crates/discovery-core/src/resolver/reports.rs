@@ -60,6 +60,7 @@ impl Resolver {
             return Disposition::Stale;
         };
         self.counters.reports = self.counters.reports.saturating_add(1);
+        self.note_families(resolved, place, said);
         self.reports.note(name, place, said, self.now);
         let doubted = said.doubts_facts()
             || (said != Feedback::Connected && self.reports.all_rest(resolved, self.now));
@@ -71,6 +72,19 @@ impl Resolver {
             self.recheck(name);
         }
         Disposition::Accepted
+    }
+
+    /// Something answers at one family where the other could not be connected to.
+    fn note_families(&mut self, resolved: &Resolved, place: SocketAddr, said: Feedback) {
+        if said == Feedback::ConnectFailed {
+            return;
+        }
+        self.inquiries.families_mut().worked(place.ip());
+        for other in resolved.socket_addrs().filter(|other| other.is_ipv4() != place.is_ipv4()) {
+            if self.reports.cannot_connect(other, self.now) {
+                self.inquiries.families_mut().failed(other.ip(), self.now);
+            }
+        }
     }
 
     /// Where a name leads as far as is remembered, expired or not.

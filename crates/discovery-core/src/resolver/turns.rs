@@ -141,6 +141,7 @@ impl Resolver {
 
     /// Runs one lookup and follows what it asks for.
     fn turn(&mut self, number: u64) {
+        self.context.second = self.inquiries.families().second(self.now);
         let Some(running) = self.lookups.get_mut(&number) else { return };
         let freshness = running.lookup.freshness();
         let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.now };
@@ -230,7 +231,7 @@ impl Resolver {
         let refresh_at = running.lookup.refresh_at();
         let shared = Arc::new(end);
         let name = running.lookup.name().clone();
-        self.results.remember(&name, &shared, refresh_at, self.now);
+        self.results.remember(&name, &shared, self.context.second, refresh_at, self.now);
         for ticket in &running.tickets {
             self.tickets.remove(ticket);
             let own = if drawn { running.lookup.end_for(ticket.0, &self.context) } else { None };
