@@ -4,6 +4,7 @@ mod bench;
 mod cache_model;
 mod draw;
 mod explore;
+mod feedback_model;
 pub mod fleet;
 pub mod fuzz;
 pub mod life;

@@ -6,16 +6,18 @@
 mod alone;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use alone::alone;
 use discovery_core::{
-    Decision, Effect, Fact, FailureKind, Instant, Outcome, Policy, Question, RecordKind, Request,
-    ServerName, Ticket, TlsName,
+    Decision, Disposition, Effect, Fact, FailureKind, Feedback, Instant, Outcome, Policy, Question,
+    RecordKind, Request, ServerName, Ticket, TlsName,
 };
 
 use crate::bench::{Bench, Happened};
 use crate::cache_model::CacheModel;
+use crate::feedback_model::FeedbackModel;
 use crate::run::question;
 
 const NAMES: [&str; 5] =
@@ -31,7 +33,7 @@ const DOCUMENTS: [&str; 9] = [
     "503",
     "timeout",
 ];
-const ZONES: [&str; 9] = [
+const ZONES: [&str; 10] = [
     "A 192.0.2.7 ttl=60",
     "A 192.0.2.8 ttl=300",
     "A 192.0.2.9 ttl=0",
@@ -41,6 +43,7 @@ const ZONES: [&str; 9] = [
     "A REFUSED",
     "A TIMEOUT",
     "A NXDOMAIN nosoa",
+    "A 192.0.2.20 ttl=900 repeat=3",
 ];
 const SERVICES: [&str; 4] =
     ["SRV 1 1 9 fed.example.net ttl=300", "SRV NXDOMAIN soa=9999", "SRV SERVFAIL", "SRV TIMEOUT"];
@@ -104,7 +107,8 @@ impl Scene {
             | Step::Ask(_)
             | Step::Abandon(_)
             | Step::Wait(_)
-            | Step::Forget(_) => {}
+            | Step::Forget(_)
+            | Step::Report(..) => {}
         }
     }
 
@@ -146,6 +150,8 @@ pub enum Step {
     Wait(usize),
     /// A name is forgotten.
     Forget(usize),
+    /// A caller tells of a place of a name, the second tells which and what.
+    Report(usize, usize),
     /// A host has another document.
     Document(usize, usize),
     /// A host has other addresses.
@@ -170,6 +176,8 @@ impl Step {
             4 | 5 => Self::Ask(which),
             6 => Self::Abandon(which),
             7..=10 => Self::Wait(which),
+            // Half of the first byte's values leave a bit that says nothing yet.
+            11 if what >= 128 => Self::Report(which % 8, which / 8),
             11 => Self::Forget(which),
             12 => Self::Document(which % 2, which / 2),
             13 => Self::Zone(which % 3, which / 3),
@@ -188,6 +196,9 @@ pub struct Life {
     tickets: Vec<Ticket>,
     /// The name and beginning of each.
     begun: BTreeMap<Ticket, (&'static str, Instant)>,
+    feedback: FeedbackModel,
+    /// Where names led when they were last asked for.
+    places: BTreeMap<&'static str, Vec<SocketAddr>>,
     policy: Policy,
 }
 
@@ -197,7 +208,9 @@ impl Life {
         let bench = Bench::new(&scene.text());
         let policy = bench.policy().clone();
         let model = CacheModel::new(policy.clone());
-        Self { bench, model, scene, tickets: Vec::new(), begun: BTreeMap::new(), policy }
+        let feedback = FeedbackModel::new(&policy);
+        let (tickets, begun, places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { bench, model, scene, tickets, begun, feedback, places, policy }
     }
 
     /// One more thing happens.
@@ -230,6 +243,7 @@ impl Life {
                 self.hear();
                 self.model.forget(|question| may_rest_on(name(which), question));
             }
+            Step::Report(which, what) => self.report(name(which), what),
             Step::Document(..) | Step::Zone(..) | Step::Service(_) | Step::Silent(_) => {
                 self.scene.change(&step);
                 self.bench.become_world(&self.scene.text());
@@ -258,10 +272,41 @@ impl Life {
             .iter()
             .filter(|(ticket, (other, _))| *other == name && self.bench.end(**ticket).is_none());
         let begun = shared.map(|(_, (_, begun))| *begun).min().unwrap_or(self.bench.now());
+        self.feedback.used(name, self.bench.now());
         let ticket = self.bench.ask(name);
         self.tickets.push(ticket);
         self.begun.insert(ticket, (name, begun));
         ticket
+    }
+
+    /// A caller tells of a place that a name led to, or of another.
+    fn report(&mut self, name: &'static str, what: usize) {
+        const SAID: [Feedback; 6] = [
+            Feedback::ConnectFailed,
+            Feedback::TlsFailed,
+            Feedback::ConnectFailed,
+            Feedback::Misdirected,
+            Feedback::Connected,
+            Feedback::NotMatrix,
+        ];
+        let Some(said) = SAID.get(what % SAID.len()).copied() else { return };
+        let all = self.places.get(name).cloned().unwrap_or_default();
+        let place = all.get((what / SAID.len()).checked_rem(all.len()).unwrap_or_default());
+        let Some(place) = place.copied() else { return };
+        // What the last outcome says is not always where the name leads now: then it is told that nothing has changed.
+        let got = self.bench.report(name, place, said);
+        if got == Disposition::Accepted {
+            let now = self.bench.now();
+            let resolver = self.bench.resolver();
+            let known = resolver.results().find(|(other, _)| other.as_str() == name);
+            let all = match known {
+                Some((_, Ok(resolved))) => resolved.socket_addrs().collect(),
+                Some((_, Err(_))) | None => vec![place],
+            };
+            self.feedback.told(name, place, said, &all, now);
+        }
+        let elsewhere = SocketAddr::new(place.ip(), 1);
+        assert_ne!(self.bench.report(name, elsewhere, said), Disposition::Accepted);
     }
 
     /// Tells the model what happened, and compares.
@@ -275,7 +320,13 @@ impl Life {
             last = Some(at);
             match happened {
                 Happened::Asked(request) => {
-                    let allowed = about(&request, |question| self.model.asked(question, at));
+                    let feedback = &mut self.feedback;
+                    let model = &mut self.model;
+                    let allowed = about(&request, |question| {
+                        model.asked(question, at, |told| {
+                            feedback.may_ask(told, at, |name| may_rest_on(name, question))
+                        })
+                    });
                     assert_eq!(allowed, Some(Ok(())), "{at:?}");
                 }
                 Happened::Answered(request, answer) => {
@@ -292,7 +343,7 @@ impl Life {
         }
     }
 
-    fn ended(&self, ticket: Ticket, outcome: &Outcome, at: Instant) {
+    fn ended(&mut self, ticket: Ticket, outcome: &Outcome, at: Instant) {
         let Some((name, begun)) = self.begun.get(&ticket).copied() else { return };
         let (decisions, until) = match &**outcome {
             Ok(resolved) => (&resolved.explanation.decisions, resolved.fresh_until),
@@ -310,11 +361,14 @@ impl Life {
             let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
             assert!(until.is_none_or(|until| until <= most), "{question}: {until:?} > {most:?}");
         }
-        self.compare(name, outcome, decisions);
+        self.compare(name, outcome, decisions, at);
+        if let Ok(resolved) = &**outcome {
+            self.places.insert(name, resolved.socket_addrs().collect());
+        }
     }
 
     /// I13: the same facts give the same result to a machine that remembers nothing.
-    fn compare(&self, name: &str, outcome: &Outcome, decisions: &[Decision]) {
+    fn compare(&self, name: &str, outcome: &Outcome, decisions: &[Decision], at: Instant) {
         let facts: BTreeMap<_, _> = decisions
             .iter()
             .filter_map(|decision| Some((decision.question()?.clone(), decision.fact()?.clone())))
@@ -335,13 +389,29 @@ impl Life {
         let plain = |outcome: &Outcome| match &**outcome {
             Ok(done) => {
                 let tls = done.tls_name.clone();
-                Ok((done.targets.clone(), done.host_header.clone(), tls, done.rule))
+                Ok((done.socket_addrs().collect(), done.host_header.clone(), tls, done.rule))
             }
             Err(failed) => Err(failed.kind),
         };
-        assert_eq!(plain(outcome), plain(&alone), "{name}: {decisions:#?}");
+        // What fails comes last, in its order, and is told.
+        let mut wanted = plain(&alone);
+        let mut moved = Vec::new();
+        if let Ok((places, ..)) = &mut wanted {
+            let all: Vec<SocketAddr> = std::mem::take(places);
+            let rests = |place: &SocketAddr| self.feedback.rests(name, *place, at);
+            places.extend(all.iter().filter(|place| rests(place).is_none()));
+            places.extend(all.iter().filter(|place| rests(place).is_some()));
+            moved.extend(all.iter().filter_map(|place| Some((*place, rests(place)?))));
+        }
+        assert_eq!(plain(outcome), wanted, "{name}: {decisions:#?}");
+        let told = decisions.iter().filter_map(|decision| match &decision.effect {
+            Effect::MovedBack(moved) => Some((moved.place, moved.said)),
+            _ => None,
+        });
+        assert_eq!(told.collect::<Vec<_>>(), moved, "{name}");
         let mut decisions = decisions.to_vec();
-        decisions.retain(|decision| decision.effect != Effect::LastGood);
+        decisions
+            .retain(|decision| !matches!(decision.effect, Effect::LastGood | Effect::MovedBack(_)));
         let explained = match &*alone {
             Ok(done) => &done.explanation.decisions,
             Err(failed) => &failed.explanation.decisions,
