@@ -404,9 +404,9 @@ impl Life {
             moved.extend(all.iter().filter_map(|place| Some((*place, rests(place)?))));
         }
         assert_eq!(plain(outcome), wanted, "{name}: {decisions:#?}");
-        let told = decisions.iter().filter_map(|decision| match &decision.effect {
-            Effect::MovedBack(moved) => Some((moved.place, moved.said)),
-            _ => None,
+        let told = decisions.iter().filter_map(|decision| {
+            let Effect::MovedBack(moved) = &decision.effect else { return None };
+            Some((moved.place, moved.said))
         });
         assert_eq!(told.collect::<Vec<_>>(), moved, "{name}");
         let mut decisions = decisions.to_vec();
