@@ -15,3 +15,4 @@ mod feedback;
 mod life;
 mod servers;
 mod time;
+mod told;

@@ -35,6 +35,7 @@ pub(crate) fn at(input: &Input, now: Instant) -> Input {
         | Input::Routes(_, at)
         | Input::NameServers(_, at)
         | Input::Forget(_, at)
+        | Input::Teach(.., at)
         | Input::Report(.., at) => *at = now,
     }
     input

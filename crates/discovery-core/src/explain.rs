@@ -145,6 +145,7 @@ impl Decision {
         }
     }
 
+    /// The fact, and when it was learnt.
     pub(crate) fn known(&self) -> Option<&Known> {
         match &self.cause {
             Cause::Nothing | Cause::Question(_) => None,

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Config, Counters, Disposition, Event, Feedback, Instant, Outcome, Policy, Question,
-    Request, RequestId, Resolver, ServerName, Ticket, Url,
+    Answer, Config, Counters, Cursor, Disposition, Event, Export, Feedback, FromMemory, Instant,
+    Outcome, Policy, Question, Request, RequestId, Resolver, Row, ServerName, Ticket, UnixMillis,
+    Url,
 };
 
 use crate::run::{Bounds, Input, Monitor, START, config, question};
@@ -178,6 +179,26 @@ impl Bench {
         got
     }
 
+    /// What has been learnt since, with a wall clock that shows this.
+    pub fn export_since(&mut self, cursor: Cursor, wall: UnixMillis) -> Export {
+        self.machine.machine_mut().export_since(cursor, self.now, wall)
+    }
+
+    /// Tells what another resolver has learnt, with a wall clock that shows this.
+    pub fn teach(&mut self, export: Export, wall: UnixMillis) {
+        self.input(Input::Teach(export, wall, self.now));
+    }
+
+    /// What the resolver would answer from memory.
+    pub fn explain(&mut self, name: &str) -> FromMemory {
+        self.machine.machine_mut().explain(&server_name(name), self.now)
+    }
+
+    /// What the resolver knows of names.
+    pub fn table(&mut self) -> Vec<Row> {
+        self.machine.machine_mut().table(self.now)
+    }
+
     /// Lets time pass.
     pub fn wait(&mut self, time: Duration) {
         let until = self.now + time;
@@ -256,6 +277,7 @@ impl Bench {
             | Input::Routes(..)
             | Input::NameServers(..)
             | Input::Forget(..)
+            | Input::Teach(..)
             | Input::Report(..) => return,
         };
         let Some(request) = self.open.get(&id) else { return };

@@ -412,6 +412,7 @@ impl<'a, M: Machine> Driver<'a, M> {
                     | Input::Routes(..)
                     | Input::NameServers(..)
                     | Input::Forget(..)
+                    | Input::Teach(..)
                     | Input::Report(..) => None,
                 };
                 let cancelled = id.is_some_and(|id| self.cancelled.contains(&id));

@@ -89,10 +89,10 @@ impl Resolver {
 
     /// Where a name leads as far as is remembered, expired or not.
     fn last_outcome(&mut self, name: &ServerName, place: SocketAddr) -> Option<Outcome> {
-        if let Some(outcome) = self.results.peek(name) {
+        if let Some(outcome) = self.results.last(name) {
             return Some(Arc::clone(outcome));
         }
-        let outcome = self.tell(name, self.context.clone())?;
+        let outcome = self.recollect(name, self.context.clone())?;
         let most = usize::from(self.context.policy.max_srv_targets);
         match &*outcome {
             // Of more targets than are used each lookup has drawn its own.
@@ -104,14 +104,14 @@ impl Resolver {
                 let policy =
                     Policy { max_srv_targets: u8::MAX, ..Policy::clone(&self.context.policy) };
                 let context = Context { policy: Arc::new(policy), ..self.context.clone() };
-                self.tell(name, context).or(Some(outcome))
+                self.recollect(name, context).or(Some(outcome))
             }
             Ok(_) | Err(_) => Some(outcome),
         }
     }
 
     /// Tells from memory alone where a name leads.
-    fn tell(&mut self, name: &ServerName, context: Context) -> Option<Outcome> {
+    fn recollect(&mut self, name: &ServerName, context: Context) -> Option<Outcome> {
         let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
         let memory = Memory {
             cache: &mut self.cache,

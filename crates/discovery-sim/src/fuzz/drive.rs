@@ -8,6 +8,7 @@ use discovery_core::{
     Config, DnsId, Event, HttpId, Instant, Outcome, Request, RequestId, Routes, ServerName, Ticket,
 };
 
+use super::export::lesson;
 use super::reply::{Table, said, server_name};
 use crate::play::{places, report};
 use crate::run::{Bounds, Input, Machine, Monitor, START, Violation};
@@ -46,6 +47,8 @@ pub enum Op {
     Report(u8, u8),
     /// The machine is told a time that lies before the last.
     Back(Span),
+    /// The machine is taught what another one has learnt.
+    Teach(u8),
 }
 
 /// A stretch of time.
@@ -84,6 +87,7 @@ impl Op {
             17 => Self::NameServers(which % 4),
             18 => Self::Back(Span(which)),
             19 if what % 2 == 1 => Self::Report(which, what),
+            19 if which >= 128 => Self::Teach(which),
             19 => Self::Forget(which),
             _ => Self::Wait(Span(which)),
         }
@@ -226,6 +230,10 @@ impl<M: Machine> Adversary<M> {
             Op::Forget(which) => Some(Input::Forget(server_name(which), self.now)),
             Op::Report(which, what) => nth(&self.places, which)
                 .map(|(name, place)| report(name, *place, what.into(), self.now)),
+            Op::Teach(which) => {
+                let (export, wall) = lesson(which);
+                Some(Input::Teach(export, wall, self.now))
+            }
             Op::Back(span) => {
                 let nanos = u64::try_from(span.duration().as_nanos()).unwrap_or(u64::MAX);
                 let before = self.now.as_nanos().saturating_sub(nanos);

@@ -5,8 +5,8 @@
 use std::net::SocketAddr;
 
 use discovery_core::{
-    Answer, Deadline, Disposition, Event, Feedback, HttpId, Instant, Resolution, Resolver, Routes,
-    ServerName, Ticket,
+    Answer, Deadline, Disposition, Event, Export, Feedback, HttpId, Instant, Resolution, Resolver,
+    Routes, ServerName, Ticket, UnixMillis,
 };
 
 /// One input of a machine, with the moment it comes in.
@@ -30,6 +30,8 @@ pub enum Input {
     Forget(ServerName, Instant),
     /// A caller tells of a place that a name led to; a machine for one name knows no callers.
     Report(ServerName, SocketAddr, Feedback, Instant),
+    /// What another machine has learnt comes in, at that time of the wall clock; a machine for one name remembers nothing.
+    Teach(Export, UnixMillis, Instant),
 }
 
 impl Input {
@@ -44,6 +46,7 @@ impl Input {
             | Self::Routes(_, at)
             | Self::NameServers(_, at)
             | Self::Forget(_, at)
+            | Self::Teach(.., at)
             | Self::Report(.., at) => *at,
         }
     }
@@ -82,6 +85,11 @@ pub trait Machine {
         self.handle_timeout(now);
         Disposition::Unknown
     }
+    /// Takes in what another machine has learnt; a machine that remembers nothing takes the time.
+    fn teach(&mut self, export: &Export, wall: UnixMillis, now: Instant) {
+        let _ = (export, wall);
+        self.handle_timeout(now);
+    }
     /// Takes the next event.
     fn poll(&mut self) -> Option<Event>;
     /// When to call `handle_timeout`.
@@ -101,6 +109,7 @@ pub trait Machine {
             Input::Report(name, place, said, now) => {
                 let _: Disposition = self.report(name, *place, *said, *now);
             }
+            Input::Teach(export, wall, now) => self.teach(export, *wall, *now),
         }
         None
     }
@@ -167,6 +176,10 @@ impl Machine for Resolver {
         now: Instant,
     ) -> Disposition {
         self.report(name, place, said, now)
+    }
+
+    fn teach(&mut self, export: &Export, wall: UnixMillis, now: Instant) {
+        let _ = self.teach(export.clone(), now, wall);
     }
 
     same_verbs!();

@@ -127,6 +127,11 @@ impl<M: Machine> Monitor<M> {
         &self.machine
     }
 
+    /// The machine, for what is no input.
+    pub(crate) fn machine_mut(&mut self) -> &mut M {
+        &mut self.machine
+    }
+
     /// Requests that are neither answered nor cancelled.
     pub fn open(&self) -> impl Iterator<Item = RequestId> + '_ {
         self.open.iter().copied()
@@ -192,9 +197,11 @@ impl<M: Machine> Monitor<M> {
                 let _: Disposition = self.report(name, *place, *said, *now);
                 None
             }
-            Input::Timeout(_) | Input::Routes(..) | Input::NameServers(..) | Input::Forget(..) => {
-                self.machine.apply(input)
-            }
+            Input::Timeout(_)
+            | Input::Routes(..)
+            | Input::NameServers(..)
+            | Input::Forget(..)
+            | Input::Teach(..) => self.machine.apply(input),
         }
     }
 
