@@ -42,10 +42,11 @@ impl Inquiries {
         for rival in rivals.iter().rev() {
             self.ids.remove(&rival.id);
             out.push_back(Event::Cancel(rival.id));
-            inquiry.left.push_front(rival.place);
+            if let (Some(get), Place::Address(address)) = (&mut inquiry.get, rival.place) {
+                get.left.push_front(address);
+            }
         }
-        inquiry.next_at =
-            (!inquiry.left.is_empty()).then(|| now + context.policy.response_patience);
+        inquiry.next_at = inquiry.has_left().then(|| now + context.policy.response_patience);
         let learnt = self.put_back(question, inquiry, None, context, out);
         debug_assert!(learnt.is_none());
         Disposition::Accepted

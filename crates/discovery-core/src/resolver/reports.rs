@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of how a place is moved back.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use super::Resolver;
 use crate::board::Memory;
 use crate::cache::Freshness;
 use crate::feedback::{FailedPlace, Feedback};
+use crate::few::Few;
 use crate::lookup::{Context, Lookup};
 use crate::name::ServerName;
 use crate::outcome::{Outcome, Resolved};
@@ -132,6 +132,6 @@ impl Resolver {
         self.refreshing.insert(name.clone());
         let since = self.reports.believed_after(self.now);
         let lookup = Lookup::doubting(name.clone(), self.next_lookup, since, self.now);
-        self.begin(lookup, BTreeSet::new());
+        self.begin(lookup, Few::default());
     }
 }
