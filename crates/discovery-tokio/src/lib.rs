@@ -33,8 +33,8 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use discovery_core::{
-    Counters, Cursor, Export, FromMemory, HttpGet, Outcome, Request, RequestId, Routes, Row,
-    ServerName, Taught, UnixMillis,
+    Counters, Cursor, Disposition, Export, Feedback, FromMemory, HttpGet, Outcome, Request,
+    RequestId, Routes, Row, ServerName, Taught, UnixMillis,
 };
 use discovery_wire::{
     DRIVER_PATIENCE, Desk, Exchange, Handle, NoEntropy, Order, Report, Transport, Waiting,
@@ -72,6 +72,12 @@ impl Discovery {
     /// Drops what is remembered of a name: its result, and every fact that it rests on.
     pub fn forget(&self, name: &ServerName) {
         self.handle.with(|resolver, now| resolver.forget(name, now));
+    }
+
+    /// Tells of a place that a name led to: one that fails is handed out behind all others for a while, and where all of a name's
+    /// places fail, what is known of it is asked again. See [`Resolver::report`](discovery_core::Resolver::report).
+    pub fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
+        self.handle.with(|resolver, now| resolver.report(name, place, said, now))
     }
 
     /// What a name would be answered with from memory, and why; or which questions are missing for that. Asks nothing.
