@@ -11,6 +11,8 @@
 mod bounds;
 mod crowds;
 mod diagram;
+mod families;
+mod feedback;
 mod life;
 mod servers;
 mod time;

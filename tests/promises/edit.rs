@@ -35,7 +35,8 @@ pub(crate) fn at(input: &Input, now: Instant) -> Input {
         | Input::Routes(_, at)
         | Input::NameServers(_, at)
         | Input::Forget(_, at)
-        | Input::Teach(.., at) => *at = now,
+        | Input::Teach(.., at)
+        | Input::Report(.., at) => *at = now,
     }
     input
 }

@@ -110,6 +110,8 @@ pub(crate) enum Freshness {
     Any,
     /// Not even near its expiry: the reader is there to refresh what is.
     Ahead,
+    /// Learnt after this instant, or failing: the reader is there to ask again for what is in doubt.
+    Since(Instant),
     /// Not at all: the reader is there to forget it, or to tell what was known.
     Expired,
     /// Not expired, and reading it is no use of it.
@@ -143,13 +145,23 @@ impl Cache {
         }
         let entry = match freshness {
             Freshness::Look => self.facts.peek(question)?,
-            Freshness::Any | Freshness::Ahead | Freshness::Expired => self.facts.get(question)?,
+            Freshness::Any | Freshness::Ahead | Freshness::Since(_) | Freshness::Expired => {
+                self.facts.get(question)?
+            }
         };
         match entry.worth(now, policy) {
             // What is near its expiry; or its refresh has failed, and the back-off is over.
             Worth::Fresh(known)
                 if freshness == Freshness::Ahead
                     && (entry.failing.is_some() || is_due(known, now, policy)) =>
+            {
+                None
+            }
+            // What is in doubt; what fails is in a back-off of its own.
+            Worth::Fresh(known)
+                if matches!(freshness, Freshness::Since(since) if known.learnt <= since)
+                    || (matches!(freshness, Freshness::Since(_))
+                        && (entry.failing.is_some() || is_due(known, now, policy))) =>
             {
                 None
             }

@@ -12,6 +12,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
 use crate::board::Ask;
+use crate::families::FamilyMemory;
 use crate::inquiry::{Get, Inquiry, InquiryState};
 use crate::lookup::Context;
 use crate::name_servers::{NameServer, NameServers};
@@ -28,6 +29,7 @@ const MAX_OPEN: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Inquiries {
     name_servers: NameServers,
+    families: FamilyMemory,
     open: BTreeMap<Question, Box<Inquiry>>,
     ids: BTreeMap<RequestId, Question>,
     timers: BTreeSet<(Instant, u64, Question)>,
@@ -52,7 +54,13 @@ impl std::hash::Hash for Headers {
 pub(crate) type Learnt = Arc<Known>;
 
 impl Inquiries {
-    pub(crate) fn new(policy: &Policy, name_servers: NameServers, dns: Slots, http: Slots) -> Self {
+    pub(crate) fn new(
+        policy: &Policy,
+        name_servers: NameServers,
+        families: FamilyMemory,
+        dns: Slots,
+        http: Slots,
+    ) -> Self {
         let mut headers = HeaderMap::with_capacity(3);
         // A text that no header can hold is left out rather than mangled.
         if let Ok(agent) = HeaderValue::from_str(&policy.user_agent) {
@@ -62,6 +70,7 @@ impl Inquiries {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Self {
             name_servers,
+            families,
             open: BTreeMap::new(),
             ids: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -97,6 +106,15 @@ impl Inquiries {
     /// What is remembered of the name servers.
     pub(crate) fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
         self.name_servers.iter()
+    }
+
+    /// What is remembered of the address families.
+    pub(crate) fn families(&self) -> &FamilyMemory {
+        &self.families
+    }
+
+    pub(crate) fn families_mut(&mut self) -> &mut FamilyMemory {
+        &mut self.families
     }
 
     pub(crate) fn is_released(&self, question: &Question) -> bool {

@@ -28,6 +28,8 @@ mod counters;
 mod explain;
 mod export;
 mod facts;
+mod families;
+mod feedback;
 mod few;
 mod freshness;
 mod hosts;
@@ -62,8 +64,10 @@ pub use addresses::Addresses;
 pub use changes::{BadCursor, Cursor};
 pub use config::Config;
 pub use counters::Counters;
-pub use explain::{Decision, Effect, Explanation, Step};
+pub use explain::{Decision, Effect, Explanation, MovedBack, Step};
 pub use export::{BadExport, Export, Exported, Impossible, MAX_EXPORT_FACTS};
+pub use families::{AddressFamily, FamiliesHealth, FamilyHealth};
+pub use feedback::{FailedPlace, Feedback};
 pub use freshness::Freshness;
 pub use name::{
     DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::{Ask, Board, Memory, Need, Notes, Stop};
+use crate::cache::Freshness;
 use crate::explain::{Decision, Effect, Explanation, Step};
 use crate::facts::Facts;
+use crate::families::AddressFamily;
 use crate::few::few_more;
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved, Timed, Timeline};
@@ -25,6 +27,8 @@ use crate::time::Instant;
 pub(crate) struct Context {
     pub(crate) policy: Arc<Policy>,
     pub(crate) routes: Routes,
+    /// The family that leads nowhere, as far as is remembered.
+    pub(crate) second: Option<AddressFamily>,
     pub(crate) seed: u64,
 }
 
@@ -54,6 +58,8 @@ pub(crate) struct Lookup {
     insists: bool,
     /// Nobody waits for it: it is there for what it learns, and has all the patience.
     background: bool,
+    /// Facts learnt before are in doubt.
+    doubts: Option<Instant>,
     in_vain: u64,
     timeline: Timeline,
 }
@@ -86,6 +92,7 @@ impl Lookup {
             fall_back_since: None,
             insists: false,
             background: false,
+            doubts: None,
             in_vain: 0,
             timeline: Timeline::default(),
         }
@@ -94,6 +101,20 @@ impl Lookup {
     /// A lookup that nobody waits for.
     pub(crate) fn in_background(name: ServerName, number: u64, now: Instant) -> Self {
         Self { background: true, ..Self::new(name, number, now) }
+    }
+
+    /// A lookup that nobody waits for, which asks again for what was learnt before an instant.
+    pub(crate) fn doubting(name: ServerName, number: u64, since: Instant, now: Instant) -> Self {
+        Self { doubts: Some(since), ..Self::in_background(name, number, now) }
+    }
+
+    /// How fresh the facts must be that it reads.
+    pub(crate) fn freshness(&self) -> Freshness {
+        match (self.background, self.doubts) {
+            (_, Some(since)) => Freshness::Since(since),
+            (true, None) => Freshness::Ahead,
+            (false, None) => Freshness::Any,
+        }
     }
 
     pub(crate) fn is_background(&self) -> bool {
@@ -177,8 +198,7 @@ impl Lookup {
             late: !self.insists,
             now: memory.now,
         });
-        let mut board =
-            Board::new(&context.policy, context.routes, &mut self.facts, memory, &mut self.notes);
+        let mut board = Board::new(context, &mut self.facts, memory, &mut self.notes);
         spec::resolve(&self.name, &draws, &mut board)
     }
 
@@ -189,8 +209,7 @@ impl Lookup {
         context: &Context,
     ) -> Option<Result<Resolved, Failed>> {
         let mut notes = Notes::default();
-        let mut board =
-            Board::new(&context.policy, context.routes, &mut self.facts, None, &mut notes);
+        let mut board = Board::new(context, &mut self.facts, None, &mut notes);
         let draws = Draws {
             lookup: draw(self.number, context),
             ticket: Some(Draw::new(context.seed, ("ticket", ticket))),

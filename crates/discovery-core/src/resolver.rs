@@ -4,6 +4,7 @@
 //! specification and nothing of how a question is answered.
 
 mod operators;
+mod reports;
 mod teaching;
 mod turns;
 
@@ -14,6 +15,8 @@ use crate::board::Memory;
 use crate::cache::{Cache, Freshness};
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::families::{FamiliesHealth, FamilyMemory};
+use crate::feedback::Reports;
 use crate::few::Few;
 use crate::inquiries::Inquiries;
 use crate::life::{Life, UnderWay};
@@ -53,6 +56,7 @@ pub struct Resolver {
     inquiries: Inquiries,
     cache: Cache,
     results: Results,
+    reports: Reports,
     counters: Counters,
     timers: BTreeSet<(Instant, u64)>,
     /// Lookups that have something new to read.
@@ -81,10 +85,17 @@ impl Resolver {
         let dns = Slots::new(policy.dns_slots, usize::MAX);
         let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
         Self {
-            inquiries: Inquiries::new(&policy, NameServers::new(name_servers, true), dns, http),
+            inquiries: Inquiries::new(
+                &policy,
+                NameServers::new(name_servers, true),
+                FamilyMemory::new(true),
+                dns,
+                http,
+            ),
             cache: Cache::new(&policy, seed),
             results: Results::new(&policy, seed),
-            context: Context { policy: Arc::new(policy), routes, seed },
+            reports: Reports::new(&policy, seed),
+            context: Context { policy: Arc::new(policy), routes, second: None, seed },
             lookups: BTreeMap::new(),
             names: BTreeMap::new(),
             refreshing: BTreeSet::new(),
@@ -108,9 +119,11 @@ impl Resolver {
         self.advance(now);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.saturating_add(1);
-        if let Some(result) = self.results.get(name, self.now) {
+        let second = self.inquiries.families().second(self.now);
+        if let Some(result) = self.results.get(name, second, self.now) {
             self.counters.hits = self.counters.hits.saturating_add(1);
-            self.out.push_back(Event::Finished(ticket, Arc::clone(&result.outcome)));
+            let outcome = self.reports.arrange(&result.outcome, true, self.now);
+            self.out.push_back(Event::Finished(ticket, outcome));
             // What leads nowhere is not in use.
             let due = result.refresh_at <= self.now && result.outcome.is_ok();
             // A second use is one of the facts, too: strangers must not push them out.
@@ -119,7 +132,9 @@ impl Resolver {
                     self.cache.touch(question);
                 }
             }
-            if due {
+            if self.reports.is_due(name, self.now) {
+                self.recheck(name);
+            } else if due {
                 self.refresh(name);
             }
         } else if let Some(number) = self.names.get(name).copied()
@@ -269,7 +284,11 @@ impl Resolver {
             queued,
             facts: self.cache.len(),
             results: self.results.len(),
-            bytes: self.cache.bytes().saturating_add(self.results.bytes()),
+            bytes: self
+                .cache
+                .bytes()
+                .saturating_add(self.results.bytes())
+                .saturating_add(self.reports.bytes()),
             ..self.counters
         }
     }
@@ -303,6 +322,11 @@ impl Resolver {
     /// What is remembered of the name servers, by index.
     pub fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
         self.inquiries.name_servers()
+    }
+
+    /// What is remembered of the address families.
+    pub fn families(&self) -> &FamiliesHealth {
+        self.inquiries.families().health()
     }
 
     /// Time never goes back inside (I8).

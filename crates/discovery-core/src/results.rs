@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use crate::explain::Decision;
+use crate::families::AddressFamily;
 use crate::name::ServerName;
 use crate::outcome::{FailureKind, Outcome, Resolved, Target, Timeline};
 use crate::policy::Policy;
-use crate::question::Question;
+use crate::question::{Known, Question, Standing};
 use crate::segments::{Keyed, Segments};
 use crate::time::Instant;
 
@@ -24,6 +25,10 @@ pub(crate) struct Remembered {
     pub(crate) until: Instant,
     /// When its use is a reason to refresh it.
     pub(crate) refresh_at: Instant,
+    /// The family that led nowhere when it was told.
+    pub(crate) second: Option<AddressFamily>,
+    /// Whether that makes a difference: it has addresses of both.
+    pub(crate) is_mixed: bool,
     /// Whether it has been handed out from memory.
     pub(crate) is_used: bool,
     /// How often others had taught something when it came about.
@@ -39,8 +44,9 @@ impl Keyed for Remembered {
 }
 
 impl Remembered {
-    fn holds(&self, lessons: u64, now: Instant) -> bool {
-        now < self.until && (self.outcome.is_ok() || self.lessons == lessons)
+    fn holds(&self, lessons: u64, second: Option<AddressFamily>, now: Instant) -> bool {
+        let in_order = !self.is_mixed || self.second == second;
+        now < self.until && in_order && (self.outcome.is_ok() || self.lessons == lessons)
     }
 }
 
@@ -57,14 +63,30 @@ impl Results {
         Self { kept, lessons: 0 }
     }
 
-    pub(crate) fn get(&mut self, name: &ServerName, now: Instant) -> Option<&mut Remembered> {
+    /// A result that is fresh, and in the order that is right while that family leads nowhere.
+    pub(crate) fn get(
+        &mut self,
+        name: &ServerName,
+        second: Option<AddressFamily>,
+        now: Instant,
+    ) -> Option<&mut Remembered> {
         let lessons = self.lessons;
-        self.kept.get(name).filter(|result| result.holds(lessons, now))
+        self.kept.get(name).filter(|result| result.holds(lessons, second, now))
+    }
+
+    /// What was kept last, fresh or not: looked at without using it.
+    pub(crate) fn last(&self, name: &ServerName) -> Option<&Outcome> {
+        self.kept.peek(name).map(|result| &result.outcome)
     }
 
     /// Looks without using.
-    pub(crate) fn peek(&self, name: &ServerName, now: Instant) -> Option<&Remembered> {
-        self.kept.peek(name).filter(|result| result.holds(self.lessons, now))
+    pub(crate) fn peek(
+        &self,
+        name: &ServerName,
+        second: Option<AddressFamily>,
+        now: Instant,
+    ) -> Option<&Remembered> {
+        self.kept.peek(name).filter(|result| result.holds(self.lessons, second, now))
     }
 
     /// Facts have come in from others: what has failed so far may not fail any more.
@@ -77,6 +99,7 @@ impl Results {
         &mut self,
         name: &ServerName,
         outcome: &Outcome,
+        second: Option<AddressFamily>,
         refresh_at: Option<Instant>,
         now: Instant,
     ) {
@@ -101,7 +124,10 @@ impl Results {
         let is_used = self.kept.peek(name).is_some_and(|before| before.is_used);
         let name = name.clone();
         let lessons = self.lessons;
-        self.kept.insert(Remembered { name, outcome, until, refresh_at, is_used, lessons }, weight);
+        let is_mixed = is_mixed(&outcome);
+        let remembered =
+            Remembered { name, outcome, until, refresh_at, second, is_mixed, is_used, lessons };
+        self.kept.insert(remembered, weight);
     }
 
     pub(crate) fn forget(&mut self, name: &ServerName) -> bool {
@@ -123,6 +149,15 @@ impl Results {
     pub(crate) fn bytes(&self) -> usize {
         self.kept.bytes()
     }
+}
+
+/// Whether a target has addresses of both families.
+fn is_mixed(outcome: &Outcome) -> bool {
+    let Ok(resolved) = &**outcome else { return false };
+    resolved.targets.iter().any(|target| {
+        let v4 = target.addresses.iter().filter(|address| address.is_ipv4()).count();
+        v4 > 0 && v4 < target.addresses.len()
+    })
 }
 
 /// Whether a draw decides the order of targets.
@@ -155,12 +190,22 @@ fn decisions(outcome: &Outcome) -> &[Decision] {
     }
 }
 
+/// When the oldest of the facts behind a result was learnt that were asked for and are no failures; None: there is none.
+pub(crate) fn oldest(resolved: &Resolved) -> Option<Instant> {
+    let counts = |known: &&Known| {
+        let failed = known.fact.is_temporary() || known.standing == Standing::LastGood;
+        known.fresh_until.is_some() && !failed
+    };
+    let facts = resolved.explanation.decisions.iter().filter_map(Decision::known);
+    facts.filter(counts).map(|known| known.learnt).min()
+}
+
 /// What had to be asked for an outcome.
 pub(crate) fn questions(outcome: &Outcome) -> impl Iterator<Item = &Question> {
     decisions(outcome).iter().filter_map(|decision| decision.question())
 }
 
-fn weight(name: &ServerName, outcome: &Outcome) -> usize {
+pub(crate) fn weight(name: &ServerName, outcome: &Outcome) -> usize {
     let targets = match &**outcome {
         Ok(resolved) => &*resolved.targets,
         Err(_) => &[][..],

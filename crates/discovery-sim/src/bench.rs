@@ -3,11 +3,13 @@
 //! Knows nothing of what must come out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Config, Counters, Cursor, Event, Export, FromMemory, Instant, Outcome, Policy,
-    Question, Request, RequestId, Resolver, Row, ServerName, Ticket, UnixMillis, Url,
+    Answer, Config, Counters, Cursor, Disposition, Event, Export, Feedback, FromMemory, Instant,
+    Outcome, Policy, Question, Request, RequestId, Resolver, Row, ServerName, Ticket, UnixMillis,
+    Url,
 };
 
 use crate::run::{Bounds, Input, Monitor, START, config, question};
@@ -166,6 +168,17 @@ impl Bench {
         self.input(Input::Forget(server_name(name), self.now));
     }
 
+    /// Tells of a place that a name led to.
+    ///
+    /// # Panics
+    /// If the text is no server name.
+    pub fn report(&mut self, name: &str, place: SocketAddr, said: Feedback) -> Disposition {
+        let got = self.machine.report(&server_name(name), place, said, self.now);
+        self.drain();
+        assert_eq!(self.machine.violations(), [], "after {said} of {place} for {name}");
+        got
+    }
+
     /// What has been learnt since, with a wall clock that shows this.
     pub fn export_since(&mut self, cursor: Cursor, wall: UnixMillis) -> Export {
         self.machine.machine_mut().export_since(cursor, self.now, wall)
@@ -283,7 +296,8 @@ impl Bench {
             | Input::Routes(..)
             | Input::NameServers(..)
             | Input::Forget(..)
-            | Input::Teach(..) => return,
+            | Input::Teach(..)
+            | Input::Report(..) => return,
         };
         let Some(request) = self.open.get(&id) else { return };
         if let Input::Answer(answer, _) = &input {
@@ -296,6 +310,13 @@ impl Bench {
 
     fn input(&mut self, input: Input) -> Option<Ticket> {
         let ticket = self.machine.apply(&input);
+        self.drain();
+        assert_eq!(self.machine.violations(), [], "after {input:?}");
+        ticket
+    }
+
+    /// Takes what comes of an input.
+    fn drain(&mut self) {
         for event in self.machine.drain() {
             let happened = match event {
                 Event::Request(request) => {
@@ -314,8 +335,6 @@ impl Bench {
             };
             self.log.push((self.now, happened));
         }
-        assert_eq!(self.machine.violations(), [], "after {input:?}");
-        ticket
     }
 
     fn plan(&mut self, request: &Request) {

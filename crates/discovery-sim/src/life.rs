@@ -7,16 +7,18 @@ mod alone;
 mod pair;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use alone::alone;
 use discovery_core::{
-    Cursor, Decision, Effect, Fact, FailureKind, Instant, Outcome, Policy, Question, RecordKind,
-    Request, ServerName, Ticket, TlsName,
+    Cursor, Decision, Disposition, Effect, Fact, FailureKind, Feedback, Instant, Outcome, Policy,
+    Question, RecordKind, Request, ServerName, Ticket, TlsName,
 };
 
 use crate::bench::{Bench, Happened};
 use crate::cache_model::CacheModel;
+use crate::feedback_model::FeedbackModel;
 use crate::run::question;
 
 const NAMES: [&str; 5] =
@@ -32,7 +34,7 @@ const DOCUMENTS: [&str; 9] = [
     "503",
     "timeout",
 ];
-const ZONES: [&str; 9] = [
+const ZONES: [&str; 10] = [
     "A 192.0.2.7 ttl=60",
     "A 192.0.2.8 ttl=300",
     "A 192.0.2.9 ttl=0",
@@ -42,6 +44,7 @@ const ZONES: [&str; 9] = [
     "A REFUSED",
     "A TIMEOUT",
     "A NXDOMAIN nosoa",
+    "A 192.0.2.20 ttl=900 repeat=3",
 ];
 const SERVICES: [&str; 4] =
     ["SRV 1 1 9 fed.example.net ttl=300", "SRV NXDOMAIN soa=9999", "SRV SERVFAIL", "SRV TIMEOUT"];
@@ -106,6 +109,7 @@ impl Scene {
             | Step::Abandon(_)
             | Step::Wait(_)
             | Step::Forget(_)
+            | Step::Report(..)
             | Step::Teach(_)
             | Step::Swap => {}
         }
@@ -150,6 +154,8 @@ pub enum Step {
     Wait(usize),
     /// A name is forgotten.
     Forget(usize),
+    /// A caller tells of a place of a name, the second tells which and what.
+    Report(usize, usize),
     /// A host has another document.
     Document(usize, usize),
     /// A host has other addresses.
@@ -180,6 +186,8 @@ impl Step {
             4 | 5 => Self::Ask(which),
             6 => Self::Abandon(which),
             7..=10 => Self::Wait(which),
+            // Half of the first byte's values leave a bit that says nothing yet.
+            11 if what >= 128 => Self::Report(which % 8, which / 8),
             11 => Self::Forget(which),
             12 => Self::Document(which % 2, which / 2),
             13 => Self::Zone(which % 3, which / 3),
@@ -205,6 +213,9 @@ struct Half {
     tickets: Vec<Ticket>,
     /// The name and beginning of each.
     begun: BTreeMap<Ticket, (&'static str, Instant)>,
+    feedback: FeedbackModel,
+    /// Where names led when they were last asked for.
+    places: BTreeMap<&'static str, Vec<SocketAddr>>,
     policy: Policy,
     /// Up to where it has told the other one.
     told: Cursor,
@@ -235,7 +246,8 @@ impl Life {
             | Step::Ask(_)
             | Step::Abandon(_)
             | Step::Wait(_)
-            | Step::Forget(_) => self.here.step(step),
+            | Step::Forget(_)
+            | Step::Report(..) => self.here.step(step),
         }
         self.here.hear();
     }
@@ -262,8 +274,9 @@ impl Half {
         let bench = Bench::new(&scene.text());
         let policy = bench.policy().clone();
         let model = CacheModel::new(policy.clone());
-        let (tickets, begun) = (Vec::new(), BTreeMap::new());
-        Self { bench, model, tickets, begun, policy, told: Cursor::START }
+        let feedback = FeedbackModel::new(&policy);
+        let (tickets, begun, places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { bench, model, tickets, begun, feedback, places, policy, told: Cursor::START }
     }
 
     fn step(&mut self, step: Step) {
@@ -292,6 +305,7 @@ impl Half {
                 self.hear();
                 self.model.forget(|question| may_rest_on(name(which), question));
             }
+            Step::Report(which, what) => self.report(name(which), what),
             Step::Document(..)
             | Step::Zone(..)
             | Step::Service(_)
@@ -308,10 +322,41 @@ impl Half {
             .iter()
             .filter(|(ticket, (other, _))| *other == name && self.bench.end(**ticket).is_none());
         let begun = shared.map(|(_, (_, begun))| *begun).min().unwrap_or(self.bench.now());
+        self.feedback.used(name, self.bench.now());
         let ticket = self.bench.ask(name);
         self.tickets.push(ticket);
         self.begun.insert(ticket, (name, begun));
         ticket
+    }
+
+    /// A caller tells of a place that a name led to, or of another.
+    fn report(&mut self, name: &'static str, what: usize) {
+        const SAID: [Feedback; 6] = [
+            Feedback::ConnectFailed,
+            Feedback::TlsFailed,
+            Feedback::ConnectFailed,
+            Feedback::Misdirected,
+            Feedback::Connected,
+            Feedback::NotMatrix,
+        ];
+        let Some(said) = SAID.get(what % SAID.len()).copied() else { return };
+        let all = self.places.get(name).cloned().unwrap_or_default();
+        let place = all.get((what / SAID.len()).checked_rem(all.len()).unwrap_or_default());
+        let Some(place) = place.copied() else { return };
+        // What the last outcome says is not always where the name leads now: then it is told that nothing has changed.
+        let got = self.bench.report(name, place, said);
+        if got == Disposition::Accepted {
+            let now = self.bench.now();
+            let resolver = self.bench.resolver();
+            let known = resolver.results().find(|(other, _)| other.as_str() == name);
+            let all = match known {
+                Some((_, Ok(resolved))) => resolved.socket_addrs().collect(),
+                Some((_, Err(_))) | None => vec![place],
+            };
+            self.feedback.told(name, place, said, &all, now);
+        }
+        let elsewhere = SocketAddr::new(place.ip(), 1);
+        assert_ne!(self.bench.report(name, elsewhere, said), Disposition::Accepted);
     }
 
     /// Tells the model what happened, and compares.
@@ -325,7 +370,13 @@ impl Half {
             last = Some(at);
             match happened {
                 Happened::Asked(request) => {
-                    let allowed = about(&request, |question| self.model.asked(question, at));
+                    let feedback = &mut self.feedback;
+                    let model = &mut self.model;
+                    let allowed = about(&request, |question| {
+                        model.asked(question, at, |told| {
+                            feedback.may_ask(told, at, |name| may_rest_on(name, question))
+                        })
+                    });
                     assert_eq!(allowed, Some(Ok(())), "{at:?}");
                 }
                 Happened::Answered(request, answer) => {
@@ -342,7 +393,7 @@ impl Half {
         }
     }
 
-    fn ended(&self, ticket: Ticket, outcome: &Outcome, at: Instant) {
+    fn ended(&mut self, ticket: Ticket, outcome: &Outcome, at: Instant) {
         let Some((name, begun)) = self.begun.get(&ticket).copied() else { return };
         let (decisions, until) = match &**outcome {
             Ok(resolved) => (&resolved.explanation.decisions, resolved.fresh_until),
@@ -360,11 +411,14 @@ impl Half {
             let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
             assert!(until.is_none_or(|until| until <= most), "{question}: {until:?} > {most:?}");
         }
-        self.compare(name, outcome, decisions);
+        self.compare(name, outcome, decisions, at);
+        if let Ok(resolved) = &**outcome {
+            self.places.insert(name, resolved.socket_addrs().collect());
+        }
     }
 
     /// I13: the same facts give the same result to a machine that remembers nothing.
-    fn compare(&self, name: &str, outcome: &Outcome, decisions: &[Decision]) {
+    fn compare(&self, name: &str, outcome: &Outcome, decisions: &[Decision], at: Instant) {
         let facts: BTreeMap<_, _> = decisions
             .iter()
             .filter_map(|decision| Some((decision.question()?.clone(), decision.fact()?.clone())))
@@ -385,13 +439,29 @@ impl Half {
         let plain = |outcome: &Outcome| match &**outcome {
             Ok(done) => {
                 let tls = done.tls_name.clone();
-                Ok((done.targets.clone(), done.host_header.clone(), tls, done.rule))
+                Ok((done.socket_addrs().collect(), done.host_header.clone(), tls, done.rule))
             }
             Err(failed) => Err(failed.kind),
         };
-        assert_eq!(plain(outcome), plain(&alone), "{name}: {decisions:#?}");
+        // What fails comes last, in its order, and is told.
+        let mut wanted = plain(&alone);
+        let mut moved = Vec::new();
+        if let Ok((places, ..)) = &mut wanted {
+            let all: Vec<SocketAddr> = std::mem::take(places);
+            let rests = |place: &SocketAddr| self.feedback.rests(name, *place, at);
+            places.extend(all.iter().filter(|place| rests(place).is_none()));
+            places.extend(all.iter().filter(|place| rests(place).is_some()));
+            moved.extend(all.iter().filter_map(|place| Some((*place, rests(place)?))));
+        }
+        assert_eq!(plain(outcome), wanted, "{name}: {decisions:#?}");
+        let told = decisions.iter().filter_map(|decision| {
+            let Effect::MovedBack(moved) = &decision.effect else { return None };
+            Some((moved.place, moved.said))
+        });
+        assert_eq!(told.collect::<Vec<_>>(), moved, "{name}");
         let mut decisions = decisions.to_vec();
-        decisions.retain(|decision| decision.effect != Effect::LastGood);
+        decisions
+            .retain(|decision| !matches!(decision.effect, Effect::LastGood | Effect::MovedBack(_)));
         let explained = match &*alone {
             Ok(done) => &done.explanation.decisions,
             Err(failed) => &failed.explanation.decisions,

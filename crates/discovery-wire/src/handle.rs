@@ -4,14 +4,15 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use discovery_core::{
-    Counters, Cursor, Export, FromMemory, Instant, Outcome, Resolver, Row, ServerName, Taught,
-    Ticket, UnixMillis,
+    Counters, Cursor, Disposition, Export, Feedback, FromMemory, Instant, Outcome, Resolver, Row,
+    ServerName, Taught, Ticket, UnixMillis,
 };
 
 use crate::clock::Clock;
@@ -58,6 +59,11 @@ impl Handle {
     /// Drops what is remembered of a name: its result, and every fact that it rests on.
     pub fn forget(&self, name: &ServerName) {
         self.with(|resolver, now| resolver.forget(name, now));
+    }
+
+    /// Tells of a place that a name led to. See [`Resolver::report`].
+    pub fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
+        self.with(|resolver, now| resolver.report(name, place, said, now))
     }
 
     /// What a name would be answered with from memory. See [`Resolver::explain`].

@@ -85,6 +85,17 @@ macro_rules! discovery_methods {
             self.handle.forget(name);
         }
 
+        /// Tells of a place that a name led to: one that fails is handed out behind all others for a while, and where all of a
+        /// name's places fail, what is known of it is asked again. See `Resolver::report` of discovery-core.
+        pub fn report(
+            &self,
+            name: &$crate::discovery_core::ServerName,
+            place: ::std::net::SocketAddr,
+            said: $crate::discovery_core::Feedback,
+        ) -> $crate::discovery_core::Disposition {
+            self.handle.report(name, place, said)
+        }
+
         /// What a name would be answered with from memory, and why; or which questions are missing for that. Asks nothing.
         pub fn explain(
             &self,

@@ -1,3 +1,5 @@
+//! Texts of exports: what is read back, and what is refused.
+
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -115,6 +115,7 @@ impl Inquiries {
             }
             (Question::Get(url), Place::Address(address)) => {
                 let id = HttpId(self.next_http);
+                self.families.tries(address, now);
                 // What can't be written as a URI of the `http` crate never was a `Url`.
                 let uri = http::Uri::try_from(&*url.text()).unwrap_or_default();
                 self.next_http = id.0.saturating_add(1);

@@ -120,12 +120,14 @@ impl Resolver {
     }
 
     fn look_up(&mut self, name: &ServerName) -> FromMemory {
-        if let Some(result) = self.results.peek(name, self.now) {
-            return FromMemory::Known(Arc::clone(&result.outcome));
+        self.context.second = self.inquiries.families().second(self.now);
+        let second = self.context.second;
+        if let Some(result) = self.results.peek(name, second, self.now) {
+            return FromMemory::Known(self.reports.arrange(&result.outcome, false, self.now));
         }
         let (mut lookup, end) = self.read_memory(name, Freshness::Look);
         if let Some(end) = end {
-            return FromMemory::Known(end);
+            return FromMemory::Known(self.reports.arrange(&end, false, self.now));
         }
         let asks = lookup.take_asks().into_iter().filter(|ask| ask.need != Need::Guess);
         let missing = |question: Question| {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Resolver;
-use crate::cache::{Freshness, Lesson};
+use crate::cache::Lesson;
 use crate::changes::Cursor;
 use crate::export::Export;
 use crate::question::Question;
@@ -93,8 +93,7 @@ impl Resolver {
         let waiting = self.waiting.get(question).cloned().unwrap_or_default();
         for number in waiting.iter() {
             let Some(running) = self.lookups.get(&number) else { continue };
-            let freshness =
-                if running.lookup.is_background() { Freshness::Ahead } else { Freshness::Any };
+            let freshness = running.lookup.freshness();
             let known = self.cache.get(question, freshness, self.now, &self.context.policy);
             if let Some(known) = known {
                 self.stop_waiting(number, &known, true);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::{Resolver, Running};
 use crate::board::{Memory, Need};
-use crate::cache::Freshness;
 use crate::few::Few;
 use crate::inquiries::Learnt;
 use crate::lookup::{Context, Due};
@@ -143,9 +142,9 @@ impl Resolver {
 
     /// Runs one lookup and follows what it asks for.
     fn turn(&mut self, number: u64) {
+        self.context.second = self.inquiries.families().second(self.now);
         let Some(running) = self.lookups.get_mut(&number) else { return };
-        let freshness =
-            if running.lookup.is_background() { Freshness::Ahead } else { Freshness::Any };
+        let freshness = running.lookup.freshness();
         let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.now };
         if let Some(end) = running.lookup.turn(&self.context, Some(memory), self.now) {
             return self.finish(number, end);
@@ -233,16 +232,19 @@ impl Resolver {
         let refresh_at = running.lookup.refresh_at();
         let shared = Arc::new(end);
         let name = running.lookup.name().clone();
-        self.results.remember(&name, &shared, refresh_at, self.now);
+        self.results.remember(&name, &shared, self.context.second, refresh_at, self.now);
         for ticket in running.tickets.iter() {
             self.tickets.remove(&ticket);
             let own = if drawn { running.lookup.end_for(ticket.0, &self.context) } else { None };
             let outcome = own.map_or_else(|| Arc::clone(&shared), Arc::new);
+            let outcome = self.reports.arrange(&outcome, false, self.now);
             self.out.push_back(Event::Finished(ticket, outcome));
         }
         // What came from memory alone and is near its expiry has been used: a reason to ask again.
         let due = refresh_at.is_some_and(|at| at <= self.now);
-        if due && shared.is_ok() && !running.has_asked && !running.lookup.is_background() {
+        if !running.has_asked && self.reports.is_due(&name, self.now) {
+            self.recheck(&name);
+        } else if due && shared.is_ok() && !running.has_asked && !running.lookup.is_background() {
             self.refresh(&name);
         }
     }

@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsName, FailureKind, Policy, Question, RecordData, RecordKind, Service, Step, UnixTime, Url,
+    DnsName, FailureKind, Feedback, Policy, Question, RecordData, RecordKind, ServerName, Service,
+    Step, UnixTime, Url,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
@@ -166,6 +167,15 @@ fn world_line(line: &str) -> Parsed<Line> {
                 abandon = Some(time(text)?);
             }
             Line::Resolve { name, abandon }
+        }
+        "report" => {
+            let text = words.next("a server name")?;
+            let name: ServerName = text.parse().map_err(|_| bad("a server name", text))?;
+            let text = words.next("ADDRESS:PORT")?;
+            let place = text.parse().map_err(|_| bad("ADDRESS:PORT", text))?;
+            let text = words.next("what is told")?;
+            let said = Feedback::parse(text).ok_or_else(|| bad("what is told", text))?;
+            Line::Report { name, place, said }
         }
         "at" => {
             let text = words.next("+TIME")?;

@@ -64,6 +64,7 @@ impl fmt::Display for Line {
                     None => Ok(()),
                 }
             }
+            Self::Report { name, place, said } => write!(f, "report {name} {place} {said}"),
             Self::At(time) => write!(f, "at +{}", write_duration(*time)),
         }
     }

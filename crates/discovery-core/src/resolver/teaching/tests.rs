@@ -1,3 +1,5 @@
+//! Facts that travel between resolvers: which counts, for how long, and what follows for those who wait.
+
 #![allow(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
