@@ -21,6 +21,7 @@ use build;
 mod async_std;
 mod blocking;
 mod mio;
+pub mod names;
 mod smol;
 mod tokio;
 

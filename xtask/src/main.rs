@@ -2,6 +2,7 @@
 //!
 //! Each chore is a module; a check returns what is wrong, one line each.
 
+mod adapters;
 mod cases;
 mod dependencies;
 mod explore;
@@ -48,6 +49,12 @@ enum Chore {
         #[arg(long)]
         abandon: bool,
     },
+    /// Prints lines, public items and packages of each adapter side by side.
+    Adapters {
+        /// Builds each alone from nothing as well, and prints the seconds.
+        #[arg(long)]
+        build: bool,
+    },
     /// Builds `tests/peers`, gives the same loads to this project and to others, and prints the table. Ends with status 77 where
     /// there is no Linux with `unshare` and `ip`, or no leave to make namespaces.
     Peers {
@@ -65,6 +72,7 @@ fn main() -> ExitCode {
         Chore::Explore { folder, states, early_timers, abandon } => {
             explore::run(&folder, states, early_timers, abandon).map_err(Into::into)
         }
+        Chore::Adapters { build } => adapters::run(root, build).map_err(Into::into),
         Chore::Peers { loads } => match peers::run(root, &loads) {
             Ok(Some(well)) => Ok(well),
             Ok(None) => return ExitCode::from(77),

@@ -49,23 +49,43 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// What a client needs that goes by the system's clock: whom to trust, the name servers, and where to connect instead.
+    pub fn new(
+        tls: Arc<ClientConfig>,
+        name_servers: Vec<SocketAddr>,
+        connect_to: impl Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync + 'static,
+    ) -> Self {
+        let watch = Arc::new(Watch::everywhere());
+        Self::watched(tls, name_servers, connect_to, Instant::now, watch)
+    }
+
     /// What a client of this lab needs.
     pub(super) fn for_lab(
         lab: &Lab,
         clock: impl Fn() -> Instant + Send + Sync + 'static,
         watch: Arc<Watch>,
     ) -> Self {
+        let servers = lab.dns_servers().to_vec();
+        Self::watched(lab.client_config(), servers, lab.connector(), clock, watch)
+    }
+
+    fn watched(
+        tls: Arc<ClientConfig>,
+        name_servers: Vec<SocketAddr>,
+        connect_to: impl Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync + 'static,
+        clock: impl Fn() -> Instant + Send + Sync + 'static,
+        watch: Arc<Watch>,
+    ) -> Self {
         let (to, from, at) = (Arc::clone(&watch), Arc::clone(&watch), Arc::clone(&watch));
-        let connector = lab.connector();
         Self {
-            tls: lab.client_config(),
+            tls,
             policy: Policy::default(),
             seed: 0,
-            name_servers: lab.dns_servers().to_vec(),
+            name_servers,
             routes: Routes::default(),
             connect_to: Box::new(move |place, transport| {
                 to.opened();
-                connector(place, transport)
+                connect_to(place, transport)
             }),
             fetch_from: Box::new(move |get| {
                 from.seen();
