@@ -3,7 +3,7 @@
 //! Knows nothing of what is asked.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{self, Handle, Runtime};
@@ -11,12 +11,22 @@ use tokio::time::{sleep, timeout};
 
 use super::watch::Watch;
 
-/// What has not happened by then never will.
-pub(super) const GUARD: Duration = Duration::from_secs(10);
+/// What has not happened by then never will. Checks run one at a time, so there is one for all.
+static GUARD: Mutex<Duration> = Mutex::new(Duration::from_secs(10));
 /// How often what nobody tells of is looked at.
 const GLANCE: Duration = Duration::from_millis(1);
 /// So many looks in a row must show the same.
 const CALM: u32 = 20;
+
+/// What has not happened by then never will.
+pub(super) fn guard() -> Duration {
+    *GUARD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on this is the guard; the one before comes back.
+pub(super) fn set_guard(guard: Duration) -> Duration {
+    std::mem::replace(&mut *GUARD.lock().unwrap_or_else(PoisonError::into_inner), guard)
+}
 
 /// Where a client is tried in real time.
 pub(super) struct RealTime {
@@ -59,14 +69,14 @@ impl RealTime {
 
 /// What comes of a future, if anything comes of it in time.
 pub(super) async fn guarded<T>(future: impl Future<Output = T>) -> Option<T> {
-    timeout(GUARD, future).await.ok()
+    timeout(guard(), future).await.ok()
 }
 
 /// Waits until this is so; how long that took, None if it never was.
 pub(super) async fn until(so: impl Fn() -> bool) -> Option<Duration> {
     let began = Instant::now();
     while !so() {
-        if began.elapsed() > GUARD {
+        if began.elapsed() > guard() {
             return None;
         }
         sleep(GLANCE).await;
@@ -79,7 +89,7 @@ pub(super) async fn settled<T: PartialEq>(count: impl Fn() -> T) -> T {
     let began = Instant::now();
     let mut last = count();
     let mut same = 0_u32;
-    while same < CALM && began.elapsed() < GUARD {
+    while same < CALM && began.elapsed() < guard() {
         sleep(GLANCE).await;
         let now = count();
         same = if now == last { same.saturating_add(1) } else { 0 };

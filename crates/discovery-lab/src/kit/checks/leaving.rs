@@ -9,7 +9,7 @@ use crate::certificates::Authority;
 use crate::kit::adapter::{Adapter, Client, Stops};
 use crate::kit::phase::{Fault, Phase};
 use crate::kit::process::{holdings, sockets};
-use crate::kit::real_time::{GUARD, RealTime, guarded, settled, until};
+use crate::kit::real_time::{RealTime, guard, guarded, settled, until};
 use crate::kit::setup::Setup;
 use crate::kit::trap::{CAUGHT, FREE, Trap};
 use crate::lab::{Lab, LabOptions, hurried};
@@ -128,7 +128,8 @@ pub(super) fn shutdown(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Resu
             let left = || holdings().zip(before).is_none_or(|(now, before)| now.is_within(&before));
             if until(left).await.is_none() {
                 found.complain(format!(
-                    "{phase}: {GUARD:?} later there is {:?}, where there was {before:?} before",
+                    "{phase}: {:?} later there is {:?}, where there was {before:?} before",
+                    guard(),
                     holdings()
                 ));
             }
@@ -155,7 +156,8 @@ async fn closed(found: &mut Findings, phase: Phase, before: Option<usize>) {
             found.tell(format!("{phase}: closed after {milliseconds:.1} ms"));
         }
         None => found.complain(format!(
-            "{phase}: {GUARD:?} later {:?} sockets are open, {before:?} before",
+            "{phase}: {:?} later {:?} sockets are open, {before:?} before",
+            guard(),
             sockets()
         )),
     }

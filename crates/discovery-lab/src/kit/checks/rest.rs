@@ -10,7 +10,7 @@ use crate::certificates::Authority;
 use crate::kit::adapter::Adapter;
 use crate::kit::phase::{Fault, Phase};
 use crate::kit::process::{holdings, naps};
-use crate::kit::real_time::{GUARD, RealTime, guarded, settled, until};
+use crate::kit::real_time::{RealTime, guard, guarded, settled, until};
 use crate::kit::setup::Setup;
 use crate::kit::trap::{CAUGHT, FREE, Trap, policy};
 use crate::lab::{Lab, LabOptions, hurried};
@@ -52,7 +52,8 @@ pub(super) fn leaks(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<
         let left = || holdings().zip(before).is_none_or(|(now, before)| now.is_within(&before));
         if until(left).await.is_none() {
             found.complain(format!(
-                "{GUARD:?} after {CLIENTS} clients there is {:?}, after two there was {before:?}",
+                "{:?} after {CLIENTS} clients there is {:?}, after two there was {before:?}",
+                guard(),
                 holdings()
             ));
         }
