@@ -32,3 +32,8 @@ fn every_run_of_the_corpus_keeps_the_promises() {
 fn every_life_of_the_corpus_is_what_the_model_allows() {
     assert!(replay("cache", fuzz::cache_target) >= 30);
 }
+
+#[test]
+fn every_export_of_the_corpus_is_refused_or_read_and_written_as_it_is() {
+    assert!(replay("export", fuzz::export_target) >= 30);
+}

@@ -37,11 +37,11 @@ fn main() -> ExitCode {
         let name = path.strip_prefix(&root).unwrap_or(&path).with_extension("");
         let name = name.to_string_lossy().replace('\\', "/");
         match read(&path) {
-            Ok(scenario) => {
+            Ok((heading, scenario)) => {
                 if bless {
                     trials.push(Trial::test(name, move || blessed(&path, &scenario)));
                 } else {
-                    tests(&name, &Arc::new(scenario), &layers, remembers, &mut trials);
+                    tests(&name, heading, &Arc::new(scenario), &layers, remembers, &mut trials);
                 }
             }
             Err(error) => trials.push(Trial::test(name, move || Err(error.into()))),
@@ -79,36 +79,42 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Scenario, String> {
+/// The scenario, and its first line: what it shows.
+fn read(path: &Path) -> Result<(Arc<str>, Scenario), String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    Scenario::parse(&text).map_err(|error| error.to_string())
+    let scenario = Scenario::parse(&text).map_err(|error| error.to_string())?;
+    Ok((text.lines().next().unwrap_or_default().into(), scenario))
 }
 
 fn tests(
     name: &str,
+    heading: Arc<str>,
     scenario: &Arc<Scenario>,
     layers: &Arc<[Box<dyn Layer>]>,
     remembers: bool,
     trials: &mut Vec<Trial>,
 ) {
     if layers::reference_declines(scenario).is_none() {
-        let scenario = scenario.clone();
+        let (heading, scenario) = (heading.clone(), scenario.clone());
         trials.push(Trial::test(format!("{name} reference"), move || {
-            report(layers::check_reference(&scenario).unwrap_or_default())
+            report(&heading, layers::check_reference(&scenario).unwrap_or_default())
         }));
     }
     if layers::orders_decline(scenario).is_none() {
-        let scenario = scenario.clone();
+        let (heading, scenario) = (heading.clone(), scenario.clone());
         trials.push(Trial::test(format!("{name} orders"), move || {
-            report(layers::orders(&scenario).err().unwrap_or_default())
+            report(&heading, layers::orders(&scenario).err().unwrap_or_default())
         }));
     }
     for (index, layer) in layers.iter().enumerate() {
         if layer.declines(scenario).is_none() {
-            let (layers, scenario) = (layers.clone(), scenario.clone());
+            let (heading, layers) = (heading.clone(), layers.clone());
+            let scenario = scenario.clone();
             let about_memory = layers::is_about_memory(&scenario);
             let trial = Trial::test(format!("{name} {}", layer.name()), move || {
-                layers.get(index).map_or(Ok(()), |layer| report(check(&scenario, &**layer)))
+                layers
+                    .get(index)
+                    .map_or(Ok(()), |layer| report(&heading, check(&scenario, &**layer)))
             });
             trials.push(trial.with_ignored_flag(about_memory && !remembers));
         }
@@ -131,8 +137,9 @@ fn check(scenario: &Scenario, layer: &dyn Layer) -> Vec<String> {
     })
 }
 
-fn report(found: Vec<String>) -> Result<(), Failed> {
-    if found.is_empty() { Ok(()) } else { Err(found.join("\n").into()) }
+/// What is wrong, below what the scenario shows: a failure names its requirement.
+fn report(heading: &str, found: Vec<String>) -> Result<(), Failed> {
+    if found.is_empty() { Ok(()) } else { Err(format!("{heading}\n{}", found.join("\n")).into()) }
 }
 
 /// Rewrites what stands below `---` where it is not met.

@@ -32,6 +32,8 @@ impl<const RESULTS: bool> ReferenceStateMachine for Lives<RESULTS> {
             3 => (0..3_usize, 0..9_usize).prop_map(|(at, what)| Step::Zone(at, what)),
             1 => number().prop_map(Step::Service),
             1 => any::<bool>().prop_map(Step::Silent),
+            3 => number().prop_map(Step::Teach),
+            3 => Just(Step::Swap),
         ]
         .boxed()
     }

@@ -13,3 +13,4 @@ mod crowds;
 mod life;
 mod servers;
 mod time;
+mod told;

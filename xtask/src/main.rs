@@ -3,10 +3,13 @@
 //! Each chore is a module; a check returns what is wrong, one line each.
 
 mod adapters;
+mod bugs;
 mod cases;
+mod citations;
 mod dependencies;
 mod explore;
 mod peers;
+mod spec;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +31,18 @@ enum Chore {
     Tidy,
     /// Checks licences against `deny.toml`, and that the core stays free of runtimes, sockets and entropy.
     Dependencies,
+    /// Prints for each requirement where it is obeyed and which tests show it; then what is missing.
+    Spec {
+        /// Makes the page in the documentation anew.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Plants the bugs of `xtask/bugs.toml` one by one in a copy of the tree; prints which tests find each, and whether they name what
+    /// it breaks.
+    Bugs {
+        /// Only those whose description holds this.
+        word: Option<String>,
+    },
     /// Runs cases in JSON through every layer; prints each that fails or is skipped, and a sum.
     Cases {
         /// Files of cases, of any of the four kinds.
@@ -68,6 +83,10 @@ fn main() -> ExitCode {
     let well = match Arguments::parse().chore {
         Chore::Tidy => tidy::check(root).map(told),
         Chore::Dependencies => dependencies::check(root).map(told),
+        Chore::Spec { write } => {
+            spec::print(root).and_then(|()| spec::check(root, write)).map(told)
+        }
+        Chore::Bugs { word } => bugs::run(root, word.as_deref()),
         Chore::Cases { files } => cases::run(&files),
         Chore::Explore { folder, states, early_timers, abandon } => {
             explore::run(&folder, states, early_timers, abandon).map_err(Into::into)

@@ -10,12 +10,14 @@ use std::process::Command;
 
 use discovery_sim::Scenario;
 
+use crate::bugs;
+use crate::citations::cited;
+use crate::spec::{self, LAST_REQUIREMENT};
+
 /// Longest source file, in lines. Longer ones stand below, each with its reason.
 const MAX_LINES: usize = 600;
 const LONGER: [(&str, &str); 0] = [];
 
-/// The last requirement there is: `R1` to `R133`.
-const LAST_REQUIREMENT: u32 = 133;
 /// The last promise of the machine: `I1` to `I14`.
 const LAST_PROMISE: u32 = 14;
 
@@ -33,10 +35,13 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
             complaints.push(format!("{path}: {complaint}"));
         }
     }
+    complaints.extend(spec::check(root, false)?);
+    complaints.extend(bugs::check(root)?);
     Ok(complaints)
 }
 
-fn files(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+/// Every file that git knows or would add, by its path from the root.
+pub(crate) fn files(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let output = Command::new("git").args(arguments).current_dir(root).output()?;
     if !output.status.success() {
@@ -77,7 +82,8 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
     }
     if is_source || is_scenario {
         for (letter, last) in [('R', LAST_REQUIREMENT), ('I', LAST_PROMISE)] {
-            for number in cited(text, letter).filter(|number| *number == 0 || *number > last) {
+            let numbers = text.lines().flat_map(|line| cited(line, letter));
+            for number in numbers.filter(|number| *number == 0 || *number > last) {
                 complaints.push(format!(
                     "{letter}{number} is no requirement ({letter}1 to {letter}{last})"
                 ));
@@ -85,17 +91,6 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
         }
     }
     complaints
-}
-
-/// The numbers cited as `R51`, alone or in lists and ranges: a word that is the letter and one to three digits.
-fn cited(text: &str, letter: char) -> impl Iterator<Item = u32> {
-    // What stands in a string is data, not a citation; only comments are read.
-    text.lines()
-        .filter_map(|line| line.trim_start().strip_prefix("//").or_else(|| line.strip_prefix('#')))
-        .flat_map(|comment| comment.split(|c: char| !c.is_ascii_alphanumeric()))
-        .filter_map(move |word| word.strip_prefix(letter))
-        .filter(|digits| (1..=3).contains(&digits.len()))
-        .filter_map(|digits| digits.parse().ok())
 }
 
 #[cfg(test)]

@@ -28,6 +28,13 @@ const SYSTEM: System = System {
     },
 };
 
+/// A builder with settings that were made elsewhere, for programs with several adapters.
+impl From<Setup> for Builder {
+    fn from(setup: Setup) -> Self {
+        Self { setup }
+    }
+}
+
 impl Builder {
     pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
         Self { setup: Setup::new(tls) }

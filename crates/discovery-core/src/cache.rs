@@ -6,10 +6,15 @@
 use std::sync::Arc;
 
 use crate::backoff::Strikes;
+use crate::changes::Changes;
 use crate::policy::Policy;
 use crate::question::{Fact, Failure, Known, Question, Standing};
 use crate::segments::{Keyed, Segments};
 use crate::time::Instant;
+
+mod teaching;
+
+pub(crate) use teaching::Lesson;
 
 /// The memory of one fact beside itself and its texts: its place, its links and its slot of a table that has just grown, in
 /// bytes.
@@ -44,6 +49,8 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Cache {
     facts: Segments<Entry>,
+    /// In which order they were learnt, from the first time that somebody asks for it.
+    changes: Option<Changes>,
 }
 
 /// How fresh a fact must be to be read.
@@ -53,13 +60,15 @@ pub(crate) enum Freshness {
     Any,
     /// Not even near its expiry: the reader is there to refresh what is.
     Ahead,
-    /// Not at all: the reader is there to forget it.
+    /// Not at all: the reader is there to forget it, or to tell what was known.
     Expired,
+    /// Not expired, and reading it is no use of it.
+    Look,
 }
 
 impl Cache {
     pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
-        Self { facts: Segments::new(seed, policy.max_facts, policy.max_cache_bytes) }
+        Self { facts: Segments::new(seed, policy.max_facts, policy.max_cache_bytes), changes: None }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -82,7 +91,10 @@ impl Cache {
             let entry = self.facts.peek(question)?;
             return Some(Arc::clone(entry.good.as_ref().unwrap_or(&entry.known)));
         }
-        let entry = self.facts.get(question)?;
+        let entry = match freshness {
+            Freshness::Look => self.facts.peek(question)?,
+            Freshness::Any | Freshness::Ahead | Freshness::Expired => self.facts.get(question)?,
+        };
         let fresh = entry.known.is_fresh(now)
             && !(freshness == Freshness::Ahead && is_due(&entry.known, now, policy));
         match &entry.good {
@@ -91,7 +103,7 @@ impl Cache {
                 Some(in_place_of(good, entry.known.fresh_until, policy))
             }
             // A refresh ahead of time has failed: what is fresh is fresh all the same.
-            Some(good) if freshness == Freshness::Any && good.is_fresh(now) => {
+            Some(good) if freshness != Freshness::Ahead && good.is_fresh(now) => {
                 Some(Arc::clone(good))
             }
             // A question that was late is in back-off only while something stands in for its answer.
@@ -148,10 +160,16 @@ impl Cache {
             Some(good) => in_place_of(good, known.fresh_until, policy),
             None => Arc::clone(&known),
         };
-        let entry = Entry { known, good, strikes };
-        let weight = weight(&entry);
-        self.facts.insert(entry, weight);
+        self.put(Entry { known, good, strikes });
         used
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let weight = weight(&entry);
+        let place = self.facts.insert(entry, weight);
+        if let Some(changes) = &mut self.changes {
+            changes.note(place);
+        }
     }
 
     /// What may stand in while a refresh hangs: the last good fact, or for a document the failure that was known before. From

@@ -22,6 +22,8 @@ pub struct Counters {
     pub dns_questions: u64,
     /// GETs asked, each at one address or more.
     pub gets: u64,
+    /// Facts that came in as data and were news.
+    pub taught: u64,
     /// Questions that speculation asked for nothing.
     pub speculated_in_vain: u64,
     /// Lookups under way.

@@ -143,6 +143,14 @@ impl Decision {
         }
     }
 
+    /// The fact, and when it was learnt.
+    pub(crate) fn known(&self) -> Option<&Known> {
+        match &self.cause {
+            Cause::Nothing | Cause::Question(_) => None,
+            Cause::Fact(known) => Some(known),
+        }
+    }
+
     /// The memory beside this value, in bytes.
     pub(crate) fn size(&self) -> usize {
         match &self.cause {

@@ -192,7 +192,7 @@ pub(crate) struct InquiryState {
     last_start: Duration,
 }
 
-/// For how long an HTTP answer may be reused (R36–R41).
+/// For how long an HTTP answer may be reused (R36–R41, R74).
 pub(crate) fn life(
     fact: &Fact,
     freshness: Freshness,

@@ -11,9 +11,11 @@ mod addresses;
 mod backoff;
 mod board;
 mod cache;
+mod changes;
 mod config;
 mod counters;
 mod explain;
+mod export;
 mod facts;
 mod freshness;
 mod hosts;
@@ -44,9 +46,11 @@ mod well_known;
 
 pub use address::{AddressPolicy, Denied, DeniedReason, Otherwise};
 pub use addresses::Addresses;
+pub use changes::{BadCursor, Cursor};
 pub use config::Config;
 pub use counters::Counters;
 pub use explain::{Decision, Effect, Explanation, Step};
+pub use export::{BadExport, Export, Exported, Impossible, MAX_EXPORT_FACTS};
 pub use freshness::Freshness;
 pub use name::{
     DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
@@ -64,11 +68,15 @@ pub use request::{
     Service, Ticket, Why,
 };
 pub use resolution::{Resolution, State};
-pub use resolver::Resolver;
+pub use resolver::{FromMemory, LastFailure, Missing, Resolver, Row, Standing, Taught};
 pub use revision::{Revision, UnknownRevision};
-pub use time::{Instant, UnixTime};
+pub use time::{Instant, UnixMillis, UnixTime};
 pub use url::{BadUrl, Url};
 pub use well_known::parse as parse_document;
+
+#[cfg(doc)]
+#[doc = include_str!("../SPECIFICATION.md")]
+pub mod specification {}
 
 /// The code of the README, compiled.
 #[cfg(doctest)]

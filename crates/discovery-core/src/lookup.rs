@@ -118,6 +118,11 @@ impl Lookup {
         self.notes.asks.iter().filter(|ask| !ask.hold)
     }
 
+    /// What the last run asks for, held back or not. They are forgotten: this is the end.
+    pub(crate) fn take_asks(&mut self) -> Vec<Ask> {
+        std::mem::take(&mut self.notes.asks)
+    }
+
     /// Takes a fact in; whether it was waited for.
     pub(crate) fn learn(&mut self, known: &Arc<Known>) -> bool {
         let question = &known.question;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest host part that the grammar of server names allows, in characters (R7).
+/// Longest host part that the grammar of server names allows, in characters (R7); nothing else bounds a server name (R10).
 pub const MAX_HOST_LENGTH: usize = 255;
 /// Longest DNS name in text form without the final dot, in octets (R103).
 pub const MAX_DNS_NAME_LENGTH: usize = 253;
@@ -117,7 +117,7 @@ impl ServerName {
         self.is_ip.then(ip).flatten().map_or(Host::Name(host), Host::Ip)
     }
 
-    /// The host part as it was written, an IPv6 literal in its brackets.
+    /// The host part as it was written, an IPv6 literal in its brackets (R110).
     pub fn host_str(&self) -> &str {
         match self.port {
             // The grammar leaves no other place for the last colon when there is a port.
@@ -163,6 +163,7 @@ fn split(text: &str) -> Result<(&str, Option<&str>), InvalidServerName> {
     }
 }
 
+/// R5: an address as it is written between brackets; R109: without a zone, which no `Ipv6Addr` has.
 fn ipv6(text: &str) -> Result<Ipv6Addr, InvalidServerName> {
     // R5: no zone, no other character; the standard library checks the rest, embedded IPv4 included.
     let allowed = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.');

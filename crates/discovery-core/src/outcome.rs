@@ -15,7 +15,7 @@ use crate::time::Instant;
 /// What a lookup ends with; shared, for one lookup may serve many tickets.
 pub type Outcome = Arc<Result<Resolved, Failed>>;
 
-/// Where to connect, and how to prove that it is the right place.
+/// Where to connect, and how to prove that it is the right place (R24).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resolved {
@@ -23,7 +23,7 @@ pub struct Resolved {
     pub server_name: ServerName,
     /// Where to connect, in the order to try: at least one, each with at least one address.
     pub targets: Box<[Target]>,
-    /// The `Host` value, verbatim: never the SRV target, never normalised (R30, R47, R49, R53, R58, R60).
+    /// The `Host` value, verbatim: never the SRV target, never normalised (R116; R30, R47, R49, R53, R58, R60).
     pub host_header: Arc<str>,
     /// What the certificate must be valid for (R27, R31, R46, R50, R54, R58, R60).
     pub tls_name: TlsName,

@@ -12,10 +12,10 @@ use crate::question::{Fact, Failure, NotFound};
 use crate::request::{DnsReply, RecordData, RecordKind, Service};
 
 /// Most records kept of one reply: as many as fit the largest message.
-const MAX_RECORDS: usize = 4096;
+pub(crate) const MAX_RECORDS: usize = 4096;
 
 /// Most addresses kept of one reply: far more than are ever used.
-const MAX_ADDRESSES: usize = 256;
+pub(crate) const MAX_ADDRESSES: usize = 256;
 
 /// Reads a reply to the question for `name` and `kind`.
 pub(crate) fn read(
@@ -43,6 +43,7 @@ pub(crate) fn read(
             }
         }
         let canonical = || (owner != name).then(|| owner.clone());
+        // R95: an alias stands alone; where there is data beside it, the data counts.
         if let Some(fact) = found.fact(canonical) {
             return (fact, life);
         }
@@ -99,6 +100,7 @@ impl Found {
             (RecordData::A(ip), RecordKind::A) => address(IpAddr::V4(*ip)),
             (RecordData::Aaaa(ip), RecordKind::Aaaa) => address(IpAddr::V6(*ip)),
             (RecordData::Srv(service), RecordKind::Srv) => {
+                // R83: every record of the set.
                 self.services.push(service.clone());
                 true
             }

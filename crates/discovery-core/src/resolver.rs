@@ -3,6 +3,8 @@
 //! A question is asked once however many lookups wait for it, and not again while its fact is fresh. Knows no step of the
 //! specification and nothing of how a question is answered.
 
+mod operators;
+mod teaching;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,6 +26,9 @@ use crate::request::{
 use crate::results::Results;
 use crate::slots::Slots;
 use crate::time::Instant;
+
+pub use operators::{FromMemory, LastFailure, Missing, Row, Standing};
+pub use teaching::Taught;
 
 /// Resolves many server names over one set of questions, and remembers what it learns.
 ///

@@ -26,6 +26,8 @@ pub(crate) struct Remembered {
     pub(crate) refresh_at: Instant,
     /// Whether it has been handed out from memory.
     pub(crate) is_used: bool,
+    /// How often others had taught something when it came about.
+    lessons: u64,
 }
 
 impl Keyed for Remembered {
@@ -36,17 +38,38 @@ impl Keyed for Remembered {
     }
 }
 
+impl Remembered {
+    fn holds(&self, lessons: u64, now: Instant) -> bool {
+        now < self.until && (self.outcome.is_ok() || self.lessons == lessons)
+    }
+}
+
 /// All results that are remembered.
 #[derive(Clone, Debug)]
-pub(crate) struct Results(Segments<Remembered>);
+pub(crate) struct Results {
+    kept: Segments<Remembered>,
+    lessons: u64,
+}
 
 impl Results {
     pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
-        Self(Segments::new(seed, policy.max_results, policy.max_cache_bytes))
+        let kept = Segments::new(seed, policy.max_results, policy.max_cache_bytes);
+        Self { kept, lessons: 0 }
     }
 
     pub(crate) fn get(&mut self, name: &ServerName, now: Instant) -> Option<&mut Remembered> {
-        self.0.get(name).filter(|result| now < result.until)
+        let lessons = self.lessons;
+        self.kept.get(name).filter(|result| result.holds(lessons, now))
+    }
+
+    /// Looks without using.
+    pub(crate) fn peek(&self, name: &ServerName, now: Instant) -> Option<&Remembered> {
+        self.kept.peek(name).filter(|result| result.holds(self.lessons, now))
+    }
+
+    /// Facts have come in from others: what has failed so far may not fail any more.
+    pub(crate) fn taught(&mut self) {
+        self.lessons = self.lessons.saturating_add(1);
     }
 
     /// Keeps an outcome, if it is one that would come out again.
@@ -64,7 +87,7 @@ impl Results {
             Err(failed) => failed.retry_at.filter(|_| is_about_the_world(failed.kind)),
         };
         let Some(until) = until.filter(|until| *until > now) else {
-            self.0.remove(name);
+            self.kept.remove(name);
             return;
         };
         let outcome = Arc::new(match &**outcome {
@@ -75,29 +98,30 @@ impl Results {
         });
         let weight = weight(name, &outcome);
         let refresh_at = refresh_at.unwrap_or(until);
-        let is_used = self.0.peek(name).is_some_and(|before| before.is_used);
+        let is_used = self.kept.peek(name).is_some_and(|before| before.is_used);
         let name = name.clone();
-        self.0.insert(Remembered { name, outcome, until, refresh_at, is_used }, weight);
+        let lessons = self.lessons;
+        self.kept.insert(Remembered { name, outcome, until, refresh_at, is_used, lessons }, weight);
     }
 
     pub(crate) fn forget(&mut self, name: &ServerName) -> bool {
-        self.0.remove(name).is_some()
+        self.kept.remove(name).is_some()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.kept.clear();
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Remembered> {
-        self.0.iter()
+        self.kept.iter()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.kept.len()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.0.bytes()
+        self.kept.bytes()
     }
 }
 

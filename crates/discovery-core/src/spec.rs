@@ -62,7 +62,7 @@ fn pass(
     draws: &Draws,
     board: &mut Board<'_>,
 ) -> Result<Found, Stop> {
-    // Steps 1 and 3.1.
+    // R25: one step after the other, and the first that applies is the answer. Steps 1 and 3.1.
     let text = match name.host() {
         Host::Ip(ip) => return literal(name, ip, pass, board),
         Host::Name(text) => text,
@@ -109,7 +109,7 @@ fn pass(
         }
     }
 
-    // Steps 6 and 3.5 (R57, R60).
+    // Steps 6 and 3.5 (R57, R60; R79, R81).
     let step = pass.step(Step::Default, Step::DelegatedDefault);
     board.decide(step, None, Effect::DefaultPort);
     at_own_addresses(name, host, DEFAULT_PORT, step, board)
@@ -161,7 +161,7 @@ fn at_own_addresses(
     let host_header = match (board.policy.revision, step) {
         // R132: the older draft leaves the port out of step 2.
         (Revision::DraftOld, Step::ExplicitPort) => name.shared_host(),
-        // R30, R49, R71: as written, even `:443`. R57, R60: no port was written, none is sent.
+        // R30, R49, R71, R77: as written, even `:443`. R57, R60: no port was written, none is sent.
         _ => name.shared(),
     };
     // R31, R50, R57, R60: a certificate for the host, without port.
@@ -171,7 +171,7 @@ fn at_own_addresses(
 /// Step 3: the delegated name, if the host has a valid document.
 fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName>, Stop> {
     const STEP: Step = Step::WellKnown;
-    // R32, R65: at the hostname, on port 443.
+    // R32, R65, R72: at the hostname, on port 443.
     let mut url = Url::well_known(host);
     let mut seen: Vec<Url> = Vec::new();
     loop {
@@ -188,7 +188,7 @@ fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName
                 board.decide(STEP, cause, Effect::Delegated(delegated.clone()));
                 return Ok(Some(delegated.clone()));
             }
-            // R34, R35, R112: redirects are followed, never twice to one place, and not for ever.
+            // R34, R35, R64, R73, R112: redirects are followed, never twice to one place, and not for ever.
             Fact::Redirect(next) => {
                 if *next == url || seen.contains(next) {
                     board.dead_end(&known);

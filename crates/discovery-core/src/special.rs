@@ -34,6 +34,7 @@ pub(crate) fn given(name: &DnsName, kind: RecordKind, policy: &Policy) -> Option
         RecordKind::A | RecordKind::Aaaa if localhost => {
             Some(family(&[IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)]))
         }
+        // R107: `.local` is asked like any other.
         RecordKind::A | RecordKind::Aaaa | RecordKind::Srv => None,
     }
 }

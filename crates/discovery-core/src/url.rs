@@ -47,7 +47,7 @@ struct Parts {
 pub enum BadUrl {
     /// It is not a URI reference (R113).
     Syntax,
-    /// It leads away from `https` (R69, R115).
+    /// It leads away from `https` (R14, R69, R115).
     Downgrade,
     /// Its host is none that can be asked for.
     Host,
@@ -162,6 +162,14 @@ impl Url {
         match &self.0 {
             Kind::WellKnown(host) => TlsName::Dns(host.clone()),
             Kind::Other(parts) => parts.host.clone(),
+        }
+    }
+
+    /// Whose document it is, if it is where the specification says that one is.
+    pub(crate) fn well_known_host(&self) -> Option<&DnsName> {
+        match &self.0 {
+            Kind::WellKnown(host) => Some(host),
+            Kind::Other(_) => None,
         }
     }
 

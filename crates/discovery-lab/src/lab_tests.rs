@@ -177,6 +177,7 @@ fn an_endless_body_is_cut_by_the_client_alone() {
 
 #[test]
 fn a_certificate_for_an_address_names_the_address() {
+    // R27, R125.
     let lab = Lab::start(world("https 192.0.2.9 200 {}\n")).unwrap();
     let mut get = get("a.example", "192.0.2.9".parse().unwrap());
     get.url = "https://192.0.2.9/.well-known/matrix/server".parse().unwrap();

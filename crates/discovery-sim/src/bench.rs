@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Config, Counters, Event, Instant, Outcome, Policy, Question, Request, RequestId,
-    Resolver, ServerName, Ticket, Url,
+    Answer, Config, Counters, Cursor, Event, Export, FromMemory, Instant, Outcome, Policy,
+    Question, Request, RequestId, Resolver, Row, ServerName, Ticket, UnixMillis, Url,
 };
 
 use crate::run::{Bounds, Input, Monitor, START, config, question};
@@ -166,6 +166,26 @@ impl Bench {
         self.input(Input::Forget(server_name(name), self.now));
     }
 
+    /// What has been learnt since, with a wall clock that shows this.
+    pub fn export_since(&mut self, cursor: Cursor, wall: UnixMillis) -> Export {
+        self.machine.machine_mut().export_since(cursor, self.now, wall)
+    }
+
+    /// Tells what another resolver has learnt, with a wall clock that shows this.
+    pub fn teach(&mut self, export: Export, wall: UnixMillis) {
+        self.input(Input::Teach(export, wall, self.now));
+    }
+
+    /// What the resolver would answer from memory.
+    pub fn explain(&mut self, name: &str) -> FromMemory {
+        self.machine.machine_mut().explain(&server_name(name), self.now)
+    }
+
+    /// What the resolver knows of names.
+    pub fn table(&mut self) -> Vec<Row> {
+        self.machine.machine_mut().table(self.now)
+    }
+
     /// Lets time pass.
     pub fn wait(&mut self, time: Duration) {
         let until = self.now + time;
@@ -243,7 +263,8 @@ impl Bench {
             | Input::Abandon(..)
             | Input::Routes(..)
             | Input::NameServers(..)
-            | Input::Forget(..) => return,
+            | Input::Forget(..)
+            | Input::Teach(..) => return,
         };
         let Some(request) = self.open.get(&id) else { return };
         if let Input::Answer(answer, _) = &input {

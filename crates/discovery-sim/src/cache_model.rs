@@ -4,6 +4,8 @@
 //! Written apart from the machine and knows nothing of lookups, attempts or slots: it is told what went out and what the world
 //! said. Where it can't tell from there whether a question has failed or was only given up, it allows both.
 
+mod teaching;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 
 mod cache;
 mod drive;
+mod export;
 mod reply;
 mod settings;
 mod texts;
@@ -13,6 +14,7 @@ use discovery_core::{DnsName, Host, Resolution, Resolver, ServerName};
 
 pub use cache::cache_target;
 pub use drive::{Adversary, Op, Trace};
+pub use export::{AT, export_target, sealed};
 pub use reply::{HOSTS, NAMES, Table, said, server_name};
 pub use settings::Settings;
 pub use texts::{document_target, scenario_target};

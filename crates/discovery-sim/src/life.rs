@@ -4,14 +4,15 @@
 //! result is what the same facts give to a machine that remembers nothing (I13). Knows nothing of who chose the steps.
 
 mod alone;
+mod pair;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alone::alone;
 use discovery_core::{
-    Decision, Effect, Fact, FailureKind, Instant, Outcome, Policy, Question, RecordKind, Request,
-    ServerName, Ticket, TlsName,
+    Cursor, Decision, Effect, Fact, FailureKind, Instant, Outcome, Policy, Question, RecordKind,
+    Request, ServerName, Ticket, TlsName,
 };
 
 use crate::bench::{Bench, Happened};
@@ -104,7 +105,9 @@ impl Scene {
             | Step::Ask(_)
             | Step::Abandon(_)
             | Step::Wait(_)
-            | Step::Forget(_) => {}
+            | Step::Forget(_)
+            | Step::Teach(_)
+            | Step::Swap => {}
         }
     }
 
@@ -154,6 +157,10 @@ pub enum Step {
     Service(usize),
     /// The name server fails at everything, or not.
     Silent(bool),
+    /// The other resolver tells what it has learnt.
+    Teach(usize),
+    /// The other resolver is asked from now on.
+    Swap,
 }
 
 impl Step {
@@ -166,6 +173,8 @@ impl Step {
         let (what, which) = (byte(0), byte(1));
         // As often as a life needs them: names are asked for and time passes, the rest is rarer.
         match what % 16 {
+            2 if which >= 160 => Self::Swap,
+            3 if which >= 128 => Self::Teach(which),
             0..=3 => Self::Resolve(which),
             4 | 5 => Self::Ask(which),
             6 => Self::Abandon(which),
@@ -179,25 +188,32 @@ impl Step {
     }
 }
 
-/// A resolver, and the model beside it.
+/// Two resolvers, of which one is asked, in a world.
 #[derive(Clone, Debug)]
 pub struct Life {
+    here: Half,
+    there: Half,
+    scene: Scene,
+}
+
+/// A resolver, and the model beside it.
+#[derive(Clone, Debug)]
+struct Half {
     bench: Bench,
     model: CacheModel,
-    scene: Scene,
     tickets: Vec<Ticket>,
     /// The name and beginning of each.
     begun: BTreeMap<Ticket, (&'static str, Instant)>,
     policy: Policy,
+    /// Up to where it has told the other one.
+    told: Cursor,
 }
 
 impl Life {
     /// A life that begins.
     pub fn new(scene: Scene) -> Self {
-        let bench = Bench::new(&scene.text());
-        let policy = bench.policy().clone();
-        let model = CacheModel::new(policy.clone());
-        Self { bench, model, scene, tickets: Vec::new(), begun: BTreeMap::new(), policy }
+        let half = Half::new(&scene);
+        Self { here: half.clone(), there: half, scene }
     }
 
     /// One more thing happens.
@@ -205,6 +221,51 @@ impl Life {
     /// # Panics
     /// If what follows is not what the model allows, or a promise is broken.
     pub fn step(&mut self, step: Step) {
+        match step {
+            Step::Document(..) | Step::Zone(..) | Step::Service(_) | Step::Silent(_) => {
+                self.scene.change(&step);
+                for half in [&mut self.here, &mut self.there] {
+                    half.bench.become_world(&self.scene.text());
+                }
+            }
+            Step::Teach(which) => self.teach(which),
+            Step::Swap => self.swap(),
+            Step::Resolve(_)
+            | Step::Ask(_)
+            | Step::Abandon(_)
+            | Step::Wait(_)
+            | Step::Forget(_) => self.here.step(step),
+        }
+        self.here.hear();
+    }
+
+    /// The life ends.
+    ///
+    /// # Panics
+    /// If what is left to happen is not what the model allows, or a promise is broken.
+    pub fn finish(self) {
+        for mut half in [self.here, self.there] {
+            half.bench.settle();
+            half.hear();
+            if !self.scene.remembers {
+                let kept = half.bench.counters().results;
+                assert_eq!(kept, 0, "results are not to be remembered");
+            }
+            half.bench.finish();
+        }
+    }
+}
+
+impl Half {
+    fn new(scene: &Scene) -> Self {
+        let bench = Bench::new(&scene.text());
+        let policy = bench.policy().clone();
+        let model = CacheModel::new(policy.clone());
+        let (tickets, begun) = (Vec::new(), BTreeMap::new());
+        Self { bench, model, tickets, begun, policy, told: Cursor::START }
+    }
+
+    fn step(&mut self, step: Step) {
         match step {
             Step::Resolve(which) => {
                 let ticket = self.ask(name(which));
@@ -230,25 +291,13 @@ impl Life {
                 self.hear();
                 self.model.forget(|question| may_rest_on(name(which), question));
             }
-            Step::Document(..) | Step::Zone(..) | Step::Service(_) | Step::Silent(_) => {
-                self.scene.change(&step);
-                self.bench.become_world(&self.scene.text());
-            }
+            Step::Document(..)
+            | Step::Zone(..)
+            | Step::Service(_)
+            | Step::Silent(_)
+            | Step::Teach(_)
+            | Step::Swap => {}
         }
-        self.hear();
-    }
-
-    /// The life ends.
-    ///
-    /// # Panics
-    /// If what is left to happen is not what the model allows, or a promise is broken.
-    pub fn finish(mut self) {
-        self.bench.settle();
-        self.hear();
-        if !self.scene.remembers {
-            assert_eq!(self.bench.counters().results, 0, "results are not to be remembered");
-        }
-        self.bench.finish();
     }
 
     fn ask(&mut self, name: &'static str) -> Ticket {

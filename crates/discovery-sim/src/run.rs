@@ -403,7 +403,8 @@ impl<'a, M: Machine> Driver<'a, M> {
                     | Input::Abandon(..)
                     | Input::Routes(..)
                     | Input::NameServers(..)
-                    | Input::Forget(..) => None,
+                    | Input::Forget(..)
+                    | Input::Teach(..) => None,
                 };
                 let cancelled = id.is_some_and(|id| self.cancelled.contains(&id));
                 if !cancelled || self.options.cancelled == Cancelled::Answered {

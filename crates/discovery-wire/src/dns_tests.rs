@@ -116,6 +116,7 @@ fn a_datagram_is_sent_whole_or_not_at_all() {
 
 #[test]
 fn datagrams_of_strangers_are_passed_over() {
+    // R98, R99: another id, other letters.
     let mut exchange = open(Transport::Udp);
     let query = sent(&mut exchange);
     for _ in 0..100 {
@@ -138,6 +139,7 @@ fn datagrams_of_strangers_are_passed_over() {
 
 #[test]
 fn a_truncated_reply_leads_to_tcp_whatever_its_split() {
+    // R100.
     let mut exchange = open(Transport::Tcp);
     let query = sent(&mut exchange);
     let stream = [prefixed(&reply(&query, |m| address(m, 1))), b"surplus".to_vec()].concat();
@@ -227,6 +229,7 @@ fn a_thousand_services_come_over_tcp() {
 
 #[test]
 fn a_server_without_edns_is_asked_again_without() {
+    // R101.
     for (transport, headless) in [
         (Transport::Udp, false),
         (Transport::Udp, true),
@@ -269,6 +272,7 @@ fn a_server_without_edns_is_asked_again_without() {
 
 #[test]
 fn no_two_queries_share_an_id_or_letters() {
+    // R98, R99.
     let mut exchange = open(Transport::Udp);
     let first = sent(&mut exchange);
     exchange.read(&reply(&first, |m| m.metadata.response_code = ResponseCode::FormErr), None);

@@ -206,6 +206,7 @@ fn against(peer: &mut Peer, step: usize) -> (Result<Vec<u8>, HttpError>, usize) 
 
 #[test]
 fn a_get_is_answered_whatever_the_portions() {
+    // R33, R65: a GET like any other, of the host.
     for versions in [&[&version::TLS13][..], &[&version::TLS12]] {
         for step in [1, 2, 3, 5, 16, 100, 1000, usize::MAX] {
             for (response, end) in [(OK, End::Never), (UNTIL_END, End::CloseNotify)] {
@@ -246,6 +247,7 @@ fn the_end_of_the_stream_ends_a_body_only_if_the_server_says_so() {
 
 #[test]
 fn a_bad_certificate_is_named_and_the_server_is_told() {
+    // R15, R61, R122: whoever has no good certificate for the very name is not talked to.
     let expired = |p: &mut CertificateParams| p.not_after = rcgen::date_time_ymd(2020, 1, 1);
     let future = |p: &mut CertificateParams| p.not_before = rcgen::date_time_ymd(3020, 1, 1);
     let nobody = ClientConfig::builder_with_provider(provider())
@@ -279,6 +281,7 @@ fn a_bad_certificate_is_named_and_the_server_is_told() {
 
 #[test]
 fn a_name_is_sent_as_sni_and_an_address_is_not() {
+    // R19, R20, R125, R126.
     let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
     for (tls_name, sni) in [
         (dns("example.org"), Some("example.org")),

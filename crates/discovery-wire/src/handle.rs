@@ -9,10 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use discovery_core::{Counters, Instant, Outcome, Resolver, ServerName, Ticket};
+use discovery_core::{
+    Counters, Cursor, Export, FromMemory, Instant, Outcome, Resolver, Row, ServerName, Taught,
+    Ticket, UnixMillis,
+};
 
 use crate::clock::Clock;
 use crate::shared::{DRIVER_PATIENCE, Shared, Waiter};
+use crate::spans::LookupSpan;
 
 /// The callers' side: cheap to clone. The driver ends when the last one is dropped.
 pub struct Handle {
@@ -24,29 +28,56 @@ pub struct Waiting {
     /// None once the outcome is there.
     ticket: Option<(Arc<Shared>, Ticket)>,
     outcome: Option<Outcome>,
+    span: LookupSpan,
 }
 
 impl Handle {
     /// Asks for a name. What is known already is there at once, without the driver.
     pub fn resolve(&self, name: &ServerName) -> Waiting {
-        self.shared.change(|state, now| {
+        let mut span = LookupSpan::new(name);
+        let (ticket, outcome) = self.shared.change(|state, now| {
             let ticket = state.resolver.resolve(name, now);
             state.waiting.insert(ticket, Waiter::default());
             state.drain();
             let known = state.waiting.get_mut(&ticket).and_then(|waiter| waiter.outcome.take());
             if known.is_some() {
                 state.waiting.remove(&ticket);
-                return Waiting { ticket: None, outcome: known };
+                return (None, known);
             }
             // Who waits wants the driver to go on, too.
             state.handles = state.handles.saturating_add(1);
-            Waiting { ticket: Some((Arc::clone(&self.shared), ticket)), outcome: None }
-        })
+            (Some((Arc::clone(&self.shared), ticket)), None)
+        });
+        span.known(outcome.is_some());
+        if let Some(outcome) = &outcome {
+            span.end(outcome);
+        }
+        Waiting { ticket, outcome, span }
     }
 
     /// Drops what is remembered of a name: its result, and every fact that it rests on.
     pub fn forget(&self, name: &ServerName) {
         self.with(|resolver, now| resolver.forget(name, now));
+    }
+
+    /// What a name would be answered with from memory. See [`Resolver::explain`].
+    pub fn explain(&self, name: &ServerName) -> FromMemory {
+        self.with(|resolver, now| resolver.explain(name, now))
+    }
+
+    /// The names that are known, and what of them. See [`Resolver::table`].
+    pub fn table(&self) -> Vec<Row> {
+        self.with(|resolver, now| resolver.table(now))
+    }
+
+    /// What has been learnt since; `wall` is the wall clock now. See [`Resolver::export_since`].
+    pub fn export_since(&self, cursor: Cursor, wall: UnixMillis) -> Export {
+        self.with(|resolver, now| resolver.export_since(cursor, now, wall))
+    }
+
+    /// Takes in what another process has learnt; `wall` is the wall clock now. See [`Resolver::teach`].
+    pub fn teach(&self, export: Export, wall: UnixMillis) -> Taught {
+        self.with(|resolver, now| resolver.teach(export, now, wall))
     }
 
     /// What has been done so far, and what is held now.
@@ -100,6 +131,7 @@ impl Waiting {
         if let Some(outcome) = waiter.outcome.take() {
             drop(state);
             self.leave();
+            self.span.end(&outcome);
             self.outcome = Some(Arc::clone(&outcome));
             return Poll::Ready(outcome);
         }

@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 use crate::desk::Report;
 use crate::exchange::{Exchange, Want};
 use crate::setup::{ConnectTo, FetchFrom, System};
+use crate::spans::RequestSpan;
 
 /// One request on its way. Do what it [wants](Self::wants), tell how it went, and begin again; when it wants to be finished,
 /// [`finish`](Self::finish) it. Dropped before that, it is answered as a failure of our own side.
@@ -24,6 +25,7 @@ pub struct Job {
     setting: Arc<Setting>,
     /// What is to be opened, at the place that the caller's hook says.
     opening: Option<Want<'static>>,
+    span: RequestSpan,
 }
 
 /// What every request needs.
@@ -42,19 +44,23 @@ impl Job {
         report: Report,
         setting: &Arc<Setting>,
     ) -> Option<Self> {
-        let exchange = match &mut request {
+        let (exchange, span) = match &mut request {
             Request::Http(get) => {
                 if let Some(hook) = &setting.fetch_from {
                     get.address = hook(get);
                 }
-                Exchange::http(get, Arc::clone(&setting.tls))
+                let (exchange, address) =
+                    (Exchange::http(get, Arc::clone(&setting.tls)), get.address);
+                (exchange, RequestSpan::new(&request, address))
             }
             Request::Dns(question) => {
                 let server = setting.name_servers.get(usize::from(question.server))?;
-                Exchange::dns(question, *server, &mut setting.system.entropy.clone())
+                let mut entropy = setting.system.entropy;
+                let exchange = Exchange::dns(question, *server, &mut entropy);
+                (exchange, RequestSpan::new(&request, server))
             }
         };
-        let mut job = Self { exchange, report, setting: Arc::clone(setting), opening: None };
+        let mut job = Self { exchange, report, setting: Arc::clone(setting), opening: None, span };
         job.follow();
         Some(job)
     }
@@ -97,8 +103,10 @@ impl Job {
     }
 
     /// The answer goes to whoever waits for it. Close the socket first.
-    pub fn finish(self) {
-        self.report.answer(self.exchange.into_answer());
+    pub fn finish(mut self) {
+        let answer = self.exchange.into_answer();
+        self.span.end(&answer);
+        self.report.answer(answer);
     }
 
     fn take<T>(&mut self, result: io::Result<T>, take: impl FnOnce(&mut Exchange, T)) -> bool {

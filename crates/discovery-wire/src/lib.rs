@@ -79,6 +79,7 @@ mod methods;
 mod running;
 mod setup;
 mod shared;
+mod spans;
 mod tls;
 mod work;
 

@@ -177,6 +177,7 @@ impl Asked {
                 Some(target) if !target.is_root() => RecordData::Cname(target),
                 Some(_) | None => RecordData::Unusable,
             },
+            // R90: where the target was compressed it has been read all the same.
             (RData::SRV(srv), RecordKind::Srv) => match host_name(&srv.target) {
                 Some(target) => RecordData::Srv(Service {
                     priority: srv.priority,

@@ -50,6 +50,7 @@ fn whole(asked: &Asked, change: impl FnOnce(&mut Message)) -> Result<DnsReply, D
 
 #[test]
 fn a_query_is_one_recursive_question_with_an_edns_size_of_1232() {
+    // R101.
     let asked = asked("matrix.example.org", RecordKind::Srv);
     let message = Message::from_vec(&asked.to_bytes(true).unwrap()).unwrap();
     assert_eq!(message.metadata.id, 0xa5a5);
@@ -118,6 +119,29 @@ fn records_come_as_they_are() {
         ]
     );
     assert_eq!((reply.nxdomain, reply.negative_ttl), (false, None));
+}
+
+#[test]
+fn a_compressed_srv_target_is_read_all_the_same() {
+    // R90: senders write it in full, hickory among them, so the last label is made a pointer to the question's by hand.
+    let asked = asked("a.example", RecordKind::Srv);
+    let mut bytes = reply(&asked, |m| {
+        m.add_answer(record_of("a.example", 300, srv(name("target.example"))));
+    });
+    let whole = b"\x06target\x07example\0";
+    let label = b"\x07example\0";
+    let at = bytes.windows(whole.len()).rposition(|window| window == whole).unwrap();
+    let question = bytes.windows(label.len()).position(|window| window == label).unwrap();
+    let length = at - 8;
+    assert_eq!(bytes[length..length + 2], [0, u8::try_from(6 + whole.len()).unwrap()]);
+    bytes[length + 1] = 6 + 7 + 2;
+    bytes.truncate(at + 7);
+    bytes.extend([0xc0, u8::try_from(question).unwrap()]);
+    let Reply::Whole(Ok(reply)) = asked.read(&bytes, Letters::Exact) else { panic!("{bytes:?}") };
+    let target = DnsName::parse("target.example").unwrap();
+    assert!(
+        matches!(&reply.records[..], [DnsRecord { data: RecordData::Srv(service), .. }] if service.target == target)
+    );
 }
 
 #[test]
@@ -241,6 +265,7 @@ fn a_referral_is_no_negative_answer() {
 
 #[test]
 fn only_the_reply_to_this_question_counts() {
+    // R98.
     let asked = asked("a.example", RecordKind::A);
     type Change = fn(&mut Message);
     let foreign: [(&str, Change); 8] = [

@@ -85,6 +85,39 @@ macro_rules! discovery_methods {
             self.handle.forget(name);
         }
 
+        /// What a name would be answered with from memory, and why; or which questions are missing for that. Asks nothing.
+        pub fn explain(
+            &self,
+            name: &$crate::discovery_core::ServerName,
+        ) -> $crate::discovery_core::FromMemory {
+            self.handle.explain(name)
+        }
+
+        /// The names that are known, and what of them. Asks nothing; nobody else is answered meanwhile, a few microseconds a name.
+        pub fn table(&self) -> Vec<$crate::discovery_core::Row> {
+            self.handle.table()
+        }
+
+        /// What has been learnt since, a page at a time: for a file that the next process begins with, or for others who share. See
+        /// `Resolver::export_since` of discovery-core.
+        pub fn export_since(
+            &self,
+            cursor: $crate::discovery_core::Cursor,
+        ) -> $crate::discovery_core::Export {
+            let wall = ::std::time::SystemTime::now();
+            self.handle
+                .export_since(cursor, $crate::discovery_core::UnixMillis::from_system_time(wall))
+        }
+
+        /// Takes in what another process has learnt, or one before this. See `Resolver::teach` of discovery-core.
+        pub fn teach(
+            &self,
+            export: $crate::discovery_core::Export,
+        ) -> $crate::discovery_core::Taught {
+            let wall = ::std::time::SystemTime::now();
+            self.handle.teach(export, $crate::discovery_core::UnixMillis::from_system_time(wall))
+        }
+
         /// What has been done so far, and what is held now.
         pub fn counters(&self) -> $crate::discovery_core::Counters {
             self.handle.counters()

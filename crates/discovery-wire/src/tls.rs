@@ -16,7 +16,8 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Begins a connection to whoever can prove to be `name`: makes its keys, and queues its first message.
+    /// Begins a connection to whoever can prove to be `name` by a certificate that an authority of the configuration has signed
+    /// (R15): makes its keys, and queues its first message.
     pub(crate) fn new(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,

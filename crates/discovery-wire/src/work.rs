@@ -27,6 +27,7 @@ pub struct Work {
 
 /// What the driver is to do next.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is handed over at once, never kept")]
 pub enum Todo {
     /// Start this.
     Start(Job),

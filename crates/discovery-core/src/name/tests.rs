@@ -38,6 +38,7 @@ fn a_server_name_is_a_host_and_at_most_a_port() {
 
 #[test]
 fn r5_ipv6_literals_stand_in_brackets() {
+    // R6, R109: neither bare nor with a zone.
     check("[::1]", "[::1]", Some("::1"), None);
     check("[::1]:443", "[::1]", Some("::1"), Some(443));
     check("[2001:DB8::1]:8448", "[2001:DB8::1]", Some("2001:db8::1"), Some(8448));
@@ -62,6 +63,7 @@ fn r5_ipv6_literals_stand_in_brackets() {
 
 #[test]
 fn r13_an_ipv4_literal_is_not_read_as_a_name() {
+    // R4: four groups up to 255, each in one way of writing.
     check("1.2.3.4", "1.2.3.4", Some("1.2.3.4"), None);
     check("255.255.255.255:1", "255.255.255.255", Some("255.255.255.255"), Some(1));
     // Readings of these differ between systems: names, which nothing can resolve.
@@ -197,6 +199,7 @@ fn below_means_whole_labels() {
 
 #[test]
 fn sni_is_the_dns_name_and_absent_for_an_address() {
+    // R19, R20, R126.
     assert_eq!(TlsName::Dns(DnsName::parse("A.Example.").unwrap()).sni(), Some("a.example"));
     assert_eq!(TlsName::Ip("::1".parse().unwrap()).sni(), None);
 }

@@ -70,7 +70,7 @@ impl Resolver {
     }
 
     /// One lookup goes on with what it is given; the question may run on for those that come later.
-    fn stop_waiting(&mut self, number: u64, known: &Arc<Known>, runs_on: bool) {
+    pub(super) fn stop_waiting(&mut self, number: u64, known: &Arc<Known>, runs_on: bool) {
         let Some(running) = self.lookups.get_mut(&number) else { return };
         let question = &known.question;
         running.lookup.learn(known);

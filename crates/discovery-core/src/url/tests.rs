@@ -14,6 +14,7 @@ fn join(location: &str) -> Result<String, BadUrl> {
 
 #[test]
 fn r32_the_document_is_rooted_at_the_host_on_port_443() {
+    // R111.
     let url = Url::well_known(&DnsName::parse("A.Example.").unwrap());
     assert_eq!(url.text(), BASE);
     assert_eq!((url.port(), url.host().to_string().as_str()), (443, "a.example"));
@@ -52,6 +53,7 @@ fn r113_a_relative_location_is_resolved_against_the_url() {
 
 #[test]
 fn r115_a_location_that_leads_away_from_https_is_refused() {
+    // R14, R69.
     for location in [
         "http://a.example/",
         "HTTP://a.example/x",

@@ -7,6 +7,7 @@ use discovery_core::{
     Config, DnsId, Event, HttpId, Instant, Outcome, Request, RequestId, Routes, ServerName, Ticket,
 };
 
+use super::export::lesson;
 use super::reply::{Table, said, server_name};
 use crate::run::{Bounds, Input, Machine, Monitor, START, Violation};
 
@@ -42,6 +43,8 @@ pub enum Op {
     Forget(u8),
     /// The machine is told a time that lies before the last.
     Back(Span),
+    /// The machine is taught what another one has learnt.
+    Teach(u8),
 }
 
 /// A stretch of time.
@@ -79,6 +82,7 @@ impl Op {
             16 => Self::Routes(which & 1 == 0, which & 2 == 0),
             17 => Self::NameServers(which % 4),
             18 => Self::Back(Span(which)),
+            19 if which >= 128 => Self::Teach(which),
             19 => Self::Forget(which),
             _ => Self::Wait(Span(which)),
         }
@@ -217,6 +221,10 @@ impl<M: Machine> Adversary<M> {
             Op::Routes(v4, v6) => Some(Input::Routes(Routes { v4, v6 }, self.now)),
             Op::NameServers(count) => Some(Input::NameServers(count, self.now)),
             Op::Forget(which) => Some(Input::Forget(server_name(which), self.now)),
+            Op::Teach(which) => {
+                let (export, wall) = lesson(which);
+                Some(Input::Teach(export, wall, self.now))
+            }
             Op::Back(span) => {
                 let nanos = u64::try_from(span.duration().as_nanos()).unwrap_or(u64::MAX);
                 let before = self.now.as_nanos().saturating_sub(nanos);

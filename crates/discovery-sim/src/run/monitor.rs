@@ -122,6 +122,11 @@ impl<M: Machine> Monitor<M> {
         &self.machine
     }
 
+    /// The machine, for what is no input.
+    pub(crate) fn machine_mut(&mut self) -> &mut M {
+        &mut self.machine
+    }
+
     /// Requests that are neither answered nor cancelled.
     pub fn open(&self) -> impl Iterator<Item = RequestId> + '_ {
         self.open.iter().copied()
@@ -183,9 +188,11 @@ impl<M: Machine> Monitor<M> {
                 self.waiting.insert((self.now, ticket));
                 Some(ticket)
             }
-            Input::Timeout(_) | Input::Routes(..) | Input::NameServers(..) | Input::Forget(..) => {
-                self.machine.apply(input)
-            }
+            Input::Timeout(_)
+            | Input::Routes(..)
+            | Input::NameServers(..)
+            | Input::Forget(..)
+            | Input::Teach(..) => self.machine.apply(input),
         }
     }
 

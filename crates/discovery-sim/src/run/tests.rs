@@ -42,6 +42,18 @@ fn right(run: &Run, scenario: &Scenario) {
 }
 
 #[test]
+fn r23_a_result_keeps_the_name_that_was_asked_for() {
+    for name in ["example.org", "EXAMPLE.org", "example.org:8449", "[::1]:1"] {
+        let scenario = off(&DELEGATED.replace("resolve example.org", &format!("resolve {name}")));
+        let alone = run_each(&scenario, Options::default()).remove(0);
+        for run in [run_resolver(&scenario, Options::default()), alone] {
+            let end = run.ends[0].outcome.clone().unwrap().unwrap();
+            assert_eq!(end.as_ref().as_ref().unwrap().server_name.as_str(), name);
+        }
+    }
+}
+
+#[test]
 fn both_machines_come_to_what_the_scenario_says() {
     let scenario = off(DELEGATED);
     for latency in [Latency::World, Latency::Same(Duration::from_millis(3))] {

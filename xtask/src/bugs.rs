@@ -1,0 +1,254 @@
+//! Plants bugs, one at a time, in a copy of the tree, and tells which tests find them.
+//!
+//! Knows the table `xtask/bugs.toml`; the tree itself is never touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde::Deserialize;
+
+use crate::citations::{citations, named};
+use crate::tidy::files;
+
+const TABLE: &str = "xtask/bugs.toml";
+
+/// One bug: a place in a file, and what stands there instead.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bug {
+    what: String,
+    /// Requirements and promises that it breaks: what finds it must name one of them.
+    names: Vec<String>,
+    file: String,
+    from: String,
+    to: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    bug: Vec<Bug>,
+}
+
+/// What the tests said to a bug.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    /// Tests that failed.
+    failed: Vec<String>,
+    /// Those among them that name what the bug breaks, each with that name.
+    named: Vec<(String, String)>,
+}
+
+/// Plants the bugs whose description holds the word, all if there is none. Whether each was found, and by a test that names what
+/// it breaks.
+pub(crate) fn run(root: &Path, word: Option<&str>) -> Result<bool, Box<dyn Error>> {
+    let table = table(root)?;
+    let copy = root.join("target/bugs");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), Into::into);
+    let target = target.join("bugs");
+    refresh(root, &copy)?;
+    let mut well = true;
+    let (mut count, mut found, mut by_name) = (0_usize, 0_usize, 0_usize);
+    for bug in table.bug.iter().filter(|bug| word.is_none_or(|word| bug.what.contains(word))) {
+        let path = copy.join(&bug.file);
+        let text = fs::read_to_string(&path)?;
+        fs::write(&path, text.replacen(&bug.from, &bug.to, 1))?;
+        let said = hunt(root, &copy, &target, bug);
+        fs::write(&path, &text)?;
+        let said = said?;
+        count += 1;
+        found += usize::from(!said.failed.is_empty());
+        by_name += usize::from(!said.named.is_empty());
+        let word = match (said.failed.is_empty(), said.named.is_empty()) {
+            (true, _) => "MISSED ",
+            (false, true) => "UNNAMED",
+            (false, false) => "found  ",
+        };
+        println!("{word} {} [{}]: {} tests", bug.what, bug.names.join(" "), said.failed.len());
+        match &said.named[..] {
+            [] => said.failed.iter().take(5).for_each(|test| println!("            {test}")),
+            named => {
+                named.iter().take(3).for_each(|(test, name)| println!("        {name:<4} {test}"))
+            }
+        }
+        well &= !said.named.is_empty();
+    }
+    println!("{count} bugs, {found} found, {by_name} by a test that names what they break");
+    Ok(well)
+}
+
+/// What is wrong with the table: bugs that cannot be planted.
+pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut complaints = Vec::new();
+    for bug in table(root)?.bug {
+        let text = fs::read_to_string(root.join(&bug.file)).unwrap_or_default();
+        let places = text.matches(&bug.from).count();
+        if places != 1 || bug.from == bug.to {
+            complaints
+                .push(format!("{TABLE}: `{}` fits {places} places in {}", bug.what, bug.file));
+        }
+    }
+    Ok(complaints)
+}
+
+fn table(root: &Path) -> Result<Table, Box<dyn Error>> {
+    Ok(toml::from_str(&fs::read_to_string(root.join(TABLE))?)
+        .map_err(|error| format!("{TABLE}: {error}"))?)
+}
+
+/// Copies what has changed since the last time, so that little is built anew.
+fn refresh(root: &Path, copy: &Path) -> Result<(), Box<dyn Error>> {
+    for path in files(root)? {
+        let (from, to) = (root.join(&path), copy.join(&path));
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        match fs::read(&from) {
+            Ok(bytes) if fs::read(&to).ok().as_ref() != Some(&bytes) => fs::write(&to, bytes)?,
+            Ok(_) => {}
+            // Deleted, and not yet known to git as such.
+            Err(_) => drop(fs::remove_file(&to)),
+        }
+    }
+    Ok(())
+}
+
+/// Runs one part of the tests after the other, until one names what is broken: there are thousands, and many bugs.
+fn hunt(root: &Path, copy: &Path, target: &Path, bug: &Bug) -> Result<Found, Box<dyn Error>> {
+    let package = bug.file.trim_start_matches("crates/").split('/').next().unwrap_or_default();
+    let own = ["-p", package, "--lib"];
+    let suite = |test| ["-p", "discovery-tests", "--test", test];
+    let (scenarios, promises, cache) = (suite("scenarios"), suite("promises"), suite("cache"));
+    let mut parts: Vec<&[&str]> = vec![&scenarios, &own, &promises, &cache];
+    if bug.names.iter().any(|name| name.starts_with('I')) {
+        parts = vec![&promises, &own, &scenarios, &cache];
+    } else if package != "discovery-core" {
+        parts = vec![&own, &scenarios];
+    }
+    let mut found = Found::default();
+    for part in parts {
+        let judged = judge(root, bug, &tests(copy, target, part)?)?;
+        found.failed.extend(judged.failed);
+        if !judged.named.is_empty() {
+            found.named = judged.named;
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Runs some of the tests; gives what they print.
+fn tests(copy: &Path, target: &Path, part: &[&str]) -> Result<String, Box<dyn Error>> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--no-fail-fast", "--offline"]).args(part);
+    cargo.current_dir(copy).env("CARGO_TARGET_DIR", target).env("NO_COLOR", "1");
+    cargo.env("CARGO_TERM_COLOR", "never");
+    // Where a property fails it is enough to know that it does.
+    cargo.env("PROPTEST_MAX_SHRINK_ITERS", "0");
+    let output = cargo.output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() && !said.contains("FAILED") {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = errors.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
+        return Err(last.join("\n").into());
+    }
+    Ok(said)
+}
+
+/// Reads which tests failed, and which of them name what the bug breaks: by their own name, by what they print, or by the comment
+/// in them.
+fn judge(root: &Path, bug: &Bug, said: &str) -> Result<Found, Box<dyn Error>> {
+    let failed: BTreeSet<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"))
+        .map(str::trim)
+        .collect();
+    let printed = printed(said);
+    let cited = cited(root)?;
+    let mut found = Found::default();
+    for test in failed {
+        let function = test.rsplit("::").next().unwrap_or(test);
+        let mut names: Vec<String> = words(printed.get(test).map_or("", String::as_str));
+        names.extend(promised(function));
+        names.extend(
+            named(&format!("fn {function}(")).into_iter().map(|number| format!("R{number}")),
+        );
+        names.extend(cited.get(function).into_iter().flatten().cloned());
+        found.failed.push(test.to_owned());
+        if let Some(name) = names.into_iter().find(|name| bug.names.contains(name)) {
+            found.named.push((test.to_owned(), name));
+        }
+    }
+    Ok(found)
+}
+
+/// What each failed test printed, by its name.
+fn printed(said: &str) -> BTreeMap<String, String> {
+    let mut printed: BTreeMap<String, String> = BTreeMap::new();
+    let mut test = None;
+    for line in said.lines() {
+        if let Some(rest) = line.strip_prefix("---- ") {
+            test = rest.strip_suffix(" ----").map(|name| name.trim_end_matches(" stdout").trim());
+        } else if line.starts_with("test result:") || line == "failures:" {
+            test = None;
+        } else if let Some(test) = test {
+            let text = printed.entry(test.to_owned()).or_default();
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    printed
+}
+
+/// Which requirements each test function cites in a comment.
+fn cited(root: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, Box<dyn Error>> {
+    let mut cited: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in files(root)?.into_iter().filter(|path| path.ends_with(".rs")) {
+        let Ok(text) = fs::read_to_string(root.join(&path)) else { continue };
+        for citation in citations(&path, &text) {
+            if let Some(item) = citation.item {
+                cited.entry(item).or_default().insert(format!("R{}", citation.number));
+            }
+        }
+    }
+    Ok(cited)
+}
+
+/// The promise that a test has in its name: `i05_after_a_drain_…` is `I5`.
+fn promised(function: &str) -> Option<String> {
+    let digits = function.strip_prefix('i')?.split('_').next()?;
+    digits.parse::<u32>().ok().map(|number| format!("I{number}"))
+}
+
+/// Words that may be numbers of requirements or promises.
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| word.starts_with(['R', 'I']))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{printed, promised, words};
+
+    #[test]
+    fn what_a_test_printed_is_told_by_its_name() {
+        let said = "test a ... FAILED\ntest b ... ok\n\nfailures:\n\n---- a stdout ----\nbroken: I6\n\n---- steps/1 wire ----\n# R28: Host\n\n\
+                    failures:\n    a\n\ntest result: FAILED. 1 passed\nR1\n";
+        let printed = printed(said);
+        assert_eq!(printed.len(), 2);
+        assert_eq!(words(&printed["a"]), ["I6"]);
+        assert_eq!(words(&printed["steps/1 wire"]), ["R28"]);
+    }
+
+    #[test]
+    fn a_promise_is_told_by_the_name_of_its_test() {
+        assert_eq!(promised("i05_after_a_drain"), Some("I5".to_owned()));
+        assert_eq!(promised("in_a_word"), None);
+    }
+}

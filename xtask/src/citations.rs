@@ -1,0 +1,213 @@
+//! Finds where comments cite a requirement or a promise by its number, and in which item that is.
+//!
+//! Knows how Rust and scenario files are laid out, nothing of what the numbers say.
+
+use std::collections::BTreeSet;
+
+/// What a file is to a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// It obeys.
+    Code,
+    /// It says the same once more, for comparison: the simulator and the lab.
+    Model,
+    /// It fails where the requirement is not obeyed.
+    Test,
+}
+
+/// One number, cited somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Citation {
+    pub(crate) number: u32,
+    pub(crate) part: Part,
+    /// The function, type or constant around it or below it; None: the file as a whole.
+    pub(crate) item: Option<String>,
+}
+
+/// What a file is, by its path from the root; None: nobody cites anything there.
+pub(crate) fn part(path: &str) -> Option<Part> {
+    let tests = ["tests/", "fuzz/"].iter().any(|folder| path.starts_with(folder))
+        || ["/tests/", "/tests.rs", "_tests.rs"].iter().any(|piece| path.contains(piece));
+    if path.ends_with(".scenario") {
+        Some(Part::Test)
+    } else if !path.ends_with(".rs") || path.starts_with("xtask/") {
+        None
+    } else if tests {
+        Some(Part::Test)
+    } else if path.starts_with("crates/discovery-sim/") || path.starts_with("crates/discovery-lab/")
+    {
+        Some(Part::Model)
+    } else {
+        path.starts_with("crates/").then_some(Part::Code)
+    }
+}
+
+/// Every requirement that a file cites, `path` being its path from the root.
+pub(crate) fn citations(path: &str, text: &str) -> BTreeSet<Citation> {
+    let Some(part) = part(path) else { return BTreeSet::new() };
+    let lines: Vec<&str> = text.lines().collect();
+    let inline_tests = lines.iter().position(|line| *line == "mod tests {").unwrap_or(lines.len());
+    let mut found = BTreeSet::new();
+    for (index, line) in lines.iter().enumerate() {
+        let mut numbers = cited(line, 'R');
+        numbers.extend(named(line));
+        if numbers.is_empty() {
+            continue;
+        }
+        let item = match name(line) {
+            Some((_, name)) => Some(name.to_owned()),
+            None => item(&lines, index),
+        };
+        let part = if index > inline_tests { Part::Test } else { part };
+        for number in numbers {
+            found.insert(Citation { number, part, item: item.clone() });
+        }
+    }
+    found
+}
+
+/// The numbers that the comment in a line cites: `R51`, in lists and ranges (`R36–R41` are six).
+pub(crate) fn cited(line: &str, letter: char) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    let Some(comment) = comment(line) else { return numbers };
+    // A range is two numbers with nothing but a dash between them.
+    let mut dash = false;
+    for word in comment.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let number = bare
+            .strip_prefix(letter)
+            .filter(|digits| (1..=3).contains(&digits.len()))
+            .and_then(|digits| digits.parse::<u32>().ok());
+        if let Some(number) = number {
+            match numbers.last() {
+                Some(&first) if dash && first < number => numbers.extend(first + 1..=number),
+                _ => numbers.push(number),
+            }
+        }
+        dash = number.is_some() && word.ends_with(['–', '-']);
+    }
+    numbers
+}
+
+/// The numbers that a test has in its name: `fn r13_an_ipv4_literal_…`, or `r93_r96_…`.
+pub(crate) fn named(line: &str) -> Vec<u32> {
+    let Some(name) = line.trim_start().strip_prefix("fn ") else { return Vec::new() };
+    let number = |word: &str| word.strip_prefix('r').and_then(|digits| digits.parse().ok());
+    name.split('_').map_while(number).collect()
+}
+
+/// What stands in a string is data, not a citation: only comments are read.
+fn comment(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    if let Some(comment) = line.strip_prefix("//").or_else(|| line.strip_prefix("# ")) {
+        return Some(comment);
+    }
+    line.split_once(" // ").map(|(_, comment)| comment)
+}
+
+/// The item that the comment in a line stands above, or else the innermost one that it stands in.
+fn item(lines: &[&str], index: usize) -> Option<String> {
+    let line = lines.get(index)?;
+    if line.trim_start().starts_with("//!") {
+        return None;
+    }
+    let above = |line: &&&str| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with("//") && !line.starts_with("#[")
+    };
+    if line.trim_start().starts_with("//")
+        && let Some((_, name)) = lines.iter().skip(index).find(above).and_then(|line| name(line))
+    {
+        return Some(name.to_owned());
+    }
+    let depth = indent(line);
+    let around = lines.iter().take(index).rev().filter_map(|line| name(line));
+    around.into_iter().find(|(at, _)| *at < depth).map(|(_, name)| name.to_owned())
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The name of the item that a line begins, and how far to the right it begins.
+fn name(line: &str) -> Option<(usize, &str)> {
+    let mut rest = line.trim_start();
+    if let Some(promise) = rest.strip_prefix("promise!(") {
+        return Some((indent(line), promise.split([',', ')']).next()?));
+    }
+    if let Some(public) = rest.strip_prefix("pub") {
+        rest = match public.strip_prefix('(') {
+            Some(narrow) => narrow.split_once(") ")?.1,
+            None => public.strip_prefix(' ')?,
+        };
+    }
+    for word in ["const fn ", "async fn "] {
+        if let Some(after) = rest.strip_prefix(word) {
+            return Some((indent(line), first_word(after)));
+        }
+    }
+    let kinds = ["fn ", "struct ", "enum ", "trait ", "const ", "static ", "type ", "mod "];
+    let after = kinds.iter().find_map(|kind| rest.strip_prefix(kind))?;
+    Some((indent(line), first_word(after)))
+}
+
+fn first_word(text: &str) -> &str {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Citation, Part, citations, cited, part};
+
+    #[test]
+    fn numbers_are_read_alone_in_lists_and_in_ranges() {
+        assert_eq!(cited("// R1, R43–R45 (R133): see R9-R10.", 'R'), [1, 43, 44, 45, 133, 9, 10]);
+        assert_eq!(cited("    go(); // R7.", 'R'), [7]);
+        assert_eq!(cited("# R2: a scenario", 'R'), [2]);
+        assert_eq!(cited("//! I14", 'I'), [14]);
+    }
+
+    #[test]
+    fn numbers_are_read_in_the_names_of_tests() {
+        let found = citations("a/tests.rs", "    fn r93_r96_lives_are_capped_r1() {\n");
+        let found: Vec<u32> = found.into_iter().map(|citation| citation.number).collect();
+        assert_eq!(found, [93, 96]);
+        assert!(citations("a/tests.rs", "fn read() {\nfn rows_r1() {\n").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_comment_or_no_number_is_not_read() {
+        assert!(cited("const A: &str = \"R1\";", 'R').is_empty());
+        assert!(cited("// RFC 2782, R, R1234, MR1, R1a", 'R').is_empty());
+    }
+
+    #[test]
+    fn a_citation_belongs_to_the_item_below_it_or_around_it() {
+        let text = "//! R1.\n/// R2.\n#[test]\nfn two() {\n    for x in y {\n        // R3.\n        x();\n    }\n}\n\
+                    enum Four {\n    /// R4.\n    One,\n}\nmod tests {\n    // R5.\n    fn five() {}\n}\n";
+        let found: Vec<_> = citations("crates/discovery-core/src/a.rs", text)
+            .into_iter()
+            .map(|Citation { number, part, item }| (number, part, item.unwrap_or_default()))
+            .collect();
+        let expected = [
+            (1, Part::Code, ""),
+            (2, Part::Code, "two"),
+            (3, Part::Code, "two"),
+            (4, Part::Code, "Four"),
+            (5, Part::Test, "five"),
+        ];
+        assert_eq!(found, expected.map(|(number, part, item)| (number, part, item.to_owned())));
+    }
+
+    #[test]
+    fn what_a_file_is_follows_from_its_path() {
+        assert_eq!(part("crates/discovery-core/src/spec.rs"), Some(Part::Code));
+        assert_eq!(part("crates/discovery-core/src/name/tests.rs"), Some(Part::Test));
+        assert_eq!(part("crates/discovery-wire/src/dns_tests.rs"), Some(Part::Test));
+        assert_eq!(part("crates/discovery-sim/src/reference.rs"), Some(Part::Model));
+        assert_eq!(part("crates/discovery-sim/tests/fleet.rs"), Some(Part::Test));
+        assert_eq!(part("tests/scenarios/steps/1-ipv4.scenario"), Some(Part::Test));
+        assert_eq!(part("xtask/src/tidy.rs"), None);
+        assert_eq!(part("README.md"), None);
+    }
+}
