@@ -10,6 +10,7 @@
 
 mod bounds;
 mod crowds;
+mod diagram;
 mod life;
 mod servers;
 mod time;

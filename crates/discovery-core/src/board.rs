@@ -10,6 +10,7 @@ use crate::address::{self, Denied};
 use crate::cache::{self, Cache, Freshness};
 use crate::explain::{Decision, Effect, Step};
 use crate::facts::Facts;
+use crate::few::few_more;
 use crate::hosts::{Family, HostAddresses, Trouble};
 use crate::name::{DnsName, InvalidDnsName, ServerName, TlsName};
 use crate::outcome::FailureKind;
@@ -234,7 +235,10 @@ impl<'a> Board<'a> {
         }
         match self.notes.asks.iter_mut().find(|other| other.question == ask.question) {
             Some(other) => other.need = other.need.max(ask.need),
-            None => self.notes.asks.push(ask),
+            None => {
+                few_more(&mut self.notes.asks);
+                self.notes.asks.push(ask);
+            }
         }
     }
 

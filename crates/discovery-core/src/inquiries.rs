@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
 use crate::board::Ask;
-use crate::inquiry::{Inquiry, InquiryState, Place};
+use crate::inquiry::{Get, Inquiry, InquiryState};
 use crate::lookup::Context;
 use crate::name_servers::{NameServer, NameServers};
 use crate::policy::Policy;
@@ -28,7 +28,7 @@ const MAX_OPEN: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Inquiries {
     name_servers: NameServers,
-    open: BTreeMap<Question, Inquiry>,
+    open: BTreeMap<Question, Box<Inquiry>>,
     ids: BTreeMap<RequestId, Question>,
     timers: BTreeSet<(Instant, u64, Question)>,
     dns: Slots,
@@ -129,28 +129,28 @@ impl Inquiries {
         }
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
-        let left = match &ask.question {
-            Question::Dns(..) => {
-                (0..context.policy.dns_attempts.max(1)).map(Place::Attempt).collect()
+        let (attempts, get) = match &ask.question {
+            Question::Dns(..) => (0..context.policy.dns_attempts.max(1), None),
+            Question::Get(_) => {
+                let left = ask.via.iter().copied().collect();
+                let more = if ask.more { vec![lookup] } else { Vec::new() };
+                (0..0, Some(Box::new(Get { left, via: ask.via.clone(), more, yielded: 0 })))
             }
-            Question::Get(_) => ask.via.iter().copied().map(Place::Address).collect(),
         };
         let place = (lookup, number);
-        let inquiry = Inquiry {
+        let inquiry = Box::new(Inquiry {
             number,
             place,
-            left,
+            attempts,
             asked: Vec::new(),
             open: Vec::new(),
             errors: Vec::new(),
-            yielded: 0,
-            via: ask.via.clone(),
-            more: if ask.more { vec![lookup] } else { Vec::new() },
+            get,
             released: None,
             next_at: None,
             last_start: now,
             timer: None,
-        };
+        });
         if !self.slots(&ask.question).take_or_wait(place, &ask.question) {
             self.open.insert(ask.question.clone(), inquiry);
             return None;
@@ -161,7 +161,7 @@ impl Inquiries {
     fn release(
         &mut self,
         question: Question,
-        mut inquiry: Inquiry,
+        mut inquiry: Box<Inquiry>,
         context: &Context,
         now: Instant,
         out: &mut VecDeque<Event>,
@@ -175,7 +175,7 @@ impl Inquiries {
     fn put_back(
         &mut self,
         question: Question,
-        mut inquiry: Inquiry,
+        mut inquiry: Box<Inquiry>,
         settled: Option<Known>,
         context: &Context,
         out: &mut VecDeque<Event>,
@@ -246,7 +246,9 @@ impl Inquiries {
         out: &mut VecDeque<Event>,
     ) -> Option<Learnt> {
         let mut inquiry = self.open.remove(question)?;
-        inquiry.more.retain(|other| *other != lookup);
+        if let Some(get) = &mut inquiry.get {
+            get.more.retain(|other| *other != lookup);
+        }
         let settled = inquiry.exhausted(question, context, now);
         self.put_back(question.clone(), inquiry, settled, context, out)
     }

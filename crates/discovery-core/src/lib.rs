@@ -4,7 +4,18 @@
 //! In between the machine hands out requests (one DNS question to one name server, one GET to one address) and takes
 //! answers, in any order. It opens no socket, reads no clock and draws no randomness of its own.
 
-#![warn(clippy::arithmetic_side_effects)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::get_unwrap,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable
+    )
+)]
 
 mod address;
 mod addresses;
@@ -17,10 +28,12 @@ mod counters;
 mod explain;
 mod export;
 mod facts;
+mod few;
 mod freshness;
 mod hosts;
 mod inquiries;
 mod inquiry;
+pub mod life;
 mod lookup;
 mod name;
 mod name_servers;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::board::{Ask, Board, Memory, Need, Notes, Stop};
 use crate::explain::{Decision, Effect, Explanation, Step};
 use crate::facts::Facts;
+use crate::few::few_more;
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved, Timed, Timeline};
 use crate::policy::Policy;
@@ -289,6 +290,7 @@ impl Lookup {
             let question = question.clone();
             let guess = |ask: &&Ask| ask.question == question && ask.need == Need::Guess;
             let in_vain = self.notes.asks.iter().any(|ask| guess(&ask));
+            few_more(&mut self.timeline.questions);
             self.timeline.questions.push(Timed { question, asked: now, answered: None, in_vain });
         }
         if let Some((get, since)) = &mut self.get

@@ -14,7 +14,9 @@ use crate::board::Memory;
 use crate::cache::{Cache, Freshness};
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::few::Few;
 use crate::inquiries::Inquiries;
+use crate::life::{Life, UnderWay};
 use crate::lookup::{Context, Lookup};
 use crate::name::{ServerName, TlsName};
 use crate::name_servers::{NameServer, NameServers};
@@ -37,14 +39,14 @@ pub use teaching::Taught;
 #[derive(Clone, Debug)]
 pub struct Resolver {
     context: Context,
-    lookups: BTreeMap<u64, Running>,
+    lookups: BTreeMap<u64, Box<Running>>,
     /// Tickets for one name share its lookup.
     names: BTreeMap<ServerName, u64>,
     /// Names that are being refreshed in the background.
     refreshing: BTreeSet<ServerName>,
     tickets: BTreeMap<Ticket, u64>,
     /// Which lookups wait for a question.
-    waiting: BTreeMap<Question, BTreeSet<u64>>,
+    waiting: BTreeMap<Question, Few<u64>>,
     /// Questions that were given up as late: nobody needs to wait for them, what they bring is remembered. And until when.
     orphans: BTreeMap<Question, Instant>,
     orphan_timers: BTreeSet<(Instant, Question)>,
@@ -64,7 +66,7 @@ pub struct Resolver {
 #[derive(Clone, Debug)]
 struct Running {
     lookup: Lookup,
-    tickets: BTreeSet<Ticket>,
+    tickets: Few<Ticket>,
     /// What it waits for, as in `waiting`.
     asked: Vec<Question>,
     /// Whether it has had to ask for anything.
@@ -134,7 +136,7 @@ impl Resolver {
             let number = self.next_lookup;
             self.tickets.insert(ticket, number);
             self.names.insert(name.clone(), number);
-            self.begin(Lookup::new(name.clone(), number, self.now), BTreeSet::from([ticket]));
+            self.begin(Lookup::new(name.clone(), number, self.now), Few::One(ticket));
         }
         self.settle();
         ticket
@@ -172,7 +174,7 @@ impl Resolver {
         let disposition = match self.tickets.remove(&ticket) {
             Some(number) => {
                 if let Some(running) = self.lookups.get_mut(&number) {
-                    running.tickets.remove(&ticket);
+                    running.tickets.remove(ticket);
                     if running.tickets.is_empty() {
                         self.remove(number);
                     }
@@ -285,6 +287,19 @@ impl Resolver {
             .map(|(question, known)| (question, &known.fact, known.learnt, known.fresh_until))
     }
 
+    /// Where a question stands now.
+    pub fn life(&self, question: &Question) -> Life {
+        let released = self.inquiries.is_released(question);
+        let under_way = match (released, self.waiting.contains_key(question)) {
+            (true, true) => UnderWay::Asked,
+            (true, false) => UnderWay::RunningOn,
+            (false, true) => UnderWay::Queued,
+            (false, false) => UnderWay::Idle,
+        };
+        let in_memory = self.cache.state(question, self.now, &self.context.policy);
+        Life { under_way, in_memory }
+    }
+
     /// What is remembered of the name servers, by index.
     pub fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
         self.inquiries.name_servers()
@@ -295,11 +310,11 @@ impl Resolver {
         self.now = self.now.max(now);
     }
 
-    fn begin(&mut self, lookup: Lookup, tickets: BTreeSet<Ticket>) {
+    fn begin(&mut self, lookup: Lookup, tickets: Few<Ticket>) {
         let number = self.next_lookup;
         self.next_lookup = number.saturating_add(1);
         let running = Running { lookup, tickets, asked: Vec::new(), has_asked: false, timer: None };
-        self.lookups.insert(number, running);
+        self.lookups.insert(number, Box::new(running));
         self.dirty.insert(number);
     }
 
@@ -311,6 +326,6 @@ impl Resolver {
         self.counters.refreshes = self.counters.refreshes.saturating_add(1);
         self.refreshing.insert(name.clone());
         let lookup = Lookup::in_background(name.clone(), self.next_lookup, self.now);
-        self.begin(lookup, BTreeSet::new());
+        self.begin(lookup, Few::default());
     }
 }

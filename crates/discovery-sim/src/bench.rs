@@ -208,6 +208,20 @@ impl Bench {
         panic!("still busy after {MAX_STEPS} steps");
     }
 
+    /// Lets time pass until something happens, and does that alone; just before it the resolver is told the time, so that
+    /// whoever looks sees what time alone has done. False once that time has come with nothing left to do.
+    pub fn tick(&mut self, until: Instant) -> bool {
+        let before = |at: Instant| Instant::from_nanos(at.as_nanos().saturating_sub(1));
+        let next = self.next().filter(|next| *next <= until);
+        match next {
+            Some(next) if before(next) <= self.now => return self.step(until),
+            Some(next) => self.now = before(next),
+            None => self.now = self.now.max(until),
+        }
+        self.input(Input::Timeout(self.now));
+        next.is_some()
+    }
+
     /// What happened since this was asked for the last time.
     pub fn news(&mut self) -> Vec<(Instant, Happened)> {
         std::mem::take(&mut self.log)
@@ -239,9 +253,7 @@ impl Bench {
     /// Does the next thing that happens until then; false if there is none.
     fn step(&mut self, until: Instant) -> bool {
         let reply = self.coming.first_key_value().map(|((at, _), _)| *at);
-        let deadline = self.machine.poll_timeout().map(|deadline| deadline.at);
-        let next = [reply, deadline].into_iter().flatten().min();
-        let Some(next) = next.filter(|next| *next <= until) else { return false };
+        let Some(next) = self.next().filter(|next| *next <= until) else { return false };
         self.now = self.now.max(next);
         // I9: what comes in at the very moment of a deadline beats it.
         if reply == Some(next) {
@@ -252,6 +264,13 @@ impl Bench {
             self.input(Input::Timeout(self.now));
         }
         true
+    }
+
+    /// When the next thing happens.
+    fn next(&self) -> Option<Instant> {
+        let reply = self.coming.first_key_value().map(|((at, _), _)| *at);
+        let deadline = self.machine.poll_timeout().map(|deadline| deadline.at);
+        [reply, deadline].into_iter().flatten().min()
     }
 
     fn reply(&mut self, input: Input) {

@@ -111,7 +111,8 @@ impl Scene {
         }
     }
 
-    fn text(&self) -> String {
+    /// The world as the text of a scenario.
+    pub fn text(&self) -> String {
         let mut lines = Vec::new();
         let told =
             |list: &[&'static str], which: usize| list.get(which).copied().unwrap_or_default();

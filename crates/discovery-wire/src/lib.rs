@@ -62,6 +62,19 @@
 //! }
 //! ```
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::get_unwrap,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable
+    )
+)]
+
 mod alarm;
 mod chunked;
 mod clock;
@@ -70,6 +83,9 @@ mod desk;
 mod dns;
 mod entropy;
 mod exchange;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod http;
 mod https;

@@ -65,43 +65,43 @@ impl Cache {
         };
         // That it was late for somebody here says less than any answer.
         let impatient = own.known.fact == Fact::Late;
-        let (own_known, own_good) = match (impatient, &own.good) {
-            (true, good) => (good.as_ref(), None),
-            (false, good) => (Some(&own.known), good.as_ref()),
+        let (own_known, own_good) = match (impatient, own.good()) {
+            (true, good) => (good, None),
+            (false, good) => (Some(&own.known), good),
         };
         let known = own_known.into_iter().chain([&taught.known]).max_by_key(|known| rank(known));
         let Some(known) = known else { return Lesson::Known };
         let (mut good, mut strikes) = (None, Strikes::default());
         if known.fact.is_temporary() {
-            let all = [own_known, own_good, Some(&taught.known), taught.good.as_ref()];
+            let all = [own_known, own_good, Some(&taught.known), taught.good()];
             let firm = all.into_iter().flatten().filter(|known| !known.fact.is_temporary());
             good = firm.max_by_key(|known| rank(known)).map(Arc::clone);
-            let told = |by: &Entry| if by.known == *known { by.strikes.0 } else { 0 };
+            let told = |by: &Entry| if by.known == *known { by.strikes().0 } else { 0 };
             // Of what was late nothing more is known than that.
-            let own_strikes = if own_known == Some(known) { own.strikes.0 } else { 0 };
+            let own_strikes = if own_known == Some(known) { own.strikes().0 } else { 0 };
             strikes = Strikes(own_strikes.max(told(&taught)));
         }
         let same = own_known == Some(known)
             && good.as_ref() == own_good
-            && (impatient || strikes == own.strikes);
+            && (impatient || strikes == own.strikes());
         if same {
             return Lesson::Known;
         }
         let known = Arc::clone(known);
-        self.put(Entry { known, good, strikes });
+        self.put(Entry::new(known, good, strikes));
         Lesson::Taken
     }
 
     /// A failure that keeps a question from being asked, or did last time: what, since when, until when, and how often in a row.
     pub(crate) fn failure(&self, question: &Question) -> Option<(&Known, u8)> {
         let entry = self.facts.peek(question)?;
-        entry.known.fact.is_temporary().then_some((&*entry.known, entry.strikes.0))
+        entry.known.fact.is_temporary().then_some((&*entry.known, entry.strikes().0))
     }
 
     /// When a fact was learnt and until when it was fresh, whether it is or not.
     pub(crate) fn peek(&self, question: &Question) -> Option<&Known> {
         let entry = self.facts.peek(question)?;
-        Some(entry.good.as_deref().unwrap_or(&entry.known))
+        Some(entry.good().unwrap_or(&entry.known))
     }
 }
 
@@ -153,9 +153,9 @@ impl Eq for Canonical {}
 
 fn exported(entry: &Entry, now: Instant, policy: &Policy) -> Option<Exported> {
     // That somebody here did not wait any longer is no fact about the world.
-    let (latest, good) = match (&entry.known.fact, &entry.good) {
-        (Fact::Late, good) => (good.as_deref()?, None),
-        (_, good) => (&*entry.known, good.as_deref()),
+    let (latest, good) = match (&entry.known.fact, entry.good()) {
+        (Fact::Late, good) => (&**good?, None),
+        (_, good) => (&*entry.known, good.map(|good| &**good)),
     };
     let good = good.and_then(|good| dated(good, now, policy));
     let (told, good) = match dated(latest, now, policy) {
@@ -163,7 +163,7 @@ fn exported(entry: &Entry, now: Instant, policy: &Policy) -> Option<Exported> {
         None => (good?, None),
     };
     let Dated { fact, age, left, never_stale } = told;
-    let strikes = if fact.is_temporary() { entry.strikes.0.max(1) } else { 0 };
+    let strikes = if fact.is_temporary() { entry.strikes().0.max(1) } else { 0 };
     let question = latest.question.clone();
     Some(Exported { question, fact, age, left, never_stale, strikes, good })
 }
@@ -197,8 +197,8 @@ fn entry(exported: Exported, elapsed: u64, now: Instant, policy: &Policy) -> Opt
     let good = good.and_then(|good| known(&question, good, elapsed, now, policy));
     let good = good.map(Arc::new);
     Some(match known(&question, latest, elapsed, now, policy) {
-        Some(known) => Entry { known: Arc::new(known), good, strikes: Strikes(strikes) },
-        None => Entry { known: good?, good: None, strikes: Strikes::default() },
+        Some(known) => Entry::new(Arc::new(known), good, Strikes(strikes)),
+        None => Entry::new(good?, None, Strikes::default()),
     })
 }
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::{Inquiries, Learnt};
 use crate::freshness::{self, Freshness};
-use crate::inquiry::{Error, Inquiry, Open, life};
+use crate::inquiry::{Error, Inquiry, Open, Place, life};
 use crate::lookup::Context;
 use crate::question::{Fact, Known, Question, Standing};
 use crate::reply;
@@ -37,10 +37,11 @@ impl Inquiries {
         for rival in rivals.iter().rev() {
             self.ids.remove(&rival.id);
             out.push_back(Event::Cancel(rival.id));
-            inquiry.left.push_front(rival.place);
+            if let (Some(get), Place::Address(address)) = (&mut inquiry.get, rival.place) {
+                get.left.push_front(address);
+            }
         }
-        inquiry.next_at =
-            (!inquiry.left.is_empty()).then(|| now + context.policy.response_patience);
+        inquiry.next_at = inquiry.has_left().then(|| now + context.policy.response_patience);
         let learnt = self.put_back(question, inquiry, None, context, out);
         debug_assert!(learnt.is_none());
         Disposition::Accepted

@@ -91,7 +91,7 @@ impl Resolver {
     /// Those who wait for a question go on with what has been taught, if it may be read.
     fn tell(&mut self, question: &Question) {
         let waiting = self.waiting.get(question).cloned().unwrap_or_default();
-        for number in waiting {
+        for number in waiting.iter() {
             let Some(running) = self.lookups.get(&number) else { continue };
             let freshness =
                 if running.lookup.is_background() { Freshness::Ahead } else { Freshness::Any };

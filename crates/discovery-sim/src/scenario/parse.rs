@@ -249,6 +249,10 @@ fn https(line: &str) -> Parsed<HttpsLine> {
         None => (target, ".well-known/matrix/server"),
     };
     let text = format!("https://{authority}/{path}");
+    // A query behind the host would take the path for its own.
+    if authority.contains(['?', '#']) {
+        return Err(bad("HOST[:PORT][/PATH]", target));
+    }
     let url = Url::parse(&text).map_err(|_| bad("HOST[:PORT][/PATH]", target))?;
     let (mut address, mut connect, mut after) = (None, Duration::ZERO, Duration::ZERO);
     let mut end = End::Proper;
