@@ -2,6 +2,7 @@
 //!
 //! Each chore is a module; a check returns what is wrong, one line each.
 
+mod adapters;
 mod bugs;
 mod cases;
 mod citations;
@@ -64,6 +65,12 @@ enum Chore {
         #[arg(long)]
         abandon: bool,
     },
+    /// Prints lines, public items and packages of each adapter side by side.
+    Adapters {
+        /// Builds each alone from nothing as well, and prints the seconds.
+        #[arg(long)]
+        build: bool,
+    },
     /// Runs every fuzz target in turn, from its committed corpus; prints executions, coverage and findings. Needs cargo-fuzz and a
     /// nightly toolchain (`cargo +nightly xtask fuzz`).
     Fuzz {
@@ -94,6 +101,7 @@ fn main() -> ExitCode {
         Chore::Explore { folder, states, early_timers, abandon } => {
             explore::run(&folder, states, early_timers, abandon).map_err(Into::into)
         }
+        Chore::Adapters { build } => adapters::run(root, build).map_err(Into::into),
         Chore::Fuzz { minutes, targets } => fuzz::run(root, minutes, &targets),
         Chore::Peers { loads } => match peers::run(root, &loads) {
             Ok(Some(well)) => Ok(well),
