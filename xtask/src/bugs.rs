@@ -233,6 +233,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::{printed, promised, words};
 
@@ -242,8 +243,8 @@ mod tests {
                     failures:\n    a\n\ntest result: FAILED. 1 passed\nR1\n";
         let printed = printed(said);
         assert_eq!(printed.len(), 2);
-        assert_eq!(words(&printed["a"]), ["I6"]);
-        assert_eq!(words(&printed["steps/1 wire"]), ["R28"]);
+        assert_eq!(words(printed.get("a").unwrap()), ["I6"]);
+        assert_eq!(words(printed.get("steps/1 wire").unwrap()), ["R28"]);
     }
 
     #[test]
