@@ -6,21 +6,26 @@
 mod alone;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use alone::alone;
 use discovery_core::{
-    Decision, Effect, Fact, FailureKind, Instant, Outcome, Policy, Question, RecordKind, Request,
-    ServerName, Ticket, TlsName,
+    Decision, Effect, Fact, FailureKind, Instant, NotFound, Outcome, Policy, Question, RecordKind,
+    Request, ServerName, Ticket, TlsName,
 };
 
 use crate::bench::{Bench, Happened};
 use crate::cache_model::CacheModel;
-use crate::run::question;
+use crate::reference::{Given, Reference};
+use crate::run::{START, question};
+use crate::scenario::Scenario;
+use crate::weather::Weather;
+use crate::world::World;
 
 const NAMES: [&str; 5] =
     ["a.example", "b.example", "c.example", "fed.example.net:443", "gone.example"];
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 11] = [
     "200 \"Cache-Control: max-age=1000\" {\"m.server\":\"fed.example.net:443\"}",
     "200 \"Cache-Control: max-age=1000\" {\"m.server\":\"fed.example.net\"}",
     "200 {\"m.server\":\"192.0.2.1\"}",
@@ -30,6 +35,8 @@ const DOCUMENTS: [&str; 9] = [
     "404",
     "503",
     "timeout",
+    "expired",
+    "wrong-name",
 ];
 const ZONES: [&str; 9] = [
     "A 192.0.2.7 ttl=60",
@@ -104,7 +111,10 @@ impl Scene {
             | Step::Ask(_)
             | Step::Abandon(_)
             | Step::Wait(_)
-            | Step::Forget(_) => {}
+            | Step::Forget(_)
+            | Step::Sleep(_)
+            | Step::Back(_)
+            | Step::Crowd(_) => {}
         }
     }
 
@@ -154,6 +164,12 @@ pub enum Step {
     Service(usize),
     /// The name server fails at everything, or not.
     Silent(bool),
+    /// The clock jumps: one of the same spans.
+    Sleep(usize),
+    /// The clock goes back, or stands still: one of the same spans.
+    Back(usize),
+    /// Strangers ask for so many names that do not exist.
+    Crowd(usize),
 }
 
 impl Step {
@@ -189,7 +205,11 @@ pub struct Life {
     /// The name and beginning of each.
     begun: BTreeMap<Ticket, (&'static str, Instant)>,
     policy: Policy,
+    strangers: usize,
 }
+
+/// Names that strangers ask for at once, at most.
+const CROWD: usize = 300;
 
 impl Life {
     /// A life that begins.
@@ -197,7 +217,38 @@ impl Life {
         let bench = Bench::new(&scene.text());
         let policy = bench.policy().clone();
         let model = CacheModel::new(policy.clone());
-        Self { bench, model, scene, tickets: Vec::new(), begun: BTreeMap::new(), policy }
+        let (tickets, begun) = (Vec::new(), BTreeMap::new());
+        Self { bench, model, scene, tickets, begun, policy, strangers: 0 }
+    }
+
+    /// A life in which things go wrong on the way; what is not so is so in one of the scenes.
+    #[must_use]
+    pub fn in_weather(mut self, seed: u64, lies: &[Scene]) -> Self {
+        let world = |scene: &Scene| {
+            let text = format!("{}\nresolve unasked.example\n", scene.text());
+            let scenario = Scenario::parse(&text);
+            scenario.map_or_else(|_| World::default(), |scenario| scenario.world_at(Duration::ZERO))
+        };
+        self.bench = self.bench.in_weather(Weather::new(seed, lies.iter().map(world).collect()));
+        self
+    }
+
+    /// How long it has been.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.bench.now().saturating_duration_since(START)
+    }
+
+    /// How many names strangers have asked for.
+    #[must_use]
+    pub fn strangers(&self) -> u64 {
+        u64::try_from(self.strangers).unwrap_or(u64::MAX)
+    }
+
+    /// What went wrong on the way.
+    #[must_use]
+    pub fn weather(&self) -> Option<&Weather> {
+        self.bench.weather()
     }
 
     /// One more thing happens.
@@ -229,6 +280,24 @@ impl Life {
                 self.bench.forget(name(which));
                 self.hear();
                 self.model.forget(|question| may_rest_on(name(which), question));
+            }
+            Step::Sleep(which) => {
+                let millis = WAITS.get(which % WAITS.len()).copied().unwrap_or_default();
+                // What failed while nobody looked failed at moments that only the machine knows.
+                self.model.forget(|_| true);
+                self.bench.sleep(Duration::from_millis(millis));
+                self.hear();
+                self.model.forget(|_| true);
+            }
+            Step::Back(which) => {
+                let millis = WAITS.get(which % WAITS.len()).copied().unwrap_or_default();
+                self.bench.go_back(Duration::from_millis(millis));
+            }
+            Step::Crowd(count) => {
+                for _ in 0..count % CROWD {
+                    self.strangers = self.strangers.saturating_add(1);
+                    self.bench.ask(&format!("n{}.strangers.example", self.strangers));
+                }
             }
             Step::Document(..) | Step::Zone(..) | Step::Service(_) | Step::Silent(_) => {
                 self.scene.change(&step);
@@ -347,6 +416,33 @@ impl Life {
             Err(failed) => &failed.explanation.decisions,
         };
         assert_eq!(*decisions, **explained, "{name}");
+        self.refer(&parsed, facts, outcome);
+    }
+
+    /// The reference model says the same of these facts, in a world that holds nothing else.
+    fn refer(&self, name: &ServerName, facts: Given, outcome: &Outcome) {
+        let mut given = facts;
+        // The addresses of a document's host are no part of what its result rests on.
+        let gets = given.keys().filter_map(|question| match question {
+            Question::Get(url) => Some(url.host()),
+            Question::Dns(..) => None,
+        });
+        for host in gets.collect::<Vec<_>>() {
+            let TlsName::Dns(host) = host else { continue };
+            let some = || Fact::Addresses {
+                addresses: [IpAddr::from([192, 0, 2, 99])].into_iter().collect(),
+                alias: None,
+            };
+            given.entry(Question::Dns(host.clone(), RecordKind::A)).or_insert_with(some);
+            given
+                .entry(Question::Dns(host, RecordKind::Aaaa))
+                .or_insert(Fact::NotFound(NotFound::NoData));
+        }
+        let world = World::default();
+        let verdict = Reference::new(&world, &self.policy).given(given).resolve(name);
+        if let Err(disagreement) = verdict.expected.check(outcome) {
+            panic!("{name}: not the reference: {disagreement}\n{outcome:#?}");
+        }
     }
 }
 
