@@ -86,6 +86,9 @@ pub struct Scene {
     silent: bool,
     /// Whether results are remembered, or facts alone.
     remembers: bool,
+    /// Whether strangers may take all slots: then the last good answer may be given for a question that never went out, which the
+    /// model of memory, told only what goes over the border, cannot tell from one that nobody asked.
+    crowded: bool,
 }
 
 impl Scene {
@@ -93,6 +96,12 @@ impl Scene {
     pub fn new(remembers: bool, documents: [usize; 2], service: usize) -> Self {
         let documents = documents.map(|document| document % DOCUMENTS.len());
         Self { documents, service: service % SERVICES.len(), remembers, ..Self::default() }
+    }
+
+    /// The same with so few slots, or with more than strangers can take.
+    #[must_use]
+    pub fn crowded(self, crowded: bool) -> Self {
+        Self { crowded, ..self }
     }
 
     /// The scene after a step.
@@ -135,6 +144,9 @@ impl Scene {
         lines.push(format!("dns _matrix-fed._tcp.c.example {}", told(&SERVICES, self.service)));
         if self.silent {
             lines.push("server 0 SERVFAIL".to_owned());
+        }
+        if !self.crowded {
+            lines.push("set dns_slots=5000\nset http_slots=5000".to_owned());
         }
         if !self.remembers {
             lines.push("set max_results=0".to_owned());
@@ -376,6 +388,9 @@ impl Life {
             let next = decisions.get(index + 1);
             let last_good = next.is_some_and(|next| next.effect == Effect::LastGood);
             let most = self.model.used(question, fact, last_good, begun, at);
+            if most.is_err() && self.scene.crowded {
+                continue;
+            }
             let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
             assert!(until.is_none_or(|until| until <= most), "{question}: {until:?} > {most:?}");
         }
@@ -400,6 +415,17 @@ impl Life {
             return;
         }
         let Ok(parsed) = name.parse::<ServerName>() else { return };
+        self.refer(&parsed, facts.clone(), outcome);
+        // Who is told at once that a document failed waits for what was late meanwhile.
+        let late = facts.iter().any(|(question, fact)| match question {
+            Question::Dns(host, RecordKind::Aaaa | RecordKind::A) => {
+                *fact == Fact::Late && facts.keys().any(|known| is_get_of(known, host))
+            }
+            Question::Dns(_, RecordKind::Srv) | Question::Get(_) => false,
+        });
+        if late {
+            return;
+        }
         let alone = alone(&parsed, &facts, &self.policy);
         let plain = |outcome: &Outcome| match &**outcome {
             Ok(done) => {
@@ -416,7 +442,6 @@ impl Life {
             Err(failed) => &failed.explanation.decisions,
         };
         assert_eq!(*decisions, **explained, "{name}");
-        self.refer(&parsed, facts, outcome);
     }
 
     /// The reference model says the same of these facts, in a world that holds nothing else.
