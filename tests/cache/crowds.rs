@@ -32,8 +32,12 @@ fn lookups_of_one_name_at_once_send_what_one_sends() {
     };
     let crowd = one(500);
     assert_eq!(crowd, one(1));
-    assert_eq!(gets(&crowd), 1);
-    assert!(crowd.len() - 1 <= 6, "{crowd:?}");
+    let [gets, dns] = [gets(&crowd), crowd.len() - gets(&crowd)];
+    println!(
+        "500 lookups at once of one cold name: {dns} DNS questions, {gets} GET (target: at most 6, and 1)"
+    );
+    assert_eq!(gets, 1);
+    assert!(dns <= 6, "{crowd:?}");
 }
 
 #[test]
@@ -160,6 +164,7 @@ fn a_dead_ipv6_address_beside_a_live_ipv4_costs_at_most_260_ms() {
     let begun = bench.now();
     bench.resolve("a.example").as_ref().as_ref().unwrap();
     let took = bench.now().saturating_duration_since(begun);
+    println!("a dead IPv6 address beside a live IPv4 one: {took:?} (target: at most 260 ms)");
     assert!(took <= Duration::from_millis(260), "{took:?}");
     bench.finish();
 }

@@ -24,14 +24,17 @@ impl<const RESULTS: bool> ReferenceStateMachine for Lives<RESULTS> {
         let number = || 0..22_usize;
         prop_oneof![
             8 => number().prop_map(Step::Resolve),
+            4 => (number(), number()).prop_map(|(which, what)| Step::Report(which, what)),
             3 => number().prop_map(Step::Ask),
             1 => number().prop_map(Step::Abandon),
             8 => number().prop_map(Step::Wait),
             1 => number().prop_map(Step::Forget),
             3 => (0..2_usize, 0..9_usize).prop_map(|(at, what)| Step::Document(at, what)),
-            3 => (0..3_usize, 0..9_usize).prop_map(|(at, what)| Step::Zone(at, what)),
+            3 => (0..3_usize, 0..10_usize).prop_map(|(at, what)| Step::Zone(at, what)),
             1 => number().prop_map(Step::Service),
             1 => any::<bool>().prop_map(Step::Silent),
+            3 => number().prop_map(Step::Teach),
+            3 => Just(Step::Swap),
         ]
         .boxed()
     }

@@ -10,6 +10,10 @@
 
 mod bounds;
 mod crowds;
+mod diagram;
+mod families;
+mod feedback;
 mod life;
 mod servers;
 mod time;
+mod told;

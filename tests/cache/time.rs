@@ -39,7 +39,9 @@ fn a_document_that_is_an_error_is_asked_for_once_in_a_row() {
         bench.resolve("a.example").as_ref().as_ref().unwrap();
         bench.wait(Duration::from_millis(100));
     }
-    assert_eq!(gets(&bench.asked()), 1);
+    let gets = gets(&bench.asked());
+    println!("20 lookups in a row of a name whose document is a 500: {gets} GET (target: 1)");
+    assert_eq!(gets, 1);
     bench.finish();
 }
 
@@ -53,6 +55,7 @@ fn a_name_that_does_not_exist_is_not_asked_for_while_that_is_known() {
         bench.resolve("gone.example").as_ref().as_ref().unwrap_err();
         assert_eq!(bench.asked(), [], "{:?}", bench.now());
     }
+    println!("29 lookups of a name that does not exist, in 290 s: 0 questions (target: 0)");
     bench.wait(seconds(11));
     bench.resolve("gone.example").as_ref().as_ref().unwrap_err();
     assert!(!bench.asked().is_empty());

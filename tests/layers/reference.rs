@@ -31,6 +31,7 @@ pub fn declines(scenario: &Scenario) -> Option<&'static str> {
         | Line::Revision(_)
         | Line::Seed(_)
         | Line::Clock(_)
+        | Line::Report { .. }
         | Line::At(_) => false,
     };
     if is_about_memory(scenario) {

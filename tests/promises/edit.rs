@@ -34,7 +34,9 @@ pub(crate) fn at(input: &Input, now: Instant) -> Input {
         | Input::Abandon(_, at)
         | Input::Routes(_, at)
         | Input::NameServers(_, at)
-        | Input::Forget(_, at) => *at = now,
+        | Input::Forget(_, at)
+        | Input::Teach(.., at)
+        | Input::Report(.., at) => *at = now,
     }
     input
 }

@@ -7,6 +7,7 @@ mod cases;
 mod citations;
 mod dependencies;
 mod explore;
+mod fuzz;
 mod peers;
 mod sim;
 mod spec;
@@ -82,6 +83,15 @@ enum Chore {
         #[arg(long)]
         life: Option<u64>,
     },
+    /// Runs every fuzz target in turn, from its committed corpus; prints executions, coverage and findings. Needs cargo-fuzz and a
+    /// nightly toolchain (`cargo +nightly xtask fuzz`).
+    Fuzz {
+        /// Minutes for all of them together.
+        #[arg(long, default_value_t = 12.0)]
+        minutes: f64,
+        /// Targets; all, if none is given.
+        targets: Vec<String>,
+    },
     /// Builds `tests/peers`, gives the same loads to this project and to others, and prints the table. Ends with status 77 where
     /// there is no Linux with `unshare` and `ip`, or no leave to make namespaces.
     Peers {
@@ -105,6 +115,7 @@ fn main() -> ExitCode {
             explore::run(&folder, &limits).map_err(Into::into)
         }
         Chore::Sim { seed, hours, life } => Ok(sim::run(seed, hours, life)),
+        Chore::Fuzz { minutes, targets } => fuzz::run(root, minutes, &targets),
         Chore::Peers { loads } => match peers::run(root, &loads) {
             Ok(Some(well)) => Ok(well),
             Ok(None) => return ExitCode::from(77),

@@ -25,6 +25,26 @@ const LAST_PROMISE: u32 = 14;
 const MACHINE_PATHS: [&str; 4] =
     [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")];
 
+/// Calls that panic on some arguments and that no lint denies. (What looks like a call of a map is left to the reader.)
+const MAY_PANIC: [&str; 16] = [
+    "assert!(",
+    "assert_eq!(",
+    "assert_ne!(",
+    ".borrow_mut()",
+    ".chunks(",
+    ".chunks_exact(",
+    ".clamp(",
+    ".copy_from_slice(",
+    ".copy_within(",
+    ".split_at(",
+    ".split_at_mut(",
+    ".split_off(",
+    ".step_by(",
+    ".swap_remove(",
+    ".windows(",
+    "::from_static(",
+];
+
 /// Checks every file that git knows or would add.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut complaints = Vec::new();
@@ -37,7 +57,60 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     }
     complaints.extend(spec::check(root, false)?);
     complaints.extend(bugs::check(root)?);
+    complaints.extend(check_panics(root)?);
     Ok(complaints)
+}
+
+/// Compares the calls that could panic, in the crates that never do, with the table in `SECURITY.md` that explains them.
+fn check_panics(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let table = fs::read_to_string(root.join("SECURITY.md"))?;
+    let rows: Vec<(&str, &str)> = table.lines().filter_map(explained).collect();
+    let mut complaints = Vec::new();
+    for path in files(root)?.iter().filter(|path| never_panics(path)) {
+        let Ok(text) = fs::read_to_string(root.join(path)) else { continue };
+        let own: Vec<&str> =
+            rows.iter().filter(|(file, _)| file == path).map(|(_, call)| *call).collect();
+        complaints.extend(unexplained(&text, &own).into_iter().map(|why| format!("{path}: {why}")));
+    }
+    let there = |(file, _): &&(&str, &str)| !root.join(file).is_file();
+    complaints.extend(rows.iter().filter(there).map(|(file, _)| format!("{file} is not there")));
+    Ok(complaints)
+}
+
+/// Whether no code in this file may panic: all of core and wire but their tests.
+fn never_panics(path: &str) -> bool {
+    let crates = ["crates/discovery-core/src/", "crates/discovery-wire/src/"];
+    crates.iter().any(|start| path.starts_with(start))
+        && path.ends_with(".rs")
+        && !path.ends_with("tests.rs")
+}
+
+/// The file and the call of a row of the table.
+fn explained(line: &str) -> Option<(&str, &str)> {
+    let mut cells = line.strip_prefix("| ")?.split(" | ");
+    let mut code = || cells.next()?.strip_prefix('`')?.strip_suffix('`');
+    let file = code().filter(|file| file.starts_with("crates/"))?;
+    Some((file, code()?))
+}
+
+/// What could panic in a text without an explanation, and explanations of what is not there.
+fn unexplained(text: &str, explained: &[&str]) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines: Vec<&str> =
+        code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let mut complaints = Vec::new();
+    for line in &lines {
+        let panics = MAY_PANIC.iter().find(|call| line.contains(**call));
+        if let Some(call) = panics
+            && !explained.iter().any(|explained| line.contains(explained))
+        {
+            complaints.push(format!("`{call}` could panic, and SECURITY.md does not say why not"));
+        }
+    }
+    let gone = |call: &&&str| !lines.iter().any(|line| line.contains(**call));
+    let gone = explained.iter().filter(gone);
+    complaints.extend(gone.map(|call| format!("SECURITY.md explains `{call}`, which is gone")));
+    complaints
 }
 
 /// Every file that git knows or would add, by its path from the root.
@@ -95,13 +168,24 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::check_file;
+    use super::{check_file, explained, unexplained};
 
     #[test]
     fn a_file_in_order_passes() {
         let text =
             "//! Owns nothing.\n// R1, R43–R44 (R133): I14.\nconst RANGE: &str = \"R999\";\n";
         assert_eq!(check_file("a.rs", text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_could_panic_is_explained_and_nothing_else_is() {
+        let row = "| `crates/a.rs` | `list.split_at(1)` | there are two |";
+        assert_eq!(explained(row), Some(("crates/a.rs", "list.split_at(1)")));
+        assert_eq!(explained("| file | call | why |"), None);
+        let code = "// list.split_at(2)\nlist.split_at(1);\n#[cfg(test)]\nlist.windows(0);\n";
+        assert_eq!(unexplained(code, &["list.split_at(1)"]), Vec::<String>::new());
+        assert_eq!(unexplained(code, &[]).len(), 1);
+        assert_eq!(unexplained(code, &["list.split_at(1)", "list.chunks(0)"]).len(), 1);
     }
 
     #[test]

@@ -4,8 +4,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "a program may have threads")]
 
+mod cache;
 mod input;
 mod lab;
+mod memory;
 mod options;
 mod output;
 mod resolve;
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let line = CommandLine::parse();
     let ended = match line.command {
         Command::Resolve(options) => resolve::run(*options),
+        Command::Cache(options) => cache::run(&options),
         Command::Lab(options) => lab::run(&options),
     };
     match ended {

@@ -26,6 +26,8 @@ pub(crate) struct CommandLine {
 pub(crate) enum Command {
     /// Resolve server names: where to connect, which Host to send, what the certificate must be valid for.
     Resolve(Box<ResolveOptions>),
+    /// Show what a file of facts tells of names, or forget names in it.
+    Cache(CacheOptions),
     /// Serve the built-in world on loopback, until interrupted.
     Lab(LabOptions),
 }
@@ -45,6 +47,9 @@ pub(crate) struct ResolveOptions {
     #[command(flatten)]
     pub(crate) format: FormatOptions,
 
+    /// Begin with the facts of this file, if there is one, and write those known at the end; see `cache`
+    #[arg(long, value_name = "FILE", conflicts_with = "lab")]
+    pub(crate) cache: Option<PathBuf>,
     /// Resolve so many names at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = jobs)]
     pub(crate) jobs: usize,
@@ -123,6 +128,39 @@ pub(crate) struct FormatOptions {
     pub(crate) json: bool,
 }
 
+const CACHE_STATUS: &str = "\
+Exit status: 0 there is such a name; 1 there is none; 2 wrong usage; 3 the file can't be used.";
+
+/// Options of `cache`.
+#[derive(Debug, Args)]
+#[command(after_help = CACHE_STATUS)]
+pub(crate) struct CacheOptions {
+    /// What `resolve --cache` has written, or a homeserver has exported
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Show names with this text in them
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name: Option<String>,
+    /// Show names of this domain, and below it
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) below: Option<String>,
+    /// Show names that this step of the specification decided: 1, 2, 3.1 to 3.5, 4, 5, 6
+    #[arg(long, value_name = "STEP", value_parser = rule)]
+    pub(crate) rule: Option<String>,
+    /// Show names that fail, or one of whose questions did when it was asked last
+    #[arg(long)]
+    pub(crate) failing: bool,
+    /// Show names that would have to be asked again
+    #[arg(long)]
+    pub(crate) expired: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Forget this name, and every fact that it rests on (repeatable); the file is written anew
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "below", "rule", "failing", "expired", "json"])]
+    pub(crate) forget: Vec<String>,
+}
+
 /// Options of `lab`.
 #[derive(Debug, Args)]
 pub(crate) struct LabOptions {
@@ -185,6 +223,12 @@ fn host_part(text: &str) -> Option<(&str, &str)> {
         Some(rest) => rest.split_once("]:"),
         None => text.split_once(':'),
     }
+}
+
+fn rule(text: &str) -> Result<String, String> {
+    const RULES: [&str; 10] = ["1", "2", "3.1", "3.2", "3.3", "3.4", "3.5", "4", "5", "6"];
+    let known = RULES.contains(&text).then(|| text.to_owned());
+    known.ok_or_else(|| format!("it is one of {}", RULES.join(", ")))
 }
 
 fn port(text: &str) -> Result<u16, String> {

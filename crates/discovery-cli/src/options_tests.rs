@@ -10,7 +10,7 @@ fn resolve(arguments: &[&str]) -> Result<ResolveOptions, clap::Error> {
     let words = ["matrix-discovery", "resolve"].iter().chain(arguments);
     match CommandLine::try_parse_from(words)?.command {
         Command::Resolve(options) => Ok(*options),
-        Command::Lab(_) => unreachable!("the words say resolve"),
+        Command::Lab(_) | Command::Cache(_) => unreachable!("the words say resolve"),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Knows nothing of how a result came about.
 
 mod json;
+pub(crate) mod table;
 mod text;
 
 use std::io::{self, IsTerminal, Write};

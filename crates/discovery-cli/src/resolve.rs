@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::task::Poll;
 use std::thread;
 
-use discovery_core::ServerName;
+use discovery_core::{Cursor, ServerName};
 use discovery_tokio::{Builder, Discovery};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::input;
 use crate::lab;
+use crate::memory;
 use crate::options::ResolveOptions;
 use crate::output::{Answered, End, Format, Paint};
 use crate::setting;
@@ -48,6 +49,7 @@ pub(crate) fn answer(
     write: impl FnMut(&[Answered]) -> io::Result<()> + Send,
 ) -> Result<Status, Trouble> {
     let here = |error: &dyn std::fmt::Display| Trouble::Here(error.to_string());
+    let known = options.cache.as_deref().map(memory::read).transpose()?.flatten();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -57,9 +59,20 @@ pub(crate) fn answer(
     let order = if typed { Order::Done } else { Order::Given };
     let ended = written_by(write, &runtime, async |answers| {
         let discovery = discovery.spawn().map_err(|error| here(&error))?;
+        if let Some(known) = known {
+            let _ = discovery.teach(known);
+        }
         let names = input::names(options.names);
         let look_up = |name| look_up(discovery.clone(), name);
-        answer_all(names, options.jobs, order, look_up, answers).await
+        let status = answer_all(names, options.jobs, order, look_up, answers).await?;
+        if let Some(file) = &options.cache {
+            let mut all = discovery.export_since(Cursor::START);
+            while all.has_more() {
+                all.append(discovery.export_since(all.cursor()));
+            }
+            memory::write(file, &all)?;
+        }
+        Ok(status)
     });
     // What still runs is of no use to anybody.
     runtime.shutdown_background();

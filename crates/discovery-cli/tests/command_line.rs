@@ -387,3 +387,118 @@ fn the_system_s_authorities_may_be_named_by_the_environment() {
     assert_eq!(resolve(&PathBuf::from("/no/such/file"), "192.0.2.1").0, Some(0));
     assert_eq!(resolve(&PathBuf::from("/no/such/file"), "example.org:1").0, Some(0));
 }
+
+/// A world with names of several kinds, and the file that a run over them leaves.
+fn remembered(test: &str) -> (Place, PathBuf) {
+    let place = Place::new(
+        test,
+        "https a.example 200 \"Cache-Control: max-age=86400\" {\"m.server\":\"fed.example.net:1\"}\n\
+         dns fed.example.net A 192.0.2.1 ttl=86400\n\
+         dns fed.example.net AAAA NODATA soa=3600\n\
+         https b.a.example 404\n\
+         dns _matrix-fed._tcp.b.a.example SRV SERVFAIL\n",
+    );
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.facts"));
+    let _ = std::fs::remove_file(&file);
+    let names = ["a.example", "b.a.example"];
+    let output = place.resolve().arg("--cache").arg(&file).args(names).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "one of them fails: {output:?}");
+    (place, file)
+}
+
+fn cache(file: &std::path::Path, arguments: &[&str]) -> Output {
+    program().arg("cache").arg(file).args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_file_of_facts_spares_the_questions_of_the_next_run() {
+    let (place, file) = remembered("cache_spares");
+    assert!(!place.lab.take_asked().is_empty());
+    let again =
+        || place.resolve().arg("--cache").arg(&file).args(["--short", "a.example"]).output();
+    let output = again().unwrap();
+    assert!(text(&output.stdout).starts_with("a.example 192.0.2.1:1 "), "{output:?}");
+    assert_eq!(place.lab.take_asked(), []);
+    // A damaged file is told, used for nothing, and left as it is.
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 9]).unwrap();
+    let output = again().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).ends_with(".facts: cut off: it has no end\n"), "{output:?}");
+    assert_eq!((output.stdout.len(), std::fs::read(&file).unwrap().len()), (0, whole.len() - 9));
+    assert_eq!(place.lab.take_asked(), []);
+    assert_eq!(run(&["resolve", "--lab", "--cache", "x", "a.example"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_file_of_facts_is_shown_as_a_table_or_as_json_and_filtered() {
+    let (_place, file) = remembered("cache_shown");
+    let output = cache(&file, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    let column = |line: &str, head: &str| {
+        let at = lines[0].find(head).unwrap();
+        line[at..].split("  ").next().unwrap().to_owned()
+    };
+    assert_eq!(column(lines[1], "NAME"), "a.example");
+    assert_eq!(column(lines[1], "RULE"), "3.2");
+    assert_eq!(column(lines[1], "CONNECT TO"), "192.0.2.1:1");
+    assert_eq!(column(lines[1], "STATE"), "fresh");
+    assert_eq!(column(lines[2], "NAME"), "b.a.example");
+    assert_eq!(column(lines[2], "RULE"), "-");
+    assert_eq!(column(lines[2], "STATE"), "dns_failure");
+    assert!(lines[2].contains("[_matrix-fed._tcp.b.a.example SRV "), "{}", lines[2]);
+    assert!(!text(&output.stdout).contains('\u{1b}'));
+
+    let shown = |arguments: &[&str]| -> Vec<String> {
+        let output = cache(&file, &[arguments, &["--json"]].concat());
+        let lines: Vec<Value> = text(&output.stdout).lines().map(json).collect();
+        assert_eq!(output.status.code(), Some(i32::from(lines.is_empty())), "{output:?}");
+        lines.iter().map(|line| line["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(shown(&[]), ["a.example", "b.a.example"]);
+    assert_eq!(shown(&["--name", "B.A"]), ["b.a.example"]);
+    assert_eq!(shown(&["--below", "a.example"]), ["a.example", "b.a.example"]);
+    assert_eq!(shown(&["--below", "b.a.example"]), ["b.a.example"]);
+    assert_eq!(shown(&["--below", "xample"]), [""; 0]);
+    assert_eq!(shown(&["--rule", "3.2"]), ["a.example"]);
+    assert_eq!(shown(&["--failing"]), ["b.a.example"]);
+    assert_eq!(shown(&["--expired"]), [""; 0]);
+    let line = json(text(&cache(&file, &["--json", "--failing"]).stdout).trim());
+    assert_eq!(line["failure"], "dns_failure");
+    assert_eq!(line["last_failure"]["times"], 1);
+    let line = json(text(&cache(&file, &["--json", "--rule", "3.2"]).stdout).trim());
+    assert_eq!(line["targets"][0]["addr"], "192.0.2.1:1");
+    assert!(line["left_s"].as_u64().unwrap() > 3000, "{line}");
+}
+
+#[test]
+fn a_forgotten_name_is_gone_from_the_file_and_the_others_stay() {
+    let (place, file) = remembered("cache_forgets");
+    let output = cache(&file, &["--forget", "a.example"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stderr).starts_with("a.example: "), "{output:?}");
+    let shown = cache(&file, &[]);
+    assert!(!text(&shown.stdout).contains("\na.example"), "{shown:?}");
+    assert!(text(&shown.stdout).contains("\nb.a.example"), "{shown:?}");
+    assert_eq!(cache(&file, &["--forget", "a.example"]).status.code(), Some(1));
+    place.lab.take_asked();
+    place.resolve().arg("--cache").arg(&file).arg("a.example").output().unwrap();
+    assert!(!place.lab.take_asked().is_empty());
+}
+
+#[test]
+fn what_is_no_file_of_facts_is_told_apart_from_wrong_usage() {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache_foreign.facts");
+    std::fs::write(&file, "{\"hello\":1}\n").unwrap();
+    let output = cache(&file, &[]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).ends_with(": not an export of facts\n"), "{output:?}");
+    assert_eq!(cache(std::path::Path::new("/nowhere/facts"), &[]).status.code(), Some(3));
+    for wrong in [&["--rule", "7"][..], &["--forget", "a..b:x"], &["--forget", "a", "--json"]] {
+        let (_place, file) = remembered("cache_usage");
+        assert_eq!(cache(&file, wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    assert_eq!(run(&["cache"]).status.code(), Some(2));
+}

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::families::AddressFamily;
 use crate::request::Routes;
 
 /// Which addresses may be connected to: global unicast ones, unless lists say otherwise.
@@ -207,8 +208,14 @@ fn net(base: IpAddr, length: u8, reason: DeniedReason) -> Special {
 }
 
 /// Puts addresses into the order to try them: IPv6 first, families interleaved (R128), a family without route last;
-/// duplicates are dropped.
-pub(crate) fn order(v6: &[IpAddr], v4: &[IpAddr], routes: Routes, into: &mut Vec<IpAddr>) {
+/// so does one that leads nowhere otherwise; duplicates are dropped.
+pub(crate) fn order(
+    v6: &[IpAddr],
+    v4: &[IpAddr],
+    routes: Routes,
+    second: Option<AddressFamily>,
+    into: &mut Vec<IpAddr>,
+) {
     into.clear();
     let mut put = |address: Option<&IpAddr>| {
         if let Some(address) = address
@@ -217,8 +224,13 @@ pub(crate) fn order(v6: &[IpAddr], v4: &[IpAddr], routes: Routes, into: &mut Vec
             into.push(*address);
         }
     };
-    let (first, second) = if routes.v6 || !routes.v4 { (v6, v4) } else { (v4, v6) };
-    if routes.v6 == routes.v4 {
+    let last = match (routes.v4, routes.v6) {
+        (true, false) => Some(AddressFamily::V6),
+        (false, true) => Some(AddressFamily::V4),
+        (true, true) | (false, false) => second,
+    };
+    let (first, second) = if last == Some(AddressFamily::V6) { (v4, v6) } else { (v6, v4) };
+    if last.is_none() {
         for i in 0..first.len().max(second.len()) {
             put(first.get(i));
             put(second.get(i));

@@ -9,11 +9,11 @@ use crate::policy::Policy;
 use crate::question::{Fact, Question};
 
 /// Failures in a row beyond which nothing grows any more.
-const MAX_STRIKES: u8 = 16;
+pub(crate) const MAX_STRIKES: u8 = 16;
 
 /// How many times in a row a question has failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Strikes(u8);
+pub(crate) struct Strikes(pub(crate) u8);
 
 impl Strikes {
     /// One more, and how long it lives.

@@ -10,7 +10,10 @@ use crate::address::{self, Denied};
 use crate::cache::{self, Cache, Freshness};
 use crate::explain::{Decision, Effect, Step};
 use crate::facts::Facts;
+use crate::families::AddressFamily;
+use crate::few::few_more;
 use crate::hosts::{Family, HostAddresses, Trouble};
+use crate::lookup::Context;
 use crate::name::{DnsName, InvalidDnsName, ServerName, TlsName};
 use crate::outcome::FailureKind;
 use crate::policy::{Families, Policy, Speculation};
@@ -79,6 +82,7 @@ pub(crate) struct Memory<'a> {
 pub(crate) struct Board<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) routes: Routes,
+    second: Option<AddressFamily>,
     facts: &'a mut Facts,
     memory: Option<Memory<'a>>,
     notes: &'a mut Notes,
@@ -90,8 +94,7 @@ pub(crate) struct Board<'a> {
 
 impl<'a> Board<'a> {
     pub(crate) fn new(
-        policy: &'a Policy,
-        routes: Routes,
+        context: &'a Context,
         facts: &'a mut Facts,
         memory: Option<Memory<'a>>,
         notes: &'a mut Notes,
@@ -100,7 +103,16 @@ impl<'a> Board<'a> {
         notes.decisions.clear();
         notes.fresh_until = None;
         notes.refresh_at = None;
-        Self { policy, routes, facts, memory, notes, guessing: false, recalling: false }
+        Self {
+            policy: &context.policy,
+            routes: context.routes,
+            second: context.second,
+            facts,
+            memory,
+            notes,
+            guessing: false,
+            recalling: false,
+        }
     }
 
     pub(crate) fn is_guessing(&self) -> bool {
@@ -234,7 +246,10 @@ impl<'a> Board<'a> {
         }
         match self.notes.asks.iter_mut().find(|other| other.question == ask.question) {
             Some(other) => other.need = other.need.max(ask.need),
-            None => self.notes.asks.push(ask),
+            None => {
+                few_more(&mut self.notes.asks);
+                self.notes.asks.push(ask);
+            }
         }
     }
 
@@ -315,9 +330,15 @@ impl<'a> Board<'a> {
             self.ask(question, need);
         }
         if !addresses.usable.is_empty() {
-            // R127: IPv6 goes first; IPv4 alone waits a moment for it. A family without route is not waited for.
-            let waits = matches!(addresses.families, [Family::Missing(_), _]) && self.routes.v6;
-            let hold = waits && addresses.usable.iter().all(IpAddr::is_ipv4);
+            // R127: IPv6 goes first; IPv4 alone waits a moment for it. A family without route is not waited for. Where IPv6 leads
+            // nowhere it is the other way round.
+            let hold = if self.second == Some(AddressFamily::V6) {
+                let waits = matches!(addresses.families, [_, Family::Missing(_)]) && self.routes.v4;
+                waits && addresses.usable.iter().all(IpAddr::is_ipv6)
+            } else {
+                let waits = matches!(addresses.families, [Family::Missing(_), _]) && self.routes.v6;
+                waits && addresses.usable.iter().all(IpAddr::is_ipv4)
+            };
             let via = addresses.usable;
             self.put(Ask { question: question.clone(), need: Need::Now, via, more, hold });
         }
@@ -360,6 +381,7 @@ impl<'a> Board<'a> {
             return Ok(Some(Got::NoAddress(HostAddresses {
                 families: [Family::Off, Family::Off],
                 usable: Vec::new(),
+                second: None,
                 denied: vec![denied],
             })));
         }
@@ -390,8 +412,10 @@ impl<'a> Board<'a> {
         vetted.iter_mut().for_each(|addresses| addresses.truncate(limit));
         let [v6, v4] = vetted;
         let mut usable = Vec::new();
-        address::order(&v6, &v4, self.routes, &mut usable);
-        HostAddresses { families, usable, denied }
+        address::order(&v6, &v4, self.routes, self.second, &mut usable);
+        // It makes no difference where there is one family, or a route for one.
+        let both = !v6.is_empty() && !v4.is_empty() && self.routes.v6 == self.routes.v4;
+        HostAddresses { families, usable, second: self.second.filter(|_| both), denied }
     }
 
     /// Addresses are judged when they are read, not when they are stored.

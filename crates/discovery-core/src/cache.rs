@@ -6,10 +6,16 @@
 use std::sync::Arc;
 
 use crate::backoff::Strikes;
+use crate::changes::Changes;
+use crate::life::InMemory;
 use crate::policy::Policy;
 use crate::question::{Fact, Failure, Known, Question, Standing};
 use crate::segments::{Keyed, Segments};
 use crate::time::Instant;
+
+mod teaching;
+
+pub(crate) use teaching::Lesson;
 
 /// The memory of one fact beside itself and its texts: its place, its links and its slot of a table that has just grown, in
 /// bytes.
@@ -20,7 +26,14 @@ const OVERHEAD: usize = 64;
 pub(crate) struct Entry {
     /// The latest.
     known: Arc<Known>,
-    /// The last good one, where the latest is a failure that may pass.
+    /// Where the latest is a failure that may pass. Apart, for most facts have none and are kept by the million.
+    failing: Option<Box<Failing>>,
+}
+
+/// What is kept of a question that fails.
+#[derive(Clone, Debug, Default)]
+struct Failing {
+    /// The last good fact.
     good: Option<Arc<Known>>,
     strikes: Strikes,
 }
@@ -33,10 +46,52 @@ impl Keyed for Entry {
     }
 }
 
+/// What an entry is worth at an instant: the states of the diagram "in memory" in `life.rs`.
+enum Worth<'a> {
+    /// Its fact is fresh.
+    Fresh(&'a Arc<Known>),
+    /// It has failed, and is not asked again before this instant; the last good fact stands in.
+    LastGood(&'a Arc<Known>, Option<Instant>),
+    /// It has failed, and is not asked again before its back-off is over; there is nothing better.
+    Failing(&'a Arc<Known>),
+    /// Nothing without asking.
+    Expired,
+}
+
 impl Entry {
+    fn new(known: Arc<Known>, good: Option<Arc<Known>>, strikes: Strikes) -> Self {
+        let failing = known.fact.is_temporary().then(|| Box::new(Failing { good, strikes }));
+        Self { known, failing }
+    }
+
+    fn strikes(&self) -> Strikes {
+        self.failing.as_ref().map_or_else(Strikes::default, |failing| failing.strikes)
+    }
+
+    fn good(&self) -> Option<&Arc<Known>> {
+        self.failing.as_ref()?.good.as_ref()
+    }
+
     fn last_good(&self) -> Option<&Arc<Known>> {
-        let facts = [Some(&self.known), self.good.as_ref()];
+        let facts = [Some(&self.known), self.good()];
         facts.into_iter().flatten().find(|known| !known.fact.is_temporary())
+    }
+
+    fn worth(&self, now: Instant, policy: &Policy) -> Worth<'_> {
+        let fresh = self.known.is_fresh(now);
+        match self.good() {
+            // In its back-off a question is not asked again; what was good is.
+            Some(good) if fresh && is_usable(good, now, policy) => {
+                Worth::LastGood(good, self.known.fresh_until)
+            }
+            // A refresh ahead of time has failed: what is fresh is fresh all the same.
+            Some(good) if good.is_fresh(now) => Worth::Fresh(good),
+            // A question that was late is in back-off only while something stands in for its answer.
+            Some(_) if self.known.fact == Fact::Late => Worth::Expired,
+            Some(_) | None if !fresh => Worth::Expired,
+            Some(_) | None if self.known.fact.is_temporary() => Worth::Failing(&self.known),
+            Some(_) | None => Worth::Fresh(&self.known),
+        }
     }
 }
 
@@ -44,6 +99,8 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Cache {
     facts: Segments<Entry>,
+    /// In which order they were learnt, from the first time that somebody asks for it.
+    changes: Option<Changes>,
 }
 
 /// How fresh a fact must be to be read.
@@ -53,13 +110,17 @@ pub(crate) enum Freshness {
     Any,
     /// Not even near its expiry: the reader is there to refresh what is.
     Ahead,
-    /// Not at all: the reader is there to forget it.
+    /// Learnt after this instant, or failing: the reader is there to ask again for what is in doubt.
+    Since(Instant),
+    /// Not at all: the reader is there to forget it, or to tell what was known.
     Expired,
+    /// Not expired, and reading it is no use of it.
+    Look,
 }
 
 impl Cache {
     pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
-        Self { facts: Segments::new(seed, policy.max_facts, policy.max_cache_bytes) }
+        Self { facts: Segments::new(seed, policy.max_facts, policy.max_cache_bytes), changes: None }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -80,23 +141,45 @@ impl Cache {
     ) -> Option<Arc<Known>> {
         if freshness == Freshness::Expired {
             let entry = self.facts.peek(question)?;
-            return Some(Arc::clone(entry.good.as_ref().unwrap_or(&entry.known)));
+            return Some(Arc::clone(entry.good().unwrap_or(&entry.known)));
         }
-        let entry = self.facts.get(question)?;
-        let fresh = entry.known.is_fresh(now)
-            && !(freshness == Freshness::Ahead && is_due(&entry.known, now, policy));
-        match &entry.good {
-            // In its back-off a question is not asked again; what was good is.
-            Some(good) if fresh && is_usable(good, now, policy) => {
-                Some(in_place_of(good, entry.known.fresh_until, policy))
+        let entry = match freshness {
+            Freshness::Look => self.facts.peek(question)?,
+            Freshness::Any | Freshness::Ahead | Freshness::Since(_) | Freshness::Expired => {
+                self.facts.get(question)?
             }
-            // A refresh ahead of time has failed: what is fresh is fresh all the same.
-            Some(good) if freshness == Freshness::Any && good.is_fresh(now) => {
-                Some(Arc::clone(good))
+        };
+        match entry.worth(now, policy) {
+            // What is near its expiry; or its refresh has failed, and the back-off is over.
+            Worth::Fresh(known)
+                if freshness == Freshness::Ahead
+                    && (entry.failing.is_some() || is_due(known, now, policy)) =>
+            {
+                None
             }
-            // A question that was late is in back-off only while something stands in for its answer.
-            Some(_) if entry.known.fact == Fact::Late => None,
-            Some(_) | None => fresh.then(|| Arc::clone(&entry.known)),
+            // What is in doubt; what fails is in a back-off of its own.
+            Worth::Fresh(known)
+                if matches!(freshness, Freshness::Since(since) if known.learnt <= since)
+                    || (matches!(freshness, Freshness::Since(_))
+                        && (entry.failing.is_some() || is_due(known, now, policy))) =>
+            {
+                None
+            }
+            Worth::Fresh(known) | Worth::Failing(known) => Some(Arc::clone(known)),
+            Worth::LastGood(good, until) => Some(in_place_of(good, until, policy)),
+            Worth::Expired => None,
+        }
+    }
+
+    /// What is remembered of a question, as the diagram of its life names it.
+    pub(crate) fn state(&self, question: &Question, now: Instant, policy: &Policy) -> InMemory {
+        let entry = self.facts.peek(question);
+        match entry.map(|entry| entry.worth(now, policy)) {
+            None => InMemory::Unknown,
+            Some(Worth::Fresh(_)) => InMemory::Fresh,
+            Some(Worth::LastGood(..)) => InMemory::LastGood,
+            Some(Worth::Failing(_)) => InMemory::Failing,
+            Some(Worth::Expired) => InMemory::Expired,
         }
     }
 
@@ -119,7 +202,10 @@ impl Cache {
         }
         let old = self.facts.peek(question).filter(|_| known.fact.is_temporary());
         let (mut strikes, good) = match old {
-            Some(old) => (old.strikes, old.last_good().map(Arc::clone)),
+            Some(old) => {
+                let strikes = old.failing.as_ref().map_or(Strikes::default(), |old| old.strikes);
+                (strikes, old.last_good().map(Arc::clone))
+            }
             None => (Strikes::default(), None),
         };
         let now = known.learnt;
@@ -148,10 +234,16 @@ impl Cache {
             Some(good) => in_place_of(good, known.fresh_until, policy),
             None => Arc::clone(&known),
         };
-        let entry = Entry { known, good, strikes };
-        let weight = weight(&entry);
-        self.facts.insert(entry, weight);
+        self.put(Entry::new(known, good, strikes));
         used
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let weight = weight(&entry);
+        let place = self.facts.insert(entry, weight);
+        if let Some(changes) = &mut self.changes {
+            changes.note(place);
+        }
     }
 
     /// What may stand in while a refresh hangs: the last good fact, or for a document the failure that was known before. From
@@ -165,9 +257,10 @@ impl Cache {
     ) -> Option<Arc<Known>> {
         let entry = self.facts.get(question)?;
         let stands = stands_in(entry, now, policy)?;
+        let failing = entry.failing.get_or_insert_default();
         // Each lookup that waits falls back by itself: that counts once.
         if !(entry.known.fact == Fact::Late && entry.known.is_fresh(now)) {
-            let life = entry.strikes.strike(question, &Fact::Late, policy, seed);
+            let life = failing.strikes.strike(question, &Fact::Late, policy, seed);
             // R97: what DNS does not tell is asked again within five minutes. That is not the patience with one late family, of
             // which a result is told to go without.
             let life = match question {
@@ -176,7 +269,7 @@ impl Cache {
             };
             entry.known = Arc::new(Known::new(question.clone(), Fact::Late, now, Some(now + life)));
         }
-        entry.good = Some(Arc::clone(&stands));
+        failing.good = Some(Arc::clone(&stands));
         Some(in_place_of(&stands, entry.known.fresh_until, policy))
     }
 
@@ -201,7 +294,7 @@ impl Cache {
     /// What a fact was when it was good, however long ago: good enough for a guess.
     pub(crate) fn recall(&self, question: &Question) -> Option<Arc<Known>> {
         let entry = self.facts.peek(question)?;
-        let known = entry.good.as_ref().unwrap_or(&entry.known);
+        let known = entry.good().unwrap_or(&entry.known);
         (known.fact != Fact::Late).then(|| Arc::clone(known))
     }
 
@@ -246,7 +339,7 @@ fn stands_in(entry: &Entry, now: Instant, policy: &Policy) -> Option<Arc<Known>>
             matches!(known.question, Question::Get(_)) && !matches!(known.fact, Fact::Late);
         (failed_before || !known.fact.is_temporary()) && is_usable(known, now, policy)
     };
-    [entry.good.as_ref(), Some(&entry.known)].into_iter().flatten().find(usable).map(Arc::clone)
+    [entry.good(), Some(&entry.known)].into_iter().flatten().find(usable).map(Arc::clone)
 }
 
 /// Whether a fact may still be used though a newer one could not be had.
@@ -286,9 +379,11 @@ fn weight(entry: &Entry) -> usize {
         Question::Dns(name, _) => name.as_str().len(),
         Question::Get(url) => url.size(),
     };
-    let facts = [Some(&entry.known), entry.good.as_ref()];
+    let facts = [Some(&entry.known), entry.good()];
     let facts = facts.into_iter().flatten().map(|known| known.size());
-    facts.fold(OVERHEAD.saturating_add(question), usize::saturating_add)
+    let failing = entry.failing.as_ref().map_or(0, |failing| size_of_val(&**failing));
+    let fixed = OVERHEAD.saturating_add(question).saturating_add(failing);
+    facts.fold(fixed, usize::saturating_add)
 }
 
 #[cfg(test)]

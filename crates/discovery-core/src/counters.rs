@@ -16,12 +16,18 @@ pub struct Counters {
     pub refused: u64,
     /// Lookups begun to refresh what was in use.
     pub refreshes: u64,
+    /// Reports of callers about places that were theirs to report.
+    pub reports: u64,
+    /// Lookups begun because what callers reported put the facts behind a name in doubt.
+    pub rechecks: u64,
     /// Times that a last good fact stood in for one that could not be had in time.
     pub fallbacks: u64,
     /// DNS questions asked, each with one request or more.
     pub dns_questions: u64,
     /// GETs asked, each at one address or more.
     pub gets: u64,
+    /// Facts that came in as data and were news.
+    pub taught: u64,
     /// Questions that speculation asked for nothing.
     pub speculated_in_vain: u64,
     /// Lookups under way.
@@ -36,6 +42,6 @@ pub struct Counters {
     pub facts: usize,
     /// Results kept.
     pub results: usize,
-    /// Memory of both, in bytes, as far as it can be told.
+    /// Memory of both and of what was reported, in bytes, as far as it can be told.
     pub bytes: usize,
 }

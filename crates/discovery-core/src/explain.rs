@@ -4,12 +4,14 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::Denied;
+use crate::families::AddressFamily;
+use crate::feedback::Feedback;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::outcome::FailureKind;
 use crate::question::{Fact, Known, Question, Useless};
@@ -143,6 +145,14 @@ impl Decision {
         }
     }
 
+    /// The fact, and when it was learnt.
+    pub(crate) fn known(&self) -> Option<&Known> {
+        match &self.cause {
+            Cause::Nothing | Cause::Question(_) => None,
+            Cause::Fact(known) => Some(known),
+        }
+    }
+
     /// The memory beside this value, in bytes.
     pub(crate) fn size(&self) -> usize {
         match &self.cause {
@@ -202,6 +212,15 @@ impl From<Decision> for Told {
         let (question, fact, effect) = (question.cloned(), fact.cloned(), effect.clone());
         Self { step, question, fact, effect }
     }
+}
+
+/// A place that comes behind all others for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MovedBack {
+    /// The place.
+    pub place: SocketAddr,
+    /// How it fails.
+    pub said: Feedback,
 }
 
 /// What follows from a fact.
@@ -264,6 +283,10 @@ pub enum Effect {
     DefaultPort,
     /// In this revision `Host` of a delegated IP carries the port even if none was given (R76).
     HostWithDefaultPort,
+    /// The addresses of this family come behind the other's: it leads nowhere from here, as far as is remembered.
+    TriedSecond(AddressFamily),
+    /// This place comes behind all others for a while: a caller has told how it fails.
+    MovedBack(Box<MovedBack>),
     /// The lookup fails, in this way.
     Failed(FailureKind),
 }
@@ -317,6 +340,9 @@ impl Decision {
             }),
             Effect::Denied(denied) => Some(format!("denied: {denied}")),
             Effect::LastGood => Some("last good answer".to_owned()),
+            Effect::MovedBack(moved) => {
+                Some(format!("{} moved back ({})", moved.place, moved.said))
+            }
             Effect::WentWithout => Some(match self.question() {
                 Some(question) => format!("without {question} (late)"),
                 None => "late".to_owned(),
@@ -329,6 +355,7 @@ impl Decision {
             | Effect::Used
             | Effect::NoAddress
             | Effect::DidWithout
+            | Effect::TriedSecond(_)
             | Effect::HostWithDefaultPort => None,
         }
     }
@@ -393,6 +420,13 @@ impl fmt::Display for Effect {
             Self::LastGood => f.write_str("the last good answer, for no newer one could be had"),
             Self::WentWithout => f.write_str("not waited for, the result lacks it"),
             Self::DidWithout => f.write_str("did without"),
+            Self::TriedSecond(family) => {
+                write!(f, "{family} comes second, it has led nowhere lately")
+            }
+            Self::MovedBack(moved) => {
+                let MovedBack { place, said } = &**moved;
+                write!(f, "{place} comes behind all others, as a caller has told: {said}")
+            }
             Self::DefaultPort => f.write_str("no SRV record was found, port 8448"),
             Self::HostWithDefaultPort => f.write_str("this revision's Host carries the port"),
             Self::Failed(kind) => write!(f, "{kind}"),

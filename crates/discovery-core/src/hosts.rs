@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::address::Denied;
+use crate::families::AddressFamily;
 use crate::name::DnsName;
 use crate::outcome::FailureKind;
 use crate::question::{Fact, Failure, Known, Question};
@@ -25,6 +26,8 @@ pub(crate) struct HostAddresses {
     pub(crate) families: [Family; 2],
     /// Vetted, in the order to try: those of the families that have answered, whatever became of the others (R130).
     pub(crate) usable: Vec<IpAddr>,
+    /// The family that comes second for it leads nowhere.
+    pub(crate) second: Option<AddressFamily>,
     pub(crate) denied: Vec<Denied>,
 }
 

@@ -12,7 +12,8 @@ use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
 use crate::board::Ask;
-use crate::inquiry::{Inquiry, InquiryState, Place};
+use crate::families::FamilyMemory;
+use crate::inquiry::{Get, Inquiry, InquiryState};
 use crate::lookup::Context;
 use crate::name_servers::{NameServer, NameServers};
 use crate::policy::Policy;
@@ -28,7 +29,8 @@ const MAX_OPEN: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Inquiries {
     name_servers: NameServers,
-    open: BTreeMap<Question, Inquiry>,
+    families: FamilyMemory,
+    open: BTreeMap<Question, Box<Inquiry>>,
     ids: BTreeMap<RequestId, Question>,
     timers: BTreeSet<(Instant, u64, Question)>,
     dns: Slots,
@@ -52,7 +54,13 @@ impl std::hash::Hash for Headers {
 pub(crate) type Learnt = Arc<Known>;
 
 impl Inquiries {
-    pub(crate) fn new(policy: &Policy, name_servers: NameServers, dns: Slots, http: Slots) -> Self {
+    pub(crate) fn new(
+        policy: &Policy,
+        name_servers: NameServers,
+        families: FamilyMemory,
+        dns: Slots,
+        http: Slots,
+    ) -> Self {
         let mut headers = HeaderMap::with_capacity(3);
         // A text that no header can hold is left out rather than mangled.
         if let Ok(agent) = HeaderValue::from_str(&policy.user_agent) {
@@ -62,6 +70,7 @@ impl Inquiries {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Self {
             name_servers,
+            families,
             open: BTreeMap::new(),
             ids: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -99,6 +108,15 @@ impl Inquiries {
         self.name_servers.iter()
     }
 
+    /// What is remembered of the address families.
+    pub(crate) fn families(&self) -> &FamilyMemory {
+        &self.families
+    }
+
+    pub(crate) fn families_mut(&mut self) -> &mut FamilyMemory {
+        &mut self.families
+    }
+
     pub(crate) fn is_released(&self, question: &Question) -> bool {
         self.open.get(question).is_some_and(|inquiry| inquiry.released.is_some())
     }
@@ -129,28 +147,28 @@ impl Inquiries {
         }
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
-        let left = match &ask.question {
-            Question::Dns(..) => {
-                (0..context.policy.dns_attempts.max(1)).map(Place::Attempt).collect()
+        let (attempts, get) = match &ask.question {
+            Question::Dns(..) => (0..context.policy.dns_attempts.max(1), None),
+            Question::Get(_) => {
+                let left = ask.via.iter().copied().collect();
+                let more = if ask.more { vec![lookup] } else { Vec::new() };
+                (0..0, Some(Box::new(Get { left, via: ask.via.clone(), more, yielded: 0 })))
             }
-            Question::Get(_) => ask.via.iter().copied().map(Place::Address).collect(),
         };
         let place = (lookup, number);
-        let inquiry = Inquiry {
+        let inquiry = Box::new(Inquiry {
             number,
             place,
-            left,
+            attempts,
             asked: Vec::new(),
             open: Vec::new(),
             errors: Vec::new(),
-            yielded: 0,
-            via: ask.via.clone(),
-            more: if ask.more { vec![lookup] } else { Vec::new() },
+            get,
             released: None,
             next_at: None,
             last_start: now,
             timer: None,
-        };
+        });
         if !self.slots(&ask.question).take_or_wait(place, &ask.question) {
             self.open.insert(ask.question.clone(), inquiry);
             return None;
@@ -161,7 +179,7 @@ impl Inquiries {
     fn release(
         &mut self,
         question: Question,
-        mut inquiry: Inquiry,
+        mut inquiry: Box<Inquiry>,
         context: &Context,
         now: Instant,
         out: &mut VecDeque<Event>,
@@ -175,7 +193,7 @@ impl Inquiries {
     fn put_back(
         &mut self,
         question: Question,
-        mut inquiry: Inquiry,
+        mut inquiry: Box<Inquiry>,
         settled: Option<Known>,
         context: &Context,
         out: &mut VecDeque<Event>,
@@ -246,7 +264,9 @@ impl Inquiries {
         out: &mut VecDeque<Event>,
     ) -> Option<Learnt> {
         let mut inquiry = self.open.remove(question)?;
-        inquiry.more.retain(|other| *other != lookup);
+        if let Some(get) = &mut inquiry.get {
+            get.more.retain(|other| *other != lookup);
+        }
         let settled = inquiry.exhausted(question, context, now);
         self.put_back(question.clone(), inquiry, settled, context, out)
     }

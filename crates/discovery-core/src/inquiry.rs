@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::freshness::{self, Freshness};
@@ -42,6 +43,19 @@ pub(crate) struct Open {
     pub(crate) connected: bool,
 }
 
+/// What a GET under way has beside what a DNS question has, too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Get {
+    /// Addresses that it has yet to be sent to.
+    pub(crate) left: VecDeque<IpAddr>,
+    /// All its addresses in order.
+    pub(crate) via: Vec<IpAddr>,
+    /// The lookups that may come with more.
+    pub(crate) more: Vec<u64>,
+    /// How often one that was silent made room for another: no more often than there are addresses.
+    pub(crate) yielded: usize,
+}
+
 /// One question under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Inquiry {
@@ -49,18 +63,15 @@ pub(crate) struct Inquiry {
     pub(crate) number: u64,
     /// Its place in the queue for a slot.
     pub(crate) place: slots::Place,
-    pub(crate) left: VecDeque<Place>,
+    /// For a DNS question, the attempts that are left.
+    pub(crate) attempts: Range<u8>,
     /// For a DNS question, the name servers asked so far.
     pub(crate) asked: Vec<u8>,
     pub(crate) open: Vec<Open>,
     /// Places that failed, and how.
     pub(crate) errors: Vec<(Place, Error)>,
-    /// How often one that was silent made room for another: no more often than there are addresses.
-    pub(crate) yielded: usize,
-    /// For a GET, all its places in order.
-    pub(crate) via: Vec<IpAddr>,
-    /// For a GET, the lookups that may come with more addresses.
-    pub(crate) more: Vec<u64>,
+    /// What only a GET has.
+    pub(crate) get: Option<Box<Get>>,
     /// When it got its slot.
     pub(crate) released: Option<Instant>,
     pub(crate) next_at: Option<Instant>,
@@ -70,6 +81,18 @@ pub(crate) struct Inquiry {
 }
 
 impl Inquiry {
+    pub(crate) fn has_left(&self) -> bool {
+        !self.attempts.is_empty() || self.get.as_ref().is_some_and(|get| !get.left.is_empty())
+    }
+
+    /// The next place to put the question to.
+    pub(crate) fn next_place(&mut self) -> Option<Place> {
+        match &mut self.get {
+            Some(get) => get.left.pop_front().map(Place::Address),
+            None => self.attempts.next().map(Place::Attempt),
+        }
+    }
+
     pub(crate) fn tried(&self, place: Place) -> bool {
         self.open.iter().any(|open| open.place == place)
             || self.errors.iter().any(|(other, _)| *other == place)
@@ -97,9 +120,9 @@ impl Inquiry {
         context: &Context,
         now: Instant,
     ) -> Option<Known> {
-        let waits = !self.left.is_empty()
+        let waits = self.has_left()
             || !self.open.is_empty()
-            || !self.more.is_empty()
+            || self.get.as_ref().is_some_and(|get| !get.more.is_empty())
             || self.released.is_none();
         (!waits).then(|| self.failed(question, context, now))
     }
@@ -137,7 +160,8 @@ impl Inquiry {
                     }
                 };
                 let world = |error: &HttpError| !Failure::Http(*error).is_local();
-                let mut errors = self.via.iter().filter_map(error);
+                let via = self.get.iter().flat_map(|get| &get.via);
+                let mut errors = via.filter_map(error);
                 let error = errors.clone().find(world).or_else(|| errors.next());
                 (Failure::Http(error.unwrap_or(HttpError::Local)), policy.well_known_retry_ttl)
             }
@@ -162,13 +186,11 @@ impl Inquiry {
         let open = |open: &Open| (ranks.get(&open.id).copied(), open.place, open.connected);
         InquiryState {
             question: question.clone(),
-            left: self.left.clone(),
+            attempts: self.attempts.clone(),
             asked: self.asked.clone(),
             open: self.open.iter().map(open).collect(),
             errors: self.errors.clone(),
-            yielded: self.yielded,
-            via: self.via.clone(),
-            more: self.more.clone(),
+            get: self.get.clone(),
             released: self.released.map(ago),
             next_at: self.next_at.map(|at| at.saturating_duration_since(now)),
             last_start: ago(self.last_start),
@@ -180,13 +202,11 @@ impl Inquiry {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InquiryState {
     question: Question,
-    left: VecDeque<Place>,
+    attempts: Range<u8>,
     asked: Vec<u8>,
     open: Vec<(Option<usize>, Place, bool)>,
     errors: Vec<(Place, Error)>,
-    yielded: usize,
-    via: Vec<IpAddr>,
-    more: Vec<u64>,
+    get: Option<Box<Get>>,
     released: Option<Duration>,
     next_at: Option<Duration>,
     last_start: Duration,

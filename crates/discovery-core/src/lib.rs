@@ -4,21 +4,38 @@
 //! In between the machine hands out requests (one DNS question to one name server, one GET to one address) and takes
 //! answers, in any order. It opens no socket, reads no clock and draws no randomness of its own.
 
-#![warn(clippy::arithmetic_side_effects)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::get_unwrap,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable
+    )
+)]
 
 mod address;
 mod addresses;
 mod backoff;
 mod board;
 mod cache;
+mod changes;
 mod config;
 mod counters;
 mod explain;
+mod export;
 mod facts;
+mod families;
+mod feedback;
+mod few;
 mod freshness;
 mod hosts;
 mod inquiries;
 mod inquiry;
+pub mod life;
 mod lookup;
 mod name;
 mod name_servers;
@@ -44,9 +61,13 @@ mod well_known;
 
 pub use address::{AddressPolicy, Denied, DeniedReason, Otherwise};
 pub use addresses::Addresses;
+pub use changes::{BadCursor, Cursor};
 pub use config::Config;
 pub use counters::Counters;
-pub use explain::{Decision, Effect, Explanation, Step};
+pub use explain::{Decision, Effect, Explanation, MovedBack, Step};
+pub use export::{BadExport, Export, Exported, Impossible, MAX_EXPORT_FACTS};
+pub use families::{AddressFamily, FamiliesHealth, FamilyHealth};
+pub use feedback::{FailedPlace, Feedback};
 pub use freshness::Freshness;
 pub use name::{
     DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
@@ -64,9 +85,9 @@ pub use request::{
     Service, Ticket, Why,
 };
 pub use resolution::{Resolution, State};
-pub use resolver::Resolver;
+pub use resolver::{FromMemory, LastFailure, Missing, Resolver, Row, Standing, Taught};
 pub use revision::{Revision, UnknownRevision};
-pub use time::{Instant, UnixTime};
+pub use time::{Instant, UnixMillis, UnixTime};
 pub use url::{BadUrl, Url};
 pub use well_known::parse as parse_document;
 

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::{Ask, Board, Memory, Need, Notes, Stop};
+use crate::cache::Freshness;
 use crate::explain::{Decision, Effect, Explanation, Step};
 use crate::facts::Facts;
+use crate::families::AddressFamily;
+use crate::few::few_more;
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved, Timed, Timeline};
 use crate::policy::Policy;
@@ -24,6 +27,8 @@ use crate::time::Instant;
 pub(crate) struct Context {
     pub(crate) policy: Arc<Policy>,
     pub(crate) routes: Routes,
+    /// The family that leads nowhere, as far as is remembered.
+    pub(crate) second: Option<AddressFamily>,
     pub(crate) seed: u64,
 }
 
@@ -53,6 +58,8 @@ pub(crate) struct Lookup {
     insists: bool,
     /// Nobody waits for it: it is there for what it learns, and has all the patience.
     background: bool,
+    /// Facts learnt before are in doubt.
+    doubts: Option<Instant>,
     in_vain: u64,
     timeline: Timeline,
 }
@@ -85,6 +92,7 @@ impl Lookup {
             fall_back_since: None,
             insists: false,
             background: false,
+            doubts: None,
             in_vain: 0,
             timeline: Timeline::default(),
         }
@@ -93,6 +101,20 @@ impl Lookup {
     /// A lookup that nobody waits for.
     pub(crate) fn in_background(name: ServerName, number: u64, now: Instant) -> Self {
         Self { background: true, ..Self::new(name, number, now) }
+    }
+
+    /// A lookup that nobody waits for, which asks again for what was learnt before an instant.
+    pub(crate) fn doubting(name: ServerName, number: u64, since: Instant, now: Instant) -> Self {
+        Self { doubts: Some(since), ..Self::in_background(name, number, now) }
+    }
+
+    /// How fresh the facts must be that it reads.
+    pub(crate) fn freshness(&self) -> Freshness {
+        match (self.background, self.doubts) {
+            (_, Some(since)) => Freshness::Since(since),
+            (true, None) => Freshness::Ahead,
+            (false, None) => Freshness::Any,
+        }
     }
 
     pub(crate) fn is_background(&self) -> bool {
@@ -116,6 +138,11 @@ impl Lookup {
     /// What the last run asks for and may be asked now.
     pub(crate) fn asks(&self) -> impl Iterator<Item = &Ask> {
         self.notes.asks.iter().filter(|ask| !ask.hold)
+    }
+
+    /// What the last run asks for, held back or not. They are forgotten: this is the end.
+    pub(crate) fn take_asks(&mut self) -> Vec<Ask> {
+        std::mem::take(&mut self.notes.asks)
     }
 
     /// Takes a fact in; whether it was waited for.
@@ -171,8 +198,7 @@ impl Lookup {
             late: !self.insists,
             now: memory.now,
         });
-        let mut board =
-            Board::new(&context.policy, context.routes, &mut self.facts, memory, &mut self.notes);
+        let mut board = Board::new(context, &mut self.facts, memory, &mut self.notes);
         spec::resolve(&self.name, &draws, &mut board)
     }
 
@@ -183,8 +209,7 @@ impl Lookup {
         context: &Context,
     ) -> Option<Result<Resolved, Failed>> {
         let mut notes = Notes::default();
-        let mut board =
-            Board::new(&context.policy, context.routes, &mut self.facts, None, &mut notes);
+        let mut board = Board::new(context, &mut self.facts, None, &mut notes);
         let draws = Draws {
             lookup: draw(self.number, context),
             ticket: Some(Draw::new(context.seed, ("ticket", ticket))),
@@ -284,6 +309,7 @@ impl Lookup {
             let question = question.clone();
             let guess = |ask: &&Ask| ask.question == question && ask.need == Need::Guess;
             let in_vain = self.notes.asks.iter().any(|ask| guess(&ask));
+            few_more(&mut self.timeline.questions);
             self.timeline.questions.push(Timed { question, asked: now, answered: None, in_vain });
         }
         if let Some((get, since)) = &mut self.get

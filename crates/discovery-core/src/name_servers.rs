@@ -130,7 +130,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn at(ms: u32) -> Instant {
-        Instant::ORIGIN + MS * ms
+        Instant::ORIGIN + MS.saturating_mul(ms)
     }
 
     #[test]

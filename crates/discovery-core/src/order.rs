@@ -43,6 +43,16 @@ impl Links {
         self.0.clear();
     }
 
+    /// The next one of the same list.
+    pub(crate) fn newer(&self, place: u32) -> Option<u32> {
+        self.0.get(index(place)).map(|link| link.newer).filter(|newer| *newer != NONE)
+    }
+
+    /// The one before it in the same list.
+    pub(crate) fn older(&self, place: u32) -> Option<u32> {
+        self.0.get(index(place)).map(|link| link.older).filter(|older| *older != NONE)
+    }
+
     fn set_older(&mut self, place: u32, older: u32) {
         if let Some(link) = self.0.get_mut(index(place)) {
             link.older = older;
@@ -63,6 +73,10 @@ impl List {
 
     pub(crate) fn oldest(&self) -> Option<u32> {
         (self.oldest != NONE).then_some(self.oldest)
+    }
+
+    pub(crate) fn newest(&self) -> Option<u32> {
+        (self.newest != NONE).then_some(self.newest)
     }
 
     /// Puts a place that is in no list at the end of this one: used last.

@@ -148,11 +148,22 @@ pub struct Policy {
     /// How old a DNS fact may be as the last good one. 24 h.
     #[serde(with = "duration")]
     pub dns_last_good_age: Duration,
+    /// For how long a place that a caller reported as failing is handed out behind all others; each further time in a row twice as
+    /// long. Also how soon the facts behind a name are asked again when its places fail, counted from when they were learnt, and from
+    /// when they were last asked again for that reason, which doubles, too. 1 min, as for a failed `.well-known` (R41); 0 moves
+    /// nothing and asks nothing.
+    #[serde(with = "duration")]
+    pub report_backoff: Duration,
+    /// The longest of both. 1 h, as for `.well-known` failures (R40): a server that has moved is found again within it.
+    #[serde(with = "duration")]
+    pub report_max_backoff: Duration,
+    /// Places and names each of which failures are remembered. 20,000: as many as names at once.
+    pub max_reports: usize,
     /// Most facts kept; 0 keeps none. 400,000: about 100,000 names.
     pub max_facts: usize,
     /// Most results kept, ready to be handed out; 0 keeps none, and each is told anew from its facts. 100,000.
     pub max_results: usize,
-    /// Most memory for facts and results each, in bytes, as far as it can be told. 256 MiB.
+    /// Most memory for facts, for results and for what was reported each, in bytes, as far as it can be told. 256 MiB.
     pub max_cache_bytes: usize,
 }
 
@@ -206,6 +217,9 @@ impl Default for Policy {
             refresh_ahead_percent: Some(80),
             last_good_after: Some(Duration::from_millis(1800)),
             dns_last_good_age: seconds(24 * 60 * 60),
+            report_backoff: seconds(60),
+            report_max_backoff: seconds(60 * 60),
+            max_reports: 20_000,
             max_facts: 400_000,
             max_results: 100_000,
             max_cache_bytes: 256 * 1024 * 1024,

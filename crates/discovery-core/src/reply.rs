@@ -12,10 +12,10 @@ use crate::question::{Fact, Failure, NotFound};
 use crate::request::{DnsReply, RecordData, RecordKind, Service};
 
 /// Most records kept of one reply: as many as fit the largest message.
-const MAX_RECORDS: usize = 4096;
+pub(crate) const MAX_RECORDS: usize = 4096;
 
 /// Most addresses kept of one reply: far more than are ever used.
-const MAX_ADDRESSES: usize = 256;
+pub(crate) const MAX_ADDRESSES: usize = 256;
 
 /// Reads a reply to the question for `name` and `kind`.
 pub(crate) fn read(

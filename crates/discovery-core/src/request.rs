@@ -354,9 +354,9 @@ impl Answer {
 pub enum Disposition {
     /// It was waited for.
     Accepted,
-    /// Its request (or ticket) has ended: answered before, cancelled, or abandoned. Nothing changed.
+    /// Its request (or ticket) has ended: answered before, cancelled, or abandoned; or the name does not lead to that place. Nothing changed.
     Stale,
-    /// No such id was ever minted. Nothing changed.
+    /// No such id was ever minted; or nothing is remembered of the name. Nothing changed.
     Unknown,
 }
 

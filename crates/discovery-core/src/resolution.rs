@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::backoff::Strikes;
 use crate::config::Config;
+use crate::families::FamilyMemory;
 use crate::inquiries::{Inquiries, InquiriesState, Learnt};
 use crate::lookup::{Context, Due, Lookup, LookupState};
 use crate::name::ServerName;
@@ -54,6 +55,7 @@ impl Resolution {
             context: Context {
                 policy: Arc::new(config.policy.clone()),
                 routes: config.routes,
+                second: None,
                 seed: config.seed,
             },
             lookup: Lookup::new(name, LOOKUP, now),
@@ -61,6 +63,7 @@ impl Resolution {
             inquiries: Inquiries::new(
                 &config.policy,
                 NameServers::new(config.name_servers, false),
+                FamilyMemory::new(false),
                 Slots::new(usize::MAX, usize::MAX),
                 Slots::new(usize::MAX, usize::MAX),
             ),

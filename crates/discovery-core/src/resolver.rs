@@ -3,6 +3,9 @@
 //! A question is asked once however many lookups wait for it, and not again while its fact is fresh. Knows no step of the
 //! specification and nothing of how a question is answered.
 
+mod operators;
+mod reports;
+mod teaching;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,7 +15,11 @@ use crate::board::Memory;
 use crate::cache::{Cache, Freshness};
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::families::{FamiliesHealth, FamilyMemory};
+use crate::feedback::Reports;
+use crate::few::Few;
 use crate::inquiries::Inquiries;
+use crate::life::{Life, UnderWay};
 use crate::lookup::{Context, Lookup};
 use crate::name::{ServerName, TlsName};
 use crate::name_servers::{NameServer, NameServers};
@@ -25,6 +32,9 @@ use crate::results::Results;
 use crate::slots::Slots;
 use crate::time::Instant;
 
+pub use operators::{FromMemory, LastFailure, Missing, Row, Standing};
+pub use teaching::Taught;
+
 /// Resolves many server names over one set of questions, and remembers what it learns.
 ///
 /// The loop around it: take events from [`poll`](Self::poll) until there are none, wait for an answer or until
@@ -32,20 +42,21 @@ use crate::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Resolver {
     context: Context,
-    lookups: BTreeMap<u64, Running>,
+    lookups: BTreeMap<u64, Box<Running>>,
     /// Tickets for one name share its lookup.
     names: BTreeMap<ServerName, u64>,
     /// Names that are being refreshed in the background.
     refreshing: BTreeSet<ServerName>,
     tickets: BTreeMap<Ticket, u64>,
     /// Which lookups wait for a question.
-    waiting: BTreeMap<Question, BTreeSet<u64>>,
+    waiting: BTreeMap<Question, Few<u64>>,
     /// Questions that were given up as late: nobody needs to wait for them, what they bring is remembered. And until when.
     orphans: BTreeMap<Question, Instant>,
     orphan_timers: BTreeSet<(Instant, Question)>,
     inquiries: Inquiries,
     cache: Cache,
     results: Results,
+    reports: Reports,
     counters: Counters,
     timers: BTreeSet<(Instant, u64)>,
     /// Lookups that have something new to read.
@@ -59,7 +70,7 @@ pub struct Resolver {
 #[derive(Clone, Debug)]
 struct Running {
     lookup: Lookup,
-    tickets: BTreeSet<Ticket>,
+    tickets: Few<Ticket>,
     /// What it waits for, as in `waiting`.
     asked: Vec<Question>,
     /// Whether it has had to ask for anything.
@@ -74,10 +85,17 @@ impl Resolver {
         let dns = Slots::new(policy.dns_slots, usize::MAX);
         let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
         Self {
-            inquiries: Inquiries::new(&policy, NameServers::new(name_servers, true), dns, http),
+            inquiries: Inquiries::new(
+                &policy,
+                NameServers::new(name_servers, true),
+                FamilyMemory::new(true),
+                dns,
+                http,
+            ),
             cache: Cache::new(&policy, seed),
             results: Results::new(&policy, seed),
-            context: Context { policy: Arc::new(policy), routes, seed },
+            reports: Reports::new(&policy, seed),
+            context: Context { policy: Arc::new(policy), routes, second: None, seed },
             lookups: BTreeMap::new(),
             names: BTreeMap::new(),
             refreshing: BTreeSet::new(),
@@ -101,9 +119,11 @@ impl Resolver {
         self.advance(now);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.saturating_add(1);
-        if let Some(result) = self.results.get(name, self.now) {
+        let second = self.inquiries.families().second(self.now);
+        if let Some(result) = self.results.get(name, second, self.now) {
             self.counters.hits = self.counters.hits.saturating_add(1);
-            self.out.push_back(Event::Finished(ticket, Arc::clone(&result.outcome)));
+            let outcome = self.reports.arrange(&result.outcome, true, self.now);
+            self.out.push_back(Event::Finished(ticket, outcome));
             // What leads nowhere is not in use.
             let due = result.refresh_at <= self.now && result.outcome.is_ok();
             // A second use is one of the facts, too: strangers must not push them out.
@@ -112,7 +132,9 @@ impl Resolver {
                     self.cache.touch(question);
                 }
             }
-            if due {
+            if self.reports.is_due(name, self.now) {
+                self.recheck(name);
+            } else if due {
                 self.refresh(name);
             }
         } else if let Some(number) = self.names.get(name).copied()
@@ -129,7 +151,7 @@ impl Resolver {
             let number = self.next_lookup;
             self.tickets.insert(ticket, number);
             self.names.insert(name.clone(), number);
-            self.begin(Lookup::new(name.clone(), number, self.now), BTreeSet::from([ticket]));
+            self.begin(Lookup::new(name.clone(), number, self.now), Few::One(ticket));
         }
         self.settle();
         ticket
@@ -167,7 +189,7 @@ impl Resolver {
         let disposition = match self.tickets.remove(&ticket) {
             Some(number) => {
                 if let Some(running) = self.lookups.get_mut(&number) {
-                    running.tickets.remove(&ticket);
+                    running.tickets.remove(ticket);
                     if running.tickets.is_empty() {
                         self.remove(number);
                     }
@@ -262,7 +284,11 @@ impl Resolver {
             queued,
             facts: self.cache.len(),
             results: self.results.len(),
-            bytes: self.cache.bytes().saturating_add(self.results.bytes()),
+            bytes: self
+                .cache
+                .bytes()
+                .saturating_add(self.results.bytes())
+                .saturating_add(self.reports.bytes()),
             ..self.counters
         }
     }
@@ -280,9 +306,27 @@ impl Resolver {
             .map(|(question, known)| (question, &known.fact, known.learnt, known.fresh_until))
     }
 
+    /// Where a question stands now.
+    pub fn life(&self, question: &Question) -> Life {
+        let released = self.inquiries.is_released(question);
+        let under_way = match (released, self.waiting.contains_key(question)) {
+            (true, true) => UnderWay::Asked,
+            (true, false) => UnderWay::RunningOn,
+            (false, true) => UnderWay::Queued,
+            (false, false) => UnderWay::Idle,
+        };
+        let in_memory = self.cache.state(question, self.now, &self.context.policy);
+        Life { under_way, in_memory }
+    }
+
     /// What is remembered of the name servers, by index.
     pub fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
         self.inquiries.name_servers()
+    }
+
+    /// What is remembered of the address families.
+    pub fn families(&self) -> &FamiliesHealth {
+        self.inquiries.families().health()
     }
 
     /// Time never goes back inside (I8).
@@ -290,11 +334,11 @@ impl Resolver {
         self.now = self.now.max(now);
     }
 
-    fn begin(&mut self, lookup: Lookup, tickets: BTreeSet<Ticket>) {
+    fn begin(&mut self, lookup: Lookup, tickets: Few<Ticket>) {
         let number = self.next_lookup;
         self.next_lookup = number.saturating_add(1);
         let running = Running { lookup, tickets, asked: Vec::new(), has_asked: false, timer: None };
-        self.lookups.insert(number, running);
+        self.lookups.insert(number, Box::new(running));
         self.dirty.insert(number);
     }
 
@@ -306,6 +350,6 @@ impl Resolver {
         self.counters.refreshes = self.counters.refreshes.saturating_add(1);
         self.refreshing.insert(name.clone());
         let lookup = Lookup::in_background(name.clone(), self.next_lookup, self.now);
-        self.begin(lookup, BTreeSet::new());
+        self.begin(lookup, Few::default());
     }
 }

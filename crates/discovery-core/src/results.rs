@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use crate::explain::Decision;
+use crate::families::AddressFamily;
 use crate::name::ServerName;
 use crate::outcome::{FailureKind, Outcome, Resolved, Target, Timeline};
 use crate::policy::Policy;
-use crate::question::Question;
+use crate::question::{Known, Question, Standing};
 use crate::segments::{Keyed, Segments};
 use crate::time::Instant;
 
@@ -24,8 +25,14 @@ pub(crate) struct Remembered {
     pub(crate) until: Instant,
     /// When its use is a reason to refresh it.
     pub(crate) refresh_at: Instant,
+    /// The family that led nowhere when it was told.
+    pub(crate) second: Option<AddressFamily>,
+    /// Whether that makes a difference: it has addresses of both.
+    pub(crate) is_mixed: bool,
     /// Whether it has been handed out from memory.
     pub(crate) is_used: bool,
+    /// How often others had taught something when it came about.
+    lessons: u64,
 }
 
 impl Keyed for Remembered {
@@ -36,17 +43,55 @@ impl Keyed for Remembered {
     }
 }
 
+impl Remembered {
+    fn holds(&self, lessons: u64, second: Option<AddressFamily>, now: Instant) -> bool {
+        let in_order = !self.is_mixed || self.second == second;
+        now < self.until && in_order && (self.outcome.is_ok() || self.lessons == lessons)
+    }
+}
+
 /// All results that are remembered.
 #[derive(Clone, Debug)]
-pub(crate) struct Results(Segments<Remembered>);
+pub(crate) struct Results {
+    kept: Segments<Remembered>,
+    lessons: u64,
+}
 
 impl Results {
     pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
-        Self(Segments::new(seed, policy.max_results, policy.max_cache_bytes))
+        let kept = Segments::new(seed, policy.max_results, policy.max_cache_bytes);
+        Self { kept, lessons: 0 }
     }
 
-    pub(crate) fn get(&mut self, name: &ServerName, now: Instant) -> Option<&mut Remembered> {
-        self.0.get(name).filter(|result| now < result.until)
+    /// A result that is fresh, and in the order that is right while that family leads nowhere.
+    pub(crate) fn get(
+        &mut self,
+        name: &ServerName,
+        second: Option<AddressFamily>,
+        now: Instant,
+    ) -> Option<&mut Remembered> {
+        let lessons = self.lessons;
+        self.kept.get(name).filter(|result| result.holds(lessons, second, now))
+    }
+
+    /// What was kept last, fresh or not: looked at without using it.
+    pub(crate) fn last(&self, name: &ServerName) -> Option<&Outcome> {
+        self.kept.peek(name).map(|result| &result.outcome)
+    }
+
+    /// Looks without using.
+    pub(crate) fn peek(
+        &self,
+        name: &ServerName,
+        second: Option<AddressFamily>,
+        now: Instant,
+    ) -> Option<&Remembered> {
+        self.kept.peek(name).filter(|result| result.holds(self.lessons, second, now))
+    }
+
+    /// Facts have come in from others: what has failed so far may not fail any more.
+    pub(crate) fn taught(&mut self) {
+        self.lessons = self.lessons.saturating_add(1);
     }
 
     /// Keeps an outcome, if it is one that would come out again.
@@ -54,6 +99,7 @@ impl Results {
         &mut self,
         name: &ServerName,
         outcome: &Outcome,
+        second: Option<AddressFamily>,
         refresh_at: Option<Instant>,
         now: Instant,
     ) {
@@ -64,7 +110,7 @@ impl Results {
             Err(failed) => failed.retry_at.filter(|_| is_about_the_world(failed.kind)),
         };
         let Some(until) = until.filter(|until| *until > now) else {
-            self.0.remove(name);
+            self.kept.remove(name);
             return;
         };
         let outcome = Arc::new(match &**outcome {
@@ -75,30 +121,43 @@ impl Results {
         });
         let weight = weight(name, &outcome);
         let refresh_at = refresh_at.unwrap_or(until);
-        let is_used = self.0.peek(name).is_some_and(|before| before.is_used);
+        let is_used = self.kept.peek(name).is_some_and(|before| before.is_used);
         let name = name.clone();
-        self.0.insert(Remembered { name, outcome, until, refresh_at, is_used }, weight);
+        let lessons = self.lessons;
+        let is_mixed = is_mixed(&outcome);
+        let remembered =
+            Remembered { name, outcome, until, refresh_at, second, is_mixed, is_used, lessons };
+        self.kept.insert(remembered, weight);
     }
 
     pub(crate) fn forget(&mut self, name: &ServerName) -> bool {
-        self.0.remove(name).is_some()
+        self.kept.remove(name).is_some()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.kept.clear();
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Remembered> {
-        self.0.iter()
+        self.kept.iter()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.kept.len()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.0.bytes()
+        self.kept.bytes()
     }
+}
+
+/// Whether a target has addresses of both families.
+fn is_mixed(outcome: &Outcome) -> bool {
+    let Ok(resolved) = &**outcome else { return false };
+    resolved.targets.iter().any(|target| {
+        let v4 = target.addresses.iter().filter(|address| address.is_ipv4()).count();
+        v4 > 0 && v4 < target.addresses.len()
+    })
 }
 
 /// Whether a draw decides the order of targets.
@@ -131,12 +190,22 @@ fn decisions(outcome: &Outcome) -> &[Decision] {
     }
 }
 
+/// When the oldest of the facts behind a result was learnt that were asked for and are no failures; None: there is none.
+pub(crate) fn oldest(resolved: &Resolved) -> Option<Instant> {
+    let counts = |known: &&Known| {
+        let failed = known.fact.is_temporary() || known.standing == Standing::LastGood;
+        known.fresh_until.is_some() && !failed
+    };
+    let facts = resolved.explanation.decisions.iter().filter_map(Decision::known);
+    facts.filter(counts).map(|known| known.learnt).min()
+}
+
 /// What had to be asked for an outcome.
 pub(crate) fn questions(outcome: &Outcome) -> impl Iterator<Item = &Question> {
     decisions(outcome).iter().filter_map(|decision| decision.question())
 }
 
-fn weight(name: &ServerName, outcome: &Outcome) -> usize {
+pub(crate) fn weight(name: &ServerName, outcome: &Outcome) -> usize {
     let targets = match &**outcome {
         Ok(resolved) => &*resolved.targets,
         Err(_) => &[][..],

@@ -118,20 +118,35 @@ impl<V: Keyed> Segments<V> {
         slot.value.as_mut()
     }
 
-    /// Puts an entry in, or in the place of the one that is there; the least recently used make room.
-    pub(crate) fn insert(&mut self, value: V, weight: usize) {
+    /// Puts an entry in, or in the place of the one that is there; the least recently used make room. Gives where it stands.
+    pub(crate) fn insert(&mut self, value: V, weight: usize) -> u32 {
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         self.bytes = self.bytes.saturating_add(bytes(weight));
-        match self.find(value.key()) {
-            Some(place) => self.replace(place, value, weight),
+        let place = match self.find(value.key()) {
+            Some(place) => {
+                self.replace(place, value, weight);
+                place
+            }
             None => self.add(value, weight),
-        }
+        };
         while self.len() > self.max_entries || self.bytes > self.max_bytes {
             let Some(oldest) = self.probation.oldest().or_else(|| self.protected.oldest()) else {
-                return;
+                return place;
             };
             self.vacate(oldest);
         }
+        place
+    }
+
+    /// What stands at a place.
+    pub(crate) fn at(&self, place: u32) -> Option<&V> {
+        self.slots.get(index(place))?.value.as_ref()
+    }
+
+    /// How many places there are, empty ones included.
+    pub(crate) fn places(&self) -> u32 {
+        // There are no more of them than can be numbered.
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn remove(&mut self, key: &V::Key) -> Option<V> {
@@ -185,7 +200,7 @@ impl<V: Keyed> Segments<V> {
         }
     }
 
-    fn add(&mut self, value: V, weight: u32) {
+    fn add(&mut self, value: V, weight: u32) -> u32 {
         let hash = self.hash(value.key());
         let slot = Slot { value: Some(value), weight, is_protected: false };
         let place = match self.vacant.oldest() {
@@ -206,6 +221,7 @@ impl<V: Keyed> Segments<V> {
         };
         self.probation.push(place, &mut self.links);
         self.table.insert_unique(spread(hash), Found { hash, place }, |found| spread(found.hash));
+        place
     }
 
     /// Takes out what stands at a place.

@@ -428,6 +428,9 @@ fn note_addresses(step: Step, addresses: &HostAddresses, board: &mut Board<'_>) 
         };
         board.decide(step, Some(known), effect);
     }
+    if let Some(family) = addresses.second {
+        board.decide(step, None, Effect::TriedSecond(family));
+    }
     for denied in &addresses.denied {
         board.decide(step, None, Effect::Denied(Box::new(*denied)));
     }

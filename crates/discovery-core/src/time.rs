@@ -11,23 +11,27 @@ use serde::{Deserialize, Serialize};
 
 /// A point on the caller's monotonic clock, in nanoseconds from an origin that the caller chooses.
 ///
-/// Arithmetic saturates: no instant overflows (584 years fit), and none lies before the origin.
+/// Arithmetic saturates: no instant overflows (over 500 years fit). Callers tell none that lies before the origin; what was learnt
+/// before their clock began, and came in as data, does (two years of it can be told).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub struct Instant(
-    /// One more than the nanoseconds: instants that may be missing are kept by the million, and take no more room than others.
+    /// Never zero: instants that may be missing are kept by the million, and take no more room than others.
     NonZeroU64,
 );
 
+/// What stands for the origin inside: two years, in nanoseconds, may lie before it.
+const BEFORE: u64 = 2 * 366 * 24 * 60 * 60 * 1_000_000_000;
+
 impl Instant {
     /// The origin: where the caller's clock starts.
-    pub const ORIGIN: Self = Self(NonZeroU64::MIN);
+    pub const ORIGIN: Self = Self(NonZeroU64::MIN.saturating_add(BEFORE));
     /// The last instant there is.
     pub const FAR_FUTURE: Self = Self(NonZeroU64::MAX);
 
     /// The instant that many nanoseconds after the origin.
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(NonZeroU64::MIN.saturating_add(nanos))
+        Self(Self::ORIGIN.0.saturating_add(nanos))
     }
 
     /// The instant that many seconds after the origin.
@@ -35,9 +39,15 @@ impl Instant {
         Self::from_nanos(seconds.saturating_mul(1_000_000_000))
     }
 
-    /// Nanoseconds since the origin.
+    /// Nanoseconds since the origin; zero for what lies before it.
     pub const fn as_nanos(self) -> u64 {
-        self.0.get().saturating_sub(1)
+        self.0.get().saturating_sub(Self::ORIGIN.0.get())
+    }
+
+    /// This instant moved earlier, before the origin if need be; None: so long ago can't be told.
+    pub(crate) fn before(self, duration: Duration) -> Option<Self> {
+        let nanos = u64::try_from(duration.as_nanos()).ok()?;
+        self.0.get().checked_sub(nanos).and_then(NonZeroU64::new).map(Self)
     }
 
     /// This instant moved later by `duration`; the last instant there is if that overflows.
@@ -93,6 +103,21 @@ impl fmt::Debug for Instant {
 )]
 #[serde(transparent)]
 pub struct UnixTime(pub u64);
+
+/// Milliseconds of the wall clock since 1970-01-01T00:00:00Z, as whoever exports or teaches facts sees it at that moment.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct UnixMillis(pub u64);
+
+impl UnixMillis {
+    /// Milliseconds since 1970, from the caller's clock; a clock before 1970 counts as 1970.
+    pub fn from_system_time(time: std::time::SystemTime) -> Self {
+        let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
 
 impl UnixTime {
     /// Seconds since 1970, from the driver's clock; a clock before 1970 counts as 1970.

@@ -165,6 +165,14 @@ impl Url {
         }
     }
 
+    /// Whose document it is, if it is where the specification says that one is.
+    pub(crate) fn well_known_host(&self) -> Option<&DnsName> {
+        match &self.0 {
+            Kind::WellKnown(host) => Some(host),
+            Kind::Other(_) => None,
+        }
+    }
+
     /// The port.
     pub fn port(&self) -> u16 {
         match &self.0 {

@@ -13,7 +13,7 @@ use discovery_core::{
     Config, Disposition, Event, Instant, Outcome, Question, Request, RequestId, Resolver,
     ServerName, Ticket, UnixTime, Url,
 };
-use discovery_sim::{Resolve, Scenario, World};
+use discovery_sim::{Report, Resolve, Scenario, World};
 use discovery_wire::Predictable;
 use rustls::ClientConfig;
 
@@ -92,6 +92,8 @@ enum Due {
     Resolve(usize),
     /// A name is given up.
     Abandon(usize),
+    /// A caller tells of a place.
+    Report(Report),
     /// Something arrives at the client of a request.
     Arrive(RequestId, flow::Arrival),
     /// A server goes on after a pause.
@@ -124,6 +126,9 @@ impl Run<'_> {
         self.resolver.set_routes(self.scenario.routes_at(Duration::ZERO), self.now);
         for at in self.scenario.changes() {
             self.plan(Instant::ORIGIN + at, Due::Change);
+        }
+        for report in self.scenario.reports() {
+            self.plan(Instant::ORIGIN + report.at, Due::Report(report));
         }
         for (index, resolve) in self.resolves.clone().iter().enumerate() {
             let at = Instant::ORIGIN + resolve.at;
@@ -207,6 +212,9 @@ impl Run<'_> {
                 if let Some(ticket) = ticket.map(|(ticket, _)| *ticket) {
                     let _: Disposition = self.resolver.abandon(ticket, self.now);
                 }
+            }
+            Due::Report(Report { name, place, said, .. }) => {
+                let _: Disposition = self.resolver.report(&name, place, said, self.now);
             }
             Due::Arrive(id, arrival) => {
                 if let Some(flow) = self.flows.get_mut(&id) {

@@ -12,9 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 use discovery_core::{
-    Config, Event, Instant, Outcome, Question, Resolution, ServerName, Speculation, Url,
+    Config, Disposition, Event, Instant, Outcome, Question, Resolution, ServerName, Speculation,
+    Url,
 };
-use discovery_sim::{Mismatch, Resolve, Scenario};
+use discovery_sim::{Mismatch, Report, Resolve, Scenario};
 use discovery_tokio::Discovery;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time;
@@ -141,9 +142,9 @@ impl TokioRunner {
 }
 
 /// Something that the scenario has happen.
-#[derive(Clone, Copy)]
 enum Happening {
     Change,
+    Report(Report),
     Resolve(usize),
     Abandon(usize),
 }
@@ -172,6 +173,8 @@ impl Run<'_> {
         let mut moments = self.scenario.changes();
         moments.extend(self.resolves.iter().map(|resolve| resolve.at));
         script.extend(moments.into_iter().map(|at| (at, Happening::Change)));
+        let reports = self.scenario.reports().into_iter();
+        script.extend(reports.map(|report| (report.at, Happening::Report(report))));
         for (index, resolve) in self.resolves.iter().enumerate() {
             script.push((resolve.at, Happening::Resolve(index)));
             let abandon = resolve.abandon.map(|after| resolve.at.saturating_add(after));
@@ -213,6 +216,9 @@ impl Run<'_> {
                 self.lab.set_world(wall_clock::world(self.scenario, at));
                 let routes = self.scenario.routes_at(at);
                 self.discovery.handle().with(|resolver, now| resolver.set_routes(routes, now));
+            }
+            Happening::Report(Report { name, place, said, .. }) => {
+                let _: Disposition = self.discovery.report(&name, place, said);
             }
             Happening::Resolve(index) => self.resolve(index),
             Happening::Abandon(index) => {

@@ -3,11 +3,13 @@
 //! Knows nothing of what must come out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Config, Counters, Event, Instant, Outcome, Policy, Question, Request, RequestId,
-    Resolver, ServerName, Ticket, Url,
+    Answer, Config, Counters, Cursor, Disposition, Event, Export, Feedback, FromMemory, Instant,
+    Outcome, Policy, Question, Request, RequestId, Resolver, Row, ServerName, Ticket, UnixMillis,
+    Url,
 };
 
 use crate::run::{Bounds, Input, Monitor, START, config, question};
@@ -195,6 +197,37 @@ impl Bench {
         self.input(Input::Forget(server_name(name), self.now));
     }
 
+    /// Tells of a place that a name led to.
+    ///
+    /// # Panics
+    /// If the text is no server name.
+    pub fn report(&mut self, name: &str, place: SocketAddr, said: Feedback) -> Disposition {
+        let got = self.machine.report(&server_name(name), place, said, self.now);
+        self.drain();
+        assert_eq!(self.machine.violations(), [], "after {said} of {place} for {name}");
+        got
+    }
+
+    /// What has been learnt since, with a wall clock that shows this.
+    pub fn export_since(&mut self, cursor: Cursor, wall: UnixMillis) -> Export {
+        self.machine.machine_mut().export_since(cursor, self.now, wall)
+    }
+
+    /// Tells what another resolver has learnt, with a wall clock that shows this.
+    pub fn teach(&mut self, export: Export, wall: UnixMillis) {
+        self.input(Input::Teach(export, wall, self.now));
+    }
+
+    /// What the resolver would answer from memory.
+    pub fn explain(&mut self, name: &str) -> FromMemory {
+        self.machine.machine_mut().explain(&server_name(name), self.now)
+    }
+
+    /// What the resolver knows of names.
+    pub fn table(&mut self) -> Vec<Row> {
+        self.machine.machine_mut().table(self.now)
+    }
+
     /// Lets time pass.
     pub fn wait(&mut self, time: Duration) {
         let until = self.now + time;
@@ -215,6 +248,20 @@ impl Bench {
             }
         }
         panic!("still busy after {MAX_STEPS} steps");
+    }
+
+    /// Lets time pass until something happens, and does that alone; just before it the resolver is told the time, so that
+    /// whoever looks sees what time alone has done. False once that time has come with nothing left to do.
+    pub fn tick(&mut self, until: Instant) -> bool {
+        let before = |at: Instant| Instant::from_nanos(at.as_nanos().saturating_sub(1));
+        let next = self.next().filter(|next| *next <= until);
+        match next {
+            Some(next) if before(next) <= self.now => return self.step(until),
+            Some(next) => self.now = before(next),
+            None => self.now = self.now.max(until),
+        }
+        self.input(Input::Timeout(self.now));
+        next.is_some()
     }
 
     /// What happened since this was asked for the last time.
@@ -248,9 +295,7 @@ impl Bench {
     /// Does the next thing that happens until then; false if there is none.
     fn step(&mut self, until: Instant) -> bool {
         let reply = self.coming.first_key_value().map(|((at, _), _)| *at);
-        let deadline = self.machine.poll_timeout().map(|deadline| deadline.at);
-        let next = [reply, deadline].into_iter().flatten().min();
-        let Some(next) = next.filter(|next| *next <= until) else { return false };
+        let Some(next) = self.next().filter(|next| *next <= until) else { return false };
         self.now = self.now.max(next);
         // I9: what comes in at the very moment of a deadline beats it.
         if reply == Some(next) {
@@ -263,6 +308,13 @@ impl Bench {
         true
     }
 
+    /// When the next thing happens.
+    fn next(&self) -> Option<Instant> {
+        let reply = self.coming.first_key_value().map(|((at, _), _)| *at);
+        let deadline = self.machine.poll_timeout().map(|deadline| deadline.at);
+        [reply, deadline].into_iter().flatten().min()
+    }
+
     fn reply(&mut self, input: Input) {
         let id = match &input {
             Input::Answer(answer, _) => answer.id(),
@@ -272,7 +324,9 @@ impl Bench {
             | Input::Abandon(..)
             | Input::Routes(..)
             | Input::NameServers(..)
-            | Input::Forget(..) => return,
+            | Input::Forget(..)
+            | Input::Teach(..)
+            | Input::Report(..) => return,
         };
         let Some(request) = self.open.get(&id) else {
             // Nobody stops a datagram that is on its way; whoever watches knows that it must change nothing (I3).
@@ -291,6 +345,13 @@ impl Bench {
 
     fn input(&mut self, input: Input) -> Option<Ticket> {
         let ticket = self.machine.apply(&input);
+        self.drain();
+        assert_eq!(self.machine.violations(), [], "after {input:?}");
+        ticket
+    }
+
+    /// Takes what comes of an input.
+    fn drain(&mut self) {
         for event in self.machine.drain() {
             let happened = match event {
                 Event::Request(request) => {
@@ -309,8 +370,6 @@ impl Bench {
             };
             self.log.push((self.now, happened));
         }
-        assert_eq!(self.machine.violations(), [], "after {input:?}");
-        ticket
     }
 
     fn plan(&mut self, request: &Request) {

@@ -4,6 +4,8 @@
 //! Written apart from the machine and knows nothing of lookups, attempts or slots: it is told what went out and what the world
 //! said. Where it can't tell from there whether a question has failed or was only given up, it allows both.
 
+mod teaching;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -72,11 +74,16 @@ impl CacheModel {
         Self { policy, questions: BTreeMap::new() }
     }
 
-    /// A request goes out.
+    /// A request goes out. `may_doubt` says whether what was told at an instant may be in doubt though it is fresh.
     ///
     /// # Errors
     /// Says why the question must not be asked now.
-    pub fn asked(&mut self, question: &Question, at: Instant) -> Result<(), String> {
+    pub fn asked(
+        &mut self,
+        question: &Question,
+        at: Instant,
+        may_doubt: impl FnOnce(Instant) -> bool,
+    ) -> Result<(), String> {
         let policy = &self.policy;
         let history = self.questions.entry(question.clone()).or_default();
         history.open = history.open.saturating_add(1);
@@ -95,7 +102,7 @@ impl CacheModel {
         {
             let percent = u32::from(policy.refresh_ahead_percent.unwrap_or(100));
             let ahead = told.life.0.saturating_mul(percent).checked_div(100).unwrap_or_default();
-            if at < told.at + ahead {
+            if at < told.at + ahead && !may_doubt(told.at) {
                 return Err(format!("{question} was answered at {:?}: it is fresh", told.at));
             }
         }

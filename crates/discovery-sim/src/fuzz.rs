@@ -5,14 +5,20 @@
 
 mod cache;
 mod drive;
+mod export;
+mod grammar;
 mod reply;
 mod settings;
 mod texts;
+
+use std::net::IpAddr;
 
 use discovery_core::{DnsName, Host, Resolution, Resolver, ServerName};
 
 pub use cache::cache_target;
 pub use drive::{Adversary, Op, Trace};
+pub use export::{AT, export_target, sealed};
+pub use grammar::{Form, form};
 pub use reply::{HOSTS, NAMES, Table, said, server_name};
 pub use settings::Settings;
 pub use texts::{document_target, scenario_target};
@@ -37,13 +43,24 @@ impl Case {
     }
 }
 
-/// Parses bytes as a server name and checks what must hold of every one.
+/// Parses bytes as a server name: those are taken that the grammar takes, as what it says they are; and checks what must hold of
+/// every one.
 ///
 /// # Panics
 /// If something does not hold.
 pub fn server_name_target(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(name) = ServerName::parse(text) else { return };
+    let form = form(bytes);
+    let parsed = std::str::from_utf8(bytes).ok().map(|text| (text, ServerName::parse(text)));
+    let Some((text, Ok(name))) = parsed else {
+        assert_eq!(form, Form::None, "R1–R7: {:?}", bytes.escape_ascii().to_string());
+        return;
+    };
+    let is = match name.host() {
+        Host::Ip(IpAddr::V4(_)) => Form::V4,
+        Host::Ip(IpAddr::V6(_)) => Form::V6,
+        Host::Name(_) => Form::Name,
+    };
+    assert_eq!(is, form, "R1–R7: {text:?}");
     assert_eq!(name.as_str(), text, "a name is kept letter for letter");
     assert_eq!(ServerName::parse(&name.to_string()).as_ref(), Ok(&name), "and read back");
     assert!(name.host_str().len() <= 255, "R7");

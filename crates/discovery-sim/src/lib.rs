@@ -4,6 +4,7 @@ mod bench;
 mod cache_model;
 mod draw;
 mod explore;
+mod feedback_model;
 pub mod fleet;
 pub mod fuzz;
 pub mod life;
@@ -34,7 +35,7 @@ pub use run::{
 };
 pub use scenario::{
     Addresses, Asked, Count, DEFAULT_CLOCK, DnsLine, Done, Expect, Fresh, HttpsLine, Line,
-    Mismatch, Observed, ParseError, Problem, Resolve, RouteSet, Scenario, Wanted,
+    Mismatch, Observed, ParseError, Problem, Report, Resolve, RouteSet, Scenario, Wanted,
 };
 pub use storm::{Lived, Storm};
 pub use weather::Weather;

@@ -4,19 +4,21 @@
 //! result is what the same facts give to a machine that remembers nothing (I13). Knows nothing of who chose the steps.
 
 mod alone;
+mod pair;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use alone::alone;
 use discovery_core::{
-    Decision, Effect, Fact, FailureKind, Instant, NotFound, Outcome, Policy, Question, RecordKind,
-    Request, ServerName, Ticket, TlsName,
+    Cursor, Decision, Disposition, Effect, Fact, FailureKind, Feedback, Instant, NotFound, Outcome,
+    Policy, Question, RecordKind, Request, ServerName, Ticket, TlsName,
 };
 
 use crate::bench::{Bench, Happened};
 use crate::cache_model::CacheModel;
+use crate::feedback_model::FeedbackModel;
 use crate::reference::{Given, Reference};
 use crate::run::{START, question};
 use crate::scenario::Scenario;
@@ -38,7 +40,7 @@ const DOCUMENTS: [&str; 11] = [
     "expired",
     "wrong-name",
 ];
-const ZONES: [&str; 9] = [
+const ZONES: [&str; 10] = [
     "A 192.0.2.7 ttl=60",
     "A 192.0.2.8 ttl=300",
     "A 192.0.2.9 ttl=0",
@@ -48,6 +50,7 @@ const ZONES: [&str; 9] = [
     "A REFUSED",
     "A TIMEOUT",
     "A NXDOMAIN nosoa",
+    "A 192.0.2.20 ttl=900 repeat=3",
 ];
 const SERVICES: [&str; 4] =
     ["SRV 1 1 9 fed.example.net ttl=300", "SRV NXDOMAIN soa=9999", "SRV SERVFAIL", "SRV TIMEOUT"];
@@ -121,13 +124,17 @@ impl Scene {
             | Step::Abandon(_)
             | Step::Wait(_)
             | Step::Forget(_)
+            | Step::Report(..)
+            | Step::Teach(_)
+            | Step::Swap
             | Step::Sleep(_)
             | Step::Back(_)
             | Step::Crowd(_) => {}
         }
     }
 
-    fn text(&self) -> String {
+    /// The world as the text of a scenario.
+    pub fn text(&self) -> String {
         let mut lines = Vec::new();
         let told =
             |list: &[&'static str], which: usize| list.get(which).copied().unwrap_or_default();
@@ -168,6 +175,8 @@ pub enum Step {
     Wait(usize),
     /// A name is forgotten.
     Forget(usize),
+    /// A caller tells of a place of a name, the second tells which and what.
+    Report(usize, usize),
     /// A host has another document.
     Document(usize, usize),
     /// A host has other addresses.
@@ -176,6 +185,10 @@ pub enum Step {
     Service(usize),
     /// The name server fails at everything, or not.
     Silent(bool),
+    /// The other resolver tells what it has learnt.
+    Teach(usize),
+    /// The other resolver is asked from now on.
+    Swap,
     /// The clock jumps: one of the same spans.
     Sleep(usize),
     /// The clock goes back, or stands still: one of the same spans.
@@ -194,10 +207,14 @@ impl Step {
         let (what, which) = (byte(0), byte(1));
         // As often as a life needs them: names are asked for and time passes, the rest is rarer.
         match what % 16 {
+            2 if which >= 160 => Self::Swap,
+            3 if which >= 128 => Self::Teach(which),
             0..=3 => Self::Resolve(which),
             4 | 5 => Self::Ask(which),
             6 => Self::Abandon(which),
             7..=10 => Self::Wait(which),
+            // Half of the first byte's values leave a bit that says nothing yet.
+            11 if what >= 128 => Self::Report(which % 8, which / 8),
             11 => Self::Forget(which),
             12 => Self::Document(which % 2, which / 2),
             13 => Self::Zone(which % 3, which / 3),
@@ -207,17 +224,30 @@ impl Step {
     }
 }
 
-/// A resolver, and the model beside it.
+/// Two resolvers, of which one is asked, in a world.
 #[derive(Clone, Debug)]
 pub struct Life {
+    here: Half,
+    there: Half,
+    scene: Scene,
+}
+
+/// A resolver, and the model beside it.
+#[derive(Clone, Debug)]
+struct Half {
     bench: Bench,
     model: CacheModel,
-    scene: Scene,
     tickets: Vec<Ticket>,
     /// The name and beginning of each.
     begun: BTreeMap<Ticket, (&'static str, Instant)>,
+    feedback: FeedbackModel,
+    /// Where names led when they were last asked for.
+    places: BTreeMap<&'static str, Vec<SocketAddr>>,
     policy: Policy,
+    /// Up to where it has told the other one.
+    told: Cursor,
     strangers: usize,
+    crowded: bool,
 }
 
 /// Names that strangers ask for at once, at most.
@@ -226,11 +256,8 @@ const CROWD: usize = 300;
 impl Life {
     /// A life that begins.
     pub fn new(scene: Scene) -> Self {
-        let bench = Bench::new(&scene.text());
-        let policy = bench.policy().clone();
-        let model = CacheModel::new(policy.clone());
-        let (tickets, begun) = (Vec::new(), BTreeMap::new());
-        Self { bench, model, scene, tickets, begun, policy, strangers: 0 }
+        let half = Half::new(&scene);
+        Self { here: half.clone(), there: half, scene }
     }
 
     /// A life in which things go wrong on the way; what is not so is so in one of the scenes.
@@ -241,26 +268,27 @@ impl Life {
             let scenario = Scenario::parse(&text);
             scenario.map_or_else(|_| World::default(), |scenario| scenario.world_at(Duration::ZERO))
         };
-        self.bench = self.bench.in_weather(Weather::new(seed, lies.iter().map(world).collect()));
+        let weather = Weather::new(seed, lies.iter().map(world).collect());
+        self.here.bench = self.here.bench.in_weather(weather);
         self
     }
 
     /// How long it has been.
     #[must_use]
     pub fn age(&self) -> Duration {
-        self.bench.now().saturating_duration_since(START)
+        self.here.bench.now().saturating_duration_since(START)
     }
 
     /// How many names strangers have asked for.
     #[must_use]
     pub fn strangers(&self) -> u64 {
-        u64::try_from(self.strangers).unwrap_or(u64::MAX)
+        u64::try_from(self.here.strangers).unwrap_or(u64::MAX)
     }
 
     /// What went wrong on the way.
     #[must_use]
     pub fn weather(&self) -> Option<&Weather> {
-        self.bench.weather()
+        self.here.bench.weather()
     }
 
     /// One more thing happens.
@@ -268,6 +296,57 @@ impl Life {
     /// # Panics
     /// If what follows is not what the model allows, or a promise is broken.
     pub fn step(&mut self, step: Step) {
+        match step {
+            Step::Document(..) | Step::Zone(..) | Step::Service(_) | Step::Silent(_) => {
+                self.scene.change(&step);
+                for half in [&mut self.here, &mut self.there] {
+                    half.bench.become_world(&self.scene.text());
+                }
+            }
+            Step::Teach(which) => self.teach(which),
+            Step::Swap => self.swap(),
+            Step::Resolve(_)
+            | Step::Ask(_)
+            | Step::Abandon(_)
+            | Step::Wait(_)
+            | Step::Forget(_)
+            | Step::Report(..)
+            | Step::Sleep(_)
+            | Step::Back(_)
+            | Step::Crowd(_) => self.here.step(step),
+        }
+        self.here.hear();
+    }
+
+    /// The life ends.
+    ///
+    /// # Panics
+    /// If what is left to happen is not what the model allows, or a promise is broken.
+    pub fn finish(self) {
+        for mut half in [self.here, self.there] {
+            half.bench.settle();
+            half.hear();
+            if !self.scene.remembers {
+                let kept = half.bench.counters().results;
+                assert_eq!(kept, 0, "results are not to be remembered");
+            }
+            half.bench.finish();
+        }
+    }
+}
+
+impl Half {
+    fn new(scene: &Scene) -> Self {
+        let bench = Bench::new(&scene.text());
+        let policy = bench.policy().clone();
+        let model = CacheModel::new(policy.clone());
+        let feedback = FeedbackModel::new(&policy);
+        let (tickets, begun, places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let (told, strangers, crowded) = (Cursor::START, 0, scene.crowded);
+        Self { bench, model, tickets, begun, feedback, places, policy, told, strangers, crowded }
+    }
+
+    fn step(&mut self, step: Step) {
         match step {
             Step::Resolve(which) => {
                 let ticket = self.ask(name(which));
@@ -293,6 +372,7 @@ impl Life {
                 self.hear();
                 self.model.forget(|question| may_rest_on(name(which), question));
             }
+            Step::Report(which, what) => self.report(name(which), what),
             Step::Sleep(which) => {
                 let millis = WAITS.get(which % WAITS.len()).copied().unwrap_or_default();
                 // What failed while nobody looked failed at moments that only the machine knows.
@@ -311,25 +391,13 @@ impl Life {
                     self.bench.ask(&format!("n{}.strangers.example", self.strangers));
                 }
             }
-            Step::Document(..) | Step::Zone(..) | Step::Service(_) | Step::Silent(_) => {
-                self.scene.change(&step);
-                self.bench.become_world(&self.scene.text());
-            }
+            Step::Document(..)
+            | Step::Zone(..)
+            | Step::Service(_)
+            | Step::Silent(_)
+            | Step::Teach(_)
+            | Step::Swap => {}
         }
-        self.hear();
-    }
-
-    /// The life ends.
-    ///
-    /// # Panics
-    /// If what is left to happen is not what the model allows, or a promise is broken.
-    pub fn finish(mut self) {
-        self.bench.settle();
-        self.hear();
-        if !self.scene.remembers {
-            assert_eq!(self.bench.counters().results, 0, "results are not to be remembered");
-        }
-        self.bench.finish();
     }
 
     fn ask(&mut self, name: &'static str) -> Ticket {
@@ -339,10 +407,41 @@ impl Life {
             .iter()
             .filter(|(ticket, (other, _))| *other == name && self.bench.end(**ticket).is_none());
         let begun = shared.map(|(_, (_, begun))| *begun).min().unwrap_or(self.bench.now());
+        self.feedback.used(name, self.bench.now());
         let ticket = self.bench.ask(name);
         self.tickets.push(ticket);
         self.begun.insert(ticket, (name, begun));
         ticket
+    }
+
+    /// A caller tells of a place that a name led to, or of another.
+    fn report(&mut self, name: &'static str, what: usize) {
+        const SAID: [Feedback; 6] = [
+            Feedback::ConnectFailed,
+            Feedback::TlsFailed,
+            Feedback::ConnectFailed,
+            Feedback::Misdirected,
+            Feedback::Connected,
+            Feedback::NotMatrix,
+        ];
+        let Some(said) = SAID.get(what % SAID.len()).copied() else { return };
+        let all = self.places.get(name).cloned().unwrap_or_default();
+        let place = all.get((what / SAID.len()).checked_rem(all.len()).unwrap_or_default());
+        let Some(place) = place.copied() else { return };
+        // What the last outcome says is not always where the name leads now: then it is told that nothing has changed.
+        let got = self.bench.report(name, place, said);
+        if got == Disposition::Accepted {
+            let now = self.bench.now();
+            let resolver = self.bench.resolver();
+            let known = resolver.results().find(|(other, _)| other.as_str() == name);
+            let all = match known {
+                Some((_, Ok(resolved))) => resolved.socket_addrs().collect(),
+                Some((_, Err(_))) | None => vec![place],
+            };
+            self.feedback.told(name, place, said, &all, now);
+        }
+        let elsewhere = SocketAddr::new(place.ip(), 1);
+        assert_ne!(self.bench.report(name, elsewhere, said), Disposition::Accepted);
     }
 
     /// Tells the model what happened, and compares.
@@ -356,7 +455,13 @@ impl Life {
             last = Some(at);
             match happened {
                 Happened::Asked(request) => {
-                    let allowed = about(&request, |question| self.model.asked(question, at));
+                    let feedback = &mut self.feedback;
+                    let model = &mut self.model;
+                    let allowed = about(&request, |question| {
+                        model.asked(question, at, |told| {
+                            feedback.may_ask(told, at, |name| may_rest_on(name, question))
+                        })
+                    });
                     assert_eq!(allowed, Some(Ok(())), "{at:?}");
                 }
                 Happened::Answered(request, answer) => {
@@ -373,7 +478,7 @@ impl Life {
         }
     }
 
-    fn ended(&self, ticket: Ticket, outcome: &Outcome, at: Instant) {
+    fn ended(&mut self, ticket: Ticket, outcome: &Outcome, at: Instant) {
         let Some((name, begun)) = self.begun.get(&ticket).copied() else { return };
         let (decisions, until) = match &**outcome {
             Ok(resolved) => (&resolved.explanation.decisions, resolved.fresh_until),
@@ -388,17 +493,20 @@ impl Life {
             let next = decisions.get(index + 1);
             let last_good = next.is_some_and(|next| next.effect == Effect::LastGood);
             let most = self.model.used(question, fact, last_good, begun, at);
-            if most.is_err() && self.scene.crowded {
+            if most.is_err() && self.crowded {
                 continue;
             }
             let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
             assert!(until.is_none_or(|until| until <= most), "{question}: {until:?} > {most:?}");
         }
-        self.compare(name, outcome, decisions);
+        self.compare(name, outcome, decisions, at);
+        if let Ok(resolved) = &**outcome {
+            self.places.insert(name, resolved.socket_addrs().collect());
+        }
     }
 
     /// I13: the same facts give the same result to a machine that remembers nothing.
-    fn compare(&self, name: &str, outcome: &Outcome, decisions: &[Decision]) {
+    fn compare(&self, name: &str, outcome: &Outcome, decisions: &[Decision], at: Instant) {
         let facts: BTreeMap<_, _> = decisions
             .iter()
             .filter_map(|decision| Some((decision.question()?.clone(), decision.fact()?.clone())))
@@ -415,7 +523,10 @@ impl Life {
             return;
         }
         let Ok(parsed) = name.parse::<ServerName>() else { return };
-        self.refer(&parsed, facts.clone(), outcome);
+        // The text knows nothing of what callers have told.
+        if !decisions.iter().any(|decision| matches!(decision.effect, Effect::MovedBack(_))) {
+            self.refer(&parsed, facts.clone(), outcome);
+        }
         // Who is told at once that a document failed waits for what was late meanwhile.
         let late = facts.iter().any(|(question, fact)| match question {
             Question::Dns(host, RecordKind::Aaaa | RecordKind::A) => {
@@ -430,13 +541,29 @@ impl Life {
         let plain = |outcome: &Outcome| match &**outcome {
             Ok(done) => {
                 let tls = done.tls_name.clone();
-                Ok((done.targets.clone(), done.host_header.clone(), tls, done.rule))
+                Ok((done.socket_addrs().collect(), done.host_header.clone(), tls, done.rule))
             }
             Err(failed) => Err(failed.kind),
         };
-        assert_eq!(plain(outcome), plain(&alone), "{name}: {decisions:#?}");
+        // What fails comes last, in its order, and is told.
+        let mut wanted = plain(&alone);
+        let mut moved = Vec::new();
+        if let Ok((places, ..)) = &mut wanted {
+            let all: Vec<SocketAddr> = std::mem::take(places);
+            let rests = |place: &SocketAddr| self.feedback.rests(name, *place, at);
+            places.extend(all.iter().filter(|place| rests(place).is_none()));
+            places.extend(all.iter().filter(|place| rests(place).is_some()));
+            moved.extend(all.iter().filter_map(|place| Some((*place, rests(place)?))));
+        }
+        assert_eq!(plain(outcome), wanted, "{name}: {decisions:#?}");
+        let told = decisions.iter().filter_map(|decision| {
+            let Effect::MovedBack(moved) = &decision.effect else { return None };
+            Some((moved.place, moved.said))
+        });
+        assert_eq!(told.collect::<Vec<_>>(), moved, "{name}");
         let mut decisions = decisions.to_vec();
-        decisions.retain(|decision| decision.effect != Effect::LastGood);
+        decisions
+            .retain(|decision| !matches!(decision.effect, Effect::LastGood | Effect::MovedBack(_)));
         let explained = match &*alone {
             Ok(done) => &done.explanation.decisions,
             Err(failed) => &failed.explanation.decisions,

@@ -3,12 +3,13 @@
 //! Knows nothing of what is right; any list of moves is legal (I1).
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, DnsError, DnsId, DnsName, DnsRecord, DnsReply, DnsRequest, Event, HttpError, HttpGet,
-    HttpId, HttpResponse, Instant, Outcome, RecordData, Request, RequestId, Routes, ServerName,
-    Service, Ticket, UnixTime,
+    Answer, DnsError, DnsId, DnsName, DnsRecord, DnsReply, DnsRequest, Event, Feedback, HttpError,
+    HttpGet, HttpId, HttpResponse, Instant, Outcome, RecordData, Request, RequestId, Routes,
+    ServerName, Service, Ticket, UnixTime,
 };
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -46,6 +47,8 @@ pub enum Move {
     Routes(bool, bool),
     /// The number of name servers changes.
     NameServers(u8),
+    /// A place that some name led to, or another, is told of; the seed says what.
+    Report(u8, u64),
 }
 
 /// What came of a game.
@@ -75,7 +78,8 @@ pub fn play<M: Machine>(
     let machine = Monitor::new(machine, bounds);
     let (open, old, tickets) = (BTreeMap::new(), Vec::new(), Vec::new());
     let played = Played::default();
-    let mut game = Game { machine, world, names, now: START, open, old, tickets, played };
+    let places = Vec::new();
+    let mut game = Game { machine, world, names, now: START, open, old, tickets, places, played };
     game.make(Move::Resolve(0));
     for next in moves {
         game.make(*next);
@@ -98,6 +102,8 @@ struct Game<'a, M> {
     open: BTreeMap<RequestId, Request>,
     old: Vec<Request>,
     tickets: Vec<Ticket>,
+    /// Where names led.
+    places: Vec<(ServerName, SocketAddr)>,
     played: Played,
 }
 
@@ -156,6 +162,10 @@ impl<M: Machine> Game<'_, M> {
             }
             Move::Routes(v4, v6) => Some(Input::Routes(Routes { v4, v6 }, now)),
             Move::NameServers(count) => Some(Input::NameServers(count, now)),
+            Move::Report(index, seed) => {
+                let place = self.places.get(usize::from(index) % self.places.len().max(1));
+                place.map(|(name, place)| report(name, *place, seed, now))
+            }
         };
         if let Some(input) = input {
             self.give(input);
@@ -182,11 +192,34 @@ impl<M: Machine> Game<'_, M> {
                 }
                 Event::Cancel(id) => self.old.extend(self.open.remove(&id)),
                 Event::Finished(ticket, outcome) => {
+                    self.places.extend(places(&outcome));
                     self.played.ends.insert(ticket, outcome);
                 }
             }
         }
     }
+}
+
+/// Where an outcome leads.
+pub(crate) fn places(outcome: &Outcome) -> Vec<(ServerName, SocketAddr)> {
+    let Ok(resolved) = &**outcome else { return Vec::new() };
+    resolved.socket_addrs().map(|place| (resolved.server_name.clone(), place)).collect()
+}
+
+/// Something that a caller may tell of a place; or of one that nobody was sent to.
+pub(crate) fn report(name: &ServerName, mut place: SocketAddr, seed: u64, now: Instant) -> Input {
+    const ALL: [Feedback; 5] = [
+        Feedback::Connected,
+        Feedback::ConnectFailed,
+        Feedback::TlsFailed,
+        Feedback::Misdirected,
+        Feedback::NotMatrix,
+    ];
+    let mut draw = Draw::new(seed);
+    if draw.below(8) == 0 {
+        place.set_port(place.port().wrapping_add(1));
+    }
+    Input::Report(name.clone(), place, *draw.one_of(&ALL), now)
 }
 
 /// Something absurd as an answer: an error, or a reply that nobody in his right mind would send.

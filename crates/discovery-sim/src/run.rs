@@ -18,7 +18,7 @@ use discovery_core::{
 pub use machine::{Input, Machine};
 pub use monitor::{Bounds, Monitor, Violation};
 
-use crate::scenario::{Expect, Mismatch, Observed, Resolve, Scenario};
+use crate::scenario::{Expect, Mismatch, Observed, Report, Resolve, Scenario};
 use crate::world::World;
 
 /// When runs start: not at the origin, so that nothing can hide behind saturating at it.
@@ -239,6 +239,8 @@ enum Coming {
     Resolve(usize),
     /// A name is given up.
     Abandon(usize),
+    /// A caller tells of a place.
+    Report(Report),
     /// The world changes.
     Change(Duration),
     /// A reply, or part of one.
@@ -283,6 +285,9 @@ impl<'a, M: Machine> Driver<'a, M> {
         let start = self.start;
         for at in self.scenario.changes().into_iter().filter(|at| *at > start) {
             self.plan(START + at, Coming::Change(at));
+        }
+        for report in self.scenario.reports() {
+            self.plan(START + report.at, Coming::Report(report));
         }
         for (index, resolve) in resolves.into_iter().enumerate() {
             let asked = START + resolve.at;
@@ -388,6 +393,9 @@ impl<'a, M: Machine> Driver<'a, M> {
                 }
             }
             Coming::Resolve(index) => self.resolve(index),
+            Coming::Report(Report { name, place, said, .. }) => {
+                self.input(Input::Report(name, place, said, self.now));
+            }
             Coming::Abandon(index) => {
                 let ticket = self.tickets.iter().find(|(_, names)| names.contains(&index));
                 if let Some(ticket) = ticket.map(|(ticket, _)| *ticket) {
@@ -403,7 +411,9 @@ impl<'a, M: Machine> Driver<'a, M> {
                     | Input::Abandon(..)
                     | Input::Routes(..)
                     | Input::NameServers(..)
-                    | Input::Forget(..) => None,
+                    | Input::Forget(..)
+                    | Input::Teach(..)
+                    | Input::Report(..) => None,
                 };
                 let cancelled = id.is_some_and(|id| self.cancelled.contains(&id));
                 if !cancelled || self.options.cancelled == Cancelled::Answered {

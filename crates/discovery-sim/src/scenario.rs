@@ -10,9 +10,10 @@ mod print;
 mod tests;
 mod token;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use discovery_core::{AddressPolicy, Policy, Revision, Routes, UnixTime};
+use discovery_core::{AddressPolicy, Feedback, Policy, Revision, Routes, ServerName, UnixTime};
 
 pub use expect::{Addresses, Asked, Count, Done, Expect, Fresh, Mismatch, Observed, Wanted};
 pub use line::{DnsLine, HttpsLine, Line, RouteSet};
@@ -38,6 +39,19 @@ pub struct Resolve {
     pub name: String,
     /// Abandoned so long after.
     pub abandon: Option<Duration>,
+}
+
+/// What a caller tells of a place that a name led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// When, after the start: before what else happens at that time.
+    pub at: Duration,
+    /// The name.
+    pub name: ServerName,
+    /// The place.
+    pub place: SocketAddr,
+    /// What is told of it.
+    pub said: Feedback,
 }
 
 /// The wall clock at the start where the scenario says nothing: 2020-09-13T12:26:40Z.
@@ -135,6 +149,16 @@ impl Scenario {
             .filter_map(|(at, line)| {
                 let Line::Resolve { name, abandon } = line else { return None };
                 Some(Resolve { at, name: name.clone(), abandon: *abandon })
+            })
+            .collect()
+    }
+
+    /// What callers tell, in order.
+    pub fn reports(&self) -> Vec<Report> {
+        self.timed()
+            .filter_map(|(at, line)| {
+                let Line::Report { name, place, said } = line else { return None };
+                Some(Report { at, name: name.clone(), place: *place, said: *said })
             })
             .collect()
     }

@@ -326,6 +326,7 @@ pub fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => any::<u8>().prop_map(Move::Resolve),
         1 => any::<(bool, bool)>().prop_map(|(v4, v6)| Move::Routes(v4, v6)),
         1 => (0..4_u8).prop_map(Move::NameServers),
+        2 => any::<(u8, u64)>().prop_map(|(index, seed)| Move::Report(index, seed)),
     ];
     vec(one, 0..60)
 }

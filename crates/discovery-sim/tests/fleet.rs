@@ -49,6 +49,9 @@ fn a_large_room_is_joined_cold_and_then_warm() {
     const SERVERS: u64 = 9_550;
     let join = Join::run(&Fleet::steady(9), SERVERS, Config::new(Fleet::policy()), LATENCY);
     println!("{join}");
+    println!(
+        "targets: at most 45000 DNS requests, under 70 s, alone in the middle under 2 s; warm none"
+    );
     assert_eq!(join.violations, []);
     assert!((40_000..=45_000).contains(&join.cold[0]), "{join}");
     assert!(join.ends[2] < Duration::from_secs(70), "{join}");

@@ -30,9 +30,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use discovery_core::{Counters, HttpGet, Outcome, Request, RequestId, Routes, ServerName};
+use discovery_core::{
+    Counters, Cursor, Disposition, Export, Feedback, FromMemory, HttpGet, Outcome, Request,
+    RequestId, Routes, Row, ServerName, Taught, UnixMillis,
+};
 use discovery_wire::{
     DRIVER_PATIENCE, Desk, Exchange, Handle, NoEntropy, Order, Report, Transport, Waiting,
 };
@@ -69,6 +72,33 @@ impl Discovery {
     /// Drops what is remembered of a name: its result, and every fact that it rests on.
     pub fn forget(&self, name: &ServerName) {
         self.handle.with(|resolver, now| resolver.forget(name, now));
+    }
+
+    /// Tells of a place that a name led to: one that fails is handed out behind all others for a while, and where all of a name's
+    /// places fail, what is known of it is asked again. See [`Resolver::report`](discovery_core::Resolver::report).
+    pub fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
+        self.handle.with(|resolver, now| resolver.report(name, place, said, now))
+    }
+
+    /// What a name would be answered with from memory, and why; or which questions are missing for that. Asks nothing.
+    pub fn explain(&self, name: &ServerName) -> FromMemory {
+        self.handle.with(|resolver, now| resolver.explain(name, now))
+    }
+
+    /// The names that are known, and what of them. Asks nothing; nobody else is answered meanwhile, a few microseconds a name.
+    pub fn table(&self) -> Vec<Row> {
+        self.handle.with(|resolver, now| resolver.table(now))
+    }
+
+    /// What has been learnt since, a page at a time: for a file that the next process begins with, or for others who share. See
+    /// [`Resolver::export_since`](discovery_core::Resolver::export_since).
+    pub fn export_since(&self, cursor: Cursor) -> Export {
+        self.handle.with(|resolver, now| resolver.export_since(cursor, now, wall()))
+    }
+
+    /// Takes in what another process has learnt, or one before this. See [`Resolver::teach`](discovery_core::Resolver::teach).
+    pub fn teach(&self, export: Export) -> Taught {
+        self.handle.with(|resolver, now| resolver.teach(export, now, wall()))
     }
 
     /// What has been done so far, and what is held now.
@@ -247,6 +277,11 @@ async fn run(mut request: Request, report: Report, setting: Arc<Setting>) -> Req
         socket::run(exchange, report, &*setting.connect_to).await;
     }
     id
+}
+
+/// What the wall clock shows.
+fn wall() -> UnixMillis {
+    UnixMillis::from_system_time(SystemTime::now())
 }
 
 /// Which families have a route, as the system sees it: connecting a datagram socket asks for one and sends nothing.

@@ -62,6 +62,19 @@
 //! }
 //! ```
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::get_unwrap,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable
+    )
+)]
+
 mod chunked;
 mod clock;
 mod config;
@@ -69,6 +82,9 @@ mod desk;
 mod dns;
 mod entropy;
 mod exchange;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod http;
 mod https;

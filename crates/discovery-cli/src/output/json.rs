@@ -2,7 +2,7 @@
 
 use std::io;
 
-use discovery_core::{Decision, Failed, FailureKind, Fault, Resolved, Step};
+use discovery_core::{Decision, Failed, FailureKind, Fault, Resolved, Step, Target};
 use serde::Serialize;
 
 use super::{Answered, Trouble, seconds_until};
@@ -23,7 +23,7 @@ struct Good<'a> {
 }
 
 #[derive(Serialize)]
-struct Place {
+pub(super) struct Place {
     addr: String,
     host: String,
     priority: Option<u16>,
@@ -57,14 +57,7 @@ pub(super) fn line(answered: &Answered) -> io::Result<String> {
 }
 
 fn good<'a>(answered: &'a Answered, resolved: &'a Resolved, ms: f64) -> Good<'a> {
-    let targets = resolved.targets.iter().flat_map(|target| {
-        target.socket_addrs().map(|addr| Place {
-            addr: addr.to_string(),
-            host: target.host.to_string(),
-            priority: target.srv.map(|(priority, _)| priority),
-            weight: target.srv.map(|(_, weight)| weight),
-        })
-    });
+    let targets = resolved.targets.iter().flat_map(place);
     Good {
         name: &answered.name,
         ok: true,
@@ -77,6 +70,15 @@ fn good<'a>(answered: &'a Answered, resolved: &'a Resolved, ms: f64) -> Good<'a>
         ms,
         explanation: &resolved.explanation.decisions,
     }
+}
+
+pub(super) fn place(target: &Target) -> impl Iterator<Item = Place> {
+    target.socket_addrs().map(|addr| Place {
+        addr: addr.to_string(),
+        host: target.host.to_string(),
+        priority: target.srv.map(|(priority, _)| priority),
+        weight: target.srv.map(|(_, weight)| weight),
+    })
 }
 
 fn bad<'a>(answered: &'a Answered, trouble: Trouble<'a>, ms: f64) -> Bad<'a> {

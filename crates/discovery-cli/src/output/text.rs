@@ -174,7 +174,7 @@ fn fresh(answered: &Answered, resolved: &Resolved) -> String {
 }
 
 /// A time by its two greatest units.
-fn time(seconds: u64) -> String {
+pub(super) fn time(seconds: u64) -> String {
     let units = [("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)];
     let mut left = seconds;
     let mut words = Vec::new();
@@ -279,7 +279,7 @@ const fn gist(step: Step) -> &'static str {
 }
 
 /// A name as it may be shown: what is no name may hold anything, but must not speak to the terminal.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     let shown: String = name
         .chars()
         .take(300)

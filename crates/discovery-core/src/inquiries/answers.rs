@@ -6,11 +6,13 @@ use std::collections::VecDeque;
 
 use super::{Inquiries, Learnt};
 use crate::freshness::{self, Freshness};
-use crate::inquiry::{Error, Inquiry, Open, life};
+use crate::inquiry::{Error, Inquiry, Open, Place, life};
 use crate::lookup::Context;
 use crate::question::{Fact, Known, Question, Standing};
 use crate::reply;
-use crate::request::{Answer, Disposition, DnsError, DnsId, Event, HttpError, HttpId, RequestId};
+use crate::request::{
+    Answer, Disposition, DnsError, DnsId, Event, HttpError, HttpId, HttpResponse, RequestId,
+};
 use crate::time::Instant;
 use crate::well_known;
 
@@ -33,14 +35,18 @@ impl Inquiries {
                 return Disposition::Stale;
             }
         }
+        if let Some(place) = inquiry.open.iter().find(|open| open.id == id).map(|open| open.place) {
+            self.worked_at(place, &inquiry, context, now);
+        }
         let rivals: Vec<Open> = inquiry.open.extract_if(.., |open| !open.connected).collect();
         for rival in rivals.iter().rev() {
             self.ids.remove(&rival.id);
             out.push_back(Event::Cancel(rival.id));
-            inquiry.left.push_front(rival.place);
+            if let (Some(get), Place::Address(address)) = (&mut inquiry.get, rival.place) {
+                get.left.push_front(address);
+            }
         }
-        inquiry.next_at =
-            (!inquiry.left.is_empty()).then(|| now + context.policy.response_patience);
+        inquiry.next_at = inquiry.has_left().then(|| now + context.policy.response_patience);
         let learnt = self.put_back(question, inquiry, None, context, out);
         debug_assert!(learnt.is_none());
         Disposition::Accepted
@@ -74,6 +80,12 @@ impl Inquiries {
         };
         if let Some(server) = open.server {
             self.heard_of(server, open.since, answer, &inquiry, context, now);
+        }
+        if let Answer::Http(_, said) = answer
+            && is_of_the_server(said)
+            && !open.connected
+        {
+            self.worked_at(open.place, &inquiry, context, now);
         }
         let read = match (&question, answer) {
             (Question::Dns(name, kind), Answer::Dns(_, Ok(reply))) => {
@@ -115,6 +127,27 @@ impl Inquiries {
         (Disposition::Accepted, self.put_back(question, inquiry, settled, context, out))
     }
 
+    /// Remembers that something came back from an address, while those of the other family failed or are silent, which have been
+    /// tried for as long as addresses are given.
+    fn worked_at(&mut self, place: Place, inquiry: &Inquiry, context: &Context, now: Instant) {
+        let Place::Address(address) = place else { return };
+        self.families.worked(address);
+        let patience = context.policy.connection_attempt_delay;
+        let silent =
+            inquiry.open.iter().filter(|open| !open.connected && open.since + patience <= now);
+        let unreachable = inquiry.errors.iter().filter(|(_, error)| {
+            matches!(error, Error::Http(HttpError::NoRoute | HttpError::Timeout))
+        });
+        let failed = silent.map(|open| open.place).chain(unreachable.map(|(place, _)| *place));
+        for place in failed {
+            if let Place::Address(other) = place
+                && other.is_ipv4() != address.is_ipv4()
+            {
+                self.families.failed(other, now);
+            }
+        }
+    }
+
     /// Remembers how a name server did.
     fn heard_of(
         &mut self,
@@ -145,5 +178,26 @@ impl Inquiries {
             Answer::Dns(_, Err(DnsError::Local)) | Answer::Http(..) => {}
             Answer::Dns(_, Err(_)) => self.name_servers.failed(server, now),
         }
+    }
+}
+
+/// Whether the other side has said something, be it nonsense: then its family leads somewhere. A refusal may be a firewall's.
+fn is_of_the_server(said: &Result<HttpResponse, HttpError>) -> bool {
+    match said {
+        Ok(_) => true,
+        Err(
+            HttpError::Tls
+            | HttpError::CertificateName
+            | HttpError::CertificateExpired
+            | HttpError::Certificate
+            | HttpError::Protocol,
+        ) => true,
+        Err(
+            HttpError::Local
+            | HttpError::NoRoute
+            | HttpError::Timeout
+            | HttpError::Refused
+            | HttpError::Reset,
+        ) => false,
     }
 }

@@ -3,10 +3,12 @@
 //! Knows nothing of answers.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Inquiries, MAX_OPEN};
 use crate::board::Ask;
+use crate::few::few_more;
 use crate::inquiry::{Error, Inquiry, Open, Place};
 use crate::lookup::Context;
 use crate::policy::Policy;
@@ -25,29 +27,24 @@ impl Inquiries {
         now: Instant,
         out: &mut VecDeque<Event>,
     ) -> Option<Known> {
-        if matches!(ask.question, Question::Dns(..)) {
-            return None;
-        }
-        inquiry.more.retain(|other| *other != lookup);
+        let mut get = inquiry.get.take()?;
+        get.more.retain(|other| *other != lookup);
         if ask.more {
-            inquiry.more.push(lookup);
+            get.more.push(lookup);
         }
-        if inquiry.via != ask.via {
-            let known = std::mem::take(&mut inquiry.via);
-            inquiry.via.clone_from(&ask.via);
-            inquiry.via.extend(known.into_iter().filter(|ip| !ask.via.contains(ip)));
-            inquiry.left = inquiry
-                .via
-                .iter()
-                .map(|ip| Place::Address(*ip))
-                .filter(|place| !inquiry.tried(*place))
-                .collect();
+        if get.via != ask.via {
+            let known = std::mem::take(&mut get.via);
+            get.via.clone_from(&ask.via);
+            get.via.extend(known.into_iter().filter(|ip| !ask.via.contains(ip)));
+            let untried = |ip: &IpAddr| !inquiry.tried(Place::Address(*ip));
+            get.left = get.via.iter().copied().filter(untried).collect();
         }
+        inquiry.get = Some(get);
         inquiry.released?;
         if inquiry.open.is_empty() {
             return self.start(&ask.question, inquiry, context, now, out);
         }
-        if inquiry.next_at.is_none() && !inquiry.left.is_empty() {
+        if inquiry.next_at.is_none() && inquiry.has_left() {
             inquiry.next_at = Some((inquiry.last_start + pace(inquiry, &context.policy)).max(now));
         }
         None
@@ -55,18 +52,21 @@ impl Inquiries {
 
     /// I10: where enough addresses are open, the one that has been silent for longest makes room, and is tried again last.
     fn make_room(&mut self, inquiry: &mut Inquiry, out: &mut VecDeque<Event>) -> bool {
-        if inquiry.via.is_empty() || inquiry.left.is_empty() || inquiry.open.len() < MAX_OPEN {
+        let Some(get) = &mut inquiry.get else { return true };
+        if get.left.is_empty() || inquiry.open.len() < MAX_OPEN {
             return true;
         }
         let oldest = inquiry.open.iter().position(|open| !open.connected);
-        let Some(oldest) = oldest.filter(|_| inquiry.yielded < inquiry.via.len()) else {
+        let Some(oldest) = oldest.filter(|_| get.yielded < get.via.len()) else {
             return false;
         };
-        inquiry.yielded = inquiry.yielded.saturating_add(1);
+        get.yielded = get.yielded.saturating_add(1);
         let oldest = inquiry.open.remove(oldest);
         self.ids.remove(&oldest.id);
         out.push_back(Event::Cancel(oldest.id));
-        inquiry.left.push_back(oldest.place);
+        if let Place::Address(address) = oldest.place {
+            get.left.push_back(address);
+        }
         true
     }
 
@@ -83,7 +83,7 @@ impl Inquiries {
             inquiry.next_at = None;
             return None;
         }
-        let place = match inquiry.left.pop_front() {
+        let place = match inquiry.next_place() {
             Some(place) => place,
             None => {
                 inquiry.next_at = None;
@@ -98,7 +98,7 @@ impl Inquiries {
                 let Some(server) = self.name_servers.pick(&inquiry.asked, now) else {
                     let error = Error::Dns(DnsError::Local);
                     inquiry.errors.push((place, error));
-                    inquiry.left.clear();
+                    inquiry.attempts = 0..0;
                     return inquiry.exhausted(question, context, now);
                 };
                 self.next_dns = id.0.saturating_add(1);
@@ -115,6 +115,7 @@ impl Inquiries {
             }
             (Question::Get(url), Place::Address(address)) => {
                 let id = HttpId(self.next_http);
+                self.families.tries(address, now);
                 // What can't be written as a URI of the `http` crate never was a `Url`.
                 let uri = http::Uri::try_from(&*url.text()).unwrap_or_default();
                 self.next_http = id.0.saturating_add(1);
@@ -135,11 +136,12 @@ impl Inquiries {
         };
         self.ids.insert(id, question.clone());
         let server = inquiry.asked.last().copied();
+        few_more(&mut inquiry.open);
         inquiry.open.push(Open { id, place, server, since: now, connected: false });
         inquiry.last_start = now;
-        inquiry.next_at = match (place, inquiry.left.is_empty()) {
-            (_, true) => None,
-            (Place::Attempt(attempt), false) => {
+        inquiry.next_at = match (place, inquiry.has_left()) {
+            (_, false) => None,
+            (Place::Attempt(attempt), true) => {
                 let doubled = |by: u8| 1_u32.checked_shl(u32::from(by)).unwrap_or(u32::MAX);
                 match server.and_then(|server| self.name_servers.wait(server, policy)) {
                     Some(wait) => Some(now + wait.saturating_mul(doubled(attempt))),
@@ -151,7 +153,7 @@ impl Inquiries {
                     }
                 }
             }
-            (Place::Address(_), false) => Some(now + pace(inquiry, policy)),
+            (Place::Address(_), true) => Some(now + pace(inquiry, policy)),
         };
         None
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Resolver, Running};
 use crate::board::{Memory, Need};
-use crate::cache::Freshness;
+use crate::few::Few;
 use crate::inquiries::Learnt;
 use crate::lookup::{Context, Due};
 use crate::outcome::{Failed, Resolved};
@@ -70,7 +70,7 @@ impl Resolver {
     }
 
     /// One lookup goes on with what it is given; the question may run on for those that come later.
-    fn stop_waiting(&mut self, number: u64, known: &Arc<Known>, runs_on: bool) {
+    pub(super) fn stop_waiting(&mut self, number: u64, known: &Arc<Known>, runs_on: bool) {
         let Some(running) = self.lookups.get_mut(&number) else { return };
         let question = &known.question;
         running.lookup.learn(known);
@@ -112,7 +112,7 @@ impl Resolver {
         }
         let Context { policy, seed, .. } = &self.context;
         let known = self.cache.learn(&known, policy, *seed);
-        for number in self.waiting.remove(&question).unwrap_or_default() {
+        for number in self.waiting.remove(&question).unwrap_or_default().iter() {
             if let Some(running) = self.lookups.get_mut(&number) {
                 running.asked.retain(|asked| *asked != question);
                 running.lookup.learn(&known);
@@ -130,10 +130,10 @@ impl Resolver {
             }
             let released = self.inquiries.release_waiting(&self.context, self.now, &mut self.out);
             let Some((question, learnt)) = released else { return };
-            for number in self.waiting.get(&question).into_iter().flatten() {
-                if let Some(running) = self.lookups.get_mut(number) {
+            for number in self.waiting.get(&question).into_iter().flat_map(Few::iter) {
+                if let Some(running) = self.lookups.get_mut(&number) {
                     running.lookup.released(&question, self.now);
-                    set_timer(&mut self.timers, *number, running, &self.context);
+                    set_timer(&mut self.timers, number, running, &self.context);
                 }
             }
             self.learn(learnt);
@@ -142,9 +142,9 @@ impl Resolver {
 
     /// Runs one lookup and follows what it asks for.
     fn turn(&mut self, number: u64) {
+        self.context.second = self.inquiries.families().second(self.now);
         let Some(running) = self.lookups.get_mut(&number) else { return };
-        let freshness =
-            if running.lookup.is_background() { Freshness::Ahead } else { Freshness::Any };
+        let freshness = running.lookup.freshness();
         let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.now };
         if let Some(end) = running.lookup.turn(&self.context, Some(memory), self.now) {
             return self.finish(number, end);
@@ -182,7 +182,7 @@ impl Resolver {
     /// One lookup does not wait for a question any longer.
     fn leave(&mut self, number: u64, question: &Question) {
         let Some(waiting) = self.waiting.get_mut(question) else { return };
-        waiting.remove(&number);
+        waiting.remove(number);
         let deserted = waiting.is_empty();
         if deserted {
             self.waiting.remove(question);
@@ -201,7 +201,7 @@ impl Resolver {
         }
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> Option<Running> {
+    pub(super) fn remove(&mut self, number: u64) -> Option<Box<Running>> {
         let mut running = self.lookups.remove(&number)?;
         let name = running.lookup.name();
         if running.lookup.is_background() {
@@ -232,16 +232,19 @@ impl Resolver {
         let refresh_at = running.lookup.refresh_at();
         let shared = Arc::new(end);
         let name = running.lookup.name().clone();
-        self.results.remember(&name, &shared, refresh_at, self.now);
-        for ticket in &running.tickets {
-            self.tickets.remove(ticket);
+        self.results.remember(&name, &shared, self.context.second, refresh_at, self.now);
+        for ticket in running.tickets.iter() {
+            self.tickets.remove(&ticket);
             let own = if drawn { running.lookup.end_for(ticket.0, &self.context) } else { None };
             let outcome = own.map_or_else(|| Arc::clone(&shared), Arc::new);
-            self.out.push_back(Event::Finished(*ticket, outcome));
+            let outcome = self.reports.arrange(&outcome, false, self.now);
+            self.out.push_back(Event::Finished(ticket, outcome));
         }
         // What came from memory alone and is near its expiry has been used: a reason to ask again.
         let due = refresh_at.is_some_and(|at| at <= self.now);
-        if due && shared.is_ok() && !running.has_asked && !running.lookup.is_background() {
+        if !running.has_asked && self.reports.is_due(&name, self.now) {
+            self.recheck(&name);
+        } else if due && shared.is_ok() && !running.has_asked && !running.lookup.is_background() {
             self.refresh(&name);
         }
     }

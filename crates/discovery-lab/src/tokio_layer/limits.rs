@@ -32,6 +32,7 @@ pub(super) fn inexpressible(scenario: &Scenario) -> Option<&'static str> {
         | Line::Seed(_)
         | Line::Clock(Some(_))
         | Line::Resolve { .. }
+        | Line::Report { .. }
         | Line::At(_) => None,
     })
 }

@@ -108,7 +108,11 @@ impl Node {
             }
             Input::Resolve(name, _) => format!("asked for {name}"),
             Input::Abandon(..) => "abandoned".to_owned(),
-            Input::Routes(..) | Input::NameServers(..) | Input::Forget(..) => format!("{input:?}"),
+            Input::Routes(..)
+            | Input::NameServers(..)
+            | Input::Forget(..)
+            | Input::Report(..)
+            | Input::Teach(..) => format!("{input:?}"),
         }
     }
 

@@ -1,13 +1,16 @@
 //! A driver that does whatever it is told to a machine, and keeps the record.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
     Config, DnsId, Event, HttpId, Instant, Outcome, Request, RequestId, Routes, ServerName, Ticket,
 };
 
+use super::export::lesson;
 use super::reply::{Table, said, server_name};
+use crate::play::{places, report};
 use crate::run::{Bounds, Input, Machine, Monitor, START, Violation};
 
 /// Steps within which a machine must have come to its end.
@@ -40,8 +43,12 @@ pub enum Op {
     NameServers(u8),
     /// A name is forgotten.
     Forget(u8),
+    /// A place that some name led to, or another, is told of.
+    Report(u8, u8),
     /// The machine is told a time that lies before the last.
     Back(Span),
+    /// The machine is taught what another one has learnt.
+    Teach(u8),
 }
 
 /// A stretch of time.
@@ -79,6 +86,8 @@ impl Op {
             16 => Self::Routes(which & 1 == 0, which & 2 == 0),
             17 => Self::NameServers(which % 4),
             18 => Self::Back(Span(which)),
+            19 if what % 2 == 1 => Self::Report(which, what),
+            19 if which >= 128 => Self::Teach(which),
             19 => Self::Forget(which),
             _ => Self::Wait(Span(which)),
         }
@@ -122,6 +131,8 @@ pub struct Adversary<M> {
     ended: Vec<Request>,
     tickets: Vec<(Ticket, Instant)>,
     unfinished: BTreeMap<Ticket, Instant>,
+    /// Where names led.
+    places: Vec<(ServerName, SocketAddr)>,
     trace: Trace,
     late: Vec<Violation>,
 }
@@ -217,6 +228,12 @@ impl<M: Machine> Adversary<M> {
             Op::Routes(v4, v6) => Some(Input::Routes(Routes { v4, v6 }, self.now)),
             Op::NameServers(count) => Some(Input::NameServers(count, self.now)),
             Op::Forget(which) => Some(Input::Forget(server_name(which), self.now)),
+            Op::Report(which, what) => nth(&self.places, which)
+                .map(|(name, place)| report(name, *place, what.into(), self.now)),
+            Op::Teach(which) => {
+                let (export, wall) = lesson(which);
+                Some(Input::Teach(export, wall, self.now))
+            }
             Op::Back(span) => {
                 let nanos = u64::try_from(span.duration().as_nanos()).unwrap_or(u64::MAX);
                 let before = self.now.as_nanos().saturating_sub(nanos);
@@ -273,6 +290,7 @@ impl<M: Machine> Adversary<M> {
             ended: Vec::new(),
             tickets: Vec::new(),
             unfinished: BTreeMap::new(),
+            places: Vec::new(),
             trace: Trace::default(),
             late: Vec::new(),
         }
@@ -308,7 +326,8 @@ impl<M: Machine> Adversary<M> {
                     self.open.insert(request.id(), request.clone());
                 }
                 Event::Cancel(id) => self.ended.extend(self.open.remove(id)),
-                Event::Finished(ticket, _) => {
+                Event::Finished(ticket, outcome) => {
+                    self.places.extend(places(outcome));
                     self.unfinished.remove(ticket);
                 }
             }

@@ -2,9 +2,11 @@
 //!
 //! Knows nothing of worlds.
 
+use std::net::SocketAddr;
+
 use discovery_core::{
-    Answer, Deadline, Disposition, Event, HttpId, Instant, Resolution, Resolver, Routes,
-    ServerName, Ticket,
+    Answer, Deadline, Disposition, Event, Export, Feedback, HttpId, Instant, Resolution, Resolver,
+    Routes, ServerName, Ticket, UnixMillis,
 };
 
 /// One input of a machine, with the moment it comes in.
@@ -26,6 +28,10 @@ pub enum Input {
     NameServers(u8, Instant),
     /// What is remembered of a name is dropped; a machine for one name remembers nothing.
     Forget(ServerName, Instant),
+    /// A caller tells of a place that a name led to; a machine for one name knows no callers.
+    Report(ServerName, SocketAddr, Feedback, Instant),
+    /// What another machine has learnt comes in, at that time of the wall clock; a machine for one name remembers nothing.
+    Teach(Export, UnixMillis, Instant),
 }
 
 impl Input {
@@ -39,7 +45,9 @@ impl Input {
             | Self::Abandon(_, at)
             | Self::Routes(_, at)
             | Self::NameServers(_, at)
-            | Self::Forget(_, at) => *at,
+            | Self::Forget(_, at)
+            | Self::Teach(.., at)
+            | Self::Report(.., at) => *at,
         }
     }
 }
@@ -65,6 +73,23 @@ pub trait Machine {
         let _ = name;
         self.handle_timeout(now);
     }
+    /// Tells of a place that a name led to; a machine that remembers nothing takes the time.
+    fn report(
+        &mut self,
+        name: &ServerName,
+        place: SocketAddr,
+        said: Feedback,
+        now: Instant,
+    ) -> Disposition {
+        let _ = (name, place, said);
+        self.handle_timeout(now);
+        Disposition::Unknown
+    }
+    /// Takes in what another machine has learnt; a machine that remembers nothing takes the time.
+    fn teach(&mut self, export: &Export, wall: UnixMillis, now: Instant) {
+        let _ = (export, wall);
+        self.handle_timeout(now);
+    }
     /// Takes the next event.
     fn poll(&mut self) -> Option<Event>;
     /// When to call `handle_timeout`.
@@ -81,6 +106,10 @@ pub trait Machine {
             Input::Routes(routes, now) => self.set_routes(*routes, *now),
             Input::NameServers(count, now) => self.set_name_servers(*count, *now),
             Input::Forget(name, now) => self.forget(name, *now),
+            Input::Report(name, place, said, now) => {
+                let _: Disposition = self.report(name, *place, *said, *now);
+            }
+            Input::Teach(export, wall, now) => self.teach(export, *wall, *now),
         }
         None
     }
@@ -137,6 +166,20 @@ impl Machine for Resolver {
 
     fn forget(&mut self, name: &ServerName, now: Instant) {
         self.forget(name, now);
+    }
+
+    fn report(
+        &mut self,
+        name: &ServerName,
+        place: SocketAddr,
+        said: Feedback,
+        now: Instant,
+    ) -> Disposition {
+        self.report(name, place, said, now)
+    }
+
+    fn teach(&mut self, export: &Export, wall: UnixMillis, now: Instant) {
+        let _ = self.teach(export.clone(), now, wall);
     }
 
     same_verbs!();

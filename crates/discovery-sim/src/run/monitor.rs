@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Deadline, Disposition, Event, Failed, HttpId, Instant, Policy, Request, RequestId,
-    Resolved, Ticket,
+    Answer, Deadline, Disposition, Event, Failed, Feedback, HttpId, Instant, Policy, Request,
+    RequestId, Resolved, ServerName, Ticket,
 };
 
 use super::machine::{Input, Machine};
@@ -72,7 +73,11 @@ impl Bounds {
             events: 100_000,
             targets,
             addresses,
-            decisions: decisions.saturating_add(targets).saturating_add(100),
+            // And places that were moved back.
+            decisions: decisions
+                .saturating_add(targets)
+                .saturating_add(targets.saturating_mul(addresses))
+                .saturating_add(100),
             patience: policy
                 .queue_deadline
                 .map(|queue| queue.saturating_add(policy.lookup_deadline)),
@@ -120,6 +125,11 @@ impl<M: Machine> Monitor<M> {
     /// The machine.
     pub fn machine(&self) -> &M {
         &self.machine
+    }
+
+    /// The machine, for what is no input.
+    pub(crate) fn machine_mut(&mut self) -> &mut M {
+        &mut self.machine
     }
 
     /// Requests that are neither answered nor cancelled.
@@ -183,10 +193,34 @@ impl<M: Machine> Monitor<M> {
                 self.waiting.insert((self.now, ticket));
                 Some(ticket)
             }
-            Input::Timeout(_) | Input::Routes(..) | Input::NameServers(..) | Input::Forget(..) => {
-                self.machine.apply(input)
+            Input::Report(name, place, said, now) => {
+                let _: Disposition = self.report(name, *place, *said, *now);
+                None
             }
+            Input::Timeout(_)
+            | Input::Routes(..)
+            | Input::NameServers(..)
+            | Input::Forget(..)
+            | Input::Teach(..) => self.machine.apply(input),
         }
+    }
+
+    /// Tells of a place that a name led to.
+    pub fn report(
+        &mut self,
+        name: &ServerName,
+        place: SocketAddr,
+        said: Feedback,
+        now: Instant,
+    ) -> Disposition {
+        self.now = self.now.max(now);
+        let quiet = self.is_quiet();
+        let got = self.machine.report(name, place, said, now);
+        // I3: what is not known to lead there changes nothing.
+        if got != Disposition::Accepted {
+            self.check_unchanged(quiet);
+        }
+        got
     }
 
     /// What became of a request; None: it was never handed out.
@@ -328,7 +362,10 @@ impl<M: Machine> Monitor<M> {
         if done.targets.is_empty() || empty {
             self.violate("§1", "a result without addresses".to_owned());
         }
-        if done.targets.len() > self.bounds.targets.max(1) || most > self.bounds.addresses {
+        // A target of which some places were moved back is told twice.
+        if done.targets.len() > self.bounds.targets.max(1).saturating_mul(2)
+            || most > self.bounds.addresses
+        {
             self.violate("I10", format!("{} targets, {most} addresses", done.targets.len()));
         }
         self.check_decisions(done.explanation.decisions.len());

@@ -3,10 +3,12 @@
 //! Knows nothing of how a line is written.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use discovery_core::{DnsName, RecordData, Revision, Routes, Service, UnixTime, Url};
+use discovery_core::{
+    DnsName, Feedback, RecordData, Revision, Routes, ServerName, Service, UnixTime, Url,
+};
 
 use crate::web::Page;
 use crate::world::{
@@ -51,6 +53,15 @@ pub enum Line {
         name: String,
         /// `abandon=T`: abandoned so long after.
         abandon: Option<Duration>,
+    },
+    /// `report NAME ADDRESS:PORT WHAT`
+    Report {
+        /// The name.
+        name: ServerName,
+        /// A place that it led to.
+        place: SocketAddr,
+        /// What a caller tells of it.
+        said: Feedback,
     },
     /// `at +T`: what follows holds from then on.
     At(Duration),
@@ -168,6 +179,7 @@ impl Line {
             | Self::Seed(_)
             | Self::Clock(_)
             | Self::Resolve { .. }
+            | Self::Report { .. }
             | Self::At(_) => {}
         }
     }

@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsName, FailureKind, Policy, Question, RecordData, RecordKind, Service, Step, UnixTime, Url,
+    DnsName, FailureKind, Feedback, Policy, Question, RecordData, RecordKind, ServerName, Service,
+    Step, UnixTime, Url,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
@@ -167,6 +168,15 @@ fn world_line(line: &str) -> Parsed<Line> {
             }
             Line::Resolve { name, abandon }
         }
+        "report" => {
+            let text = words.next("a server name")?;
+            let name: ServerName = text.parse().map_err(|_| bad("a server name", text))?;
+            let text = words.next("ADDRESS:PORT")?;
+            let place = text.parse().map_err(|_| bad("ADDRESS:PORT", text))?;
+            let text = words.next("what is told")?;
+            let said = Feedback::parse(text).ok_or_else(|| bad("what is told", text))?;
+            Line::Report { name, place, said }
+        }
         "at" => {
             let text = words.next("+TIME")?;
             let text = text.strip_prefix('+').ok_or_else(|| bad("+TIME", text))?;
@@ -249,6 +259,10 @@ fn https(line: &str) -> Parsed<HttpsLine> {
         None => (target, ".well-known/matrix/server"),
     };
     let text = format!("https://{authority}/{path}");
+    // A query behind the host would take the path for its own.
+    if authority.contains(['?', '#']) {
+        return Err(bad("HOST[:PORT][/PATH]", target));
+    }
     let url = Url::parse(&text).map_err(|_| bad("HOST[:PORT][/PATH]", target))?;
     let (mut address, mut connect, mut after) = (None, Duration::ZERO, Duration::ZERO);
     let mut end = End::Proper;

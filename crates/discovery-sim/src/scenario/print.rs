@@ -64,6 +64,7 @@ impl fmt::Display for Line {
                     None => Ok(()),
                 }
             }
+            Self::Report { name, place, said } => write!(f, "report {name} {place} {said}"),
             Self::At(time) => write!(f, "at +{}", write_duration(*time)),
         }
     }
@@ -135,7 +136,9 @@ impl fmt::Display for HttpsLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.url.text();
         let target = url.strip_prefix("https://").unwrap_or(&url);
-        let target = target.strip_suffix("/.well-known/matrix/server").unwrap_or(target);
+        // Left out only where nothing but a host stands before it: that is what reading puts it back for.
+        let host = target.strip_suffix("/.well-known/matrix/server");
+        let target = host.filter(|host| !host.contains('/')).unwrap_or(target);
         write!(f, "https {target}")?;
         if let Some(address) = self.address {
             write!(f, " on={address}")?;

@@ -54,6 +54,8 @@ resolve "odd name" abandon=100ms
 at +900s
 routes v4 v6
 dns example.org A 192.0.2.9
+report example.org 192.0.2.7:443 connect-failed
+report example.org [2001:db8::1]:443 connected
 resolve example.org:443
 ---
 done {192.0.2.7:443 [2001:db8::1]:443} 192.0.2.9:1 host=fed.example.net tls=fed.example.net sni=fed.example.net rule=3.4 fresh=300s
@@ -162,6 +164,10 @@ fn errors_name_the_line_and_what_is_wrong() {
         ("at +5s\nat +4s", 2, "times must not go back"),
         ("at +5s\nseed 1", 2, "this holds from the start and must stand before `at`"),
         ("---\ndone", 2, "more expectations than names to resolve"),
+        ("report a.example 1.2.3.4:5", 1, "missing: what is told"),
+        ("report :5 1.2.3.4:5 connected", 1, "expected a server name, found \":5\""),
+        ("report a.example 1.2.3.4 connected", 1, "expected ADDRESS:PORT, found \"1.2.3.4\""),
+        ("report a.example 1.2.3.4:5 happy", 1, "expected what is told, found \"happy\""),
         ("resolve a.example\n---\nwhy x", 3, "missing: done, fail or any, before anything else"),
         (
             "resolve a.example\n---\nfail nonsense",

@@ -1,0 +1,156 @@
+//! What a resolver can know: facts that could be an answer to their question, and could have been kept.
+//!
+//! Knows nothing of texts. Whom addresses belong to is no matter here: they are judged when they are read.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::Exported;
+use crate::backoff::MAX_STRIKES;
+use crate::name::{DnsName, Host};
+use crate::question::{Fact, Failure, NotFound, Question, Useless};
+use crate::reply::{MAX_ADDRESSES, MAX_RECORDS};
+use crate::request::RecordKind;
+
+/// Why no resolver can know what an export tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Impossible {
+    /// No question has the root as its name.
+    Root,
+    /// The fact answers a question of another kind.
+    OtherQuestion,
+    /// The addresses are none, too many, the same, or of the other family.
+    Addresses,
+    /// The services are none, or too many.
+    Services,
+    /// The name is an alias of itself.
+    AliasLoop,
+    /// The document names a server that nothing can be asked for under.
+    Unresolvable,
+    /// A status that is none, or that says more than that it is of no use.
+    Status,
+    /// It was not waited for, or it is a failure of that resolver's own side: no fact about the world.
+    OwnSide,
+    /// It is known without asking, and never kept.
+    NotKept,
+    /// Failures are counted where there are none, none where there are, or too many.
+    Strikes,
+    /// There is a last good fact beside one that is no failure that may pass, or it is such a failure itself.
+    LastGood,
+}
+
+impl Exported {
+    pub(super) fn check(&self) -> Result<(), Impossible> {
+        possible(&self.question, &self.fact)?;
+        let temporary = self.fact.is_temporary();
+        if temporary != (1..=MAX_STRIKES).contains(&self.strikes)
+            || (!temporary && self.strikes != 0)
+        {
+            return Err(Impossible::Strikes);
+        }
+        let Some(good) = &self.good else { return Ok(()) };
+        if !temporary || good.fact.is_temporary() {
+            return Err(Impossible::LastGood);
+        }
+        possible(&self.question, &good.fact)
+    }
+}
+
+/// Whether a fact can be what the world said to a question.
+fn possible(question: &Question, fact: &Fact) -> Result<(), Impossible> {
+    match question {
+        Question::Dns(name, _) if name.is_root() => Err(Impossible::Root),
+        Question::Dns(name, kind) => possible_record(name, *kind, fact),
+        Question::Get(_) => possible_document(fact),
+    }
+}
+
+fn possible_record(name: &DnsName, kind: RecordKind, fact: &Fact) -> Result<(), Impossible> {
+    let services = kind == RecordKind::Srv;
+    match fact {
+        Fact::Addresses { addresses, alias } if !services => {
+            let of_family = |ip: &IpAddr| ip.is_ipv4() == (kind == RecordKind::A);
+            let several = addresses.iter().enumerate();
+            let twice = several
+                .into_iter()
+                .any(|(at, ip)| addresses.iter().take(at).any(|other| other == ip));
+            if !(1..=MAX_ADDRESSES).contains(&addresses.len())
+                || twice
+                || !addresses.iter().all(of_family)
+            {
+                return Err(Impossible::Addresses);
+            }
+            not_itself(name, alias.as_ref())
+        }
+        Fact::Services(all) if services => {
+            let possible = (1..=MAX_RECORDS).contains(&all.len());
+            if possible { Ok(()) } else { Err(Impossible::Services) }
+        }
+        Fact::UnusableServices if services => Ok(()),
+        Fact::Alias(target) => not_itself(name, Some(target)),
+        Fact::NotFound(NotFound::NxDomain | NotFound::NoData) => Ok(()),
+        Fact::NotFound(NotFound::SpecialName | NotFound::Static) => Err(Impossible::NotKept),
+        Fact::Failed(why) if why.is_local() => Err(Impossible::OwnSide),
+        Fact::Late => Err(Impossible::OwnSide),
+        Fact::Failed(
+            Failure::Dns(_) | Failure::AliasLoop | Failure::TooManyAliases | Failure::UnusableAlias,
+        ) => Ok(()),
+        Fact::Addresses { .. }
+        | Fact::Services(_)
+        | Fact::UnusableServices
+        | Fact::Document(_)
+        | Fact::Redirect(_)
+        | Fact::Useless(_)
+        | Fact::Failed(Failure::Http(_)) => Err(Impossible::OtherQuestion),
+    }
+}
+
+fn not_itself(name: &DnsName, alias: Option<&DnsName>) -> Result<(), Impossible> {
+    if alias == Some(name) { Err(Impossible::AliasLoop) } else { Ok(()) }
+}
+
+fn possible_document(fact: &Fact) -> Result<(), Impossible> {
+    match fact {
+        Fact::Document(name) => match name.host() {
+            Host::Name(host) if DnsName::host(host).is_err() => Err(Impossible::Unresolvable),
+            Host::Name(_) | Host::Ip(_) => Ok(()),
+        },
+        Fact::Useless(Useless::Status(status)) => match status {
+            200 | 301 | 302 | 303 | 307 | 308 => Err(Impossible::Status),
+            100..=999 => Ok(()),
+            _ => Err(Impossible::Status),
+        },
+        // A URL that can't be fetched is no URL.
+        Fact::Redirect(_) | Fact::Useless(Useless::Document(_) | Useless::Redirect(_)) => Ok(()),
+        Fact::Failed(why) if why.is_local() => Err(Impossible::OwnSide),
+        Fact::Late => Err(Impossible::OwnSide),
+        Fact::Failed(Failure::Http(_)) => Ok(()),
+        Fact::Addresses { .. }
+        | Fact::Services(_)
+        | Fact::UnusableServices
+        | Fact::Alias(_)
+        | Fact::NotFound(_)
+        | Fact::Failed(_) => Err(Impossible::OtherQuestion),
+    }
+}
+
+impl fmt::Display for Impossible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "no question has the root as its name",
+            Self::OtherQuestion => "the fact answers a question of another kind",
+            Self::Addresses => "its addresses are none, too many, the same, or of the other family",
+            Self::Services => "its services are none, or too many",
+            Self::AliasLoop => "a name is no alias of itself",
+            Self::Unresolvable => "its document names a server that can't be resolved",
+            Self::Status => "its status is none, or says more than that it is of no use",
+            Self::OwnSide => "it is no fact about the world",
+            Self::NotKept => "it is known without asking",
+            Self::Strikes => "its failures are counted wrongly",
+            Self::LastGood => "no last good fact belongs there",
+        })
+    }
+}
+
+impl std::error::Error for Impossible {}

@@ -1,0 +1,137 @@
+//! What a resolver does with what callers report: which names' facts it asks again, and when.
+//!
+//! Knows nothing of how a place is moved back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::Resolver;
+use crate::board::Memory;
+use crate::cache::Freshness;
+use crate::feedback::{FailedPlace, Feedback};
+use crate::few::Few;
+use crate::lookup::{Context, Lookup};
+use crate::name::ServerName;
+use crate::outcome::{Outcome, Resolved};
+use crate::policy::Policy;
+use crate::request::Disposition;
+use crate::results::{is_drawn, oldest};
+use crate::time::Instant;
+
+impl Resolver {
+    /// Takes what a caller tells of a place that it was sent to under a name.
+    ///
+    /// A place that fails is handed out behind all others for [`Policy::report_backoff`], twice as long each further time in a row;
+    /// it is never left out, and the explanation says so. [`Feedback::Connected`] brings it back at once. A failure to connect
+    /// concerns the place under whatever name, the other failures this name alone.
+    ///
+    /// When all places of a name fail, or at any of them somebody else answers ([`Feedback::doubts_facts`]), the facts behind the
+    /// name are asked again in the background, so that the next attempt sees where it leads now: at once where they are older than
+    /// the back-off, otherwise when the name is next resolved after that. However often a server fails, its name's facts are asked
+    /// again no sooner than the back-off allows, and facts that names share no more often than [`Policy::report_backoff`].
+    ///
+    /// [`Disposition::Stale`]: the name does not lead there any more; [`Disposition::Unknown`]: nothing is remembered of the name.
+    /// Nothing has changed then.
+    pub fn report(
+        &mut self,
+        name: &ServerName,
+        place: SocketAddr,
+        said: Feedback,
+        now: Instant,
+    ) -> Disposition {
+        self.advance(now);
+        // Flow and scope are the caller's, and no part of what was handed out.
+        let place = SocketAddr::new(place.ip(), place.port());
+        let disposition = self.take_report(name, place, said);
+        self.settle();
+        disposition
+    }
+
+    /// The places of which failures are remembered, in no order of meaning.
+    pub fn failed_places(&self) -> impl Iterator<Item = FailedPlace> {
+        self.reports.iter()
+    }
+
+    fn take_report(&mut self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
+        let Some(outcome) = self.last_outcome(name, place) else { return Disposition::Unknown };
+        let leads_there = |resolved: &Resolved| resolved.socket_addrs().any(|other| other == place);
+        let Some(resolved) = outcome.as_ref().as_ref().ok().filter(|found| leads_there(found))
+        else {
+            return Disposition::Stale;
+        };
+        self.counters.reports = self.counters.reports.saturating_add(1);
+        self.note_families(resolved, place, said);
+        self.reports.note(name, place, said, self.now);
+        let doubted = said.doubts_facts()
+            || (said != Feedback::Connected && self.reports.all_rest(resolved, self.now));
+        // Without any fact there is nothing to ask.
+        if doubted
+            && let Some(oldest) = oldest(resolved)
+            && self.reports.doubt(name, oldest, self.now)
+        {
+            self.recheck(name);
+        }
+        Disposition::Accepted
+    }
+
+    /// Something answers at one family where the other could not be connected to.
+    fn note_families(&mut self, resolved: &Resolved, place: SocketAddr, said: Feedback) {
+        if said == Feedback::ConnectFailed {
+            return;
+        }
+        self.inquiries.families_mut().worked(place.ip());
+        for other in resolved.socket_addrs().filter(|other| other.is_ipv4() != place.is_ipv4()) {
+            if self.reports.cannot_connect(other, self.now) {
+                self.inquiries.families_mut().failed(other.ip(), self.now);
+            }
+        }
+    }
+
+    /// Where a name leads as far as is remembered, expired or not.
+    fn last_outcome(&mut self, name: &ServerName, place: SocketAddr) -> Option<Outcome> {
+        if let Some(outcome) = self.results.last(name) {
+            return Some(Arc::clone(outcome));
+        }
+        let outcome = self.recollect(name, self.context.clone())?;
+        let most = usize::from(self.context.policy.max_srv_targets);
+        match &*outcome {
+            // Of more targets than are used each lookup has drawn its own.
+            Ok(resolved)
+                if is_drawn(resolved)
+                    && resolved.targets.len() >= most
+                    && resolved.socket_addrs().all(|other| other != place) =>
+            {
+                let policy =
+                    Policy { max_srv_targets: u8::MAX, ..Policy::clone(&self.context.policy) };
+                let context = Context { policy: Arc::new(policy), ..self.context.clone() };
+                self.recollect(name, context).or(Some(outcome))
+            }
+            Ok(_) | Err(_) => Some(outcome),
+        }
+    }
+
+    /// Tells from memory alone where a name leads.
+    fn recollect(&mut self, name: &ServerName, context: Context) -> Option<Outcome> {
+        let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
+        let memory = Memory {
+            cache: &mut self.cache,
+            freshness: Freshness::Expired,
+            late: true,
+            now: self.now,
+        };
+        lookup.turn(&context, Some(memory), self.now).map(Arc::new)
+    }
+
+    /// Asks again for what is in doubt, while what is remembered is still handed out.
+    pub(super) fn recheck(&mut self, name: &ServerName) {
+        if self.refreshing.contains(name) || self.lookups.len() >= self.context.policy.max_lookups {
+            return;
+        }
+        self.counters.rechecks = self.counters.rechecks.saturating_add(1);
+        self.reports.asked(name, self.now);
+        self.refreshing.insert(name.clone());
+        let since = self.reports.believed_after(self.now);
+        let lookup = Lookup::doubting(name.clone(), self.next_lookup, since, self.now);
+        self.begin(lookup, Few::default());
+    }
+}

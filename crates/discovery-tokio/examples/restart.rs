@@ -1,0 +1,63 @@
+//! Memory that survives a restart, in a file: `cargo run -p discovery-tokio --example restart -- FILE NAME…`.
+//!
+//! Begins with what the file tells, resolves the names, says where they lead and how many questions went out, and writes what is
+//! known then. The second time no question goes out for what is still fresh. A file that is damaged, or something else, is not
+//! used, and not overwritten either.
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    reason = "an example"
+)]
+
+mod setting;
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use discovery_core::{Cursor, Export};
+use discovery_tokio::Discovery;
+use setting::Anyway;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Anyway<()> {
+    let mut arguments = std::env::args().skip(1);
+    let file = arguments.next().ok_or("restart FILE NAME…")?;
+    let file = Path::new(&file);
+    let discovery = setting::discovery()?.spawn()?;
+    match fs::read(file) {
+        Ok(text) => {
+            let taught = discovery.teach(Export::read(&text)?);
+            println!("{} facts known, {} too old", taught.taken, taught.expired);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => println!("nothing known yet"),
+        Err(error) => return Err(error.into()),
+    }
+    for name in arguments {
+        println!("{}", setting::tell(&discovery, &name).await?);
+    }
+    save(&discovery, file)
+}
+
+/// Writes all that is known. Whoever reads the file finds the old one or the new one, whole, whenever this ends.
+fn save(discovery: &Discovery, file: &Path) -> Anyway<()> {
+    let mut all = discovery.export_since(Cursor::START);
+    while all.has_more() {
+        all.append(discovery.export_since(all.cursor()));
+    }
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let written = File::create(&beside).and_then(|new| {
+        let mut new = BufWriter::new(new);
+        all.write(&mut new)?;
+        new.flush()?;
+        new.get_ref().sync_all()?;
+        fs::rename(&beside, file)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    Ok(written?)
+}

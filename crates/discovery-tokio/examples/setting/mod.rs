@@ -1,0 +1,73 @@
+//! A discovery for the examples: as this machine is set up, or as variables of the environment lead into a laboratory.
+//!
+//! `NAMESERVER` is the name server to ask, `CA_FILE` the certificates to trust, `FRONT_DOOR` where all documents are fetched from. With
+//! any of them, addresses of every kind are allowed.
+
+use std::env;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use discovery_core::{Otherwise, Policy};
+use discovery_tokio::{Builder, Discovery};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+/// What the examples do with what goes wrong.
+pub type Anyway<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// A discovery, not running yet.
+pub fn discovery() -> Anyway<Builder> {
+    let mut roots = RootCertStore::empty();
+    match env::var_os("CA_FILE") {
+        Some(path) => {
+            for certificate in CertificateDer::pem_file_iter(path)? {
+                roots.add(certificate?)?;
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut builder = Discovery::builder(Arc::new(tls));
+    let address =
+        |variable| env::var(variable).ok().map(|text| text.parse::<SocketAddr>()).transpose();
+    let (server, door) = (address("NAMESERVER")?, address("FRONT_DOOR")?);
+    if server.is_some() || door.is_some() {
+        let mut policy = Policy::default();
+        policy.addresses.otherwise = Otherwise::Any;
+        builder = builder.policy(policy).probe_routes(false);
+    }
+    if let Some(server) = server {
+        builder = builder.name_servers([server]);
+    }
+    if let Some(door) = door {
+        builder = builder.fetch_from(move |_| door);
+    }
+    Ok(builder)
+}
+
+/// Resolves a name, and tells in one line where it leads and how many questions went out for it.
+pub async fn tell(discovery: &Discovery, name: &str) -> Anyway<String> {
+    let asked = || {
+        let counters = discovery.counters();
+        counters.dns_questions.saturating_add(counters.gets)
+    };
+    let before = asked();
+    let outcome = discovery.resolve(&name.parse()?).await;
+    let questions = asked().saturating_sub(before);
+    let led = match &*outcome {
+        Ok(resolved) => {
+            resolved.socket_addrs().map(|place| place.to_string()).collect::<Vec<_>>().join(" ")
+        }
+        Err(failed) => failed.to_string(),
+    };
+    Ok(format!("{name}: {led} ({questions} questions)"))
+}

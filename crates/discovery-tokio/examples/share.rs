@@ -1,0 +1,102 @@
+//! Several processes that share what each of them learns, through Redis:
+//! `cargo run -p discovery-tokio --example share -- redis://127.0.0.1/`, as often as you like.
+//!
+//! Reads names from standard input, one a line, and says of each where it leads and how many questions went out. What one process
+//! has asked for, the others need not ask: each puts what it learns into a stream, and reads there what the others have learnt
+//! before it resolves a name. A server with more to do reads every second or so instead.
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    reason = "an example"
+)]
+
+mod setting;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use discovery_core::{Cursor, Export};
+use discovery_tokio::Discovery;
+use redis::Connection;
+use setting::Anyway;
+
+/// The stream: pages of facts, the oldest of which Redis drops by itself.
+const STREAM: &str = "matrix-discovery:facts";
+const PAGES: u32 = 10_000;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Anyway<()> {
+    let url = std::env::args().nth(1).ok_or("share REDIS_URL")?;
+    let discovery = setting::discovery()?.spawn()?;
+    let mut shared = Shared {
+        redis: redis::Client::open(url)?.get_connection()?,
+        told: Cursor::START,
+        heard: "0".to_owned(),
+    };
+    for name in io::stdin().lines() {
+        // An example may block: nothing else is under way here.
+        shared.hear(&discovery)?;
+        println!("{}", setting::tell(&discovery, &name?).await?);
+        shared.tell(&discovery)?;
+    }
+    Ok(())
+}
+
+struct Shared {
+    redis: Connection,
+    /// Up to where this process has told what it knows.
+    told: Cursor,
+    /// The last page that it has read.
+    heard: String,
+}
+
+impl Shared {
+    /// Takes in what others have learnt since the last time.
+    fn hear(&mut self, discovery: &Discovery) -> Anyway<()> {
+        loop {
+            let pages: Vec<(String, BTreeMap<String, Vec<u8>>)> = redis::cmd("XRANGE")
+                .arg(STREAM)
+                .arg(format!("({}", self.heard))
+                .arg("+")
+                .arg("COUNT")
+                .arg(100)
+                .query(&mut self.redis)?;
+            if pages.is_empty() {
+                return Ok(());
+            }
+            for (id, fields) in pages {
+                match Export::read(fields.get("page").map(Vec::as_slice).unwrap_or_default()) {
+                    // Its own pages say nothing new.
+                    Ok(page) => drop(discovery.teach(page)),
+                    Err(why) => eprintln!("{STREAM} {id}: {why}"),
+                }
+                self.heard = id;
+            }
+        }
+    }
+
+    /// Tells the others what is new, also what came from some of them: who comes later begins anywhere.
+    fn tell(&mut self, discovery: &Discovery) -> Anyway<()> {
+        loop {
+            let page = discovery.export_since(self.told);
+            if !page.is_empty() {
+                let () = redis::cmd("XADD")
+                    .arg(STREAM)
+                    .arg("MAXLEN")
+                    .arg("~")
+                    .arg(PAGES)
+                    .arg("*")
+                    .arg("page")
+                    .arg(page.to_text())
+                    .query(&mut self.redis)?;
+            }
+            self.told = page.cursor();
+            if !page.has_more() {
+                return Ok(());
+            }
+        }
+    }
+}

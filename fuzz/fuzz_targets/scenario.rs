@@ -1,0 +1,4 @@
+//! Bytes as a scenario.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| discovery_sim::fuzz::scenario_target(bytes));

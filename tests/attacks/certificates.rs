@@ -1,0 +1,84 @@
+//! An authority, and whatever certificates an attacker gets from it or makes for himself.
+//!
+//! Knows nothing of who is deceived by them.
+
+use std::sync::{Arc, OnceLock};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn authority() -> &'static Authority {
+    static AUTHORITY: OnceLock<Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(|| {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Authority { certificate, issuer: Issuer::new(params, key) }
+    })
+}
+
+/// A client that trusts the authority alone.
+pub fn client() -> Arc<ClientConfig> {
+    static CLIENT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let make = || {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority().certificate.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+    };
+    Arc::clone(CLIENT.get_or_init(make))
+}
+
+/// A server whose certificate the authority has signed for these names.
+pub fn server(names: &[&str]) -> Arc<ServerConfig> {
+    server_with(names, |_| {})
+}
+
+/// The same with a certificate changed before it is signed.
+pub fn server_with(
+    names: &[&str],
+    change: impl FnOnce(&mut CertificateParams),
+) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let params = params(names, change);
+    let certificate = params.signed_by(&key, &authority().issuer).unwrap();
+    config(certificate.der().clone(), &key)
+}
+
+/// A server whose certificate nobody but itself has signed.
+pub fn self_signed(names: &[&str]) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params(names, |_| {}).self_signed(&key).unwrap();
+    config(certificate.der().clone(), &key)
+}
+
+fn params(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "somebody");
+    change(&mut params);
+    params
+}
+
+fn config(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.send_tls13_tickets = 0;
+    Arc::new(config)
+}

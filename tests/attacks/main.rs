@@ -1,0 +1,20 @@
+//! Attackers, one file a kind: each test is named by the promise that it holds against them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests, and they serve as the attackers' side of the network"
+)]
+
+mod certificates;
+mod dns;
+mod floods;
+mod http;
+mod ssrf;
+mod stack;
+mod tls;

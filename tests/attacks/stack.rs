@@ -1,0 +1,291 @@
+//! A resolver and the wire in memory, in virtual time, against servers that are closures over bytes.
+//!
+//! Judges nothing: it says what came out, what was dialled and what was asked.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use discovery_core::{
+    Answer, Config, DnsRequest, Event, HttpGet, Instant, Outcome, Policy, Request, RequestId,
+    Resolver, UnixTime,
+};
+use discovery_wire::{Exchange, Predictable, Transport, Want};
+use hickory_proto::op::Message;
+use rustls::{ClientConfig, ServerConfig, ServerConnection};
+
+/// What a name server sends back to a query: datagrams, or over TCP messages without their prefixes.
+type NameServer = Box<dyn FnMut(&Message, Transport) -> Vec<Vec<u8>>>;
+/// What is at the address of a GET.
+type Site = Box<dyn FnMut(&HttpGet) -> Web>;
+/// Plaintext, each piece after the pause before it.
+pub type Pieces = Box<dyn Iterator<Item = (Duration, Vec<u8>)>>;
+
+/// What happens to a connection.
+pub enum Web {
+    /// Nobody listens.
+    Refused,
+    /// Somebody speaks TLS.
+    Tls(Arc<ServerConfig>, Pieces),
+    /// As `Tls`, but what is sent goes through a pipe that lets one byte through at a time.
+    Dripping(Arc<ServerConfig>, Pieces, Duration),
+}
+
+/// The whole client in memory.
+pub struct Stack {
+    resolver: Resolver,
+    client: Arc<ClientConfig>,
+    entropy: Predictable,
+    name_server: NameServer,
+    site: Site,
+    now: Instant,
+    open: BTreeMap<RequestId, (Exchange, Far)>,
+    /// What is on its way to the client.
+    coming: BTreeMap<(Instant, u64), (RequestId, Vec<u8>)>,
+    planned: u64,
+    /// Where GETs went, in order.
+    pub dialled: Vec<SocketAddr>,
+    /// The URLs of these.
+    pub fetched: Vec<String>,
+    /// What name servers were asked, in order.
+    pub asked: Vec<DnsRequest>,
+    /// The heads that web servers have received.
+    pub requests: Vec<u8>,
+    /// Bytes that clients of web servers have taken.
+    pub taken: usize,
+}
+
+/// The other side of an exchange.
+enum Far {
+    Dns,
+    Refused,
+    Web(Box<Peer>),
+}
+
+struct Peer {
+    tls: ServerConnection,
+    pieces: Option<Pieces>,
+    request: Vec<u8>,
+    drip: Option<Duration>,
+    /// When what was sent last arrives.
+    busy: Instant,
+}
+
+impl Stack {
+    /// A client with this policy, trust and world.
+    pub fn new(
+        policy: Policy,
+        client: Arc<ClientConfig>,
+        name_server: impl FnMut(&Message, Transport) -> Vec<Vec<u8>> + 'static,
+        site: impl FnMut(&HttpGet) -> Web + 'static,
+    ) -> Self {
+        Self {
+            resolver: Resolver::new(Config::new(policy), Instant::ORIGIN),
+            client,
+            entropy: Predictable::new(1),
+            name_server: Box::new(name_server),
+            site: Box::new(site),
+            now: Instant::ORIGIN,
+            open: BTreeMap::new(),
+            coming: BTreeMap::new(),
+            planned: 0,
+            dialled: Vec::new(),
+            fetched: Vec::new(),
+            asked: Vec::new(),
+            requests: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    /// The time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.now.saturating_duration_since(Instant::ORIGIN)
+    }
+
+    /// Asks for a name and waits for its end.
+    pub fn resolve(&mut self, name: &str) -> Outcome {
+        let ticket = self.resolver.resolve(&name.parse().unwrap(), self.now);
+        let mut ended = None;
+        for _ in 0..2_000_000 {
+            while let Some(event) = self.resolver.poll() {
+                match event {
+                    Event::Request(request) => self.start(request),
+                    Event::Cancel(id) => drop(self.open.remove(&id)),
+                    Event::Finished(of, outcome) if of == ticket => ended = Some(outcome),
+                    Event::Finished(..) => {}
+                }
+            }
+            if let Some(outcome) = ended {
+                return outcome;
+            }
+            self.step();
+        }
+        panic!("{name} never ends");
+    }
+
+    fn step(&mut self) {
+        let arrival = self.coming.first_key_value().map(|((at, _), _)| *at);
+        let deadline = self.resolver.poll_timeout().map(|deadline| deadline.at);
+        let next = [arrival, deadline].into_iter().flatten().min().expect("I6: no hang");
+        self.now = self.now.max(next);
+        if arrival == Some(next) {
+            let (_, (id, bytes)) = self.coming.pop_first().unwrap();
+            if let Some((exchange, far)) = self.open.get_mut(&id) {
+                if matches!(far, Far::Web(_)) {
+                    self.taken += bytes.len();
+                }
+                exchange.read(&bytes, Some(UnixTime(1_700_000_000)));
+                self.go_on(id);
+            }
+        } else {
+            self.resolver.handle_timeout(self.now);
+        }
+    }
+
+    fn start(&mut self, request: Request) {
+        let id = request.id();
+        let (exchange, far) = match request {
+            Request::Dns(question) => {
+                self.asked.push(question.clone());
+                let server = SocketAddr::from(([9, 9, 9, 9], 53));
+                (Exchange::dns(&question, server, &mut self.entropy), Far::Dns)
+            }
+            Request::Http(get) => {
+                self.dialled.push(get.address);
+                self.fetched.push(get.url.to_string());
+                let peer = |config, pieces, drip| {
+                    let tls = ServerConnection::new(config).unwrap();
+                    let pieces = Some(pieces);
+                    Far::Web(Box::new(Peer { tls, pieces, request: vec![], drip, busy: self.now }))
+                };
+                let far = match (self.site)(&get) {
+                    Web::Refused => Far::Refused,
+                    Web::Tls(config, pieces) => peer(config, pieces, None),
+                    Web::Dripping(config, pieces, pause) => peer(config, pieces, Some(pause)),
+                };
+                (Exchange::http(&get, Arc::clone(&self.client)), far)
+            }
+        };
+        self.open.insert(id, (exchange, far));
+        self.go_on(id);
+    }
+
+    /// Moves an exchange on until it waits for bytes or has ended.
+    fn go_on(&mut self, id: RequestId) {
+        loop {
+            let Some((exchange, far)) = self.open.get_mut(&id) else { return };
+            let mut out = Vec::new();
+            match exchange.wants() {
+                Want::Open(..) if matches!(far, Far::Refused) => {
+                    exchange.failed(std::io::ErrorKind::ConnectionRefused);
+                }
+                Want::Open(..) => exchange.opened(),
+                Want::Write(bytes) => {
+                    let bytes = bytes.to_vec();
+                    exchange.wrote(bytes.len());
+                    match far {
+                        Far::Dns => {
+                            for reply in answers(&mut self.name_server, &bytes) {
+                                out.push((self.now, reply));
+                            }
+                        }
+                        Far::Web(peer) => out = peer.receive(&bytes, self.now, &mut self.requests),
+                        Far::Refused => {}
+                    }
+                }
+                Want::Read => return,
+                Want::Finish => break,
+            }
+            if let Some(id) = exchange.connected() {
+                let _ = self.resolver.handle_connected(id, self.now);
+            }
+            for (at, bytes) in out {
+                self.planned += 1;
+                self.coming.insert((at, self.planned), (id, bytes));
+            }
+        }
+        if let Some((exchange, _)) = self.open.remove(&id) {
+            let answer: Answer = exchange.into_answer();
+            let _ = self.resolver.handle_answer(answer, self.now);
+        }
+    }
+}
+
+fn answers(name_server: &mut NameServer, bytes: &[u8]) -> Vec<Vec<u8>> {
+    if let Ok(query) = Message::from_vec(bytes)
+        && query.queries.len() == 1
+    {
+        return name_server(&query, Transport::Udp);
+    }
+    let query = Message::from_vec(&bytes[2..]).unwrap();
+    let framed = |reply: Vec<u8>| {
+        let length = u16::try_from(reply.len()).unwrap();
+        [&length.to_be_bytes()[..], &reply].concat()
+    };
+    name_server(&query, Transport::Tcp).into_iter().map(framed).collect()
+}
+
+impl Peer {
+    fn receive(
+        &mut self,
+        mut bytes: &[u8],
+        now: Instant,
+        requests: &mut Vec<u8>,
+    ) -> Vec<(Instant, Vec<u8>)> {
+        self.busy = self.busy.max(now);
+        let mut out = Vec::new();
+        let mut alive = true;
+        while alive && !bytes.is_empty() {
+            alive = matches!(self.tls.read_tls(&mut bytes), Ok(1..))
+                && self.tls.process_new_packets().is_ok();
+            let _ = std::io::Read::read_to_end(&mut self.tls.reader(), &mut self.request);
+        }
+        self.flush(&mut out);
+        if self.request.ends_with(b"\r\n\r\n")
+            && let Some(pieces) = self.pieces.take()
+        {
+            requests.append(&mut self.request);
+            // As much of what never ends as anybody could take by mistake.
+            for (pause, piece) in pieces.take(20_000) {
+                self.busy = self.busy + pause;
+                std::io::Write::write_all(&mut self.tls.writer(), &piece).unwrap();
+                self.flush(&mut out);
+            }
+            self.tls.send_close_notify();
+            self.flush(&mut out);
+            out.push((self.busy, Vec::new()));
+        }
+        out
+    }
+
+    fn flush(&mut self, out: &mut Vec<(Instant, Vec<u8>)>) {
+        let mut bytes = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut bytes).unwrap();
+        }
+        match self.drip {
+            None if bytes.is_empty() => {}
+            None => out.push((self.busy, bytes)),
+            Some(pause) => {
+                for byte in bytes {
+                    self.busy = self.busy + pause;
+                    out.push((self.busy, vec![byte]));
+                }
+            }
+        }
+    }
+}
+
+/// One piece, at once.
+pub fn at_once(text: impl Into<Vec<u8>>) -> Pieces {
+    Box::new(std::iter::once((Duration::ZERO, text.into())))
+}
+
+/// A reply to a query, changed.
+pub fn reply(query: &Message, change: impl FnOnce(&mut Message)) -> Vec<u8> {
+    let mut message = query.clone().into_response();
+    message.edns = None;
+    change(&mut message);
+    message.to_vec().unwrap()
+}

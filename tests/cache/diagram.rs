@@ -1,0 +1,181 @@
+//! The diagram of a question's life: random lives take every way in it and no other, and the architecture shows it as it is.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::Path;
+use std::time::Duration;
+
+use discovery_core::life::{IN_MEMORY, InMemory, Life, UNDER_WAY, UnderWay, diagram};
+use discovery_core::{Question, Ticket};
+use discovery_sim::Bench;
+use discovery_sim::life::{Scene, Step};
+
+const NAMES: [&str; 6] = [
+    "a.example",
+    "b.example",
+    "c.example",
+    "fed.example.net:443",
+    "gone.example",
+    "slow.example:1",
+];
+/// One of whose families is late.
+const SLOW: &str = "dns slow.example A 192.0.2.1\ndns slow.example AAAA 2001:db8::1 after=2500ms\n";
+
+/// A bench, and where each question that was ever asked stood when it was looked at last.
+struct Watched {
+    bench: Bench,
+    stood: BTreeMap<Question, Life>,
+    under_way: BTreeMap<(UnderWay, UnderWay), usize>,
+    in_memory: BTreeMap<(InMemory, InMemory), usize>,
+}
+
+impl Watched {
+    fn look(&mut self) {
+        let idle = Life { under_way: UnderWay::Idle, in_memory: InMemory::Unknown };
+        for question in self.bench.asked() {
+            self.stood.entry(question).or_insert(idle);
+        }
+        for (question, stood) in &mut self.stood {
+            let life = self.bench.resolver().life(question);
+            if life.under_way != stood.under_way {
+                *self.under_way.entry((stood.under_way, life.under_way)).or_default() += 1;
+            }
+            if life.in_memory != stood.in_memory {
+                *self.in_memory.entry((stood.in_memory, life.in_memory)).or_default() += 1;
+            }
+            *stood = life;
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let until = self.bench.now() + time;
+        while self.bench.tick(until) {
+            self.look();
+        }
+        self.look();
+    }
+
+    fn become_scene(&mut self, scene: &Scene) {
+        self.bench.become_world(&format!("{SLOW}{}", scene.text()));
+    }
+
+    fn ask(&mut self, which: usize) -> Ticket {
+        let ticket = self.bench.ask(NAMES[which % NAMES.len()]);
+        self.look();
+        ticket
+    }
+}
+
+/// Lives with few slots and little memory, among servers that change and fail.
+fn live() -> Watched {
+    let mut seen: Option<Watched> = None;
+    for seed in 1..40_u64 {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut draw = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let mut scene = Scene::new(seed % 2 == 0, [draw(9), draw(9)], draw(4));
+        let tight = if seed % 3 == 0 { "set max_facts=6\n" } else { "" };
+        let limits = format!("set dns_slots=2\nset http_slots=1\n{tight}");
+        let mut life = Watched {
+            bench: Bench::new(&format!("{limits}{SLOW}{}", scene.text())),
+            stood: seen.as_ref().map(|_| BTreeMap::new()).unwrap_or_default(),
+            under_way: seen.as_ref().map(|seen| seen.under_way.clone()).unwrap_or_default(),
+            in_memory: seen.as_ref().map(|seen| seen.in_memory.clone()).unwrap_or_default(),
+        };
+        let mut tickets = Vec::new();
+        for _ in 0..120 {
+            match draw(12) {
+                0..=3 => tickets.push(life.ask(draw(6))),
+                4 => {
+                    if let Some(ticket) = tickets.pop() {
+                        life.bench.abandon(ticket);
+                        life.look();
+                    }
+                }
+                5 => {
+                    life.bench.forget(NAMES[draw(6)]);
+                    life.look();
+                }
+                6 => {
+                    let step = match draw(4) {
+                        0 => Step::Document(draw(2), draw(9)),
+                        1 => Step::Zone(draw(3), draw(9)),
+                        2 => Step::Service(draw(4)),
+                        _ => Step::Silent(draw(2) == 1),
+                    };
+                    scene.change(&step);
+                    life.become_scene(&scene);
+                }
+                7 => life.wait(Duration::from_secs([1200, 40_000, 90_000][draw(3)])),
+                8 => life.wait(Duration::from_millis([1700, 2500, 12_000, 35_000][draw(4)])),
+                _ => life.wait(Duration::from_millis([1, 30, 200, 900][draw(4)])),
+            }
+        }
+        // A name server takes its time: what it tells late is given up, is forgotten and asked for meanwhile, and stands in.
+        for host in 0..3 {
+            scene.change(&Step::Silent(false));
+            scene.change(&Step::Zone(host, 4));
+            life.become_scene(&scene);
+            for (which, name) in NAMES.into_iter().enumerate() {
+                for forgets in [true, false] {
+                    for wait in [10_000_000, 2000, 500_000, 1900] {
+                        life.ask(which);
+                        life.wait(Duration::from_millis(wait));
+                    }
+                    if forgets {
+                        life.bench.forget(name);
+                        life.look();
+                        life.ask(which);
+                    }
+                }
+            }
+        }
+        // Two days in which nothing can be had, and names stay in use.
+        if seed % 8 == 1 {
+            scene.change(&Step::Silent(true));
+            life.become_scene(&scene);
+            for round in 0..360 {
+                life.ask(round);
+                life.wait(Duration::from_secs(500));
+            }
+        }
+        life.bench.settle();
+        seen = Some(life);
+    }
+    seen.unwrap()
+}
+
+/// Every way that was taken is drawn, and every way that is drawn was taken.
+fn compare<S: Copy + Debug + Ord>(taken: &BTreeMap<(S, S), usize>, drawn: &[(S, S, &str)]) {
+    let is_drawn = |way: &(S, S)| drawn.iter().any(|(from, to, _)| (*from, *to) == *way);
+    let missing: Vec<_> = taken.iter().filter(|(way, _)| !is_drawn(way)).collect();
+    let idle: Vec<_> = drawn.iter().filter(|(a, b, _)| !taken.contains_key(&(*a, *b))).collect();
+    assert!(missing.is_empty() && idle.is_empty(), "not drawn: {missing:?}\nnot taken: {idle:?}");
+}
+
+#[test]
+fn a_question_takes_every_way_of_the_diagram_and_no_other() {
+    let seen = live();
+    println!("{:?}\n{:?}", seen.under_way, seen.in_memory);
+    compare(&seen.under_way, &UNDER_WAY);
+    compare(&seen.in_memory, &IN_MEMORY);
+}
+
+/// `BLESS=1` puts the diagram in its place.
+#[test]
+fn the_architecture_shows_the_life_of_a_question_as_the_code_has_it() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- life of a question: begin -->\n", "<!-- life of a question: end -->");
+    let (before, rest) = text.split_once(begin).expect("a place for the diagram");
+    let (shown, after) = rest.split_once(end).expect("an end of that place");
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(&path, format!("{before}{begin}{}{end}{after}", diagram())).unwrap();
+    } else {
+        assert_eq!(shown, diagram(), "BLESS=1 puts it right");
+    }
+}

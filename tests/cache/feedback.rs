@@ -1,0 +1,285 @@
+//! What callers tell of the places that they were sent to, and what follows from it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use discovery_core::{Disposition, Feedback, Outcome, Question};
+use discovery_sim::Bench;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const WORLD: &str = "https example.org 200 {\"m.server\":\"fed.example.net:443\"}\n\
+                     dns fed.example.net A 192.0.2.1 ttl=86400\n\
+                     dns fed.example.net A 192.0.2.2 ttl=86400\n\
+                     dns fed.example.net AAAA NODATA soa=86400\n\
+                     https other.example 200 {\"m.server\":\"fed.example.net:443\"}\n\
+                     https third.example 200 {\"m.server\":\"fed.example.net:8448\"}";
+
+fn place(text: &str) -> SocketAddr {
+    text.parse().expect("an address and a port")
+}
+
+fn places(outcome: &Outcome) -> Vec<String> {
+    let resolved = outcome.as_ref().as_ref().expect("it is resolved");
+    resolved.socket_addrs().map(|place| place.to_string()).collect()
+}
+
+fn why(outcome: &Outcome) -> String {
+    outcome.as_ref().as_ref().expect("it is resolved").explanation.summary()
+}
+
+/// A resolver that has resolved the name some time ago.
+fn warm(world: &str) -> Bench {
+    let mut bench = Bench::new(world);
+    assert_eq!(places(&bench.resolve("example.org")), ["192.0.2.1:443", "192.0.2.2:443"]);
+    bench.settle();
+    bench.wait(MINUTE);
+    bench.news();
+    bench
+}
+
+/// Tells of a place that the name leads to.
+fn tell(bench: &mut Bench, name: &str, at: &str, said: Feedback) {
+    assert_eq!(bench.report(name, place(at), said), Disposition::Accepted, "{name} {at}");
+}
+
+fn fail(bench: &mut Bench, at: &str) {
+    tell(bench, "example.org", at, Feedback::ConnectFailed);
+}
+
+/// How many GETs of the document there were since the last time.
+fn documents(bench: &mut Bench) -> usize {
+    bench.asked().iter().filter(|question| matches!(question, Question::Get(_))).count()
+}
+
+#[test]
+fn a_place_that_fails_moves_back_at_once_and_comes_back_when_it_has_rested() {
+    let mut bench = warm(WORLD);
+    fail(&mut bench, "192.0.2.1:443");
+    let outcome = bench.resolve("example.org");
+    assert_eq!(places(&outcome), ["192.0.2.2:443", "192.0.2.1:443"]);
+    assert!(why(&outcome).ends_with("→ 192.0.2.1:443 moved back (connect-failed)"), "{outcome:?}");
+    bench.wait(MINUTE - Duration::from_millis(1));
+    assert_eq!(places(&bench.resolve("example.org"))[0], "192.0.2.2:443");
+    bench.wait(Duration::from_millis(1));
+    let outcome = bench.resolve("example.org");
+    assert_eq!(places(&outcome)[0], "192.0.2.1:443", "tried again");
+    assert!(!why(&outcome).contains("moved back"));
+    // Twice in a row, twice as long; what is told meanwhile counts no more.
+    fail(&mut bench, "192.0.2.1:443");
+    bench.wait(MINUTE);
+    fail(&mut bench, "192.0.2.1:443");
+    assert_eq!(places(&bench.resolve("example.org"))[0], "192.0.2.2:443");
+    bench.wait(MINUTE);
+    assert_eq!(places(&bench.resolve("example.org"))[0], "192.0.2.1:443");
+    assert_eq!(bench.asked(), [], "while another place works nothing is asked");
+    bench.finish();
+}
+
+#[test]
+fn a_place_that_works_comes_back_at_once() {
+    for said in [Feedback::ConnectFailed, Feedback::NotMatrix] {
+        let mut bench = warm(WORLD);
+        tell(&mut bench, "example.org", "192.0.2.1:443", said);
+        assert_eq!(places(&bench.resolve("example.org"))[0], "192.0.2.2:443");
+        tell(&mut bench, "example.org", "192.0.2.1:443", Feedback::Connected);
+        assert_eq!(places(&bench.resolve("example.org"))[0], "192.0.2.1:443");
+        assert_eq!(bench.resolver().failed_places().count(), 0);
+    }
+}
+
+#[test]
+fn where_all_places_fail_all_are_handed_out_in_order() {
+    let mut bench = warm(WORLD);
+    fail(&mut bench, "192.0.2.2:443");
+    fail(&mut bench, "192.0.2.1:443");
+    bench.settle();
+    let outcome = bench.resolve("example.org");
+    assert_eq!(places(&outcome), ["192.0.2.1:443", "192.0.2.2:443"]);
+    assert!(why(&outcome).contains("192.0.2.2:443 moved back"), "{}", why(&outcome));
+    bench.finish();
+}
+
+#[test]
+fn a_failure_to_connect_is_the_places_and_others_are_the_names() {
+    let mut bench = warm(WORLD);
+    bench.resolve("other.example");
+    bench.resolve("third.example");
+    tell(&mut bench, "example.org", "192.0.2.1:443", Feedback::TlsFailed);
+    bench.settle();
+    assert_eq!(places(&bench.resolve("other.example"))[0], "192.0.2.1:443");
+    assert_eq!(places(&bench.resolve("example.org"))[0], "192.0.2.2:443");
+    fail(&mut bench, "192.0.2.1:443");
+    assert_eq!(places(&bench.resolve("other.example"))[0], "192.0.2.2:443");
+    // Another port of the same address is another place.
+    assert_eq!(places(&bench.resolve("third.example"))[0], "192.0.2.1:8448");
+    bench.finish();
+}
+
+#[test]
+fn what_nobody_was_sent_to_changes_nothing_and_says_so() {
+    let mut bench = warm(WORLD);
+    let said = Feedback::ConnectFailed;
+    assert_eq!(bench.report("nobody.example", place("192.0.2.1:443"), said), Disposition::Unknown);
+    assert_eq!(bench.report("example.org", place("192.0.2.9:443"), said), Disposition::Stale);
+    assert_eq!(bench.report("example.org", place("192.0.2.1:444"), said), Disposition::Stale);
+    assert_eq!(bench.resolver().failed_places().count(), 0);
+    assert_eq!(bench.counters().reports, 0);
+    assert_eq!(places(&bench.resolve("example.org"))[0], "192.0.2.1:443");
+    bench.finish();
+}
+
+#[test]
+fn when_all_places_fail_the_facts_are_asked_again_at_once_and_the_next_attempt_sees_them() {
+    let mut bench = warm(WORLD);
+    bench.become_world(&WORLD.replace("fed.example.net:443", "new.example.net:443"));
+    fail(&mut bench, "192.0.2.1:443");
+    assert_eq!(documents(&mut bench), 0, "another place is left");
+    fail(&mut bench, "192.0.2.2:443");
+    bench.become_world(
+        "https example.org 200 {\"m.server\":\"new.example.net:443\"}\n\
+         dns new.example.net A 192.0.2.7",
+    );
+    bench.settle();
+    assert_eq!(documents(&mut bench), 1);
+    let outcome = bench.resolve("example.org");
+    assert_eq!(places(&outcome), ["192.0.2.7:443"]);
+    assert_eq!(bench.asked(), [], "it is there already");
+    bench.finish();
+}
+
+#[test]
+fn one_place_where_somebody_else_answers_is_enough_to_doubt_the_facts() {
+    for said in [Feedback::TlsFailed, Feedback::Misdirected, Feedback::NotMatrix] {
+        let mut bench = warm(WORLD);
+        tell(&mut bench, "example.org", "192.0.2.2:443", said);
+        bench.settle();
+        assert_eq!(documents(&mut bench), 1, "{said}");
+    }
+}
+
+#[test]
+fn facts_that_are_young_are_asked_again_when_the_name_is_next_used_after_that() {
+    let mut bench = Bench::new(WORLD);
+    bench.resolve("example.org");
+    bench.settle();
+    bench.news();
+    tell(&mut bench, "example.org", "192.0.2.1:443", Feedback::Misdirected);
+    bench.wait(MINUTE - Duration::from_secs(1));
+    bench.resolve("example.org");
+    bench.settle();
+    assert_eq!(documents(&mut bench), 0, "learnt less than a minute ago");
+    bench.wait(Duration::from_secs(1));
+    bench.resolve("example.org");
+    bench.settle();
+    assert_eq!(documents(&mut bench), 1);
+    bench.resolve("example.org");
+    bench.settle();
+    assert_eq!(documents(&mut bench), 0, "once");
+    bench.finish();
+}
+
+#[test]
+fn a_server_that_fails_on_purpose_makes_us_ask_no_more_often_than_the_back_off_allows() {
+    for works_in_between in [false, true] {
+        let mut bench = warm(WORLD);
+        let (mut asked, mut gaps) = (Vec::new(), Vec::new());
+        // Four hours, a caller each 5 s.
+        for second in (0..4 * 3600).step_by(5) {
+            for at in ["192.0.2.1:443", "192.0.2.2:443"] {
+                if works_in_between && second % 10 == 5 {
+                    tell(&mut bench, "example.org", at, Feedback::Connected);
+                } else {
+                    tell(&mut bench, "example.org", at, Feedback::NotMatrix);
+                }
+            }
+            bench.resolve("example.org");
+            if documents(&mut bench) > 0 {
+                asked.push(second);
+            }
+            bench.wait(Duration::from_secs(5));
+        }
+        for pair in asked.windows(2) {
+            gaps.push(pair[1] - pair[0]);
+        }
+        assert_eq!(gaps[..6], [60, 120, 240, 480, 960, 1920], "{works_in_between}");
+        assert!(gaps[6..].iter().all(|gap| *gap >= 3600), "{gaps:?}");
+        assert_eq!(asked.len(), 9, "{asked:?}");
+        bench.finish();
+    }
+}
+
+#[test]
+fn facts_that_many_names_share_are_asked_again_once_a_minute_at_most() {
+    let mut world = "dns fed.example.net A 192.0.2.1 ttl=86400\n".to_owned();
+    for i in 0..50 {
+        world += &format!("https n{i}.example 200 {{\"m.server\":\"fed.example.net:443\"}}\n");
+    }
+    let mut bench = Bench::new(&world);
+    for i in 0..50 {
+        bench.resolve(&format!("n{i}.example"));
+    }
+    bench.settle();
+    bench.wait(MINUTE);
+    bench.news();
+    for i in 0..50 {
+        tell(&mut bench, &format!("n{i}.example"), "192.0.2.1:443", Feedback::NotMatrix);
+        bench.settle();
+    }
+    let asked = bench.news();
+    let shared = asked.iter().filter(|(_, happened)| {
+        matches!(happened, discovery_sim::Happened::Asked(discovery_core::Request::Dns(dns))
+            if dns.name.as_str() == "fed.example.net" && dns.kind == discovery_core::RecordKind::A)
+    });
+    assert_eq!(shared.count(), 1);
+    bench.finish();
+}
+
+#[test]
+fn strangers_reports_are_bounded_and_push_nothing_else_out() {
+    let mut world = WORLD.to_owned();
+    world += "\nset max_reports=100";
+    for i in 0..300 {
+        let (a, b) = (i / 100, i % 100);
+        world += &format!("\nhttps s{i}.example 404\ndns s{i}.example A 198.51.{a}.{b}");
+    }
+    let mut bench = warm(&world);
+    bench.resolve("example.org");
+    for _ in 0..2 {
+        fail(&mut bench, "192.0.2.1:443");
+        bench.wait(MINUTE);
+    }
+    fail(&mut bench, "192.0.2.1:443");
+    for i in 0..300 {
+        let name = format!("s{i}.example");
+        bench.resolve(&name);
+        let stranger = format!("198.51.{}.{}:8448", i / 100, i % 100);
+        tell(&mut bench, &name, &stranger, Feedback::ConnectFailed);
+        tell(&mut bench, &name, &stranger, Feedback::TlsFailed);
+    }
+    assert_eq!(bench.resolver().failed_places().count(), 100);
+    assert_eq!(places(&bench.resolve("example.org"))[0], "192.0.2.2:443", "it is remembered");
+    bench.finish();
+}
+
+#[test]
+fn a_target_of_several_is_left_for_the_next_priority() {
+    let world = "https example.org 404\n\
+                 dns _matrix-fed._tcp.example.org SRV 10 1 443 a.example.org ttl=86400\n\
+                 dns _matrix-fed._tcp.example.org SRV 20 1 443 b.example.org ttl=86400\n\
+                 dns a.example.org A 192.0.2.1 ttl=86400\n\
+                 dns a.example.org A 192.0.2.2 ttl=86400\n\
+                 dns b.example.org A 192.0.2.3 ttl=86400";
+    let mut bench = Bench::new(world);
+    bench.resolve("example.org");
+    bench.settle();
+    fail(&mut bench, "192.0.2.1:443");
+    let outcome = bench.resolve("example.org");
+    assert_eq!(places(&outcome), ["192.0.2.2:443", "192.0.2.3:443", "192.0.2.1:443"]);
+    fail(&mut bench, "192.0.2.2:443");
+    let outcome = bench.resolve("example.org");
+    assert_eq!(places(&outcome), ["192.0.2.3:443", "192.0.2.1:443", "192.0.2.2:443"]);
+    let targets = &outcome.as_ref().as_ref().unwrap().targets;
+    assert_eq!(targets.len(), 2);
+    assert_eq!(targets[0].srv, Some((20, 1)));
+    bench.finish();
+}

@@ -1,0 +1,95 @@
+//! HTTP responses: in every split the same, and as two other readers read them.
+
+use discovery_core::{HttpError, HttpResponse};
+use discovery_wire::fuzz::{StreamEnd, read_response};
+use http::Request;
+use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestResult};
+
+use crate::naive::{self, Read};
+use crate::{cut, take};
+
+/// Longest body of use here: short, so that the limit is met.
+const MAX_BODY: usize = 40;
+
+/// Reads a stream from the bytes behind the first five, which say how it ends and where it is cut.
+///
+/// # Panics
+/// If the parts matter, or the naive reader reads something else, or `ureq-proto` does of what is taken.
+pub fn http_target(bytes: &[u8]) {
+    let mut stream = bytes;
+    let [end, cuts @ ..] = take(&mut stream, 5) else { return };
+    let end = [StreamEnd::Told, StreamEnd::Cut, StreamEnd::Open][usize::from(*end % 3)];
+    let whole = read_response([stream], end, MAX_BODY);
+    for parts in [cut(stream, cuts), cut(stream, &[1])] {
+        assert_eq!(read_response(parts, end, MAX_BODY), whole, "{:?}", stream.escape_ascii());
+    }
+    let naive = naive::read(stream, end, MAX_BODY);
+    let seen = match &whole {
+        None => Read::Unfinished,
+        Some(Ok(response)) => Read::Done(response.status.as_u16(), response.body.clone()),
+        Some(Err(HttpError::Reset)) => Read::BrokenOff,
+        Some(Err(_)) => Read::Refused,
+    };
+    assert_eq!(seen, naive, "{:?} {end:?}", stream.escape_ascii().to_string());
+    if let Some(Ok(response)) = &whole {
+        assert!(response.body.len() <= MAX_BODY + 1);
+        same_as_ureq(stream, response);
+    }
+}
+
+/// What is taken as a response is one for `ureq-proto`, too, with the same status and body. (The other way round it is not so: it
+/// takes signs before sizes, and `Transfer-Encoding` beside `Content-Length`.)
+fn same_as_ureq(stream: &[u8], ours: &HttpResponse) {
+    let shown = || stream.escape_ascii().to_string();
+    let Ok(request) = Request::get("https://a.example/").body(()) else { return };
+    let Ok(call) = Call::new(request) else { return };
+    let mut call = call.proceed();
+    let mut sink = [0; 1024];
+    let _ = call.write(&mut sink);
+    let Ok(Some(SendRequestResult::RecvResponse(mut call))) = call.proceed() else { return };
+    let mut rest = stream;
+    let response = loop {
+        let (used, response) = match call.try_response(rest, false) {
+            Ok(read) => read,
+            // What is wrong with redirects and long heads is for others to say there.
+            Err(error) => {
+                assert_ne!(ours.status, 200, "{error}: {}", shown());
+                return;
+            }
+        };
+        rest = &rest[used..];
+        match response {
+            Some(response) => break response,
+            None if used == 0 => panic!("not finished: {}", shown()),
+            None => {}
+        }
+    };
+    assert_eq!(response.status(), ours.status, "{}", shown());
+    if ours.status != 200 {
+        return;
+    }
+    let mut body = vec![0; stream.len() + 1];
+    let mut length = 0;
+    if let Some(RecvResponseResult::RecvBody(mut call)) = call.proceed() {
+        loop {
+            let (used, written) = match call.read(rest, &mut body[length..]) {
+                Ok(read) => read,
+                // Behind the limit we have stopped looking, and it reads no trailers; what it has read until there is the same.
+                Err(error) => {
+                    let theirs = &body[..length.min(ours.body.len())];
+                    assert!(ours.body.starts_with(theirs), "{error}: {}", shown());
+                    return;
+                }
+            };
+            rest = &rest[used..];
+            length += written;
+            if used == 0 {
+                break;
+            }
+        }
+        let _: Option<RecvBodyResult> = call.proceed();
+    }
+    let theirs = &body[..length];
+    let limit = theirs.len().min(MAX_BODY + 1);
+    assert_eq!(ours.body, &theirs[..limit], "{}", shown());
+}
