@@ -5,21 +5,22 @@
 
 mod alone;
 mod pair;
+mod refer;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use alone::alone;
 use discovery_core::{
-    Cursor, Decision, Disposition, Effect, Fact, FailureKind, Feedback, Instant, NotFound, Outcome,
-    Policy, Question, RecordKind, Request, ServerName, Ticket, TlsName,
+    Cursor, Decision, Disposition, Effect, Fact, FailureKind, Feedback, Instant, Outcome, Policy,
+    Question, RecordKind, Request, ServerName, Ticket, TlsName,
 };
+use refer::refer;
 
 use crate::bench::{Bench, Happened};
 use crate::cache_model::CacheModel;
 use crate::feedback_model::FeedbackModel;
-use crate::reference::{Given, Reference};
 use crate::run::{START, question};
 use crate::scenario::Scenario;
 use crate::weather::Weather;
@@ -525,7 +526,7 @@ impl Half {
         let Ok(parsed) = name.parse::<ServerName>() else { return };
         // The text knows nothing of what callers have told.
         if !decisions.iter().any(|decision| matches!(decision.effect, Effect::MovedBack(_))) {
-            self.refer(&parsed, facts.clone(), outcome);
+            refer(&parsed, facts.clone(), outcome, &self.policy);
         }
         // Who is told at once that a document failed waits for what was late meanwhile.
         let late = facts.iter().any(|(question, fact)| match question {
@@ -569,32 +570,6 @@ impl Half {
             Err(failed) => &failed.explanation.decisions,
         };
         assert_eq!(*decisions, **explained, "{name}");
-    }
-
-    /// The reference model says the same of these facts, in a world that holds nothing else.
-    fn refer(&self, name: &ServerName, facts: Given, outcome: &Outcome) {
-        let mut given = facts;
-        // The addresses of a document's host are no part of what its result rests on.
-        let gets = given.keys().filter_map(|question| match question {
-            Question::Get(url) => Some(url.host()),
-            Question::Dns(..) => None,
-        });
-        for host in gets.collect::<Vec<_>>() {
-            let TlsName::Dns(host) = host else { continue };
-            let some = || Fact::Addresses {
-                addresses: [IpAddr::from([192, 0, 2, 99])].into_iter().collect(),
-                alias: None,
-            };
-            given.entry(Question::Dns(host.clone(), RecordKind::A)).or_insert_with(some);
-            given
-                .entry(Question::Dns(host, RecordKind::Aaaa))
-                .or_insert(Fact::NotFound(NotFound::NoData));
-        }
-        let world = World::default();
-        let verdict = Reference::new(&world, &self.policy).given(given).resolve(name);
-        if let Err(disagreement) = verdict.expected.check(outcome) {
-            panic!("{name}: not the reference: {disagreement}\n{outcome:#?}");
-        }
     }
 }
 

@@ -119,14 +119,13 @@ fn step(draw: &mut Draw) -> Step {
         _ => {
             let [what, which, ..] = draw.next().to_le_bytes();
             match Step::from_bytes(&[what, which]) {
-                // Who teaches whom has lives of its own, in which nothing is lost.
-                Step::Teach(_) | Step::Swap => Step::Resolve(usize::from(which)),
+                // Who teaches whom, and what callers tell, has lives of its own, in which nothing is lost.
+                Step::Teach(_) | Step::Swap | Step::Report(..) => Step::Resolve(usize::from(which)),
                 step @ (Step::Resolve(_)
                 | Step::Ask(_)
                 | Step::Abandon(_)
                 | Step::Wait(_)
                 | Step::Forget(_)
-                | Step::Report(..)
                 | Step::Document(..)
                 | Step::Zone(..)
                 | Step::Service(_)
