@@ -8,14 +8,17 @@ mod orders;
 mod reference;
 mod sockets;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use discovery_core::{
     Failed, Instant, InvalidServerName, Outcome, Question, Resolved, Speculation,
 };
 use discovery_lab::RunTrouble;
+use discovery_lab::kit::Adapter;
 use discovery_sim::{Line, Observed, Scenario};
 
+use crate::adapters;
 pub use bytes::Bytes;
 pub use machine::{Memory, OnItsOwn};
 pub use orders::{declines as orders_decline, orders};
@@ -120,15 +123,30 @@ impl Ended {
     }
 }
 
-/// Every layer that runs machines. The reference model stands beside them: it has no time.
+/// Every layer that runs machines, each adapter being one. The reference model stands beside them: it has no time.
 ///
 /// # Errors
 /// Says what a layer lacks on this computer.
 pub fn all() -> Result<Vec<Box<dyn Layer>>, String> {
+    through(adapters::all())
+}
+
+/// One layer of each kind: a single adapter stands for all of them.
+///
+/// # Errors
+/// Says what a layer lacks on this computer.
+pub fn of_each_kind() -> Result<Vec<Box<dyn Layer>>, String> {
+    through(vec![Arc::new(adapters::Tokio)])
+}
+
+fn through(adapters: Vec<Arc<dyn Adapter>>) -> Result<Vec<Box<dyn Layer>>, String> {
     let trouble = |trouble: RunTrouble| trouble.to_string();
     let bytes = Bytes::new().map_err(trouble)?;
-    let sockets = Sockets::new().map_err(trouble)?;
-    Ok(vec![Box::new(OnItsOwn), Box::new(Memory), Box::new(bytes), Box::new(sockets)])
+    let mut all: Vec<Box<dyn Layer>> = vec![Box::new(OnItsOwn), Box::new(Memory), Box::new(bytes)];
+    for adapter in adapters {
+        all.push(Box::new(Sockets::new(adapter).map_err(trouble)?));
+    }
+    Ok(all)
 }
 
 /// The scenario with another way to ask ahead.

@@ -2,6 +2,7 @@
 //!
 //! Each chore is a module; a check returns what is wrong, one line each.
 
+mod adapters;
 mod bugs;
 mod cases;
 mod citations;
@@ -83,6 +84,12 @@ enum Chore {
         #[arg(long)]
         life: Option<u64>,
     },
+    /// Prints lines, public items and packages of each adapter side by side.
+    Adapters {
+        /// Builds each alone from nothing as well, and prints the seconds.
+        #[arg(long)]
+        build: bool,
+    },
     /// Runs every fuzz target in turn, from its committed corpus; prints executions, coverage and findings. Needs cargo-fuzz and a
     /// nightly toolchain (`cargo +nightly xtask fuzz`).
     Fuzz {
@@ -115,6 +122,7 @@ fn main() -> ExitCode {
             explore::run(&folder, &limits).map_err(Into::into)
         }
         Chore::Sim { seed, hours, life } => Ok(sim::run(seed, hours, life)),
+        Chore::Adapters { build } => adapters::run(root, build).map_err(Into::into),
         Chore::Fuzz { minutes, targets } => fuzz::run(root, minutes, &targets),
         Chore::Peers { loads } => match peers::run(root, &loads) {
             Ok(Some(well)) => Ok(well),

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use discovery_lab::{
-    BUILT_IN, BuiltInName, Lab, LabOptions as Setup, Ran, built_in, built_in_names,
+    BUILT_IN, BuiltInName, Lab, LabOptions as Serving, Ran, built_in, built_in_names,
 };
-use discovery_tokio::Discovery;
+use discovery_wire::Setup;
 
 use crate::options::{LabOptions, ResolveOptions};
 use crate::output::{Answered, End, Format, Paint};
@@ -28,21 +28,21 @@ pub(crate) fn resolve(mut options: ResolveOptions) -> Result<Status, Trouble> {
         options.names = built_in_names().into_iter().map(|name| name.name).collect();
     }
     let scenario = built_in();
-    let mut setup = Setup::default();
-    setup.divisor = LAB_DIVISOR;
-    let lab = Lab::start_with(scenario.world_at(Duration::ZERO), setup)
+    let mut serving = Serving::default();
+    serving.divisor = LAB_DIVISOR;
+    let lab = Lab::start_with(scenario.world_at(Duration::ZERO), serving)
         .map_err(|error| no_lab(&error))?;
-    let discovery = Discovery::builder(lab.client_config())
-        .policy(lab_policy(&options, scenario.policy()))
-        .name_servers(lab.dns_servers().iter().copied())
-        .connect_to(lab.connector())
-        // Both families of the world lead to IPv4 loopback, whatever this machine has.
-        .probe_routes(false);
+    let mut setup = Setup::new(lab.client_config());
+    setup.set_policy(lab_policy(&options, scenario.policy()));
+    setup.set_name_servers(lab.dns_servers().iter().copied());
+    setup.set_connect_to(lab.connector());
+    // Both families of the world lead to IPv4 loopback, whatever this machine has.
+    setup.set_probe_routes(false);
     let (format, paint) = (Format::from(options.format), Paint::for_standard_output());
     let judged = !options.bends_results();
     let mut out = BufWriter::new(io::stdout());
     let mut tally = Tally::default();
-    let status = answer(options, discovery, |answers| {
+    let status = answer(options, setup, |answers| {
         for answered in answers {
             let mut answered = answered.clone();
             let name = known.get(&answered.name);

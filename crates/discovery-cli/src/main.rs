@@ -11,6 +11,7 @@ mod memory;
 mod options;
 mod output;
 mod resolve;
+mod runtime;
 mod setting;
 mod status;
 

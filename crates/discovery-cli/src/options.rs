@@ -11,6 +11,7 @@ use discovery_core::{DnsName, Revision};
 use ipnet::IpNet;
 
 use crate::input::MAX_JOBS;
+use crate::runtime::Runtime;
 
 /// Where a Matrix server name leads, and why.
 #[derive(Debug, Parser)]
@@ -89,6 +90,9 @@ pub(crate) struct ResolveOptions {
     #[arg(short = '6', long)]
     pub(crate) ipv6: bool,
 
+    /// Resolve on this; all but tokio must be built in
+    #[arg(long, value_enum, value_name = "RUNTIME", default_value_t = Runtime::DEFAULT)]
+    pub(crate) runtime: Runtime,
     /// Resolve in the built-in world, served on loopback: no network is needed; without names, all that it knows
     #[arg(long, conflicts_with_all = ["nameserver", "ca_file", "connect_to"])]
     pub(crate) lab: bool,

@@ -9,9 +9,10 @@ use std::future::poll_fn;
 use std::io::{self, BufWriter, Write};
 use std::task::Poll;
 use std::thread;
+use std::time::SystemTime;
 
-use discovery_core::{Cursor, ServerName};
-use discovery_tokio::{Builder, Discovery};
+use discovery_core::{Cursor, ServerName, UnixMillis};
+use discovery_wire::Setup;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
@@ -22,6 +23,7 @@ use crate::lab;
 use crate::memory;
 use crate::options::ResolveOptions;
 use crate::output::{Answered, End, Format, Paint};
+use crate::runtime::Discovery;
 use crate::setting;
 use crate::status::{Status, Trouble};
 
@@ -33,19 +35,19 @@ pub(crate) fn run(options: ResolveOptions) -> Result<Status, Trouble> {
     if options.lab {
         return lab::resolve(options);
     }
-    let discovery = setting::outside(&options)?;
+    let setup = setting::outside(&options)?;
     let (format, paint) = (Format::from(options.format), Paint::for_standard_output());
     let mut out = BufWriter::new(io::stdout());
-    answer(options, discovery, |answers| {
+    answer(options, setup, |answers| {
         answers.iter().try_for_each(|answered| answered.write(format, paint, &mut out))?;
         out.flush()
     })
 }
 
-/// Resolves the names of the command line by that discovery. The answers go to `write`, all that are there at once.
+/// Resolves the names of the command line by a discovery that is so set up. The answers go to `write`, all that are there at once.
 pub(crate) fn answer(
     options: ResolveOptions,
-    discovery: Builder,
+    setup: Setup,
     write: impl FnMut(&[Answered]) -> io::Result<()> + Send,
 ) -> Result<Status, Trouble> {
     let here = |error: &dyn std::fmt::Display| Trouble::Here(error.to_string());
@@ -58,17 +60,17 @@ pub(crate) fn answer(
     let typed = options.names.iter().any(|name| name == "-");
     let order = if typed { Order::Done } else { Order::Given };
     let ended = written_by(write, &runtime, async |answers| {
-        let discovery = discovery.spawn().map_err(|error| here(&error))?;
+        let discovery = options.runtime.spawn(setup)?;
         if let Some(known) = known {
-            let _ = discovery.teach(known);
+            let _ = discovery.handle().teach(known, wall());
         }
         let names = input::names(options.names);
         let look_up = |name| look_up(discovery.clone(), name);
         let status = answer_all(names, options.jobs, order, look_up, answers).await?;
         if let Some(file) = &options.cache {
-            let mut all = discovery.export_since(Cursor::START);
+            let mut all = discovery.handle().export_since(Cursor::START, wall());
             while all.has_more() {
-                all.append(discovery.export_since(all.cursor()));
+                all.append(discovery.handle().export_since(all.cursor(), wall()));
             }
             memory::write(file, &all)?;
         }
@@ -102,6 +104,10 @@ fn written_by(
         }
         Ok(status)
     })
+}
+
+fn wall() -> UnixMillis {
+    UnixMillis::from_system_time(SystemTime::now())
 }
 
 async fn look_up(discovery: Discovery, name: String) -> Answered {

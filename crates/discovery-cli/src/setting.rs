@@ -11,8 +11,7 @@ use std::sync::Arc;
 use discovery_core::{
     DnsName, Families, Host, HttpGet, Otherwise, Policy, ServerName, Speculation,
 };
-use discovery_tokio::{Builder, Discovery};
-use discovery_wire::{Hosts, NameServers, OddityKind};
+use discovery_wire::{Hosts, NameServers, OddityKind, Setup};
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -88,19 +87,17 @@ fn open_files() -> usize {
 }
 
 /// A discovery in the world outside, as the options and this machine say.
-pub(crate) fn outside(options: &ResolveOptions) -> Result<Builder, Trouble> {
+pub(crate) fn outside(options: &ResolveOptions) -> Result<Setup, Trouble> {
     let mut base = Policy::default();
     base.static_addresses = hosts();
-    let builder = Discovery::builder(trust(options)?)
-        .policy(policy(options, base))
-        .name_servers(name_servers(options));
-    Ok(match options.connect_to.as_slice() {
-        [] => builder,
-        rules => {
-            let rules = rules.to_vec();
-            builder.fetch_from(move |get| fetch_from(&rules, get))
-        }
-    })
+    let mut setup = Setup::new(trust(options)?);
+    setup.set_policy(policy(options, base));
+    setup.set_name_servers(name_servers(options));
+    if !options.connect_to.is_empty() {
+        let rules = options.connect_to.clone();
+        setup.set_fetch_from(move |get| fetch_from(&rules, get));
+    }
+    Ok(setup)
 }
 
 /// Where to fetch a document from: the first rule that concerns it tells.

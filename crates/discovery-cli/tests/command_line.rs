@@ -84,6 +84,29 @@ fn the_lab_comes_out_as_it_says() {
 }
 
 #[test]
+fn the_lab_comes_out_the_same_on_every_runtime_that_is_built_in() {
+    let lab = |runtime| run(&["resolve", "--lab", "--short", "--runtime", runtime]);
+    let expected = run(&["resolve", "--lab", "--short"]);
+    for (runtime, built_in) in [
+        ("tokio", cfg!(feature = "tokio")),
+        ("async-std", cfg!(feature = "async-std")),
+        ("smol", cfg!(feature = "smol")),
+        ("blocking", cfg!(feature = "blocking")),
+    ] {
+        let output = lab(runtime);
+        if built_in {
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+            assert_eq!(text(&output.stdout), text(&expected.stdout), "{runtime}");
+        } else {
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            let error = text(&output.stderr);
+            assert!(error.contains(&format!("--features {runtime}")), "{error}");
+        }
+    }
+    assert_eq!(lab("rayon").status.code(), Some(2));
+}
+
+#[test]
 fn a_name_takes_at_most_six_lines() {
     let output = run(&["resolve", "--lab"]);
     let blocks = text(&output.stdout).lines().fold(Vec::new(), |mut blocks: Vec<usize>, line| {

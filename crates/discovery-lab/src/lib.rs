@@ -2,13 +2,13 @@
 //!
 //! A world is a few lines of a [scenario](discovery_sim): zones, pages, faults, delays. This crate answers for it in the
 //! protocols' own bytes. The services are sans I/O: [`react`] takes a DNS query and says what comes back, a [`Connection`]
-//! takes what a web client sends and says what its server does. Three things stand on them:
+//! takes what a web client sends and says what its server does. These stand on them:
 //!
 //! - a [`Lab`] serves a world on loopback, for any client on any runtime. It needs IPv4 loopback alone and no privilege;
-//! - [`conformance`] puts an adapter of `discovery-core` through its paces in two such worlds;
-//! - [`MemoryRunner`] and, with the feature `tokio`, `TokioRunner` run scenarios from end to end, over bytes in memory in virtual
-//!   time or over sockets: `run` gives what came out of each name and what was asked, [`differences`] what is not as the
-//!   scenario expects;
+//! - [`MemoryRunner`] runs scenarios from end to end over bytes in memory, in virtual time: `run` gives what came out of each name
+//!   and what was asked, [`differences`] what is not as the scenario expects;
+//! - with the feature `kit`, the module `kit` runs them over sockets through any adapter of `discovery-core`, and decides by that and
+//!   by much else whether it is one;
 //! - a [`Crowd`] is as many names of one step as wanted, for measuring clients.
 //!
 //! ```
@@ -44,26 +44,26 @@
     reason = "the lab serves real clients, in real time"
 )]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod built_in;
 mod certificates;
-mod conformance;
 mod crowd;
 mod dns;
 mod https;
+#[cfg(feature = "kit")]
+pub mod kit;
 mod lab;
 mod memory;
 mod ran;
-#[cfg(feature = "tokio")]
-mod tokio_layer;
 
 pub use built_in::{BUILT_IN, BuiltInName, built_in, built_in_names};
 pub use certificates::{Authority, CertificateTrouble};
-pub use conformance::{ConformanceTask, ConnectTo, conformance};
 pub use crowd::{CROWD_DOMAIN, Crowd, LedBy};
 pub use dns::{Attempts, Messages, Reaction, Said, Weather, framed, react};
-pub use https::{Act, Connection};
+pub use https::{Act, Connection, Seen};
 pub use lab::{Lab, LabOptions, hurried};
 pub use memory::MemoryRunner;
 pub use ran::{Ran, RunTrouble, differences};
-#[cfg(feature = "tokio")]
-pub use tokio_layer::TokioRunner;

@@ -90,9 +90,8 @@ pub struct Scene {
     silent: bool,
     /// Whether results are remembered, or facts alone.
     remembers: bool,
-    /// Whether strangers may take all slots: then the last good answer may be given for a question that never went out, which the
-    /// model of memory, told only what goes over the border, cannot tell from one that nobody asked.
-    crowded: bool,
+    /// Whether there are more slots than strangers can take.
+    roomy: bool,
 }
 
 impl Scene {
@@ -102,10 +101,10 @@ impl Scene {
         Self { documents, service: service % SERVICES.len(), remembers, ..Self::default() }
     }
 
-    /// The same with so few slots, or with more than strangers can take.
+    /// The same with more slots than strangers can take, or as many as the policy has.
     #[must_use]
-    pub fn crowded(self, crowded: bool) -> Self {
-        Self { crowded, ..self }
+    pub fn roomy(self, roomy: bool) -> Self {
+        Self { roomy, ..self }
     }
 
     /// The scene after a step.
@@ -153,7 +152,7 @@ impl Scene {
         if self.silent {
             lines.push("server 0 SERVFAIL".to_owned());
         }
-        if !self.crowded {
+        if self.roomy {
             lines.push("set dns_slots=5000\nset http_slots=5000".to_owned());
         }
         if !self.remembers {
@@ -248,6 +247,8 @@ struct Half {
     /// Up to where it has told the other one.
     told: Cursor,
     strangers: usize,
+    /// Whether strangers may take all slots: then the last good answer may be given for a question that never went out, which the
+    /// model of memory, told only what goes over the border, cannot tell from one that nobody asked.
     crowded: bool,
 }
 
@@ -271,6 +272,7 @@ impl Life {
         };
         let weather = Weather::new(seed, lies.iter().map(world).collect());
         self.here.bench = self.here.bench.in_weather(weather);
+        self.here.crowded = !self.scene.roomy;
         self
     }
 
@@ -343,7 +345,7 @@ impl Half {
         let model = CacheModel::new(policy.clone());
         let feedback = FeedbackModel::new(&policy);
         let (tickets, begun, places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        let (told, strangers, crowded) = (Cursor::START, 0, scene.crowded);
+        let (told, strangers, crowded) = (Cursor::START, 0, false);
         Self { bench, model, tickets, begun, feedback, places, policy, told, strangers, crowded }
     }
 

@@ -54,7 +54,7 @@ impl Storm {
             scene
         };
         let lies = (0..LIES).map(|_| scene(true)).collect();
-        let scene = scene(number.is_multiple_of(2)).crowded(number % 4 == 3);
+        let scene = scene(number.is_multiple_of(2)).roomy(number % 4 != 3);
         let steps = (0..STEPS).map(|_| step(&mut draw)).collect();
         Self { scene, lies, weather: draw.next(), steps }
     }

@@ -8,15 +8,17 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::print_stdout,
     clippy::wildcard_enum_match_arm,
     reason = "a benchmark"
 )]
 
-#[path = "../tests/servers/mod.rs"]
+#[path = "../../../tests/worlds/servers.rs"]
 mod servers;
 
 use discovery_core::ServerName;
+use discovery_tokio::{Builder, Discovery};
 use nix::sys::resource::{UsageWho, getrusage};
 use servers::{builder, name, nobody, tls};
 
@@ -42,7 +44,7 @@ fn main() {
 /// CPU time a hit, in nanoseconds.
 async fn hits() -> u64 {
     let (client, _) = tls("example.org");
-    let discovery = builder(client, nobody()).await.spawn().unwrap();
+    let discovery = builder(client, nobody()).spawn().unwrap();
     let names: Vec<ServerName> =
         (0..NAMES).map(|number| name(&format!("host{number}.example:8448"))).collect();
     for known in &names {

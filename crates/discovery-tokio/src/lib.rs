@@ -26,26 +26,20 @@ mod socket;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, SystemTime};
 
-use discovery_core::{
-    Counters, Cursor, Disposition, Export, Feedback, FromMemory, HttpGet, Outcome, Request,
-    RequestId, Routes, Row, ServerName, Taught, UnixMillis,
-};
-use discovery_wire::{
-    DRIVER_PATIENCE, Desk, Exchange, Handle, NoEntropy, Order, Report, Transport, Waiting,
-};
+use discovery_core::{Outcome, RequestId, ServerName};
+use discovery_wire::{Alarm, Handle, Todo, Waiting, Work};
 use rustls::ClientConfig;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
-pub use builder::{BuildError, Builder};
+pub use builder::Builder;
 pub use discovery_core;
 pub use discovery_wire;
+pub use discovery_wire::BuildError;
 
 /// Asks for server names. Cheap to clone; the [`Driver`] ends when the last clone, and the last future of an outcome, is
 /// dropped.
@@ -64,52 +58,12 @@ impl Discovery {
     /// unless others wait for the same name.
     ///
     /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::FailureKind::Local): at once where it
-    /// has been dropped, after [`DRIVER_PATIENCE`] where nobody runs it.
+    /// has been dropped, after [`DRIVER_PATIENCE`](discovery_wire::DRIVER_PATIENCE) where nobody runs it.
     pub fn resolve(&self, name: &ServerName) -> Resolving {
         Resolving { waiting: self.handle.resolve(name), check: None }
     }
 
-    /// Drops what is remembered of a name: its result, and every fact that it rests on.
-    pub fn forget(&self, name: &ServerName) {
-        self.handle.with(|resolver, now| resolver.forget(name, now));
-    }
-
-    /// Tells of a place that a name led to: one that fails is handed out behind all others for a while, and where all of a name's
-    /// places fail, what is known of it is asked again. See [`Resolver::report`](discovery_core::Resolver::report).
-    pub fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
-        self.handle.with(|resolver, now| resolver.report(name, place, said, now))
-    }
-
-    /// What a name would be answered with from memory, and why; or which questions are missing for that. Asks nothing.
-    pub fn explain(&self, name: &ServerName) -> FromMemory {
-        self.handle.with(|resolver, now| resolver.explain(name, now))
-    }
-
-    /// The names that are known, and what of them. Asks nothing; nobody else is answered meanwhile, a few microseconds a name.
-    pub fn table(&self) -> Vec<Row> {
-        self.handle.with(|resolver, now| resolver.table(now))
-    }
-
-    /// What has been learnt since, a page at a time: for a file that the next process begins with, or for others who share. See
-    /// [`Resolver::export_since`](discovery_core::Resolver::export_since).
-    pub fn export_since(&self, cursor: Cursor) -> Export {
-        self.handle.with(|resolver, now| resolver.export_since(cursor, now, wall()))
-    }
-
-    /// Takes in what another process has learnt, or one before this. See [`Resolver::teach`](discovery_core::Resolver::teach).
-    pub fn teach(&self, export: Export) -> Taught {
-        self.handle.with(|resolver, now| resolver.teach(export, now, wall()))
-    }
-
-    /// What has been done so far, and what is held now.
-    pub fn counters(&self) -> Counters {
-        self.handle.with(|resolver, _now| resolver.counters())
-    }
-
-    /// The machine and the clock behind it, for what has no method here.
-    pub fn handle(&self) -> &Handle {
-        &self.handle
-    }
+    discovery_wire::discovery_methods!();
 }
 
 /// The outcome of one lookup, some time.
@@ -125,19 +79,10 @@ impl Future for Resolving {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = &mut *self;
-        loop {
-            if let Poll::Ready(outcome) = this.waiting.poll_outcome(cx) {
-                return Poll::Ready(outcome);
-            }
-            // On a foreign executor there is no timer to be had; a dropped driver is noticed there as well.
-            if this.check.is_none() && tokio::runtime::Handle::try_current().is_err() {
-                return Poll::Pending;
-            }
-            let check = this.check.get_or_insert_with(|| Box::pin(sleep(DRIVER_PATIENCE)));
-            ready!(check.as_mut().poll(cx));
-            this.check = None;
-            this.waiting.check_driver();
-        }
+        // On a foreign executor there is no timer to be had.
+        this.waiting.poll_checked(cx, &mut this.check, |patience| {
+            tokio::runtime::Handle::try_current().ok().map(|_| Box::pin(sleep(patience)))
+        })
     }
 }
 
@@ -145,31 +90,11 @@ impl Future for Resolving {
 /// I/O and time, on whichever thread; elsewhere it ends at once.
 #[must_use = "nothing is resolved unless the driver runs"]
 pub struct Driver {
-    desk: Desk,
-    context: Arc<Setting>,
+    work: Work,
     running: BTreeMap<RequestId, AbortHandle>,
     tasks: JoinSet<RequestId>,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// When to look again which families have a route; none where the caller knows better.
-    probe_at: Option<Instant>,
+    alarm: Alarm<Pin<Box<Sleep>>>,
 }
-
-/// What every request needs.
-struct Setting {
-    tls: Arc<ClientConfig>,
-    name_servers: Vec<SocketAddr>,
-    connect_to: Box<ConnectTo>,
-    fetch_from: Option<Box<FetchFrom>>,
-}
-
-/// Says where to connect instead.
-type ConnectTo = dyn Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync;
-
-/// Says where to fetch a document from instead.
-type FetchFrom = dyn Fn(&HttpGet) -> SocketAddr + Send + Sync;
-
-/// How long the routes found are believed.
-const PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Future for Driver {
     type Output = ();
@@ -177,56 +102,37 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         if tokio::runtime::Handle::try_current().is_err() {
-            this.desk.close();
+            this.work.close();
             return Poll::Ready(());
         }
         loop {
             this.reap(cx);
-            match this.desk.poll(cx) {
-                Poll::Ready(Order::Start(request)) => this.start(request),
-                Poll::Ready(Order::Stop(id)) => {
+            match this.work.poll(cx) {
+                Poll::Ready(Todo::Start(job)) => {
+                    let id = job.id();
+                    this.running.insert(id, this.tasks.spawn(socket::run(job)));
+                }
+                Poll::Ready(Todo::Stop(id)) => {
                     // The task is dropped, and its socket with it.
                     if let Some(task) = this.running.remove(&id) {
                         task.abort();
                     }
                 }
-                Poll::Ready(Order::End) => return Poll::Ready(()),
+                Poll::Ready(Todo::End) => return Poll::Ready(()),
                 Poll::Pending => {
-                    ready!(this.poll_timer(cx));
-                    this.desk.handle_timeout();
+                    let (left, now) = (this.work.time_left(), Instant::now().into_std());
+                    ready!(this.alarm.poll(cx, left, now, |left| Box::pin(sleep(left))));
+                    this.work.handle_timeout();
                 }
             }
         }
     }
 }
 
-impl fmt::Debug for Driver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("running", &self.running.len()).finish_non_exhaustive()
-    }
-}
-
 impl Driver {
-    fn new(desk: Desk, context: Setting, probe: bool) -> Self {
-        Self {
-            desk,
-            context: Arc::new(context),
-            running: BTreeMap::new(),
-            tasks: JoinSet::new(),
-            timer: None,
-            probe_at: probe.then(Instant::now),
-        }
-    }
-
-    fn start(&mut self, request: Request) {
-        if self.probe_at.is_some_and(|at| at <= Instant::now()) {
-            self.probe_at = Some(Instant::now() + PROBE_INTERVAL);
-            let routes = routes();
-            self.desk.with(|resolver, now| resolver.set_routes(routes, now));
-        }
-        let id = request.id();
-        let task = run(request, self.desk.report(id), Arc::clone(&self.context));
-        self.running.insert(id, self.tasks.spawn(task));
+    fn new(work: Work) -> Self {
+        let (running, tasks) = (BTreeMap::new(), JoinSet::new());
+        Self { work, running, tasks, alarm: Alarm::default() }
     }
 
     /// Forgets the tasks that have ended; a task that panicked has told so itself.
@@ -241,59 +147,10 @@ impl Driver {
             }
         }
     }
-
-    /// Ready when the machine's deadline is there; pending for ever where there is none.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.desk.deadline().map(Instant::from_std) else {
-            self.timer = None;
-            return Poll::Pending;
-        };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() != deadline {
-            timer.as_mut().reset(deadline);
-        }
-        timer.as_mut().poll(cx)
-    }
 }
 
-/// One request, as one task: dropping it closes its socket.
-async fn run(mut request: Request, report: Report, setting: Arc<Setting>) -> RequestId {
-    let id = request.id();
-    let exchange = match &mut request {
-        Request::Http(get) => {
-            if let Some(hook) = &setting.fetch_from {
-                get.address = hook(get);
-            }
-            Some(Exchange::http(get, Arc::clone(&setting.tls)))
-        }
-        Request::Dns(question) => {
-            let server = setting.name_servers.get(usize::from(question.server));
-            let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| NoEntropy);
-            server.map(|server| Exchange::dns(question, *server, &mut entropy))
-        }
-    };
-    drop(request);
-    if let Some(exchange) = exchange {
-        socket::run(exchange, report, &*setting.connect_to).await;
-    }
-    id
-}
-
-/// What the wall clock shows.
-fn wall() -> UnixMillis {
-    UnixMillis::from_system_time(SystemTime::now())
-}
-
-/// Which families have a route, as the system sees it: connecting a datagram socket asks for one and sends nothing.
-fn routes() -> Routes {
-    let reaches = |local: SocketAddr, remote: SocketAddr| {
-        UdpSocket::bind(local).and_then(|socket| socket.connect(remote)).is_ok()
-    };
-    // A root name server: an address that any route to the outside covers.
-    let v4 = Ipv4Addr::new(198, 41, 0, 4);
-    let v6 = Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30);
-    Routes {
-        v4: reaches((Ipv4Addr::UNSPECIFIED, 0).into(), (v4, 53).into()),
-        v6: reaches((Ipv6Addr::UNSPECIFIED, 0).into(), (v6, 53).into()),
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("running", &self.running.len()).finish_non_exhaustive()
     }
 }

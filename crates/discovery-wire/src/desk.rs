@@ -5,12 +5,12 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant as StdInstant;
+use std::time::{Duration, Instant as StdInstant};
 
 use discovery_core::{Answer, Config, HttpId, Instant, Request, RequestId, Resolver};
 
 use crate::handle::Handle;
-use crate::shared::{Driver, Shared, State};
+use crate::shared::{Driver, Shared};
 
 /// The driver's side. Whoever still waits when it is dropped gets a failure of our own side, and so does whoever comes later
 /// with a question that is not answered already.
@@ -25,7 +25,7 @@ pub enum Order {
     Start(Request),
     /// Nobody waits for this any more: stop it, close its socket.
     Stop(RequestId),
-    /// All handles are gone: end.
+    /// All handles are gone, or one of them has closed: end.
     End,
 }
 
@@ -38,9 +38,13 @@ pub struct Report {
 }
 
 impl Desk {
-    /// A machine with both its sides. `now` reads the clock that the driver's timers go by.
-    pub fn new(config: Config, now: fn() -> StdInstant) -> (Handle, Self) {
-        let shared = Arc::new(Shared::new(Resolver::new(config, Instant::ORIGIN), now));
+    /// A machine with both its sides. `now` reads the clock that everything goes by: any that never goes back. It is asked
+    /// under a lock, so it must not ask the machine.
+    pub fn new(
+        config: Config,
+        now: impl Fn() -> StdInstant + Send + Sync + 'static,
+    ) -> (Handle, Self) {
+        let shared = Arc::new(Shared::new(Resolver::new(config, Instant::ORIGIN), Box::new(now)));
         (Handle { shared: Arc::clone(&shared) }, Self { shared })
     }
 
@@ -49,7 +53,7 @@ impl Desk {
         let waker = cx.waker().clone();
         let mut state = self.shared.lock();
         state.unattended = None;
-        if state.handles == 0 {
+        if state.handles == 0 || matches!(state.driver, Driver::Gone) {
             return Poll::Ready(Order::End);
         }
         if let Some(order) = state.orders.pop_front() {
@@ -69,6 +73,12 @@ impl Desk {
         self.shared.clock.to_std(deadline)
     }
 
+    /// How long until the [`deadline`](Self::deadline), by the machine's clock: zero where it is there. A timer that runs by
+    /// another clock may be early or late; whoever finds that this has changed sets it anew.
+    pub fn time_left(&self) -> Option<Duration> {
+        Some(self.deadline()?.saturating_duration_since((self.shared.now)()))
+    }
+
     /// Does what is due. Early calls do nothing and are safe.
     pub fn handle_timeout(&self) {
         self.with(|resolver, now| resolver.handle_timeout(now));
@@ -81,8 +91,7 @@ impl Desk {
 
     /// Says that no more work will be done: whoever waits gets a failure of our own side. Dropping the desk says the same.
     pub fn close(&mut self) {
-        let gone = |state: &mut State, _| std::mem::replace(&mut state.driver, Driver::Gone);
-        drop(self.shared.change(gone));
+        self.shared.close();
     }
 
     /// The promise to answer a request that is being started.

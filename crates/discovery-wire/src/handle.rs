@@ -4,14 +4,20 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use discovery_core::{Instant, Outcome, Resolver, ServerName, Ticket};
+use discovery_core::{
+    Counters, Cursor, Disposition, Export, Feedback, FromMemory, Instant, Outcome, Resolver, Row,
+    ServerName, Taught, Ticket, UnixMillis,
+};
 
 use crate::clock::Clock;
-use crate::shared::{Shared, Waiter};
+use crate::shared::{DRIVER_PATIENCE, Shared, Waiter};
+use crate::spans::LookupSpan;
 
 /// The callers' side: cheap to clone. The driver ends when the last one is dropped.
 pub struct Handle {
@@ -23,29 +29,77 @@ pub struct Waiting {
     /// None once the outcome is there.
     ticket: Option<(Arc<Shared>, Ticket)>,
     outcome: Option<Outcome>,
+    span: LookupSpan,
 }
 
 impl Handle {
     /// Asks for a name. What is known already is there at once, without the driver.
     pub fn resolve(&self, name: &ServerName) -> Waiting {
-        self.shared.change(|state, now| {
+        let mut span = LookupSpan::new(name);
+        let (ticket, outcome) = self.shared.change(|state, now| {
             let ticket = state.resolver.resolve(name, now);
             state.waiting.insert(ticket, Waiter::default());
             state.drain();
             let known = state.waiting.get_mut(&ticket).and_then(|waiter| waiter.outcome.take());
             if known.is_some() {
                 state.waiting.remove(&ticket);
-                return Waiting { ticket: None, outcome: known };
+                return (None, known);
             }
             // Who waits wants the driver to go on, too.
             state.handles = state.handles.saturating_add(1);
-            Waiting { ticket: Some((Arc::clone(&self.shared), ticket)), outcome: None }
-        })
+            (Some((Arc::clone(&self.shared), ticket)), None)
+        });
+        span.known(outcome.is_some());
+        if let Some(outcome) = &outcome {
+            span.end(outcome);
+        }
+        Waiting { ticket, outcome, span }
+    }
+
+    /// Drops what is remembered of a name: its result, and every fact that it rests on.
+    pub fn forget(&self, name: &ServerName) {
+        self.with(|resolver, now| resolver.forget(name, now));
+    }
+
+    /// Tells of a place that a name led to. See [`Resolver::report`].
+    pub fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
+        self.with(|resolver, now| resolver.report(name, place, said, now))
+    }
+
+    /// What a name would be answered with from memory. See [`Resolver::explain`].
+    pub fn explain(&self, name: &ServerName) -> FromMemory {
+        self.with(|resolver, now| resolver.explain(name, now))
+    }
+
+    /// The names that are known, and what of them. See [`Resolver::table`].
+    pub fn table(&self) -> Vec<Row> {
+        self.with(|resolver, now| resolver.table(now))
+    }
+
+    /// What has been learnt since; `wall` is the wall clock now. See [`Resolver::export_since`].
+    pub fn export_since(&self, cursor: Cursor, wall: UnixMillis) -> Export {
+        self.with(|resolver, now| resolver.export_since(cursor, now, wall))
+    }
+
+    /// Takes in what another process has learnt; `wall` is the wall clock now. See [`Resolver::teach`].
+    pub fn teach(&self, export: Export, wall: UnixMillis) -> Taught {
+        self.with(|resolver, now| resolver.teach(export, now, wall))
+    }
+
+    /// What has been done so far, and what is held now.
+    pub fn counters(&self) -> Counters {
+        self.with(|resolver, _now| resolver.counters())
     }
 
     /// Looks at the machine, or changes it: its routes, its number of name servers. The machine is locked meanwhile.
     pub fn with<T>(&self, change: impl FnOnce(&mut Resolver, Instant) -> T) -> T {
         self.shared.change(|state, now| change(&mut state.resolver, now))
+    }
+
+    /// Ends the driver although handles are left: whoever waits gets a failure of our own side, and so does whoever comes later
+    /// with a question that is not answered already.
+    pub fn close(&self) {
+        self.shared.close();
     }
 
     /// The clock by which the instants of outcomes go.
@@ -83,6 +137,7 @@ impl Waiting {
         if let Some(outcome) = waiter.outcome.take() {
             drop(state);
             self.leave();
+            self.span.end(&outcome);
             self.outcome = Some(Arc::clone(&outcome));
             return Poll::Ready(outcome);
         }
@@ -92,7 +147,31 @@ impl Waiting {
         Poll::Pending
     }
 
-    /// Gives up where the driver has left its work lying for [`DRIVER_PATIENCE`](crate::DRIVER_PATIENCE): it was never run, or is stuck. The outcome
+    /// As [`poll_outcome`](Self::poll_outcome), and looks whether the driver is alive each time that a timer of
+    /// [`DRIVER_PATIENCE`] has rung. `timer` is started where it is needed, or not where there is none to be had: that the driver
+    /// was dropped is noticed there as well.
+    pub fn poll_checked<T: Future + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &mut Option<T>,
+        start: impl Fn(Duration) -> Option<T>,
+    ) -> Poll<Outcome> {
+        loop {
+            if let Poll::Ready(outcome) = self.poll_outcome(cx) {
+                *timer = None;
+                return Poll::Ready(outcome);
+            }
+            if timer.is_none() {
+                *timer = start(DRIVER_PATIENCE);
+            }
+            let Some(running) = timer else { return Poll::Pending };
+            ready!(Pin::new(running).poll(cx));
+            *timer = None;
+            self.check_driver();
+        }
+    }
+
+    /// Gives up where the driver has left its work lying for [`DRIVER_PATIENCE`]: it was never run, or is stuck. The outcome
     /// is then a failure of our own side. Whoever has a timer calls this from time to time.
     pub fn check_driver(&mut self) {
         if let Some((shared, ticket)) = &self.ticket {

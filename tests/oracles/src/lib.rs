@@ -3,6 +3,12 @@
 //! Each body takes bytes and panics where something does not hold; where the other reader is known to read differently, and why
 //! we do not, stands beside the line that lets the difference pass. What needs neither is in `discovery_sim::fuzz`.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "whatever panics here is a finding"
+)]
+
 mod config;
 mod dns;
 mod exchange;

@@ -1,0 +1,134 @@
+//! Spans of lookups and requests, for whoever listens by `tracing`: without that feature they are nothing.
+//!
+//! No span is made or changed while the machine is locked, for what listens may ask it. A request has no parent: lookups share it.
+
+use discovery_core::{Answer, Outcome, Request, ServerName};
+
+/// One lookup, from the question to the outcome: `lookup` with the fields `name`, `hit` (whether it was known already), `outcome`
+/// and, of a resolved one, `rule`: the step that decided.
+pub(crate) struct LookupSpan {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+    #[cfg(feature = "tracing")]
+    ended: bool,
+}
+
+/// One request, from its start to its answer: `request` with the fields `kind`, `question`, `place` (the name server or address
+/// that is asked), `attempt` of a DNS question, and `result`.
+pub(crate) struct RequestSpan {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+    #[cfg(feature = "tracing")]
+    ended: bool,
+}
+
+#[cfg(not(feature = "tracing"))]
+impl LookupSpan {
+    pub(crate) fn new(_name: &ServerName) -> Self {
+        Self {}
+    }
+
+    pub(crate) fn known(&mut self, _known: bool) {}
+
+    pub(crate) fn end(&mut self, _outcome: &Outcome) {}
+}
+
+#[cfg(not(feature = "tracing"))]
+impl RequestSpan {
+    pub(crate) fn new(_request: &Request, _place: impl std::fmt::Display) -> Self {
+        Self {}
+    }
+
+    pub(crate) fn end(&mut self, _answer: &Answer) {}
+}
+
+#[cfg(feature = "tracing")]
+mod listening {
+    use std::fmt::Display;
+
+    use tracing::debug_span;
+    use tracing::field::{Empty, debug, display};
+
+    use super::{Answer, LookupSpan, Outcome, Request, RequestSpan, ServerName};
+
+    impl LookupSpan {
+        pub(crate) fn new(name: &ServerName) -> Self {
+            let span = debug_span!(
+                target: "discovery", "lookup", %name, hit = Empty, outcome = Empty, rule = Empty
+            );
+            Self { span, ended: false }
+        }
+
+        pub(crate) fn known(&mut self, known: bool) {
+            self.span.record("hit", known);
+        }
+
+        pub(crate) fn end(&mut self, outcome: &Outcome) {
+            self.ended = true;
+            match &**outcome {
+                Ok(resolved) => {
+                    self.span.record("rule", display(resolved.rule.number()));
+                    self.span.record("outcome", "resolved");
+                }
+                Err(failed) => {
+                    self.span.record("outcome", display(failed.kind));
+                }
+            }
+        }
+    }
+
+    impl Drop for LookupSpan {
+        fn drop(&mut self) {
+            if !self.ended {
+                self.span.record("outcome", "abandoned");
+            }
+        }
+    }
+
+    impl RequestSpan {
+        pub(crate) fn new(request: &Request, place: impl Display) -> Self {
+            let span = match request {
+                Request::Dns(it) => debug_span!(
+                    target: "discovery", parent: None, "request", kind = "dns",
+                    question = %format_args!("{} {}", it.name, it.kind), %place,
+                    attempt = it.attempt, result = Empty
+                ),
+                Request::Http(it) => debug_span!(
+                    target: "discovery", parent: None, "request", kind = "get",
+                    question = %it.url, %place, result = Empty
+                ),
+            };
+            Self { span, ended: false }
+        }
+
+        pub(crate) fn end(&mut self, answer: &Answer) {
+            self.ended = true;
+            match answer {
+                Answer::Dns(_, Ok(reply)) if reply.nxdomain => {
+                    self.span.record("result", "no such name");
+                }
+                Answer::Dns(_, Ok(reply)) => {
+                    let records = format_args!("{} records", reply.records.len()).to_string();
+                    self.span.record("result", display(records));
+                }
+                Answer::Http(_, Ok(response)) => {
+                    self.span.record("result", display(response.status));
+                }
+                Answer::Dns(_, Err(error)) => {
+                    self.span.record("result", debug(error));
+                }
+                Answer::Http(_, Err(error)) => {
+                    self.span.record("result", debug(error));
+                }
+            }
+        }
+    }
+
+    impl Drop for RequestSpan {
+        fn drop(&mut self) {
+            if !self.ended {
+                self.span.record("result", "stopped");
+            }
+        }
+    }
+}

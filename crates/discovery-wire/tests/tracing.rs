@@ -1,0 +1,162 @@
+//! The spans of lookups and requests, as a subscriber sees them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Instant, SystemTime};
+
+use discovery_core::Policy;
+use discovery_wire::{Handle, Setup, System, Todo, Waiting, Work};
+use rustls::{ClientConfig, RootCertStore};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// Writes down every span that has closed, as `name field=value …`, and whether it had a parent.
+#[derive(Clone, Default)]
+struct Listener(Arc<Mutex<Spans>>);
+
+#[derive(Default)]
+struct Spans {
+    open: BTreeMap<u64, Line>,
+    next: u64,
+    closed: Vec<String>,
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.push_str(&format!(" {field}={value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.push_str(&format!(" {field}={value}"));
+    }
+}
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "discovery"
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut line = Line(span.metadata().name().to_owned());
+        span.record(&mut line);
+        let mut spans = self.0.lock().unwrap();
+        spans.next += 1;
+        let id = spans.next;
+        spans.open.insert(id, line);
+        Id::from_u64(id)
+    }
+
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        values.record(self.0.lock().unwrap().open.get_mut(&id.into_u64()).unwrap());
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        let mut spans = self.0.lock().unwrap();
+        let line = spans.open.remove(&id.into_u64()).unwrap();
+        spans.closed.push(line.0);
+        true
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+impl Listener {
+    /// What has closed since the last time.
+    fn take(&self) -> Vec<String> {
+        let mut closed = std::mem::take(&mut self.0.lock().unwrap().closed);
+        closed.sort();
+        closed
+    }
+}
+
+fn open() -> (Handle, Work) {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let mut setup = Setup::new(Arc::new(tls));
+    let mut policy = Policy::default();
+    policy.dns_attempts = 1;
+    setup.set_policy(policy);
+    setup.set_name_servers(["192.0.2.53:53".parse().unwrap()]);
+    let system = System {
+        now: Instant::now,
+        wall_clock: SystemTime::now,
+        entropy: |_| Ok(()),
+        resolv_conf: Vec::new,
+        reaches: |_| true,
+    };
+    setup.open(system).unwrap()
+}
+
+fn resolve(handle: &Handle, text: &str) -> Waiting {
+    handle.resolve(&text.parse().unwrap())
+}
+
+/// Starts all that there is; none of it can open its socket.
+fn fail(work: &mut Work) {
+    while let Poll::Ready(todo) = work.poll(&Context::from_waker(Waker::noop())) {
+        if let Todo::Start(mut job) = todo {
+            job.opened(Err(io::ErrorKind::PermissionDenied.into()));
+            job.finish();
+        }
+    }
+}
+
+#[test]
+fn lookups_and_requests_have_spans() {
+    let listener = Listener::default();
+    tracing::subscriber::with_default(listener.clone(), || {
+        let (handle, mut work) = open();
+        drop(resolve(&handle, "10.0.0.1"));
+        assert_eq!(listener.take(), ["lookup name=10.0.0.1 hit=true outcome=blocked"]);
+        drop(resolve(&handle, "1.1.1.1:443"));
+        assert_eq!(listener.take(), ["lookup name=1.1.1.1:443 hit=true rule=1 outcome=resolved"]);
+        let mut waiting = resolve(&handle, "example.org:8449");
+        fail(&mut work);
+        assert!(waiting.poll_outcome(&Context::from_waker(Waker::noop())).is_ready());
+        assert_eq!(
+            listener.take(),
+            [
+                "request kind=dns question=example.org A place=192.0.2.53:53 attempt=0 result=Local",
+                "request kind=dns question=example.org AAAA place=192.0.2.53:53 attempt=0 result=Local",
+            ]
+        );
+        drop(waiting);
+        assert_eq!(listener.take(), ["lookup name=example.org:8449 hit=false outcome=local"]);
+        let abandoned = resolve(&handle, "example.net");
+        let Poll::Ready(Todo::Start(job)) = work.poll(&Context::from_waker(Waker::noop())) else {
+            panic!("no job");
+        };
+        drop((abandoned, job));
+        assert_eq!(
+            listener.take(),
+            [
+                "lookup name=example.net hit=false outcome=abandoned",
+                "request kind=dns question=example.net AAAA place=192.0.2.53:53 attempt=0 result=stopped",
+            ]
+        );
+    });
+}
