@@ -10,6 +10,7 @@ mod dependencies;
 mod explore;
 mod fuzz;
 mod peers;
+mod sim;
 mod spec;
 mod tidy;
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use discovery_sim::Limits;
 
 /// Chores of this repository.
 #[derive(Parser)]
@@ -64,6 +66,23 @@ enum Chore {
         /// Abandons lookups in every state, too.
         #[arg(long)]
         abandon: bool,
+        /// Faults on each way, at most: answers that are lost, wrong or given up, clocks that jump; late and double answers in every
+        /// state.
+        #[arg(long, default_value_t = 0)]
+        faults: usize,
+    },
+    /// Lives of resolvers in hostile worlds under one seed: every promise, the reference model and the model of memory hold after every
+    /// step. Prints how much was lived through; a life that fails is printed with nothing left out that could be.
+    Sim {
+        /// The seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Hours in virtual time.
+        #[arg(long, default_value_t = 10_000)]
+        hours: u64,
+        /// This life alone.
+        #[arg(long)]
+        life: Option<u64>,
     },
     /// Prints lines, public items and packages of each adapter side by side.
     Adapters {
@@ -98,9 +117,11 @@ fn main() -> ExitCode {
         }
         Chore::Bugs { word } => bugs::run(root, word.as_deref()),
         Chore::Cases { files } => cases::run(&files),
-        Chore::Explore { folder, states, early_timers, abandon } => {
-            explore::run(&folder, states, early_timers, abandon).map_err(Into::into)
+        Chore::Explore { folder, states, early_timers, abandon, faults } => {
+            let limits = Limits { states, early_timers, abandon, faults, ..Limits::default() };
+            explore::run(&folder, &limits).map_err(Into::into)
         }
+        Chore::Sim { seed, hours, life } => Ok(sim::run(seed, hours, life)),
         Chore::Adapters { build } => adapters::run(root, build).map_err(Into::into),
         Chore::Fuzz { minutes, targets } => fuzz::run(root, minutes, &targets),
         Chore::Peers { loads } => match peers::run(root, &loads) {

@@ -14,6 +14,7 @@ use discovery_core::{
 
 use crate::run::{Bounds, Input, Monitor, START, config, question};
 use crate::scenario::Scenario;
+use crate::weather::{Fate, Weather};
 use crate::world::World;
 
 /// Steps after which a bench counts as one that goes on for ever.
@@ -39,6 +40,7 @@ pub struct Bench {
     policy: Policy,
     world: World,
     latency: Option<Duration>,
+    weather: Option<Weather>,
     now: Instant,
     open: BTreeMap<RequestId, Request>,
     coming: BTreeMap<(Instant, u64), Input>,
@@ -67,6 +69,7 @@ impl Bench {
             machine: Monitor::new(Resolver::new(config, START), bounds),
             world,
             latency: None,
+            weather: None,
             now: START,
             open: BTreeMap::new(),
             coming: BTreeMap::new(),
@@ -81,6 +84,32 @@ impl Bench {
     pub fn replying_after(mut self, latency: Duration) -> Self {
         self.latency = Some(latency);
         self
+    }
+
+    /// Lets things go wrong between the resolver and its world.
+    #[must_use]
+    pub fn in_weather(mut self, weather: Weather) -> Self {
+        self.weather = Some(weather);
+        self
+    }
+
+    /// What went wrong, if anything can.
+    #[must_use]
+    pub fn weather(&self) -> Option<&Weather> {
+        self.weather.as_ref()
+    }
+
+    /// Time passes without the resolver being told, as where a machine sleeps: what has come in meanwhile is there after it.
+    pub fn sleep(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.input(Input::Timeout(self.now));
+    }
+
+    /// The resolver is told a time that is past.
+    pub fn go_back(&mut self, time: Duration) {
+        let back = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let before = Instant::from_nanos(self.now.as_nanos().saturating_sub(back));
+        self.input(Input::Timeout(before));
     }
 
     /// Changes the world for requests to come.
@@ -299,7 +328,13 @@ impl Bench {
             | Input::Teach(..)
             | Input::Report(..) => return,
         };
-        let Some(request) = self.open.get(&id) else { return };
+        let Some(request) = self.open.get(&id) else {
+            // Nobody stops a datagram that is on its way; whoever watches knows that it must change nothing (I3).
+            if self.weather.is_some() {
+                self.input(input);
+            }
+            return;
+        };
         if let Input::Answer(answer, _) = &input {
             let happened = Happened::Answered(request.clone(), answer.clone());
             self.log.push((self.now, happened));
@@ -338,14 +373,19 @@ impl Bench {
     }
 
     fn plan(&mut self, request: &Request) {
+        let fate = self.weather.as_mut().map_or_else(Fate::default, Weather::next);
+        if fate.lost {
+            return;
+        }
+        let world = fate.lie.as_ref().unwrap_or(&self.world);
         let (connected, after, answer) = match request {
             Request::Dns(dns) => {
-                let told = self.world.dns_answer(&dns.name, dns.kind, dns.server, dns.attempt);
+                let told = world.dns_answer(&dns.name, dns.kind, dns.server, dns.attempt);
                 (None, told.after, told.said.map(|said| Answer::Dns(dns.id, said)))
             }
             Request::Http(get) => match Url::parse(&get.url.to_string()) {
                 Ok(url) => {
-                    let told = self.world.http_answer(&url, get.address, get.max_body);
+                    let told = world.http_answer(&url, get.address, get.max_body);
                     let answer = told.said.map(|said| Answer::Http(get.id, said));
                     (told.connected, told.after, answer)
                 }
@@ -358,9 +398,11 @@ impl Bench {
             self.coming.insert((at, self.planned), Input::Connected(get.id, at));
         }
         if let Some(answer) = answer {
-            let at = self.now + self.latency.unwrap_or(after);
-            self.planned = self.planned.saturating_add(1);
-            self.coming.insert((at, self.planned), Input::Answer(answer, at));
+            let at = self.now + self.latency.unwrap_or(after) + fate.late;
+            for at in [Some(at), fate.again.map(|again| at + again)].into_iter().flatten() {
+                self.planned = self.planned.saturating_add(1);
+                self.coming.insert((at, self.planned), Input::Answer(answer.clone(), at));
+            }
         }
     }
 }

@@ -3,7 +3,10 @@
 //! Knows nothing of what the machine does inside; it forks it, and asks for its state only to tell whether it has been
 //! there before.
 
+mod crowd;
+mod faults;
 mod judge;
+mod shrink;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -15,7 +18,10 @@ use discovery_core::{Config, Outcome, Resolution, Routes, ServerName, Speculatio
 use crate::run::{Bounds, Input, Monitor, START, Violation, config};
 use crate::scenario::Scenario;
 use crate::world::World;
+pub use crowd::explore_crowd;
+pub use faults::Fault;
 use judge::Judge;
+pub use shrink::{Counterexample, shrink};
 use walk::{Node, Walk};
 
 /// What is explored, and how far.
@@ -35,6 +41,11 @@ pub struct Limits {
     pub connected: bool,
     /// Whether the lookup is also abandoned in every state.
     pub abandon: bool,
+    /// Faults on one way at most: answers that are lost, wrong or given up, and clocks that jump. Where there may be any, answers are
+    /// also given twice and too late in every state, and must change nothing.
+    pub faults: usize,
+    /// Whether the shortest way to something wrong is looked for, and no other.
+    pub shortest: bool,
     /// The modes of speculation, whose results must not differ.
     pub speculation: Vec<Speculation>,
 }
@@ -49,6 +60,8 @@ impl Default for Limits {
             seed: 0,
             connected: true,
             abandon: false,
+            faults: 0,
+            shortest: false,
             speculation: vec![Speculation::Off, Speculation::Addresses, Speculation::Full],
         }
     }
@@ -113,6 +126,8 @@ pub struct Finding {
     pub speculation: Speculation,
     /// The inputs that lead there, from the beginning.
     pub way: Vec<Input>,
+    /// The way in words; what did not happen is among them.
+    pub moves: Vec<String>,
 }
 
 /// What can be wrong.
@@ -139,6 +154,8 @@ pub enum Wrong {
     NotTheReference(String),
     /// Two answers lead to different ends in one order and the other.
     PairMatters(String),
+    /// An answer to a request that has ended, or a time that is past, changed something (I3, I8).
+    Stirred(String),
     /// It did not end although nothing more can happen.
     NeverEnds,
 }
@@ -162,8 +179,10 @@ impl Subject {
         let mut judge = Judge::new(self);
         let mut states = 0_usize;
         let mut coverage = Coverage::Complete;
-        for speculation in &limits.speculation {
-            let left = limits.states.saturating_sub(states);
+        for (index, speculation) in limits.speculation.iter().enumerate() {
+            // What one mode does not need the ones after it have.
+            let modes = limits.speculation.len().saturating_sub(index).max(1);
+            let left = limits.states.saturating_sub(states) / modes;
             let mut walk = Walk::new(self, limits, *speculation, left, &mut judge);
             let this = walk.run();
             states = states.saturating_add(walk.visited());
@@ -239,6 +258,7 @@ impl fmt::Display for Finding {
             }
             Wrong::NotTheReference(how) => write!(f, "not the reference: {how}"),
             Wrong::PairMatters(which) => write!(f, "order matters for {which}"),
+            Wrong::Stirred(input) => write!(f, "something changed by {input}"),
             Wrong::NeverEnds => f.write_str("nothing more can happen, and there is no end"),
         }
     }

@@ -12,14 +12,19 @@ mod play;
 mod reference;
 mod run;
 mod scenario;
+mod storm;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategies;
+mod weather;
 mod web;
 mod world;
 
 pub use bench::{Bench, Happened};
 pub use cache_model::CacheModel;
-pub use explore::{Coverage, Explored, Finding, Limits, Subject, Wrong, explore};
+pub use explore::{
+    Counterexample, Coverage, Explored, Fault, Finding, Limits, Subject, Wrong, explore,
+    explore_crowd, shrink,
+};
 pub use play::{Move, Played, lie, play};
 pub use reference::{
     Disagreement, Expected, ExpectedResult, Given, Group, Life, Place, Reference, Verdict,
@@ -32,6 +37,8 @@ pub use scenario::{
     Addresses, Asked, Count, DEFAULT_CLOCK, DnsLine, Done, Expect, Fresh, HttpsLine, Line,
     Mismatch, Observed, ParseError, Problem, Report, Resolve, RouteSet, Scenario, Wanted,
 };
+pub use storm::{Lived, Storm};
+pub use weather::Weather;
 pub use web::{Body, End, Page, Served};
 pub use world::{
     ConnectFault, DEFAULT_SOA, DEFAULT_TTL, Destination, DnsAnswer, DnsOutcome, HttpAnswer,

@@ -5,6 +5,7 @@
 
 mod alone;
 mod pair;
+mod refer;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,15 +16,19 @@ use discovery_core::{
     Cursor, Decision, Disposition, Effect, Fact, FailureKind, Feedback, Instant, Outcome, Policy,
     Question, RecordKind, Request, ServerName, Ticket, TlsName,
 };
+use refer::refer;
 
 use crate::bench::{Bench, Happened};
 use crate::cache_model::CacheModel;
 use crate::feedback_model::FeedbackModel;
-use crate::run::question;
+use crate::run::{START, question};
+use crate::scenario::Scenario;
+use crate::weather::Weather;
+use crate::world::World;
 
 const NAMES: [&str; 5] =
     ["a.example", "b.example", "c.example", "fed.example.net:443", "gone.example"];
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 11] = [
     "200 \"Cache-Control: max-age=1000\" {\"m.server\":\"fed.example.net:443\"}",
     "200 \"Cache-Control: max-age=1000\" {\"m.server\":\"fed.example.net\"}",
     "200 {\"m.server\":\"192.0.2.1\"}",
@@ -33,6 +38,8 @@ const DOCUMENTS: [&str; 9] = [
     "404",
     "503",
     "timeout",
+    "expired",
+    "wrong-name",
 ];
 const ZONES: [&str; 10] = [
     "A 192.0.2.7 ttl=60",
@@ -83,6 +90,8 @@ pub struct Scene {
     silent: bool,
     /// Whether results are remembered, or facts alone.
     remembers: bool,
+    /// Whether there are more slots than strangers can take.
+    roomy: bool,
 }
 
 impl Scene {
@@ -90,6 +99,12 @@ impl Scene {
     pub fn new(remembers: bool, documents: [usize; 2], service: usize) -> Self {
         let documents = documents.map(|document| document % DOCUMENTS.len());
         Self { documents, service: service % SERVICES.len(), remembers, ..Self::default() }
+    }
+
+    /// The same with more slots than strangers can take, or as many as the policy has.
+    #[must_use]
+    pub fn roomy(self, roomy: bool) -> Self {
+        Self { roomy, ..self }
     }
 
     /// The scene after a step.
@@ -111,7 +126,10 @@ impl Scene {
             | Step::Forget(_)
             | Step::Report(..)
             | Step::Teach(_)
-            | Step::Swap => {}
+            | Step::Swap
+            | Step::Sleep(_)
+            | Step::Back(_)
+            | Step::Crowd(_) => {}
         }
     }
 
@@ -133,6 +151,9 @@ impl Scene {
         lines.push(format!("dns _matrix-fed._tcp.c.example {}", told(&SERVICES, self.service)));
         if self.silent {
             lines.push("server 0 SERVFAIL".to_owned());
+        }
+        if self.roomy {
+            lines.push("set dns_slots=5000\nset http_slots=5000".to_owned());
         }
         if !self.remembers {
             lines.push("set max_results=0".to_owned());
@@ -168,6 +189,12 @@ pub enum Step {
     Teach(usize),
     /// The other resolver is asked from now on.
     Swap,
+    /// The clock jumps: one of the same spans.
+    Sleep(usize),
+    /// The clock goes back, or stands still: one of the same spans.
+    Back(usize),
+    /// Strangers ask for so many names that do not exist.
+    Crowd(usize),
 }
 
 impl Step {
@@ -219,13 +246,52 @@ struct Half {
     policy: Policy,
     /// Up to where it has told the other one.
     told: Cursor,
+    strangers: usize,
+    /// Whether strangers may take all slots: then the last good answer may be given for a question that never went out, which the
+    /// model of memory, told only what goes over the border, cannot tell from one that nobody asked.
+    crowded: bool,
 }
+
+/// Names that strangers ask for at once, at most.
+const CROWD: usize = 300;
 
 impl Life {
     /// A life that begins.
     pub fn new(scene: Scene) -> Self {
         let half = Half::new(&scene);
         Self { here: half.clone(), there: half, scene }
+    }
+
+    /// A life in which things go wrong on the way; what is not so is so in one of the scenes.
+    #[must_use]
+    pub fn in_weather(mut self, seed: u64, lies: &[Scene]) -> Self {
+        let world = |scene: &Scene| {
+            let text = format!("{}\nresolve unasked.example\n", scene.text());
+            let scenario = Scenario::parse(&text);
+            scenario.map_or_else(|_| World::default(), |scenario| scenario.world_at(Duration::ZERO))
+        };
+        let weather = Weather::new(seed, lies.iter().map(world).collect());
+        self.here.bench = self.here.bench.in_weather(weather);
+        self.here.crowded = !self.scene.roomy;
+        self
+    }
+
+    /// How long it has been.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.here.bench.now().saturating_duration_since(START)
+    }
+
+    /// How many names strangers have asked for.
+    #[must_use]
+    pub fn strangers(&self) -> u64 {
+        u64::try_from(self.here.strangers).unwrap_or(u64::MAX)
+    }
+
+    /// What went wrong on the way.
+    #[must_use]
+    pub fn weather(&self) -> Option<&Weather> {
+        self.here.bench.weather()
     }
 
     /// One more thing happens.
@@ -247,7 +313,10 @@ impl Life {
             | Step::Abandon(_)
             | Step::Wait(_)
             | Step::Forget(_)
-            | Step::Report(..) => self.here.step(step),
+            | Step::Report(..)
+            | Step::Sleep(_)
+            | Step::Back(_)
+            | Step::Crowd(_) => self.here.step(step),
         }
         self.here.hear();
     }
@@ -276,7 +345,8 @@ impl Half {
         let model = CacheModel::new(policy.clone());
         let feedback = FeedbackModel::new(&policy);
         let (tickets, begun, places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        Self { bench, model, tickets, begun, feedback, places, policy, told: Cursor::START }
+        let (told, strangers, crowded) = (Cursor::START, 0, false);
+        Self { bench, model, tickets, begun, feedback, places, policy, told, strangers, crowded }
     }
 
     fn step(&mut self, step: Step) {
@@ -306,6 +376,24 @@ impl Half {
                 self.model.forget(|question| may_rest_on(name(which), question));
             }
             Step::Report(which, what) => self.report(name(which), what),
+            Step::Sleep(which) => {
+                let millis = WAITS.get(which % WAITS.len()).copied().unwrap_or_default();
+                // What failed while nobody looked failed at moments that only the machine knows.
+                self.model.forget(|_| true);
+                self.bench.sleep(Duration::from_millis(millis));
+                self.hear();
+                self.model.forget(|_| true);
+            }
+            Step::Back(which) => {
+                let millis = WAITS.get(which % WAITS.len()).copied().unwrap_or_default();
+                self.bench.go_back(Duration::from_millis(millis));
+            }
+            Step::Crowd(count) => {
+                for _ in 0..count % CROWD {
+                    self.strangers = self.strangers.saturating_add(1);
+                    self.bench.ask(&format!("n{}.strangers.example", self.strangers));
+                }
+            }
             Step::Document(..)
             | Step::Zone(..)
             | Step::Service(_)
@@ -408,6 +496,9 @@ impl Half {
             let next = decisions.get(index + 1);
             let last_good = next.is_some_and(|next| next.effect == Effect::LastGood);
             let most = self.model.used(question, fact, last_good, begun, at);
+            if most.is_err() && self.crowded {
+                continue;
+            }
             let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
             assert!(until.is_none_or(|until| until <= most), "{question}: {until:?} > {most:?}");
         }
@@ -435,6 +526,20 @@ impl Half {
             return;
         }
         let Ok(parsed) = name.parse::<ServerName>() else { return };
+        // The text knows nothing of what callers have told.
+        if !decisions.iter().any(|decision| matches!(decision.effect, Effect::MovedBack(_))) {
+            refer(&parsed, facts.clone(), outcome, &self.policy);
+        }
+        // Who is told at once that a document failed waits for what was late meanwhile.
+        let late = facts.iter().any(|(question, fact)| match question {
+            Question::Dns(host, RecordKind::Aaaa | RecordKind::A) => {
+                *fact == Fact::Late && facts.keys().any(|known| is_get_of(known, host))
+            }
+            Question::Dns(_, RecordKind::Srv) | Question::Get(_) => false,
+        });
+        if late {
+            return;
+        }
         let alone = alone(&parsed, &facts, &self.policy);
         let plain = |outcome: &Outcome| match &**outcome {
             Ok(done) => {

@@ -160,6 +160,7 @@ fn a_body_longer_than_allowed_is_invalid_and_a_coded_one_too() {
 
 #[test]
 fn r34_five_redirects_are_followed_and_no_other_status() {
+    // R42: 200 alone is success, whatever else begins with 2.
     let to = |status| read(&url(), &response(status, &[("location", "/x")], b"{}"), 100);
     for status in [301, 302, 303, 307, 308] {
         assert_eq!(

@@ -5,11 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use discovery_core::{Explanation, Fact, FailureKind, Outcome, Question, Routes, Speculation};
+use discovery_core::{
+    Explanation, Fact, FailureKind, Instant, Outcome, Question, Routes, Speculation,
+};
 
-use super::walk::Node;
+use super::faults::Gone;
 use super::{Coverage, Explored, Finding, Subject, Wrong};
 use crate::reference::{Given, Reference};
+use crate::run::{Input, START};
 
 /// Faults kept: the first ones tell enough.
 const MAX_FINDINGS: usize = 20;
@@ -17,8 +20,17 @@ const MAX_FINDINGS: usize = 20;
 /// An end and the way there.
 pub(super) struct End<'a> {
     pub(super) outcome: &'a Outcome,
-    pub(super) node: &'a Node,
     pub(super) speculation: Speculation,
+    /// Timers that have fired.
+    pub(super) timers: usize,
+    /// What went wrong.
+    pub(super) gone: &'a Gone,
+    /// When it came out.
+    pub(super) now: Instant,
+    /// Whether it was there from the beginning.
+    pub(super) at_once: bool,
+    /// The way, as inputs and in words.
+    pub(super) way: &'a dyn Fn() -> (Vec<Input>, Vec<String>),
 }
 
 /// Everything that has come out so far.
@@ -54,6 +66,10 @@ impl<'a> Judge<'a> {
         }
     }
 
+    pub(super) fn has_found(&self) -> bool {
+        !self.findings.is_empty()
+    }
+
     pub(super) fn find(&mut self, finding: Finding) {
         let known = self.findings.iter().any(|known| known.why == finding.why);
         if !known && self.findings.len() < MAX_FINDINGS {
@@ -67,9 +83,9 @@ impl<'a> Judge<'a> {
             Ok(done) => &done.explanation,
             Err(failed) => &failed.explanation,
         };
-        let given = self.undecided(explanation);
+        let given = self.undecided(explanation, &end.gone.lied);
         let key = format!("{given:?}");
-        if end.node.timers == 0 && !self.may_disagree && !self.servers_disagree {
+        if end.timers == 0 && end.gone.count == 0 && !self.may_disagree && !self.servers_disagree {
             let first = self.untimed.get_or_insert_with(|| key.clone());
             if *first != key {
                 let why = Wrong::FactsDiffer { first: first.clone(), here: key.clone() };
@@ -78,7 +94,8 @@ impl<'a> Judge<'a> {
         }
         let timed_out = end.outcome.as_ref().as_ref().is_err_and(|failed| {
             failed.kind == FailureKind::TimedOut
-                && end.node.elapsed() >= self.subject.config.policy.lookup_deadline
+                && end.now.saturating_duration_since(START)
+                    >= self.subject.config.policy.lookup_deadline
         });
         // A lookup that ran out of time ends as that, whatever facts are there (I14).
         let key = if timed_out { format!("timed out {key}") } else { key };
@@ -93,20 +110,21 @@ impl<'a> Judge<'a> {
                 self.seen.insert(key.clone(), here);
             }
         }
-        let timed = end.node.timers > 0;
-        let new = self.referred.insert((key, timed, end.node.at_once()));
+        let timed = end.timers > 0 || end.gone.count > 0;
+        let new = self.referred.insert((key, timed, end.at_once));
         if new && !timed_out && !self.servers_disagree {
             self.refer(end, if timed { given } else { self.answered(given) });
         }
     }
 
     fn judged(&mut self, end: &End<'_>, why: Wrong) {
-        self.find(Finding { why, speculation: end.speculation, way: end.node.way() });
+        let (way, moves) = (end.way)();
+        self.find(Finding { why, speculation: end.speculation, way, moves });
     }
 
     fn refer(&mut self, end: &End<'_>, given: Given) {
         let subject = self.subject;
-        let routes = if end.node.at_once() { Routes::default() } else { subject.routes };
+        let routes = if end.at_once { Routes::default() } else { subject.routes };
         let reference = Reference::new(&subject.world, &subject.config.policy)
             .name_servers(subject.config.name_servers)
             .routes(routes)
@@ -115,8 +133,8 @@ impl<'a> Judge<'a> {
         if let Err(disagreement) = verdict.expected.check(end.outcome) {
             self.judged(end, Wrong::NotTheReference(disagreement.to_string()));
         }
-        if let (Ok(done), 0) = (&**end.outcome, end.node.timers) {
-            let life = done.fresh_until.map(|until| until.saturating_duration_since(end.node.now));
+        if let (Ok(done), 0, 0) = (&**end.outcome, end.timers, end.gone.count) {
+            let life = done.fresh_until.map(|until| until.saturating_duration_since(end.now));
             let right = match (life, verdict.fresh) {
                 (Some(life), Some(fresh)) => fresh.allows(life),
                 (None, None) => true,
@@ -130,13 +148,14 @@ impl<'a> Judge<'a> {
     }
 
     /// The facts that the world alone does not decide: what was late or failed, and which HTTP answer came first where
-    /// addresses disagree.
-    fn undecided(&self, explanation: &Explanation) -> Given {
+    /// addresses disagree, and whatever was not true.
+    fn undecided(&self, explanation: &Explanation, lied: &BTreeSet<Question>) -> Given {
         let facts = explanation.decisions.iter().filter_map(|decision| {
             let (question, fact) = (decision.question()?, decision.fact()?);
             let missing = matches!(fact, Fact::Late | Fact::Failed(_));
             let first = self.may_disagree && matches!(question, Question::Get(_));
-            (missing || first || self.servers_disagree).then(|| (question.clone(), fact.clone()))
+            (missing || first || self.servers_disagree || lied.contains(question))
+                .then(|| (question.clone(), fact.clone()))
         });
         facts.collect()
     }

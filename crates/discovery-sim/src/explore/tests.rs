@@ -14,7 +14,7 @@ use discovery_core::{FailureKind, Speculation};
 
 use super::judge::Judge;
 use super::walk::Walk;
-use super::{Coverage, Explored, Finding, Limits, Subject, Wrong, explore};
+use super::{Coverage, Explored, Finding, Limits, Subject, Wrong, explore, explore_crowd, shrink};
 use crate::Scenario;
 use crate::run::{config, replay};
 
@@ -144,4 +144,50 @@ fn a_planted_dependence_on_order_is_found_with_the_way_there() {
 fn a_name_that_is_none_is_not_explored() {
     assert!(explore(&Scenario::parse("resolve a:b").unwrap(), 0, &limits()).is_none());
     assert!(explore(&Scenario::parse("resolve a").unwrap(), 1, &limits()).is_none());
+}
+
+#[test]
+fn with_two_faults_anywhere_every_end_is_right() {
+    let limits = Limits { faults: 2, states: 6_000, ..limits() };
+    let found = explored(DELEGATED, &limits);
+    assert!(found.findings.is_empty(), "{found}");
+    // Lost, wrong and given up: there are far more ends than without.
+    assert!(found.outcomes.len() > 5, "{found}");
+    let short = explored("dns example.org A 192.0.2.1\nresolve example.org:1", &limits);
+    assert_eq!(short.coverage, Coverage::Complete);
+    assert!(short.findings.is_empty() && short.outcomes.len() > 3, "{short}");
+}
+
+const SHARED: &str = "https a.example 200 {\"m.server\":\"fed.example.net:443\"}
+https b.example 200 {\"m.server\":\"fed.example.net:443\"}
+dns a.example A 192.0.2.1
+dns b.example A 192.0.2.2
+dns fed.example.net A 192.0.2.3
+resolve a.example
+resolve b.example
+resolve A.example";
+
+#[test]
+fn tickets_that_share_questions_come_to_their_ends_in_every_order() {
+    let limits = Limits { states: 4_000, early_timers: 0, ..limits() };
+    let found = explore_crowd(&Scenario::parse(SHARED).unwrap(), &limits).unwrap();
+    assert!(found.findings.is_empty(), "{found}");
+    assert!(found.states > 500, "{found}");
+    let limits = Limits { faults: 1, early_timers: 1, ..limits };
+    let found = explore_crowd(&Scenario::parse(SHARED).unwrap(), &limits).unwrap();
+    assert!(found.findings.is_empty(), "{found}");
+}
+
+#[test]
+fn what_is_not_found_again_is_not_made_less_of() {
+    let scenario = Scenario::parse(DELEGATED).unwrap();
+    let planted = Finding {
+        why: Wrong::NeverEnds,
+        speculation: Speculation::Off,
+        way: Vec::new(),
+        moves: vec!["nothing".to_owned()],
+    };
+    let same = shrink(&scenario, Some(0), &Limits { states: 300, ..limits() }, &planted);
+    assert_eq!(same.scenario, scenario);
+    assert!(Scenario::parse(&same.to_string()).is_ok(), "{same}");
 }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of which ends are right.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use discovery_core::{
     UnixTime,
 };
 
+use super::faults::{Fault, Gone, asked};
 use super::judge::{End, Judge, timeless};
 use super::{Coverage, Finding, Limits, Subject, Wrong};
 use crate::draw::Draw;
@@ -27,22 +28,43 @@ pub(super) struct Node {
     pub(super) now: Instant,
     pub(super) timers: usize,
     early: usize,
+    /// What went wrong on the way.
+    pub(super) gone: Gone,
+    /// Answers to requests that have ended: given once more they change nothing.
+    stale: VecDeque<Answer>,
     pub(super) end: Option<Outcome>,
     way: Way,
 }
 
+/// Answers to ended requests that are kept.
+const MAX_STALE: usize = 4;
+
 /// An open request, and what the world will say to it.
-struct Open {
-    answer: Option<Answer>,
+pub(super) struct Open {
+    pub(super) request: Request,
+    pub(super) answer: Option<Answer>,
     /// For a GET at whose address TLS comes up.
-    connects: Option<HttpId>,
+    pub(super) connects: Option<HttpId>,
+}
+
+impl Open {
+    pub(super) fn new(world: &World, request: Request) -> Self {
+        let told = answer(world, &request, None);
+        let connects = match (&request, told.connected) {
+            (Request::Http(get), Some(_)) => Some(get.id),
+            (Request::Http(_) | Request::Dns(_), _) => None,
+        };
+        Self { request, answer: told.answer, connects }
+    }
 }
 
 /// A way as a list from its end, shared by all that go on from there.
 type Way = Option<Rc<Step>>;
 
+/// An input, or nothing where something does not happen; and what that was, in words.
 struct Step {
-    input: Input,
+    input: Option<Input>,
+    told: String,
     before: Way,
 }
 
@@ -55,6 +77,8 @@ impl Node {
             now: START,
             timers: 0,
             early: 0,
+            gone: Gone::default(),
+            stale: VecDeque::new(),
             end: None,
             way: None,
         }
@@ -63,35 +87,89 @@ impl Node {
     /// Gives an input without taking events: for what a driver tells before it starts to poll.
     pub(super) fn apply_first(&mut self, input: Input) {
         self.machine.apply(&input);
-        self.way = Some(Rc::new(Step { input, before: self.way.take() }));
+        let told = self.told(&input);
+        self.note(Some(input), told);
+    }
+
+    fn note(&mut self, input: Option<Input>, told: String) {
+        self.way = Some(Rc::new(Step { input, told, before: self.way.take() }));
+    }
+
+    /// An input in words.
+    fn told(&self, input: &Input) -> String {
+        let about = |id: &RequestId| {
+            self.open.get(id).map_or_else(|| format!("{id:?}"), |open| asked(&open.request))
+        };
+        match input {
+            Input::Answer(answer, _) => format!("answered: {}", about(&answer.id())),
+            Input::Connected(id, _) => format!("connected: {}", about(&RequestId::Http(*id))),
+            Input::Timeout(at) => {
+                format!("{:?} after the start", at.saturating_duration_since(START))
+            }
+            Input::Resolve(name, _) => format!("asked for {name}"),
+            Input::Abandon(..) => "abandoned".to_owned(),
+            Input::Routes(..)
+            | Input::NameServers(..)
+            | Input::Forget(..)
+            | Input::Report(..)
+            | Input::Teach(..) => format!("{input:?}"),
+        }
     }
 
     pub(super) fn apply(&mut self, input: Input, world: &World) {
         self.now = self.now.max(input.at());
-        if let Input::Answer(answer, _) = &input {
-            self.open.remove(&answer.id());
-        }
+        let answered =
+            if let Input::Answer(answer, _) = &input { Some(answer.clone()) } else { None };
         if let Input::Connected(id, _) = &input {
             self.told.insert(*id);
         }
         self.apply_first(input);
+        if let Some(answer) = answered {
+            self.open.remove(&answer.id());
+            self.ended(answer);
+        }
         for event in self.machine.drain() {
             match event {
                 Event::Request(request) => {
-                    let told = answer(world, &request, None);
-                    let connects = match (&request, told.connected) {
-                        (Request::Http(get), Some(_)) => Some(get.id),
-                        (Request::Http(_) | Request::Dns(_), _) => None,
-                    };
-                    let open = Open { answer: told.answer, connects };
-                    self.open.insert(request.id(), Rc::new(open));
+                    self.open.insert(request.id(), Rc::new(Open::new(world, request)));
                 }
                 Event::Cancel(id) => {
-                    self.open.remove(&id);
+                    let open = self.open.remove(&id);
+                    if let Some(answer) = open.and_then(|open| open.answer.clone()) {
+                        self.ended(answer);
+                    }
                 }
                 Event::Finished(_, outcome) => self.end = Some(outcome),
             }
         }
+    }
+
+    fn ended(&mut self, answer: Answer) {
+        if self.stale.len() >= MAX_STALE {
+            self.stale.pop_front();
+        }
+        self.stale.push_back(answer);
+    }
+
+    /// Something goes wrong with an open request.
+    fn go_wrong(&self, open: &Open, fault: &Fault, world: &World) -> Self {
+        let mut next = self.clone();
+        next.gone.wrong(&open.request, fault);
+        let told = format!("{fault}: {}", asked(&open.request));
+        match fault {
+            Fault::Lost => {
+                let lost = Open { request: open.request.clone(), answer: None, connects: None };
+                next.open.insert(open.request.id(), Rc::new(lost));
+                next.note(None, told);
+            }
+            Fault::Wrong(answer) | Fault::GivenUp(answer) => {
+                next.apply(Input::Answer(answer.clone(), self.now), world);
+                if let Some(step) = next.way.as_mut().and_then(Rc::get_mut) {
+                    step.told = told;
+                }
+            }
+        }
+        next
     }
 
     fn with(&self, input: Input, world: &World) -> Self {
@@ -104,11 +182,23 @@ impl Node {
         let mut inputs = Vec::new();
         let mut step = &self.way;
         while let Some(this) = step {
-            inputs.push(this.input.clone());
+            inputs.extend(this.input.clone());
             step = &this.before;
         }
         inputs.reverse();
         inputs
+    }
+
+    /// The way in words.
+    pub(super) fn moves(&self) -> Vec<String> {
+        let mut moves = Vec::new();
+        let mut step = &self.way;
+        while let Some(this) = step {
+            moves.push(this.told.clone());
+            step = &this.before;
+        }
+        moves.reverse();
+        moves
     }
 
     /// Whether it came here without anything having been answered or having timed out: then it was there from the beginning, before
@@ -116,7 +206,7 @@ impl Node {
     pub(super) fn at_once(&self) -> bool {
         let mut step = &self.way;
         while let Some(this) = step {
-            if matches!(this.input, Input::Answer(..) | Input::Timeout(_)) {
+            if matches!(this.input, Some(Input::Answer(..) | Input::Timeout(_))) {
                 return false;
             }
             step = &this.before;
@@ -134,6 +224,10 @@ impl Node {
         let mut both = Both(DefaultHasher::new(), DefaultHasher::new());
         both.1.write_u8(1);
         (&state, self.early).hash(&mut both);
+        if self.gone.count > 0 {
+            let lost: Vec<bool> = self.open.keys().map(|id| self.gone.lost.contains(id)).collect();
+            (self.gone.count, &self.gone.lied, lost).hash(&mut both);
+        }
         (u128::from(both.0.finish()) << 64) | u128::from(both.1.finish())
     }
 }
@@ -178,13 +272,17 @@ impl<'a, 'j> Walk<'a, 'j> {
     }
 
     pub(super) fn run(&mut self) -> Coverage {
-        let mut stack = vec![self.subject.begin(self.speculation)];
-        while let Some(node) = stack.pop() {
+        let mut places = VecDeque::from([self.subject.begin(self.speculation)]);
+        // The last place first, for the depths; the first one first, for the shortest way.
+        let next = |places: &mut VecDeque<Node>, shortest: bool| {
+            if shortest { places.pop_front() } else { places.pop_back() }
+        };
+        while let Some(node) = next(&mut places, self.limits.shortest) {
             if self.arrive(&node) {
                 continue;
             }
-            if self.visited.len() >= self.most {
-                return Coverage::CutShort { left: stack.len().saturating_add(1) };
+            if self.visited.len() >= self.most || self.limits.shortest && self.judge.has_found() {
+                return Coverage::CutShort { left: places.len().saturating_add(1) };
             }
             if !self.visited.insert(node.fingerprint()) {
                 continue;
@@ -193,7 +291,12 @@ impl<'a, 'j> Walk<'a, 'j> {
             if answers.len() > self.limits.open {
                 return self.sample();
             }
-            stack.extend(self.next(&node, answers).into_iter().map(|input| self.go(&node, input)));
+            if self.limits.faults > 0 {
+                self.repeat(&node);
+            }
+            let inputs = self.next(&node, answers);
+            places.extend(inputs.into_iter().map(|input| self.go(&node, input)));
+            places.extend(self.faults(&node));
         }
         Coverage::Complete
     }
@@ -206,14 +309,23 @@ impl<'a, 'j> Walk<'a, 'j> {
             self.find(node, Wrong::Broken(violation));
         }
         if let Some(outcome) = &node.end {
-            let end = End { outcome, node, speculation: self.speculation };
-            self.judge.end(&end);
+            let way = || (node.way(), node.moves());
+            self.judge.end(&End {
+                outcome,
+                speculation: self.speculation,
+                timers: node.timers,
+                gone: &node.gone,
+                now: node.now,
+                at_once: node.at_once(),
+                way: &way,
+            });
         }
         stop || node.end.is_some()
     }
 
     fn find(&mut self, node: &Node, why: Wrong) {
-        self.judge.find(Finding { why, speculation: self.speculation, way: node.way() });
+        let (speculation, way, moves) = (self.speculation, node.way(), node.moves());
+        self.judge.find(Finding { why, speculation, way, moves });
     }
 
     /// The answers that could come now.
@@ -263,6 +375,45 @@ impl<'a, 'j> Walk<'a, 'j> {
         next
     }
 
+    /// Every place to which one more fault leads.
+    fn faults(&self, node: &Node) -> Vec<Node> {
+        if node.gone.count >= self.limits.faults {
+            return Vec::new();
+        }
+        let world = &self.subject.world;
+        let open = node.open.values().filter(|open| !node.gone.lost.contains(&open.request.id()));
+        let mut next: Vec<Node> = open
+            .flat_map(|open| Fault::of(&open.request).into_iter().map(move |fault| (open, fault)))
+            .map(|(open, fault)| node.go_wrong(open, &fault, world))
+            .collect();
+        // The clock jumps: the machine was asleep, and all that was due meanwhile is due at once.
+        if let Some(deadline) = node.machine.poll_timeout() {
+            let mut asleep = node.with(Input::Timeout(deadline.at + ASLEEP), world);
+            asleep.timers = asleep.timers.saturating_add(1);
+            asleep.gone.count = asleep.gone.count.saturating_add(1);
+            next.push(asleep);
+        }
+        next
+    }
+
+    /// I3, I8: answers once more and time that goes back change nothing, in no state.
+    fn repeat(&mut self, node: &Node) {
+        let before = node.machine.machine().state(node.now);
+        let back = Instant::from_nanos(node.now.as_nanos().saturating_sub(1_000_000_000));
+        let again = node.stale.iter().map(|answer| Input::Answer(answer.clone(), node.now));
+        for input in again.chain([Input::Timeout(back)]) {
+            let mut next = node.clone();
+            next.apply_first(input.clone());
+            let events = next.machine.drain();
+            for violation in next.machine.violations().to_vec() {
+                self.find(&next, Wrong::Broken(violation));
+            }
+            if !events.is_empty() || next.machine.machine().state(node.now) != before {
+                self.find(&next, Wrong::Stirred(format!("{input:?}")));
+            }
+        }
+    }
+
     fn abandon(&mut self, node: &Node) {
         let next = node.with(Input::Abandon(Ticket::from_number(0), node.now), &self.subject.world);
         for violation in next.machine.violations().to_vec() {
@@ -291,6 +442,11 @@ impl<'a, 'j> Walk<'a, 'j> {
                 let mut inputs = self.next(&node, answers);
                 if inputs.is_empty() {
                     break;
+                }
+                let mut faults = self.faults(&node);
+                if !faults.is_empty() && draw.below(4) == 0 {
+                    node = faults.swap_remove(draw.below(faults.len()));
+                    continue;
                 }
                 let input = inputs.swap_remove(draw.below(inputs.len()));
                 node = self.go(&node, input);
@@ -347,6 +503,9 @@ impl<'a, 'j> Walk<'a, 'j> {
         None
     }
 }
+
+/// For how long the machine sleeps where its clock jumps: less than any lookup may take, more than most waits.
+const ASLEEP: Duration = Duration::from_secs(3600);
 
 /// Steps to an end at most.
 const MAX_STEPS: usize = 10_000;

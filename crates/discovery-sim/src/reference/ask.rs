@@ -165,6 +165,24 @@ impl Reading<'_, '_> {
                     self.keep(failed);
                     return Found::Failed;
                 }
+                Some(Fact::Addresses { addresses, alias }) => {
+                    self.keep(Life::at_most(policy.dns_max_ttl));
+                    let record = |ip: &IpAddr| match ip {
+                        IpAddr::V4(ip) => RecordData::A(*ip),
+                        IpAddr::V6(ip) => RecordData::Aaaa(*ip),
+                    };
+                    let records = addresses.iter().map(record).collect();
+                    return Found::Records(records, alias.is_some());
+                }
+                Some(Fact::Services(services)) => {
+                    self.keep(Life::at_most(policy.dns_max_ttl));
+                    let records = services.iter().cloned().map(RecordData::Srv).collect();
+                    return Found::Records(records, false);
+                }
+                Some(Fact::NotFound(_)) => {
+                    self.keep(Life::of_absence(None, least, policy));
+                    return Found::Nothing;
+                }
                 _ => {}
             }
             let reply = match self.reply(&name, kind) {
