@@ -21,7 +21,11 @@ pub struct Builder {
     connect_to: Box<ConnectTo>,
     fetch_from: Option<Box<FetchFrom>>,
     probe: bool,
+    clock: Option<Box<Now>>,
 }
+
+/// Reads a clock.
+type Now = dyn Fn() -> std::time::Instant + Send + Sync;
 
 /// Why there is no discovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +47,7 @@ impl Builder {
             connect_to: Box::new(|address, _| address),
             fetch_from: None,
             probe: true,
+            clock: None,
         }
     }
 
@@ -92,6 +97,17 @@ impl Builder {
         self
     }
 
+    /// The clock that lifetimes, patience and deadlines go by, and outcomes are dated by; otherwise tokio's, which stands still
+    /// while the machine is suspended. For one that counts this time, too, or one that a simulation moves by hand. It must never go
+    /// back, and must not ask the discovery: it is read while the machine is locked.
+    ///
+    /// Timers stay tokio's. Where this clock has jumped, what became due is done when the driver's timer rings or somebody asks;
+    /// at once it is done by `handle().with(|resolver, now| resolver.handle_timeout(now))`.
+    pub fn clock(mut self, clock: impl Fn() -> std::time::Instant + Send + Sync + 'static) -> Self {
+        self.clock = Some(Box::new(clock));
+        self
+    }
+
     /// The handle, and the driver that must be run for it.
     ///
     /// # Errors
@@ -104,7 +120,10 @@ impl Builder {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|_| BuildError::NoEntropy)?,
         };
-        let (handle, desk) = Desk::new(config, || Instant::now().into_std());
+        let (handle, desk) = match self.clock {
+            Some(clock) => Desk::new(config, clock),
+            None => Desk::new(config, || Instant::now().into_std()),
+        };
         let setting = Setting {
             tls: self.tls,
             name_servers,

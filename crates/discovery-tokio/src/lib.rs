@@ -120,8 +120,8 @@ pub struct Driver {
     running: BTreeMap<RequestId, AbortHandle>,
     tasks: JoinSet<RequestId>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// When to look again which families have a route; none where the caller knows better.
-    probe_at: Option<Instant>,
+    /// When to look again which families have a route, by the machine's clock; none where the caller knows better.
+    probe_at: Option<discovery_core::Instant>,
 }
 
 /// What every request needs.
@@ -140,6 +140,9 @@ type FetchFrom = dyn Fn(&HttpGet) -> SocketAddr + Send + Sync;
 
 /// How long the routes found are believed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// By how much a timer may be wrong without being set anew: that of tokio is no finer.
+const SLACK: Duration = Duration::from_millis(1);
 
 impl Future for Driver {
     type Output = ();
@@ -184,13 +187,20 @@ impl Driver {
             running: BTreeMap::new(),
             tasks: JoinSet::new(),
             timer: None,
-            probe_at: probe.then(Instant::now),
+            probe_at: probe.then_some(discovery_core::Instant::ORIGIN),
         }
     }
 
     fn start(&mut self, request: Request) {
-        if self.probe_at.is_some_and(|at| at <= Instant::now()) {
-            self.probe_at = Some(Instant::now() + PROBE_INTERVAL);
+        let probe_at = &mut self.probe_at;
+        let due = self.desk.with(|_resolver, now| {
+            let due = probe_at.is_some_and(|at| at <= now);
+            if due {
+                *probe_at = Some(now.saturating_add(PROBE_INTERVAL));
+            }
+            due
+        });
+        if due {
             let routes = routes();
             self.desk.with(|resolver, now| resolver.set_routes(routes, now));
         }
@@ -212,15 +222,19 @@ impl Driver {
         }
     }
 
-    /// Ready when the machine's deadline is there; pending for ever where there is none.
+    /// Ready when the machine's deadline may be there; pending for ever where there is none. The machine's clock need not go as
+    /// tokio's does, so how long it is until then is asked each time.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.desk.deadline().map(Instant::from_std) else {
+        let Some(left) = self.desk.time_left() else {
             self.timer = None;
             return Poll::Pending;
         };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() != deadline {
-            timer.as_mut().reset(deadline);
+        let Some(rings) = Instant::now().checked_add(left) else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(rings)));
+        let moved = rings.max(timer.deadline()).duration_since(rings.min(timer.deadline()));
+        // One that has rung is set anew as well, lest it ring for ever.
+        if moved > SLACK || timer.is_elapsed() {
+            timer.as_mut().reset(rings);
         }
         timer.as_mut().poll(cx)
     }

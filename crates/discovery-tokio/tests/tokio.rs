@@ -15,10 +15,11 @@ mod servers;
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
-use discovery_core::{FailureKind, Step};
+use discovery_core::{FailureKind, Policy, Step};
 use discovery_tokio::{BuildError, Discovery};
 use discovery_wire::DRIVER_PATIENCE;
 use rustls::ServerConnection;
@@ -136,6 +137,67 @@ async fn nobody_waits_for_a_driver_that_does_not_run() {
     }
     assert_eq!(start.elapsed(), std::time::Duration::ZERO);
     assert!(discovery.resolve(&name("[2606:4700::1111]")).await.is_ok());
+}
+
+/// A clock that stands until it is moved by hand.
+fn by_hand() -> (impl Fn() -> std::time::Instant + Send + Sync, impl Fn(Duration)) {
+    let (start, passed) = (std::time::Instant::now(), Arc::new(Mutex::new(Duration::ZERO)));
+    let moved = Arc::clone(&passed);
+    (move || start + *passed.lock().unwrap(), move |by| *moved.lock().unwrap() += by)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_moved_by_hand_rules_deadlines_and_lifetimes() {
+    let (client, _) = tls("example.org");
+    let (clock, pass) = by_hand();
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let discovery = Discovery::builder(client)
+        .name_servers([silent.local_addr().unwrap()])
+        .probe_routes(false)
+        .clock(clock)
+        .spawn()
+        .unwrap();
+    let mut resolving = std::pin::pin!(discovery.resolve(&name("example.org:8448")));
+    // For tokio's timers an hour passes, for the machine nothing does.
+    let hour = Duration::from_secs(3600);
+    assert!(tokio::time::timeout(hour, resolving.as_mut()).await.is_err());
+    let start = tokio::time::Instant::now();
+    assert_eq!(discovery.counters().lookups, 1);
+    while discovery.counters().lookups > 0 {
+        pass(Duration::from_secs(1));
+        discovery.handle().with(|resolver, now| resolver.handle_timeout(now));
+        tokio::task::yield_now().await;
+    }
+    let outcome = resolving.await;
+    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::DnsFailure);
+    assert_eq!(start.elapsed(), Duration::ZERO, "no timer of tokio's was waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_is_heard_when_the_driver_is_woken() {
+    let (client, _) = tls("example.org");
+    let (clock, pass) = by_hand();
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut policy = Policy::default();
+    policy.dns_attempts = 1;
+    let discovery = Discovery::builder(client)
+        .name_servers([silent.local_addr().unwrap()])
+        .probe_routes(false)
+        .policy(policy)
+        .clock(clock)
+        .spawn()
+        .unwrap();
+    let patience = Policy::default().dns_timeout;
+    let resolving = discovery.resolve(&name("example.org:8448"));
+    silent.recv(&mut [0; 512]).await.unwrap();
+    let start = tokio::time::Instant::now();
+    pass(patience - Duration::from_millis(100));
+    // Wakes the driver, and changes nothing for the first name.
+    let _other = discovery.resolve(&name("example.net:8448"));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    pass(Duration::from_millis(100));
+    assert!(resolving.await.is_err());
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

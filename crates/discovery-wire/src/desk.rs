@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant as StdInstant;
+use std::time::{Duration, Instant as StdInstant};
 
 use discovery_core::{Answer, Config, HttpId, Instant, Request, RequestId, Resolver};
 
@@ -38,9 +38,13 @@ pub struct Report {
 }
 
 impl Desk {
-    /// A machine with both its sides. `now` reads the clock that the driver's timers go by.
-    pub fn new(config: Config, now: fn() -> StdInstant) -> (Handle, Self) {
-        let shared = Arc::new(Shared::new(Resolver::new(config, Instant::ORIGIN), now));
+    /// A machine with both its sides. `now` reads the clock that everything goes by: any that never goes back. It is asked
+    /// under a lock, so it must not ask the machine.
+    pub fn new(
+        config: Config,
+        now: impl Fn() -> StdInstant + Send + Sync + 'static,
+    ) -> (Handle, Self) {
+        let shared = Arc::new(Shared::new(Resolver::new(config, Instant::ORIGIN), Box::new(now)));
         (Handle { shared: Arc::clone(&shared) }, Self { shared })
     }
 
@@ -67,6 +71,12 @@ impl Desk {
     pub fn deadline(&self) -> Option<StdInstant> {
         let deadline = self.shared.lock().deadline?;
         self.shared.clock.to_std(deadline)
+    }
+
+    /// How long until the [`deadline`](Self::deadline), by the machine's clock: zero where it is there. A timer that runs by
+    /// another clock may be early or late; whoever finds that this has changed sets it anew.
+    pub fn time_left(&self) -> Option<Duration> {
+        Some(self.deadline()?.saturating_duration_since((self.shared.now)()))
     }
 
     /// Does what is due. Early calls do nothing and are safe.

@@ -203,6 +203,24 @@ fn a_driver_that_leaves_work_lying_is_given_up() {
 }
 
 #[test]
+fn time_is_left_by_the_clock_that_was_given() {
+    let (handle, mut desk) = start();
+    let driver = Task::new();
+    assert_eq!(desk.time_left(), None);
+    let _waiting = handle.resolve(&name("example.org:8448"));
+    driver.orders(&mut desk);
+    let left = desk.time_left().unwrap();
+    assert!(left > Duration::from_secs(1));
+    pass(Duration::from_secs(1));
+    assert_eq!(desk.time_left(), Some(left - Duration::from_secs(1)));
+    pass(left);
+    assert_eq!(desk.time_left(), Some(Duration::ZERO));
+    desk.handle_timeout();
+    driver.orders(&mut desk);
+    assert!(desk.time_left().unwrap() > Duration::ZERO);
+}
+
+#[test]
 fn a_report_without_answer_is_a_failure_of_our_own_side() {
     let (handle, mut desk) = start();
     let (driver, caller) = (Task::new(), Task::new());

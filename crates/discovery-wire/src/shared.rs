@@ -17,8 +17,11 @@ use crate::desk::Order;
 /// How long a driver may leave its work lying before those who wait for it give up.
 pub const DRIVER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Reads the clock that everything here goes by.
+pub(crate) type Now = dyn Fn() -> StdInstant + Send + Sync;
+
 pub(crate) struct Shared {
-    pub(crate) now: fn() -> StdInstant,
+    pub(crate) now: Box<Now>,
     pub(crate) clock: Clock,
     state: Mutex<State>,
 }
@@ -54,7 +57,7 @@ pub(crate) struct Waiter {
 }
 
 impl Shared {
-    pub(crate) fn new(resolver: Resolver, now: fn() -> StdInstant) -> Self {
+    pub(crate) fn new(resolver: Resolver, now: Box<Now>) -> Self {
         let state = State {
             resolver,
             orders: VecDeque::new(),
@@ -65,7 +68,8 @@ impl Shared {
             handles: 1,
             wakers: Vec::new(),
         };
-        Self { now, clock: Clock::start(now()), state: Mutex::new(state) }
+        let clock = Clock::start(now());
+        Self { now, clock, state: Mutex::new(state) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
