@@ -20,7 +20,6 @@ use discovery_core::{Event, Failed, FailureKind, Instant, Outcome, Resolver, Ser
 use discovery_wire::{Clock, Order};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::Instant as TokioInstant;
 
 /// Asks for names. The driver ends when the last clone, and the last who waits, is gone.
 #[derive(Clone)]
@@ -48,7 +47,7 @@ struct Waiting<'a>(&'a Shared, Ticket);
 impl Discovery {
     /// Within a [`LocalSet`].
     pub(crate) fn spawn(setting: Setting) -> Self {
-        let clock = Clock::start(TokioInstant::now().into_std());
+        let clock = Clock::start((setting.clock)());
         let resolver = Resolver::new(setting.config(), Instant::ORIGIN);
         let (waiting, orders) = (BTreeMap::new(), VecDeque::new());
         let state = RefCell::new(State { resolver, waiting, orders, driven: true });
@@ -75,7 +74,7 @@ impl Discovery {
 impl Shared {
     /// Gives the machine something, and sorts what it says to that.
     fn input<T>(&self, give: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let now = self.clock.to_core(TokioInstant::now().into_std());
+        let now = self.clock.to_core((self.setting.clock)());
         let mut state = self.state.borrow_mut();
         let value = give(&mut state, now);
         while let Some(event) = state.resolver.poll() {
@@ -144,12 +143,13 @@ async fn drive(shared: Weak<Shared>, news: Rc<Notify>) {
         }
         let deadline = alive.state.borrow().resolver.poll_timeout();
         let deadline = deadline.and_then(|deadline| alive.clock.to_std(deadline.at));
+        let now = (alive.setting.clock)();
         // Whoever waits for nothing but this driver must not be kept alive by it.
         drop(alive);
         let answer = tokio::select! {
             () = news.notified() => continue,
             answer = running.next() => Some(answer),
-            () = until(deadline) => None,
+            () = until(deadline, now) => None,
         };
         let Some(alive) = shared.upgrade() else { return };
         alive.input(|state, now| match answer {

@@ -23,7 +23,6 @@ use discovery_wire::Clock;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 /// The loop. Returns how many datagrams it has echoed.
 pub(crate) async fn program(
@@ -31,13 +30,11 @@ pub(crate) async fn program(
     echo: UdpSocket,
     mut wishes: UnboundedReceiver<Wish>,
 ) -> usize {
-    // The clock that the timers go by; the machine sees nothing else of it.
-    let now = || Instant::now().into_std();
+    let setting = Arc::new(setting);
+    let now = || (setting.clock)();
     let clock = Clock::start(now());
     let moment = || clock.to_core(now());
     let mut resolver = Resolver::new(setting.config(), moment());
-    let setting = Arc::new(setting);
-
     let mut waiting: BTreeMap<Ticket, oneshot::Sender<Outcome>> = BTreeMap::new();
     let mut running = Running::default();
     let (tell_connected, mut connected) = unbounded_channel();
@@ -85,7 +82,7 @@ pub(crate) async fn program(
             Some(id) = connected.recv() => {
                 let _ = resolver.handle_connected(id, moment());
             }
-            () = until(deadline) => resolver.handle_timeout(moment()),
+            () = until(deadline, now()) => resolver.handle_timeout(moment()),
             // The something else.
             Ok((count, from)) = echo.recv_from(&mut datagram) => {
                 echoed += 1;

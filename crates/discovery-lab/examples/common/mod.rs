@@ -9,9 +9,9 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use discovery_core::{Config, Outcome, Policy, Request, Routes, ServerName};
+use discovery_core::{Config, HttpGet, Outcome, Policy, Request, Routes, ServerName};
 use discovery_lab::{ConnectTo, Lab, LabOptions, built_in, built_in_names, hurried};
 use discovery_wire::{Exchange, NameServers, NoEntropy};
 use rustls::ClientConfig;
@@ -26,7 +26,11 @@ pub(crate) struct Setting {
     pub(crate) name_servers: Vec<SocketAddr>,
     /// Where to connect instead of an address.
     pub(crate) connect_to: ConnectTo,
+    /// Where to fetch a document from instead of its address.
+    pub(crate) fetch_from: Box<dyn Fn(&HttpGet) -> SocketAddr + Send + Sync>,
     pub(crate) routes: Routes,
+    /// The clock of the machine. That of the timers may be another: what rings early or late does no harm.
+    pub(crate) clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
 impl Setting {
@@ -47,7 +51,10 @@ impl Setting {
                 let server = self.name_servers.get(usize::from(question.server))?;
                 Some(Exchange::dns(question, *server, &mut entropy))
             }
-            Request::Http(get) => Some(Exchange::http(get, Arc::clone(&self.tls))),
+            Request::Http(get) => {
+                let get = HttpGet { address: (self.fetch_from)(get), ..HttpGet::clone(get) };
+                Some(Exchange::http(&get, Arc::clone(&self.tls)))
+            }
         }
     }
 
@@ -67,7 +74,9 @@ impl Setting {
             seed: getrandom::u64()?,
             name_servers: NameServers::from_resolv_conf(&text).addresses,
             connect_to: Box::new(|address, _| address),
+            fetch_from: Box::new(|get| get.address),
             routes: Routes::default(),
+            clock: Box::new(Instant::now),
         })
     }
 
@@ -79,7 +88,9 @@ impl Setting {
             seed: 0,
             name_servers: lab.dns_servers().to_vec(),
             connect_to: Box::new(lab.connector()),
+            fetch_from: Box::new(|get| get.address),
             routes: Routes::default(),
+            clock: Box::new(Instant::now),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::{Instant as StdInstant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use discovery_core::{Answer, HttpId, Request, RequestId, UnixTime};
 use discovery_lab::ConnectTo;
@@ -12,7 +12,7 @@ use discovery_wire::{Exchange, READ_BUFFER, Transport, Want};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::Setting;
 
@@ -133,10 +133,10 @@ async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     })
 }
 
-/// Until then, or for ever.
-pub(crate) async fn until(deadline: Option<StdInstant>) {
+/// Until then by this clock, or for ever.
+pub(crate) async fn until(deadline: Option<Instant>, now: Instant) {
     match deadline {
-        Some(deadline) => sleep_until(Instant::from_std(deadline)).await,
+        Some(deadline) => sleep(deadline.saturating_duration_since(now)).await,
         None => pending().await,
     }
 }
