@@ -10,7 +10,7 @@ use std::time::{Duration, Instant as StdInstant};
 use discovery_core::{Answer, Config, HttpId, Instant, Request, RequestId, Resolver};
 
 use crate::handle::Handle;
-use crate::shared::{Driver, Shared, State};
+use crate::shared::{Driver, Shared};
 
 /// The driver's side. Whoever still waits when it is dropped gets a failure of our own side, and so does whoever comes later
 /// with a question that is not answered already.
@@ -25,7 +25,7 @@ pub enum Order {
     Start(Request),
     /// Nobody waits for this any more: stop it, close its socket.
     Stop(RequestId),
-    /// All handles are gone: end.
+    /// All handles are gone, or one of them has closed: end.
     End,
 }
 
@@ -53,7 +53,7 @@ impl Desk {
         let waker = cx.waker().clone();
         let mut state = self.shared.lock();
         state.unattended = None;
-        if state.handles == 0 {
+        if state.handles == 0 || matches!(state.driver, Driver::Gone) {
             return Poll::Ready(Order::End);
         }
         if let Some(order) = state.orders.pop_front() {
@@ -91,8 +91,7 @@ impl Desk {
 
     /// Says that no more work will be done: whoever waits gets a failure of our own side. Dropping the desk says the same.
     pub fn close(&mut self) {
-        let gone = |state: &mut State, _| std::mem::replace(&mut state.driver, Driver::Gone);
-        drop(self.shared.change(gone));
+        self.shared.close();
     }
 
     /// The promise to answer a request that is being started.

@@ -6,12 +6,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use discovery_core::{Instant, Outcome, Resolver, ServerName, Ticket};
+use discovery_core::{Counters, Instant, Outcome, Resolver, ServerName, Ticket};
 
 use crate::clock::Clock;
-use crate::shared::{Shared, Waiter};
+use crate::shared::{DRIVER_PATIENCE, Shared, Waiter};
 
 /// The callers' side: cheap to clone. The driver ends when the last one is dropped.
 pub struct Handle {
@@ -43,9 +44,25 @@ impl Handle {
         })
     }
 
+    /// Drops what is remembered of a name: its result, and every fact that it rests on.
+    pub fn forget(&self, name: &ServerName) {
+        self.with(|resolver, now| resolver.forget(name, now));
+    }
+
+    /// What has been done so far, and what is held now.
+    pub fn counters(&self) -> Counters {
+        self.with(|resolver, _now| resolver.counters())
+    }
+
     /// Looks at the machine, or changes it: its routes, its number of name servers. The machine is locked meanwhile.
     pub fn with<T>(&self, change: impl FnOnce(&mut Resolver, Instant) -> T) -> T {
         self.shared.change(|state, now| change(&mut state.resolver, now))
+    }
+
+    /// Ends the driver although handles are left: whoever waits gets a failure of our own side, and so does whoever comes later
+    /// with a question that is not answered already.
+    pub fn close(&self) {
+        self.shared.close();
     }
 
     /// The clock by which the instants of outcomes go.
@@ -92,7 +109,31 @@ impl Waiting {
         Poll::Pending
     }
 
-    /// Gives up where the driver has left its work lying for [`DRIVER_PATIENCE`](crate::DRIVER_PATIENCE): it was never run, or is stuck. The outcome
+    /// As [`poll_outcome`](Self::poll_outcome), and looks whether the driver is alive each time that a timer of
+    /// [`DRIVER_PATIENCE`] has rung. `timer` is started where it is needed, or not where there is none to be had: that the driver
+    /// was dropped is noticed there as well.
+    pub fn poll_checked<T: Future + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &mut Option<T>,
+        start: impl Fn(Duration) -> Option<T>,
+    ) -> Poll<Outcome> {
+        loop {
+            if let Poll::Ready(outcome) = self.poll_outcome(cx) {
+                *timer = None;
+                return Poll::Ready(outcome);
+            }
+            if timer.is_none() {
+                *timer = start(DRIVER_PATIENCE);
+            }
+            let Some(running) = timer else { return Poll::Pending };
+            ready!(Pin::new(running).poll(cx));
+            *timer = None;
+            self.check_driver();
+        }
+    }
+
+    /// Gives up where the driver has left its work lying for [`DRIVER_PATIENCE`]: it was never run, or is stuck. The outcome
     /// is then a failure of our own side. Whoever has a timer calls this from time to time.
     pub fn check_driver(&mut self) {
         if let Some((shared, ticket)) = &self.ticket {

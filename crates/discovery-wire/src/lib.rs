@@ -62,6 +62,7 @@
 //! }
 //! ```
 
+mod alarm;
 mod chunked;
 mod clock;
 mod config;
@@ -72,14 +73,27 @@ mod exchange;
 mod handle;
 mod http;
 mod https;
+mod job;
 mod message;
+mod methods;
+mod running;
+mod setup;
 mod shared;
 mod tls;
+mod work;
 
+pub use alarm::Alarm;
 pub use clock::Clock;
 pub use config::{Hosts, NameServers, Oddity, OddityKind};
 pub use desk::{Desk, Order, Report};
+// What `builder_methods!` and `discovery_methods!` name.
+#[doc(hidden)]
+pub use discovery_core;
 pub use entropy::{Entropy, NoEntropy, Predictable};
 pub use exchange::{Exchange, READ_BUFFER, Transport, Want};
 pub use handle::{Handle, Waiting};
+pub use job::Job;
+pub use running::{Run, Running, yield_now};
+pub use setup::{BuildError, Setup, System};
 pub use shared::DRIVER_PATIENCE;
+pub use work::{Todo, Work, local_address};

@@ -89,6 +89,14 @@ impl Shared {
         wakers.into_iter().for_each(Waker::wake);
         value
     }
+
+    /// No more work is done.
+    pub(crate) fn close(&self) {
+        let old = self.change(|state, _now| std::mem::replace(&mut state.driver, Driver::Gone));
+        if let Driver::Idle(waker) = old {
+            waker.wake();
+        }
+    }
 }
 
 impl State {

@@ -1,19 +1,20 @@
-//! Servers on loopback, written for these tests.
+//! Servers on loopback for the tests of adapters, on threads of their own: no runtime here can help an adapter's.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
+use std::thread;
 
 use discovery_core::ServerName;
-use discovery_tokio::{Builder, Discovery};
 use discovery_wire::Transport;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{A, SRV};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UdpSocket;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+use super::{Builder, Discovery};
 
 pub fn name(text: &str) -> ServerName {
     text.parse().unwrap()
@@ -47,6 +48,15 @@ pub fn tls(host: &str) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
     (Arc::new(client), Arc::new(server))
 }
 
+/// Takes one connection, and speaks TLS on it.
+pub fn accept(
+    listener: &TcpListener,
+    server: Arc<ServerConfig>,
+) -> StreamOwned<ServerConnection, TcpStream> {
+    let (stream, _) = listener.accept().unwrap();
+    StreamOwned::new(ServerConnection::new(server).unwrap(), stream)
+}
+
 /// Every name has the address 1.2.3.4, and none has services but `_matrix-fed._tcp.many.example`, whose reply is long.
 fn reply(query: &[u8], transport: Transport) -> Vec<u8> {
     let query = Message::from_vec(query).unwrap();
@@ -72,30 +82,31 @@ fn reply(query: &[u8], transport: Transport) -> Vec<u8> {
     reply.to_vec().unwrap()
 }
 
-/// Serves DNS on loopback for as long as the runtime runs.
-pub async fn dns() -> SocketAddr {
+/// Serves DNS on loopback for as long as the process runs.
+pub fn dns() -> SocketAddr {
     let (udp, tcp) = loop {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         // The same port for both is not always free.
-        if let Ok(tcp) = tokio::net::TcpListener::bind(udp.local_addr().unwrap()).await {
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
             break (udp, tcp);
         }
     };
     let address = udp.local_addr().unwrap();
-    tokio::spawn(async move {
+    thread::spawn(move || {
         let mut buffer = [0; 4096];
-        while let Ok((count, from)) = udp.recv_from(&mut buffer).await {
-            udp.send_to(&reply(&buffer[..count], Transport::Udp), from).await.unwrap();
+        while let Ok((count, from)) = udp.recv_from(&mut buffer) {
+            udp.send_to(&reply(&buffer[..count], Transport::Udp), from).unwrap();
         }
     });
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = tcp.accept().await {
-            let length = stream.read_u16().await.unwrap();
-            let mut query = vec![0; usize::from(length)];
-            stream.read_exact(&mut query).await.unwrap();
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = tcp.accept() {
+            let mut length = [0; 2];
+            stream.read_exact(&mut length).unwrap();
+            let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
+            stream.read_exact(&mut query).unwrap();
             let reply = reply(&query, Transport::Tcp);
-            stream.write_u16(reply.len().try_into().unwrap()).await.unwrap();
-            stream.write_all(&reply).await.unwrap();
+            stream.write_all(&u16::try_from(reply.len()).unwrap().to_be_bytes()).unwrap();
+            stream.write_all(&reply).unwrap();
         }
     });
     address
@@ -106,12 +117,22 @@ pub fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-pub async fn builder(client: Arc<ClientConfig>, https: SocketAddr) -> Builder {
-    let server = dns().await;
+/// Asks the name server here, and connects to `https` for every document.
+pub fn builder(client: Arc<ClientConfig>, https: SocketAddr) -> Builder {
+    let server = dns();
     Discovery::builder(client).name_servers([server]).probe_routes(false).connect_to(
         move |address, transport| match transport {
             Transport::Tcp if address != server => https,
             Transport::Tcp | Transport::Udp => address,
         },
     )
+}
+
+/// Asks a name server that keeps silent.
+pub fn silence() -> (UdpSocket, Builder) {
+    let (client, _) = tls("example.org");
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let builder =
+        Discovery::builder(client).name_servers([silent.local_addr().unwrap()]).probe_routes(false);
+    (silent, builder)
 }

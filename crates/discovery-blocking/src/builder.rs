@@ -1,0 +1,57 @@
+//! What a discovery is made with, and where that comes from when the caller does not say.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Instant, SystemTime};
+
+use discovery_wire::{BuildError, NoEntropy, Setup, System, local_address};
+use rustls::ClientConfig;
+
+use crate::{Discovery, Driver};
+
+/// Configures a [`Discovery`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing before `build` or `spawn`"]
+pub struct Builder {
+    setup: Setup,
+}
+
+const SYSTEM: System = System {
+    now: Instant::now,
+    wall_clock: SystemTime::now,
+    entropy: |bytes| getrandom::fill(bytes).map_err(|_| NoEntropy),
+    resolv_conf: || std::fs::read("/etc/resolv.conf").unwrap_or_default(),
+    reaches: |address| {
+        UdpSocket::bind(local_address(address)).and_then(|socket| socket.connect(address)).is_ok()
+    },
+};
+
+impl Builder {
+    pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
+        Self { setup: Setup::new(tls) }
+    }
+
+    discovery_wire::builder_methods!();
+
+    /// The handle, and the driver that must be run for it.
+    ///
+    /// # Errors
+    /// When the system gives no randomness for the seed.
+    pub fn build(self) -> Result<(Discovery, Driver), BuildError> {
+        let policy = self.setup.policy().clone();
+        let (handle, work) = self.setup.open(SYSTEM)?;
+        Ok((Discovery { handle }, Driver::new(work, &policy)))
+    }
+
+    /// The handle, its driver running on a thread of its own.
+    ///
+    /// # Errors
+    /// When the system gives no randomness for the seed, or no thread.
+    pub fn spawn(self) -> Result<Discovery, BuildError> {
+        let (discovery, driver) = self.build()?;
+        let thread = thread::Builder::new().name("discovery".to_owned());
+        thread.spawn(|| driver.run()).map_err(|_| BuildError::NoRuntime)?;
+        Ok(discovery)
+    }
+}

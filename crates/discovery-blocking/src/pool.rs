@@ -1,0 +1,184 @@
+//! Threads that carry out jobs, as many as are needed and no more than allowed, and what stops one of them.
+//!
+//! Knows nothing of sockets but that they can be shut down.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Shutdown, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use discovery_core::RequestId;
+use discovery_wire::Job;
+
+use crate::socket;
+
+/// A thread that nobody needed for so long ends.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// What a job needs, in debug builds as well.
+const STACK: usize = 512 * 1024;
+
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    /// Most threads at once.
+    limit: usize,
+    /// How long a connection may take to come up.
+    patience: Duration,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Something is queued, or this has ended.
+    queued: Condvar,
+    /// A thread has ended.
+    left: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<(Job, Arc<Stop>)>,
+    /// Of all jobs that are queued or run.
+    stops: BTreeMap<RequestId, Arc<Stop>>,
+    threads: usize,
+    idle: usize,
+    ended: bool,
+}
+
+/// Stops one job.
+#[derive(Default)]
+pub(crate) struct Stop(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    stopped: bool,
+    stream: Option<Arc<TcpStream>>,
+}
+
+impl Pool {
+    pub(crate) fn new(limit: usize, patience: Duration) -> Self {
+        Self { shared: Arc::default(), limit: limit.max(1), patience }
+    }
+
+    /// Hands a job to a thread, to a new one if none is idle. Without one it is dropped: a failure of our own side.
+    pub(crate) fn start(&self, job: Job) {
+        let mut state = self.shared.lock();
+        let more = state.queue.len() >= state.idle && state.threads < self.limit;
+        if more {
+            let (shared, patience) = (Arc::clone(&self.shared), self.patience);
+            let thread = thread::Builder::new().name("discovery-io".to_owned()).stack_size(STACK);
+            match thread.spawn(move || shared.work(patience)) {
+                Ok(_) => state.threads = state.threads.saturating_add(1),
+                Err(_) if state.threads == 0 => {
+                    // The job tells its end, and whom it tells may want to hand over the next.
+                    drop(state);
+                    return drop(job);
+                }
+                // One of the others will have it.
+                Err(_) => {}
+            }
+        }
+        let stop = Arc::new(Stop::default());
+        state.stops.insert(job.id(), Arc::clone(&stop));
+        state.queue.push_back((job, stop));
+        self.shared.queued.notify_one();
+    }
+
+    /// Stops a job; one that has ended is none.
+    pub(crate) fn stop(&self, id: RequestId) {
+        let mut state = self.shared.lock();
+        let stop = state.stops.remove(&id);
+        let index = state.queue.iter().position(|(job, _)| job.id() == id);
+        let job = index.and_then(|index| state.queue.remove(index));
+        drop(state);
+        drop(job);
+        if let Some(stop) = stop {
+            stop.stop();
+        }
+    }
+
+    /// Stops all jobs, and lets all threads go.
+    pub(crate) fn end(&self) {
+        let mut state = self.shared.lock();
+        state.ended = true;
+        let (queue, stops) = (std::mem::take(&mut state.queue), std::mem::take(&mut state.stops));
+        self.shared.queued.notify_all();
+        drop(state);
+        drop(queue);
+        stops.values().for_each(|stop| stop.stop());
+    }
+
+    /// Waits until all threads are gone.
+    pub(crate) fn wait(&self) {
+        let mut state = self.shared.lock();
+        while state.threads > 0 {
+            state = self.shared.left.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing below panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What one thread does.
+    fn work(&self, patience: Duration) {
+        while let Some((job, stop)) = self.next() {
+            let id = job.id();
+            // A job that panics is dropped, and tells its end.
+            let _ = catch_unwind(AssertUnwindSafe(|| socket::run(job, &stop, patience)));
+            stop.hold(None);
+            self.lock().stops.remove(&id);
+        }
+    }
+
+    /// The next job; None where this thread is to end.
+    fn next(&self) -> Option<(Job, Arc<Stop>)> {
+        let mut state = self.lock();
+        state.idle = state.idle.saturating_add(1);
+        let wait = self
+            .queued
+            .wait_timeout_while(state, IDLE, |state| state.queue.is_empty() && !state.ended);
+        (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+        state.idle = state.idle.saturating_sub(1);
+        let next = state.queue.pop_front();
+        if next.is_none() {
+            state.threads = state.threads.saturating_sub(1);
+            self.left.notify_all();
+        }
+        next
+    }
+}
+
+impl Stop {
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
+    /// Shuts this down when the job is stopped, which wakes whoever reads from it.
+    pub(crate) fn hold(&self, stream: Option<Arc<TcpStream>>) {
+        self.lock().stream = stream;
+    }
+
+    fn stop(&self) {
+        let mut held = self.lock();
+        held.stopped = true;
+        if let Some(stream) = held.stream.take() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}

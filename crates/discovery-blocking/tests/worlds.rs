@@ -1,0 +1,122 @@
+//! Good worlds and bad ones, the same for every adapter, and what is this one's alone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+#[path = "../../../tests/worlds/mod.rs"]
+mod worlds;
+
+use std::future::Future;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use discovery_blocking::{Builder, Discovery, Driver};
+use discovery_core::{FailureKind, Outcome, Policy, ServerName};
+use worlds::servers::{builder, name, nobody, silence, tls};
+
+/// A driver that runs on a thread.
+struct Road(JoinHandle<()>);
+
+fn run(driver: Driver) -> Road {
+    Road(thread::spawn(|| driver.run()))
+}
+
+impl Road {
+    fn ended(self) {
+        self.0.join().unwrap();
+    }
+
+    fn stop(self, discovery: &Discovery) {
+        discovery.close();
+        self.ended();
+    }
+}
+
+fn begin(discovery: &Discovery, name: &ServerName) -> impl Future<Output = Outcome> + Send + use<> {
+    discovery.handle().resolve(name)
+}
+
+/// How many threads of this process are a pool's.
+fn pool_threads() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm"));
+    // Any may end meanwhile.
+    threads.flatten().filter_map(|it| name(it).ok()).filter(|it| it == "discovery-io\n").count()
+}
+
+#[test]
+fn many_threads_share_one_discovery() {
+    let (client, _) = tls("example.org");
+    let discovery = builder(client, nobody()).spawn().unwrap();
+    let one = discovery.clone();
+    let ask = move || assert!(one.resolve(&name("example.org:8448")).is_ok());
+    let threads: Vec<_> = (0..50).map(|_| thread::spawn(ask.clone())).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(discovery.counters().dns_questions, 2, "one for each family");
+}
+
+#[test]
+fn an_outcome_is_waited_for_no_longer_than_wanted() {
+    let (client, _) = tls("example.org");
+    let (silent, silence) = silence();
+    let discovery = silence.spawn().unwrap();
+    let mut resolving = discovery.begin(&name("example.org:8448"));
+    silent.recv(&mut [0; 512]).unwrap();
+    assert!(resolving.wait_for(Duration::ZERO).is_none());
+    assert!(resolving.wait_for(Duration::from_millis(1)).is_none());
+    assert_eq!(discovery.counters().lookups, 1, "it goes on");
+    drop(resolving);
+    assert_eq!(discovery.counters().lookups, 0);
+    let discovery = builder(client, nobody()).spawn().unwrap();
+    let mut resolving = discovery.begin(&name("example.org:8448"));
+    assert!(resolving.wait_for(Duration::MAX).unwrap().is_ok());
+    assert!(resolving.wait().is_ok(), "and it stays there");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_are_no_more_than_slots_and_none_is_left() {
+    if !worlds::alone("threads_are_no_more_than_slots_and_none_is_left") {
+        return;
+    }
+    let (silent, silence) = silence();
+    let mut policy = Policy::default();
+    policy.dns_slots = 3;
+    let (discovery, driver) = silence.policy(policy).build().unwrap();
+    let road = run(driver);
+    let waiting: Vec<_> =
+        (0..100).map(|n| begin(&discovery, &name(&format!("host{n}.example:1")))).collect();
+    for _ in 0..3 {
+        silent.recv(&mut [0; 512]).unwrap();
+    }
+    // Those that are given up make room for others, on the same threads.
+    drop(waiting);
+    let again = begin(&discovery, &name("example.org:8448"));
+    silent.recv(&mut [0; 512]).unwrap();
+    assert!((1..=3).contains(&pool_threads()), "{}", pool_threads());
+    drop((again, discovery));
+    road.ended();
+    // What has said that it ends may not have ended yet.
+    while pool_threads() > 0 {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_closed_discovery_wakes_a_thread_that_waits() {
+    let (silent, silence) = silence();
+    let discovery = silence.spawn().unwrap();
+    let one = discovery.clone();
+    let waiting = thread::spawn(move || one.resolve(&name("example.org:8448")));
+    silent.recv(&mut [0; 512]).unwrap();
+    discovery.close();
+    assert_eq!(worlds::kind(&waiting.join().unwrap()), Some(FailureKind::Local));
+}

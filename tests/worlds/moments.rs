@@ -1,0 +1,144 @@
+//! The driver goes away at every moment of a lookup: whoever waits gets an answer or an error, never silence.
+
+use std::any::Any;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+
+use discovery_core::{FailureKind, Outcome, Policy};
+
+use super::servers::{accept, builder, name, nobody, silence, tls};
+use super::{Builder, Discovery, Driver, begin, kind, run, wait};
+
+/// A lookup, or many, at a moment of their lives.
+struct Moment<R> {
+    discovery: Discovery,
+    waiting: Vec<R>,
+    /// Whether the answer is there already.
+    answered: bool,
+    running: super::super::Road,
+    _servers: Box<dyn Any>,
+}
+
+/// How a driver goes away.
+#[derive(Clone, Copy, Debug)]
+enum Going {
+    Stopped,
+    Closed,
+}
+
+fn begun<R>(
+    builder: Builder,
+    names: &[String],
+    begin: impl Fn(&Discovery, &str) -> R,
+    until: impl FnOnce(&Discovery) -> Box<dyn Any>,
+) -> Moment<R> {
+    let (discovery, driver): (Discovery, Driver) = builder.build().unwrap();
+    let running = run(driver);
+    let waiting = names.iter().map(|text| begin(&discovery, text)).collect();
+    let servers = until(&discovery);
+    Moment { discovery, waiting, answered: false, running, _servers: servers }
+}
+
+fn at<R>(moment: usize, begin: impl Fn(&Discovery, &str) -> R) -> Option<Moment<R>> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let (silent, silence) = silence();
+    let heard = move |_: &Discovery| {
+        silent.recv(&mut [0; 512]).unwrap();
+        Box::new(silent) as Box<dyn Any>
+    };
+    let (client, server) = tls("example.org");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let https = listener.local_addr().unwrap();
+    Some(match moment {
+        // Queued, behind a question that is open.
+        0 => {
+            let mut policy = Policy::default();
+            policy.dns_slots = 1;
+            begun(silence.policy(policy), &texts(&["a.example:1", "b.example:1"]), begin, |it| {
+                let silent = heard(it);
+                assert!(it.counters().queued > 0);
+                silent
+            })
+        }
+        // A question is open.
+        1 => begun(silence, &texts(&["a.example:1"]), begin, heard),
+        // TLS has begun.
+        2 => begun(builder(client, https), &texts(&["example.org"]), begin, |_| {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 5]).unwrap();
+            Box::new(stream)
+        }),
+        // A response has begun, and the rest of it never comes.
+        3 => begun(builder(client, https), &texts(&["example.org"]), begin, |_| {
+            let mut tls = accept(&listener, server);
+            tls.read_exact(&mut [0; 4]).unwrap();
+            tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"m.server\"").unwrap();
+            Box::new(tls)
+        }),
+        // It is answered, and nobody has looked yet.
+        4 => {
+            let names = texts(&["example.org:1", "example.org:1", "example.net:1"]);
+            let moment = begun(builder(client, nobody()), &names, begin, |it| {
+                while it.counters().lookups > 0 {
+                    thread::yield_now();
+                }
+                Box::new(())
+            });
+            Moment { answered: true, ..moment }
+        }
+        // Many tickets, two a name.
+        5 => {
+            let names: Vec<_> = (0..200).map(|n| format!("host{}.example:1", n / 2)).collect();
+            begun(silence, &names, begin, |it| {
+                let silent = heard(it);
+                assert_eq!(it.counters().lookups, 100);
+                silent
+            })
+        }
+        _ => return None,
+    })
+}
+
+fn at_every_moment(going: Going) {
+    let begin = |discovery: &Discovery, text: &str| begin(discovery, &name(text));
+    let moments = (0..).map_while(|moment| at(moment, begin));
+    let mut count = 0;
+    for (number, Moment { discovery, waiting, answered, running, _servers }) in moments.enumerate()
+    {
+        match going {
+            Going::Stopped => running.stop(&discovery),
+            Going::Closed => discovery.close(),
+        }
+        let expected = (!answered).then_some(FailureKind::Local);
+        for resolving in waiting {
+            assert_eq!(kind(&wait(resolving)), expected, "moment {number}");
+        }
+        // The same for whoever comes later, but with what is known.
+        let later: Outcome = wait(begin(&discovery, "later.example"));
+        assert_eq!(kind(&later), Some(FailureKind::Local));
+        assert_eq!(kind(&wait(begin(&discovery, "[2606:4700::1111]"))), None);
+        count += 1;
+    }
+    assert_eq!(count, 6);
+}
+
+#[test]
+fn a_driver_that_is_stopped_at_any_moment_leaves_nobody_waiting() {
+    at_every_moment(Going::Stopped);
+}
+
+#[test]
+fn a_discovery_that_is_closed_at_any_moment_leaves_nobody_waiting() {
+    at_every_moment(Going::Closed);
+}
+
+#[test]
+fn a_driver_that_is_dropped_before_it_ran_leaves_nobody_waiting() {
+    let (client, _) = tls("example.org");
+    let server = SocketAddr::from(([127, 0, 0, 1], 9));
+    let (discovery, driver) = Discovery::builder(client).name_servers([server]).build().unwrap();
+    let waiting = begin(&discovery, &name("example.org"));
+    drop(driver);
+    assert_eq!(kind(&wait(waiting)), Some(FailureKind::Local));
+}
