@@ -9,11 +9,11 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use discovery_core::{Config, HttpGet, Outcome, Policy, Request, Routes, ServerName};
 use discovery_lab::{ConnectTo, Lab, LabOptions, built_in, built_in_names, hurried};
-use discovery_wire::{Exchange, NameServers, NoEntropy};
+use discovery_wire::{Exchange, NameServers, NoEntropy, Setup, System};
 use rustls::ClientConfig;
 
 /// What names are resolved with.
@@ -33,6 +33,15 @@ pub(crate) struct Setting {
     pub(crate) clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
+/// What only the outside can tell.
+pub(crate) const SYSTEM: System = System {
+    now: Instant::now,
+    wall_clock: SystemTime::now,
+    entropy: |bytes| getrandom::fill(bytes).map_err(|_| NoEntropy),
+    resolv_conf: || std::fs::read("/etc/resolv.conf").unwrap_or_default(),
+    reaches: |_| true,
+};
+
 impl Setting {
     /// What the machine is made with.
     pub(crate) fn config(&self) -> Config {
@@ -45,7 +54,7 @@ impl Setting {
 
     /// A request as an exchange of bytes. None: there is no such name server, which is a failure of our own side.
     pub(crate) fn exchange(&self, request: &Request) -> Option<Exchange> {
-        let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| NoEntropy);
+        let mut entropy = SYSTEM.entropy;
         match request {
             Request::Dns(question) => {
                 let server = self.name_servers.get(usize::from(question.server))?;
@@ -58,6 +67,19 @@ impl Setting {
         }
     }
 
+    /// The same for the wire, which then brings requests as jobs.
+    pub(crate) fn into_setup(self) -> Setup {
+        let mut setup = Setup::new(self.tls);
+        setup.set_policy(self.policy);
+        setup.set_seed(self.seed);
+        setup.set_name_servers(self.name_servers);
+        setup.set_connect_to(self.connect_to);
+        setup.set_fetch_from(self.fetch_from);
+        setup.set_probe_routes(false);
+        setup.set_clock(self.clock);
+        setup
+    }
+
     /// The system's: its name servers, its authorities.
     fn of_system() -> Result<Self, Box<dyn Error>> {
         let mut roots = rustls::RootCertStore::empty();
@@ -67,12 +89,11 @@ impl Setting {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let text = std::fs::read("/etc/resolv.conf").unwrap_or_default();
         Ok(Self {
             tls: Arc::new(tls),
             policy: Policy::default(),
             seed: getrandom::u64()?,
-            name_servers: NameServers::from_resolv_conf(&text).addresses,
+            name_servers: NameServers::from_resolv_conf(&(SYSTEM.resolv_conf)()).addresses,
             connect_to: Box::new(|address, _| address),
             fetch_from: Box::new(|get| get.address),
             routes: Routes::default(),

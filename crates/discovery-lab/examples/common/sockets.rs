@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
 use discovery_core::{Answer, HttpId, Request, RequestId, UnixTime};
 use discovery_lab::ConnectTo;
-use discovery_wire::{Exchange, READ_BUFFER, Transport, Want};
+use discovery_wire::{Exchange, READ_BUFFER, Transport, Want, local_address};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
@@ -121,11 +121,7 @@ async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     Ok(match transport {
         Transport::Tcp => Socket::Tcp(TcpStream::connect(address).await?),
         Transport::Udp => {
-            let local: SocketAddr = match address {
-                SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-                SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-            };
-            let socket = UdpSocket::bind(local).await?;
+            let socket = UdpSocket::bind(local_address(address)).await?;
             // Connected: the kernel then lets nobody else's datagrams through.
             socket.connect(address).await?;
             Socket::Udp(socket)

@@ -18,14 +18,13 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
-use std::time::Duration;
+use std::task::Poll;
+use std::time::Instant;
 
 use common::Setting;
 use discovery_core::{Answer, Outcome, Request, RequestId, ServerName};
-use discovery_wire::{Desk, Handle, Order, Report};
+use discovery_wire::{Alarm, Desk, Handle, Order, Report};
 use hickory_resolver::TokioResolver;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
@@ -70,7 +69,7 @@ impl Libraries {
 async fn drive(mut desk: Desk, libraries: Libraries) {
     let mut running: BTreeMap<RequestId, AbortHandle> = BTreeMap::new();
     let mut tasks = JoinSet::new();
-    let mut timer = pin!(sleep(Duration::ZERO));
+    let mut alarm = Alarm::default();
     poll_fn(|cx| {
         loop {
             while let Poll::Ready(Some(ended)) = tasks.poll_join_next(cx) {
@@ -92,13 +91,11 @@ async fn drive(mut desk: Desk, libraries: Libraries) {
                 }
                 Poll::Ready(Order::End) => return Poll::Ready(()),
                 Poll::Pending => {
-                    let Some(left) = desk.time_left() else { return Poll::Pending };
-                    // Timers round up: one that was set anew whenever it rings would never have rung.
-                    if !left.is_zero() {
-                        timer.set(sleep(left));
-                        ready!(timer.as_mut().poll(cx));
+                    let start = |left| Box::pin(sleep(left));
+                    match alarm.poll(cx, desk.time_left(), Instant::now(), start) {
+                        Poll::Ready(()) => desk.handle_timeout(),
+                        Poll::Pending => return Poll::Pending,
                     }
-                    desk.handle_timeout();
                 }
             }
         }
