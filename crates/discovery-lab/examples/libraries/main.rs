@@ -25,48 +25,34 @@ use std::time::Instant;
 use common::Setting;
 use discovery_core::{Answer, Outcome, Request, RequestId, ServerName};
 use discovery_wire::{Alarm, Desk, Handle, Order, Report};
-use hickory_resolver::TokioResolver;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
 /// Starts a driver as a task of the current runtime. It ends when the last handle is gone.
-pub(crate) fn spawn(setting: Setting) -> io::Result<Handle> {
-    let libraries = Libraries {
-        names: names::resolver(&setting).map_err(io::Error::other)?,
-        setting: Arc::new(setting),
-    };
-    let mut config = libraries.setting.config();
+pub(crate) fn spawn(setting: Setting) -> Handle {
+    let mut config = setting.config();
     // The library chooses the server, and tries again.
     config.name_servers = config.name_servers.min(1);
     config.policy.dns_attempts = 1;
-    let clock = Arc::clone(&libraries.setting);
+    let setting = Arc::new(setting);
+    let clock = Arc::clone(&setting);
     let (handle, desk) = Desk::new(config, move || (clock.clock)());
-    tokio::spawn(drive(desk, libraries));
-    Ok(handle)
+    tokio::spawn(drive(desk, setting));
+    handle
 }
 
-#[derive(Clone)]
-struct Libraries {
-    names: TokioResolver,
-    setting: Arc<Setting>,
-}
-
-impl Libraries {
-    /// One request. The report tells of a failure of our own side where it is dropped without an answer.
-    async fn answer(self, request: Request, report: Report) -> RequestId {
-        let id = request.id();
-        report.answer(match request {
-            Request::Dns(question) => {
-                Answer::Dns(question.id, names::ask(&self.names, &question).await)
-            }
-            Request::Http(get) => Answer::Http(get.id, pages::get(&self.setting, &get).await),
-        });
-        id
-    }
+/// One request. The report tells of a failure of our own side where it is dropped without an answer.
+async fn answer(request: Request, report: Report, setting: Arc<Setting>) -> RequestId {
+    let id = request.id();
+    report.answer(match request {
+        Request::Dns(question) => Answer::Dns(question.id, names::ask(&setting, &question).await),
+        Request::Http(get) => Answer::Http(get.id, pages::get(&setting, &get).await),
+    });
+    id
 }
 
 /// Starts and stops tasks as the desk orders, and keeps its deadline.
-async fn drive(mut desk: Desk, libraries: Libraries) {
+async fn drive(mut desk: Desk, setting: Arc<Setting>) {
     let mut running: BTreeMap<RequestId, AbortHandle> = BTreeMap::new();
     let mut tasks = JoinSet::new();
     let mut alarm = Alarm::default();
@@ -81,7 +67,7 @@ async fn drive(mut desk: Desk, libraries: Libraries) {
             match desk.poll(cx) {
                 Poll::Ready(Order::Start(request)) => {
                     let (id, report) = (request.id(), desk.report(request.id()));
-                    let task = libraries.clone().answer(request, report);
+                    let task = answer(request, report, Arc::clone(&setting));
                     running.insert(id, tasks.spawn(task));
                 }
                 Poll::Ready(Order::Stop(id)) => {
@@ -107,7 +93,7 @@ async fn drive(mut desk: Desk, libraries: Libraries) {
 pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let handle = spawn(setting)?;
+        let handle = spawn(setting);
         let all: Vec<_> = names.iter().map(|name| handle.resolve(name)).collect();
         let mut outcomes = Vec::new();
         for waiting in all {

@@ -14,8 +14,9 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
 use super::common::Setting;
 
-/// A resolver that asks and does nothing else: what is remembered, and for how long, is the machine's.
-pub(crate) fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
+/// A resolver that asks and does nothing else: what is remembered, and for how long, is the machine's. One for each question: on
+/// connections that are shared, one server's broken reply fails what others have asked.
+fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
     let mut servers = Vec::new();
     for server in &setting.name_servers {
         let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
@@ -35,10 +36,7 @@ pub(crate) fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
 }
 
 /// Asks, and tells what came back.
-pub(crate) async fn ask(
-    resolver: &TokioResolver,
-    question: &DnsRequest,
-) -> Result<DnsReply, DnsError> {
+pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsReply, DnsError> {
     // Absolute: no search list.
     let name = Name::from_labels(question.name.labels().map(str::as_bytes));
     let name = name.map_err(|_| DnsError::Local)?;
@@ -47,6 +45,7 @@ pub(crate) async fn ask(
         RecordKind::Aaaa => RecordType::AAAA,
         RecordKind::Srv => RecordType::SRV,
     };
+    let resolver = resolver(setting).map_err(|_| DnsError::Local)?;
     match resolver.lookup(name, kind).await {
         Ok(found) => {
             let records = found.answers().iter().filter_map(record).collect();
