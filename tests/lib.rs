@@ -1,4 +1,4 @@
-//! What the test binaries of this project share: layers to run scenarios through, and cases in JSON.
+//! What the test binaries of this project share: adapters, layers to run scenarios through, and cases in JSON.
 //!
 //! Tests and chores depend on it; nothing that is published does.
 
@@ -8,6 +8,7 @@
     reason = "tests may tell the time; what must be deterministic is what they test"
 )]
 
+pub mod adapters;
 pub mod cases;
 pub mod layers;
 

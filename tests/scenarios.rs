@@ -2,6 +2,7 @@
 //!
 //! `BLESS=1` rewrites expectations that are not met by what comes out of the resolver; a person then reads the diff.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,7 +47,24 @@ fn main() -> ExitCode {
             Err(error) => trials.push(Trial::test(name, move || Err(error.into()))),
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let layers = by_layer(&trials);
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if !arguments.list {
+        println!("pairs of a scenario and a layer: {} run, of {layers}", conclusion.num_passed);
+    }
+    conclusion.exit_code()
+}
+
+/// How many pairs there are, in all and of each layer.
+fn by_layer(trials: &[Trial]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for trial in trials {
+        let layer = trial.name().rsplit(' ').next().unwrap_or_default();
+        *counts.entry(layer).or_default() += 1;
+    }
+    let each: Vec<String> =
+        counts.iter().map(|(layer, count)| format!("{layer} {count}")).collect();
+    format!("{} ({})", trials.len(), each.join(", "))
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {

@@ -16,6 +16,7 @@ use discovery_core::{
 use discovery_lab::RunTrouble;
 use discovery_sim::{Line, Observed, Scenario};
 
+use crate::adapters;
 pub use bytes::Bytes;
 pub use machine::{Memory, OnItsOwn};
 pub use orders::{declines as orders_decline, orders};
@@ -127,8 +128,11 @@ impl Ended {
 pub fn all() -> Result<Vec<Box<dyn Layer>>, String> {
     let trouble = |trouble: RunTrouble| trouble.to_string();
     let bytes = Bytes::new().map_err(trouble)?;
-    let sockets = Sockets::new().map_err(trouble)?;
-    Ok(vec![Box::new(OnItsOwn), Box::new(Memory), Box::new(bytes), Box::new(sockets)])
+    let mut all: Vec<Box<dyn Layer>> = vec![Box::new(OnItsOwn), Box::new(Memory), Box::new(bytes)];
+    for adapter in adapters::all() {
+        all.push(Box::new(Sockets::new(adapter).map_err(trouble)?));
+    }
+    Ok(all)
 }
 
 /// The scenario with another way to ask ahead.

@@ -1,37 +1,37 @@
-//! The tokio adapter over real sockets on loopback, against the lab's servers, on a clock that waits for nobody.
+//! Adapters over real sockets on loopback, against the lab's servers, on a clock that waits for nobody.
 //!
 //! What no socket can show it leaves to the other layers.
 
+use std::sync::Arc;
+
 use discovery_core::Speculation;
-use discovery_lab::{Ran, RunTrouble, TokioRunner};
+use discovery_lab::kit::{Adapter, Runner};
+use discovery_lab::{Ran, RunTrouble};
 use discovery_sim::Scenario;
 
 use super::{Ended, Layer};
 
-/// A busy computer may need a second attempt.
-const ATTEMPTS: usize = 2;
-
-/// The tokio adapter.
+/// One adapter.
 #[derive(Clone, Debug)]
-pub struct Sockets(TokioRunner);
+pub struct Sockets(Runner);
 
 impl Sockets {
     /// With keys and certificates of its own.
     ///
     /// # Errors
     /// When the machine gives no randomness for its keys.
-    pub fn new() -> Result<Self, RunTrouble> {
-        TokioRunner::new().map(Self)
+    pub fn new(adapter: Arc<dyn Adapter>) -> Result<Self, RunTrouble> {
+        Runner::new(adapter).map(Self)
     }
 }
 
 impl Layer for Sockets {
     fn name(&self) -> &'static str {
-        "tokio"
+        self.0.adapter().name()
     }
 
     fn declines(&self, scenario: &Scenario) -> Option<&'static str> {
-        TokioRunner::inexpressible(scenario)
+        Runner::inexpressible(scenario)
     }
 
     /// Sockets show bytes and time; how far to ask ahead is the machine's, and the other layers show it.
@@ -41,7 +41,7 @@ impl Layer for Sockets {
 
     fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>> {
         let run = || self.0.run(scenario, attempt).map(ended);
-        (attempt < ATTEMPTS).then(|| run().map_err(|trouble| trouble.to_string()))
+        (attempt < Runner::ATTEMPTS).then(|| run().map_err(|trouble| trouble.to_string()))
     }
 }
 

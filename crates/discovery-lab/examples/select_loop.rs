@@ -73,6 +73,7 @@ pub(crate) async fn program(
                         let _ = resolver.abandon(ticket, moment());
                     }
                 }
+                Some(Wish::Change(change)) => change(&mut resolver, moment()),
                 None => return echoed,
             },
             answer = running.next() => {

@@ -56,6 +56,19 @@ pub struct Connection {
     /// What it is most likely for, until a request says so.
     likely: Option<Url>,
     asked: Option<Url>,
+    seen: Option<Seen>,
+}
+
+/// A request as a web server heard it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The server name indication; None: there was none.
+    pub sni: Option<String>,
+    /// The header `Host`; empty: there was none.
+    pub host: String,
+    /// What the request line asks for.
+    pub target: String,
 }
 
 enum Stage {
@@ -97,12 +110,17 @@ impl Connection {
             Some(ConnectFault::Timeout) => (Stage::Ended, VecDeque::from([Act::Hang])),
             _ => (Stage::Hello(Box::default()), VecDeque::new()),
         };
-        Self { world, authority, place, stage, acts, likely: None, asked: None }
+        Self { world, authority, place, stage, acts, likely: None, asked: None, seen: None }
     }
 
     /// The URL that was asked for, once: where the connection fails earlier, the one that it was most likely for.
     pub fn take_asked(&mut self) -> Option<Url> {
         self.asked.take()
+    }
+
+    /// The request that was heard, once.
+    pub fn take_seen(&mut self) -> Option<Seen> {
+        self.seen.take()
     }
 
     /// What to do next.
@@ -270,6 +288,7 @@ impl Connection {
     }
 
     fn answer(&mut self, open: Box<Open>, head: &[u8]) {
+        self.seen = seen(head, &open);
         let url = requested(head, &open);
         let page = url.as_ref().and_then(|url| self.world.page(url, open.place.ip()));
         self.likely = None;
@@ -336,6 +355,17 @@ impl Connection {
             self.acts.push_back(Act::Pause(pause));
         }
     }
+}
+
+/// What is heard, whether or not it makes sense.
+fn seen(head: &[u8], open: &Open) -> Option<Seen> {
+    let head = std::str::from_utf8(head).ok()?;
+    let mut lines = head.split("\r\n");
+    let target = lines.next()?.split(' ').nth(1)?.to_owned();
+    let mut hosts = lines.filter_map(|line| line.split_once(':'));
+    let host = hosts.find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let host = host.map_or_else(String::new, |(_, value)| value.trim().to_owned());
+    Some(Seen { sni: open.tls.server_name().map(str::to_owned), host, target })
 }
 
 /// The URL of a GET, by its request line and `Host`.

@@ -21,6 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::certificates::Authority;
 use crate::dns::{Attempts, Weather};
+use crate::https::Seen;
 use places::{Fate, Places};
 use serve::Listener;
 
@@ -77,6 +78,7 @@ struct State {
     places: Places,
     attempts: Attempts,
     asked: Vec<Question>,
+    seen: Vec<Seen>,
     listeners: Vec<(SocketAddr, SocketAddr)>,
 }
 
@@ -132,7 +134,7 @@ impl Lab {
     ///
     /// # Errors
     /// Outside a tokio runtime, and when the machine gives no sockets on loopback.
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "kit")]
     pub(crate) fn start_here(
         world: World,
         options: LabOptions,
@@ -198,6 +200,23 @@ impl Lab {
     }
 }
 
+impl Lab {
+    /// The requests that web servers have heard since the last call, in order.
+    pub fn take_seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.shared.lock().seen)
+    }
+
+    /// Opens a listener for every place of the world at once, where else the first to come has one opened.
+    #[cfg(feature = "kit")]
+    pub(crate) fn open_all(&self) {
+        let places = self.shared.lock().places.all();
+        for place in places {
+            self.shared.connect_to(place, Transport::Tcp);
+        }
+        drop(self.take_asked());
+    }
+}
+
 impl Drop for Lab {
     fn drop(&mut self) {
         self.shared.order(Order::Stop);
@@ -238,6 +257,7 @@ impl Shared {
                 world: Arc::new(world),
                 attempts: Attempts::default(),
                 asked: Vec::new(),
+                seen: Vec::new(),
                 listeners: Vec::new(),
             }),
             orders,
@@ -261,6 +281,13 @@ impl Shared {
         let mut state = self.lock();
         if state.asked.len() < MAX_ASKED {
             state.asked.push(question);
+        }
+    }
+
+    fn note_seen(&self, seen: Seen) {
+        let mut state = self.lock();
+        if state.seen.len() < MAX_ASKED {
+            state.seen.push(seen);
         }
     }
 

@@ -46,24 +46,20 @@
 
 mod built_in;
 mod certificates;
-mod conformance;
 mod crowd;
 mod dns;
 mod https;
+#[cfg(feature = "kit")]
+pub mod kit;
 mod lab;
 mod memory;
 mod ran;
-#[cfg(feature = "tokio")]
-mod tokio_layer;
 
 pub use built_in::{BUILT_IN, BuiltInName, built_in, built_in_names};
 pub use certificates::{Authority, CertificateTrouble};
-pub use conformance::{ConformanceTask, ConnectTo, conformance};
 pub use crowd::{CROWD_DOMAIN, Crowd, LedBy};
 pub use dns::{Attempts, Messages, Reaction, Said, Weather, framed, react};
-pub use https::{Act, Connection};
+pub use https::{Act, Connection, Seen};
 pub use lab::{Lab, LabOptions, hurried};
 pub use memory::MemoryRunner;
 pub use ran::{Ran, RunTrouble, differences};
-#[cfg(feature = "tokio")]
-pub use tokio_layer::TokioRunner;

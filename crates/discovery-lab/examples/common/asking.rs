@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use discovery_core::{Failed, FailureKind, Outcome, ServerName};
+use discovery_core::{Failed, FailureKind, Instant, Outcome, Resolver, ServerName};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -14,6 +14,8 @@ pub(crate) enum Wish {
     Resolve(ServerName, oneshot::Sender<Outcome>),
     /// Somebody no longer waits.
     Left,
+    /// Whatever else the machine is to be told or asked: its routes, its counters.
+    Change(Box<dyn FnOnce(&mut Resolver, Instant) + Send>),
 }
 
 /// How the rest of the program asks: cheap to clone. The loop ends when the last one, and the last who waits, is gone.
@@ -39,6 +41,10 @@ impl Asking {
         // Where the loop is gone `tell` is dropped here, and that is what whoever waits will see.
         let _ = self.wishes.send(Wish::Resolve(name.clone(), tell));
         Resolving { told, wishes: self.wishes.clone() }
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Resolver, Instant) + Send + 'static) {
+        let _ = self.wishes.send(Wish::Change(Box::new(change)));
     }
 }
 

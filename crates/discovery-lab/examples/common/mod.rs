@@ -12,9 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use discovery_core::{Config, HttpGet, Outcome, Policy, Request, Routes, ServerName};
-use discovery_lab::{ConnectTo, Lab, LabOptions, built_in, built_in_names, hurried};
-use discovery_wire::{Exchange, NameServers, NoEntropy, Setup, System};
+use discovery_lab::{Lab, LabOptions, built_in, built_in_names, hurried};
+use discovery_wire::{Exchange, NameServers, NoEntropy, Setup, System, Transport};
 use rustls::ClientConfig;
+
+/// Says where to connect instead of an address.
+pub(crate) type ConnectTo = Box<dyn Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync>;
 
 /// What names are resolved with.
 pub(crate) struct Setting {
@@ -102,7 +105,7 @@ impl Setting {
     }
 
     /// Of a lab whose seconds are as much shorter as `divisor` says.
-    fn of_lab(lab: &Lab, divisor: u32) -> Self {
+    pub(crate) fn of_lab(lab: &Lab, divisor: u32) -> Self {
         Self {
             tls: lab.client_config(),
             policy: hurried(built_in().policy(), divisor),

@@ -7,14 +7,13 @@ use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
 use discovery_core::{Answer, HttpId, Request, RequestId, UnixTime};
-use discovery_lab::ConnectTo;
 use discovery_wire::{Exchange, READ_BUFFER, Transport, Want, local_address};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
-use super::Setting;
+use super::{ConnectTo, Setting};
 
 enum Socket {
     Udp(UdpSocket),

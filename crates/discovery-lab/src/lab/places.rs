@@ -67,6 +67,12 @@ impl Places {
         places
     }
 
+    /// Every place that has a page.
+    #[cfg(feature = "kit")]
+    pub(super) fn all(&self) -> Vec<SocketAddr> {
+        self.pages.keys().copied().collect()
+    }
+
     /// What becomes of a connection to a place; where nobody will hear what it asks for, with the page that it was most likely
     /// for.
     pub(super) fn fate(&self, world: &World, place: SocketAddr) -> (Fate, Option<Url>) {

@@ -225,6 +225,9 @@ async fn web(
         if let Some(url) = connection.take_asked() {
             shared.note(Question::Get(url));
         }
+        if let Some(seen) = connection.take_seen() {
+            shared.note_seen(seen);
+        }
         match act {
             Act::Send(bytes) => stream.write_all(&bytes).await?,
             Act::Pause(pause) => shared.pause(pause).await,

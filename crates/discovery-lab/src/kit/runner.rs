@@ -1,48 +1,58 @@
-//! A scenario over real sockets: `discovery-tokio` on one side, a [`Lab`] on the other, both on one runtime whose clock is
-//! paused: it jumps to the next timer whenever no byte is on its way. Years pass in moments, to the millisecond.
+//! A scenario over real sockets: an adapter on one side, a [`Lab`] on the other, both by a clock that is paused: it jumps to the
+//! next timer whenever no byte is on its way and nobody is at work. Years pass in moments, to the millisecond.
 //!
 //! Knows nothing of what must come out.
 
-mod limits;
-mod wall_clock;
-
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use discovery_core::{
     Config, Event, Instant, Outcome, Question, Resolution, ServerName, Speculation, Url,
 };
 use discovery_sim::{Mismatch, Resolve, Scenario};
-use discovery_tokio::Discovery;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time;
 
+use super::adapter::{Adapter, Client};
+use super::limits;
+use super::setup::Setup;
+use super::virtual_time::VirtualTime;
+use super::wall_clock;
 use crate::certificates::Authority;
 use crate::lab::{Lab, LabOptions};
 use crate::ran::{Ran, RunTrouble, differences};
 
 /// How long the system gets to carry what was sent over loopback before the clock jumps; the second time, for a busy machine.
-const GRACE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
+pub(super) const GRACE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
 /// Time of the scenario after which a run counts as one that never ends.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// How often to look whether all has come to rest.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Runs scenarios over real sockets on loopback.
-#[derive(Clone, Debug)]
-pub struct TokioRunner {
+/// Runs scenarios over real sockets on loopback, through an adapter.
+#[derive(Clone)]
+pub struct Runner {
+    adapter: Arc<dyn Adapter>,
     authority: Arc<Authority>,
 }
 
-impl TokioRunner {
+impl Runner {
+    /// How often a scenario is worth running: a busy machine may need more time than the first attempt leaves it.
+    pub const ATTEMPTS: usize = GRACE.len();
+
     /// A runner with a new certificate authority.
     ///
     /// # Errors
     /// When the machine gives no randomness for its keys.
-    pub fn new() -> Result<Self, RunTrouble> {
-        Ok(Self { authority: Arc::new(Authority::new()?) })
+    pub fn new(adapter: Arc<dyn Adapter>) -> Result<Self, RunTrouble> {
+        Ok(Self { adapter, authority: Arc::new(Authority::new()?) })
+    }
+
+    /// The adapter that it runs scenarios through.
+    pub fn adapter(&self) -> &Arc<dyn Adapter> {
+        &self.adapter
     }
 
     /// Runs a scenario and says how what came out differs from what it expects. What differs is run again, with more time for
@@ -51,16 +61,16 @@ impl TokioRunner {
     /// # Errors
     /// When the run does not come to its end, or the scenario speaks of what sockets can't show.
     pub fn differences(&self, scenario: &Scenario) -> Result<Vec<(String, Mismatch)>, RunTrouble> {
-        let mut found = Vec::new();
-        for attempt in 0..GRACE.len() {
+        let mut last = Ok(Vec::new());
+        for attempt in 0..Self::ATTEMPTS {
             // What is asked is judged by what is needed.
             let off = |config: &mut Config| config.policy.speculation = Speculation::Off;
-            found = differences(scenario, &self.run_with(scenario, attempt, off)?);
-            if found.is_empty() {
+            last = self.run_with(scenario, attempt, off).map(|ran| differences(scenario, &ran));
+            if last.as_ref().is_ok_and(Vec::is_empty) {
                 break;
             }
         }
-        Ok(found)
+        last
     }
 
     /// What a scenario needs that sockets can't show; None: they can show all of it.
@@ -95,38 +105,31 @@ impl TokioRunner {
         config.seed = scenario.seed();
         change(&mut config);
         let [grace, ample] = GRACE;
-        let grace = if attempt == 0 { grace } else { ample };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            // Called when nothing is left to do: the clock jumps only if still nothing has arrived after it.
-            .on_thread_park(move || thread::sleep(grace))
-            .build()?;
-        runtime.block_on(async {
+        let time = VirtualTime::new(if attempt == 0 { grace } else { ample })?;
+        time.block_on(async {
             let options = LabOptions { name_servers: config.name_servers, ..LabOptions::default() };
             let world = wall_clock::world(scenario, Duration::ZERO);
             let lab = Lab::start_here(world, options, Arc::clone(&self.authority))?;
             let gets = Arc::new(Mutex::new(Vec::new()));
             let log = Arc::clone(&gets);
-            let discovery = Discovery::builder(lab.client_config())
-                .policy(config.policy)
-                .seed(config.seed)
-                .name_servers(lab.dns_servers().iter().copied())
-                // The web servers see less than is asked: what is refused, for instance, never reaches them.
-                .fetch_from(move |get| {
-                    log.lock().unwrap_or_else(PoisonError::into_inner).push(get.url.to_string());
-                    get.address
-                })
-                .connect_to(lab.connector())
-                .probe_routes(false)
-                .spawn()
-                .map_err(std::io::Error::other)?;
+            let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+            setup.policy = config.policy;
+            setup.seed = config.seed;
+            setup.routes = scenario.routes_at(Duration::ZERO);
+            // The web servers see less than is asked: what is refused, for instance, never reaches them.
+            setup.on_fetch(move |get| {
+                log.lock().unwrap_or_else(PoisonError::into_inner).push(get.url.to_string());
+            });
+            let client: Arc<dyn Client> =
+                self.adapter.start(setup).map_err(std::io::Error::other)?.into();
+            time.keep(self.adapter.timers(), &client);
             let mut run = Run {
                 scenario,
                 resolves: scenario.resolves(),
                 lab: &lab,
-                discovery,
+                client,
                 began: time::Instant::now(),
+                clock: discovery_wire::Clock::start(time::Instant::now().into_std()),
                 moment: None,
                 running: JoinSet::new(),
                 aborts: BTreeMap::new(),
@@ -137,6 +140,12 @@ impl TokioRunner {
             run.play().await?;
             run.collect()
         })
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").field("adapter", &self.adapter.name()).finish_non_exhaustive()
     }
 }
 
@@ -152,8 +161,9 @@ struct Run<'a> {
     scenario: &'a Scenario,
     resolves: Vec<Resolve>,
     lab: &'a Lab,
-    discovery: Discovery,
+    client: Arc<dyn Client>,
     began: time::Instant,
+    clock: discovery_wire::Clock,
     /// The last moment that names were resolved at.
     moment: Option<Duration>,
     running: JoinSet<(usize, Outcome, Instant)>,
@@ -197,14 +207,14 @@ impl Run<'_> {
             }
         }
         // I7: nothing in flight means no deadline.
-        let handle = self.discovery.handle();
-        while handle.with(|resolver, _| resolver.poll_timeout().is_some()) {
+        while self.client.deadline().is_some() {
             time::sleep(GLANCE).await;
         }
     }
 
+    /// By the clock that the machine's instants are on: it began with the run.
     fn now(&self) -> Instant {
-        self.discovery.handle().clock().to_core(time::Instant::now().into_std())
+        self.clock.to_core(time::Instant::now().into_std())
     }
 
     fn happen(&mut self, happening: Happening, at: Duration) {
@@ -212,7 +222,7 @@ impl Run<'_> {
             Happening::Change => {
                 self.lab.set_world(wall_clock::world(self.scenario, at));
                 let routes = self.scenario.routes_at(at);
-                self.discovery.handle().with(|resolver, now| resolver.set_routes(routes, now));
+                self.client.set_routes(routes);
             }
             Happening::Resolve(index) => self.resolve(index),
             Happening::Abandon(index) => {
@@ -234,8 +244,8 @@ impl Run<'_> {
         self.moment = Some(resolve.at);
         // A name that is none is told of in the end.
         let Ok(name) = ServerName::parse(&resolve.name) else { return };
-        let resolving = self.discovery.resolve(&name);
-        let clock = self.discovery.handle().clock();
+        let resolving = self.client.resolve(&name);
+        let clock = self.clock;
         let abort = self.running.spawn(async move {
             let outcome = resolving.await;
             (index, outcome, clock.to_core(time::Instant::now().into_std()))
@@ -277,7 +287,7 @@ impl Run<'_> {
     }
 }
 
-/// The outcome of a ticket that was given up: on tokio nobody is left to be told.
+/// The outcome of a ticket that was given up: where a future was dropped nobody is left to be told.
 fn abandoned(name: &str, now: Instant) -> Option<Outcome> {
     let name = ServerName::parse(name).ok()?;
     let mut machine = Resolution::new(name, &Config::default(), now);
@@ -290,5 +300,5 @@ fn abandoned(name: &str, now: Instant) -> Option<Outcome> {
 }
 
 #[cfg(test)]
-#[path = "tokio_layer_tests.rs"]
+#[path = "runner_tests.rs"]
 mod tests;

@@ -3,15 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use discovery_core::{AddressPolicy, Families, Policy, RecordKind};
+use discovery_tokio::Discovery;
 
 use super::*;
 use crate::dns::Weather;
+use crate::kit::on_tokio::OnTokio;
 use crate::lab::hurried;
 
 fn check(text: &str) {
     let scenario = Scenario::parse(text).unwrap();
     assert!(!scenario.expect.is_empty(), "nothing is expected of {text}");
-    let found = TokioRunner::new().unwrap().differences(&scenario).unwrap();
+    let found = Runner::new(Arc::new(OnTokio)).unwrap().differences(&scenario).unwrap();
     assert!(found.is_empty(), "{text}\n{found:#?}");
 }
 
@@ -69,7 +71,7 @@ fn a_lookup_that_is_given_up_ends_as_abandoned() {
 #[test]
 fn what_sockets_can_t_show_is_refused() {
     let scenario = Scenario::parse("dns example.org A LOCAL\nresolve example.org:1\n").unwrap();
-    let refused = TokioRunner::new().unwrap().run(&scenario, 0);
+    let refused = Runner::new(Arc::new(OnTokio)).unwrap().run(&scenario, 0);
     assert!(matches!(refused, Err(RunTrouble::Inexpressible(_))), "{refused:?}");
 }
 

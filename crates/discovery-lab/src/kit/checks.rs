@@ -1,0 +1,171 @@
+//! Everything that an adapter is tried by, one check for each promise.
+//!
+//! Counts are of the whole process: checks must run one at a time, with nothing else beside them.
+
+mod crowd;
+mod descriptors;
+mod faults;
+mod leaving;
+mod requests;
+mod rest;
+mod worlds;
+
+use std::fmt;
+use std::sync::Arc;
+
+use discovery_core::{FailureKind, Outcome, ServerName, Step};
+
+use super::adapter::{Adapter, Client, Trouble};
+use super::setup::Setup;
+use crate::ran::RunTrouble;
+
+/// One thing that an adapter must do right.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// What reports call it.
+    pub name: &'static str,
+    /// What it sees to, in a sentence.
+    pub about: &'static str,
+    run: fn(&Arc<dyn Adapter>, &mut Findings) -> Result<(), RunTrouble>,
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Findings {
+    /// What is wrong: nothing, if the adapter is right.
+    pub complaints: Vec<String>,
+    /// What was measured, for people.
+    pub figures: Vec<String>,
+}
+
+impl Check {
+    /// All checks.
+    pub const ALL: [Self; 10] = [
+        Self {
+            name: "worlds",
+            about: "results, `Host`, certificate names, requests and times, in two worlds full of faults",
+            run: worlds::check,
+        },
+        Self {
+            name: "requests",
+            about: "`Host`, SNI and target, as web servers see them",
+            run: requests::check,
+        },
+        Self {
+            name: "faults",
+            about: "reset, stall, half-closed and garbage in every phase of DNS and HTTPS",
+            run: faults::check,
+        },
+        Self {
+            name: "descriptors",
+            about: "no file descriptor left is a failure of our own side, and passes",
+            run: descriptors::check,
+        },
+        Self {
+            name: "cancellation",
+            about: "a dropped future closes its sockets, in every phase",
+            run: leaving::cancellation,
+        },
+        Self {
+            name: "shutdown",
+            about: "a client that ends tells who waits, and closes its sockets, in every phase",
+            run: leaving::shutdown,
+        },
+        Self {
+            name: "crowd",
+            about: "1,000 lookups at once are all right, and each document is fetched once",
+            run: crowd::check,
+        },
+        Self {
+            name: "leaks",
+            about: "clients that have ended leave no descriptor and no thread behind",
+            run: rest::leaks,
+        },
+        Self { name: "idle", about: "an idle driver is never awake", run: rest::idle },
+        Self {
+            name: "deadlines",
+            about: "its own timers ring at the machine's deadlines, and at nothing else",
+            run: rest::deadlines,
+        },
+    ];
+
+    /// Tries an adapter. No other thread of this process may do anything meanwhile.
+    ///
+    /// # Errors
+    /// When this computer gives no sockets on loopback or no randomness for keys.
+    pub fn run(&self, adapter: &Arc<dyn Adapter>) -> Result<Findings, RunTrouble> {
+        let mut findings = Findings::default();
+        (self.run)(adapter, &mut findings)?;
+        Ok(findings)
+    }
+}
+
+/// Tries an adapter by [every check](Check::ALL), one after the other, and gives all complaints.
+///
+/// # Errors
+/// When this computer gives no sockets on loopback or no randomness for keys.
+pub fn conformance(adapter: &Arc<dyn Adapter>) -> Result<Vec<String>, RunTrouble> {
+    let mut complaints = Vec::new();
+    for check in Check::ALL {
+        let found = check.run(adapter)?;
+        let named = |complaint| format!("{}: {}: {complaint}", adapter.name(), check.name);
+        complaints.extend(found.complaints.into_iter().map(named));
+    }
+    Ok(complaints)
+}
+
+impl Findings {
+    fn complain(&mut self, complaint: impl Into<String>) {
+        self.complaints.push(complaint.into());
+    }
+
+    fn tell(&mut self, figure: impl Into<String>) {
+        self.figures.push(figure.into());
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn start(adapter: &Arc<dyn Adapter>, setup: Setup) -> Result<Arc<dyn Client>, RunTrouble> {
+    let client = adapter.start(setup).map_err(|trouble: Trouble| std::io::Error::other(trouble))?;
+    Ok(client.into())
+}
+
+fn name(text: &str) -> Result<ServerName, RunTrouble> {
+    ServerName::parse(text).map_err(|error| std::io::Error::other(error).into())
+}
+
+/// What must come out of a lookup.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// By this step, to this place.
+    Leads(Step, &'static str),
+    /// This failure.
+    Fails(FailureKind),
+}
+
+/// How an outcome is not what is wanted; an outcome that is none has not come in time.
+fn wrong(outcome: Option<&Outcome>, wanted: Wanted) -> Option<String> {
+    let Some(outcome) = outcome else { return Some("no outcome ever comes".to_owned()) };
+    match (outcome.as_ref(), wanted) {
+        (Ok(resolved), Wanted::Leads(step, place)) => {
+            let places: Vec<String> =
+                resolved.socket_addrs().map(|address| address.to_string()).collect();
+            let right = resolved.rule == step && places == [place];
+            let found = resolved.rule.number();
+            (!right).then(|| {
+                format!("leads to {places:?} by step {found}, not to {place} by {}", step.number())
+            })
+        }
+        (Err(failed), Wanted::Fails(kind)) if failed.kind == kind => None,
+        (Err(failed), wanted) => Some(format!("fails as {}, not {wanted:?}", failed.kind.as_str())),
+        (Ok(resolved), Wanted::Fails(kind)) => {
+            Some(format!("is resolved by step {}, not {}", resolved.rule.number(), kind.as_str()))
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a client does when there is nothing to do, and what it leaves behind.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use discovery_core::{FailureKind, Step};
+
+use super::{Findings, Wanted, name, start, wrong};
+use crate::certificates::Authority;
+use crate::kit::adapter::Adapter;
+use crate::kit::phase::{Fault, Phase};
+use crate::kit::process::{holdings, naps};
+use crate::kit::real_time::{GUARD, RealTime, guarded, settled, until};
+use crate::kit::setup::Setup;
+use crate::kit::trap::{CAUGHT, FREE, Trap, policy};
+use crate::lab::{Lab, LabOptions, hurried};
+use crate::ran::RunTrouble;
+
+/// Clients that come and go before what they leave is counted.
+const CLIENTS: usize = 20;
+/// How long an idle client is watched: so long the kit works.
+const IDLE: Duration = Duration::from_millis(500);
+/// By how much the patience of the machine is divided.
+const HURRY: u32 = 20;
+/// Readings of the clock that a client may take for each socket, and besides: starting and answering, for the machine and for
+/// its timer. One that looks every millisecond takes far more.
+const READINGS: (u64, u64) = (12, 40);
+
+const FOUND: Wanted = Wanted::Leads(Step::DelegatedIpLiteral, "192.0.2.102:8448");
+
+pub(super) fn leaks(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<(), RunTrouble> {
+    let lab = Lab::start(Trap::world())?;
+    lab.open_all();
+    let time = RealTime::new()?;
+    time.block_on(async {
+        let mut before = None;
+        for n in 0..CLIENTS {
+            let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+            setup.policy = policy();
+            let client = start(adapter, setup)?;
+            let [free, _] = FREE;
+            let outcome = guarded(client.resolve(&name(free)?)).await;
+            if let Some(wrong) = wrong(outcome.as_ref(), FOUND) {
+                found.complain(format!("client {n}: {free} {wrong}"));
+            }
+            drop(client);
+            if n == 1 {
+                // What a process opens but once is open now.
+                before = settled(holdings).await;
+            }
+        }
+        let left = || holdings().zip(before).is_none_or(|(now, before)| now.is_within(&before));
+        if until(left).await.is_none() {
+            found.complain(format!(
+                "{GUARD:?} after {CLIENTS} clients there is {:?}, after two there was {before:?}",
+                holdings()
+            ));
+        }
+        found.tell(format!("{CLIENTS} clients leave {:?}", holdings()));
+        Ok(())
+    })
+}
+
+pub(super) fn idle(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<(), RunTrouble> {
+    let lab = Lab::start(Trap::world())?;
+    let time = RealTime::new()?;
+    time.block_on(async {
+        let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+        setup.policy = policy();
+        let client = start(adapter, setup)?;
+        let [free, _] = FREE;
+        let outcome = guarded(client.resolve(&name(free)?)).await;
+        if let Some(wrong) = wrong(outcome.as_ref(), FOUND) {
+            found.complain(format!("{free} {wrong}"));
+        }
+        let seen = || (time.watch().readings(), time.watch().polls());
+        let before = settled(seen).await;
+        let awake = settled(naps).await;
+        let began = Instant::now();
+        // The kit itself never sleeps meanwhile, so whoever does has been awake.
+        while began.elapsed() < IDLE {
+            drop(Authority::new()?);
+        }
+        let naps = naps().zip(awake).map(|(now, before)| now.saturating_sub(before));
+        // Its runtime may be this thread's: it runs now, if it ever wants to.
+        tokio::task::yield_now().await;
+        let after = seen();
+        let readings = after.0.saturating_sub(before.0);
+        let polls = after.1.saturating_sub(before.1);
+        if (readings, polls) != (0, 0) || naps.is_some_and(|naps| naps > 0) {
+            found.complain(format!(
+                "within {IDLE:?} without work the clock is read {readings} times, the driver polled {polls} times, and threads \
+                 wake {naps:?} times"
+            ));
+        }
+        found.tell(format!(
+            "within {IDLE:?}: {readings} readings of the clock, {polls} polls, {naps:?} wake-ups of threads"
+        ));
+        drop(client);
+        Ok(())
+    })
+}
+
+pub(super) fn deadlines(
+    adapter: &Arc<dyn Adapter>,
+    found: &mut Findings,
+) -> Result<(), RunTrouble> {
+    let lab = Lab::start_as(Trap::world(), LabOptions::default(), Arc::new(Authority::new()?))?;
+    let time = RealTime::new()?;
+    let trap = Trap::set(Phase::DnsDatagram, Fault::Stall, &lab, time.servers())?;
+    time.block_on(async {
+        let setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+        let mut setup = trap.bait(setup, &lab);
+        setup.policy = hurried(setup.policy, HURRY);
+        let patience = setup.policy.dns_timeout;
+        let client = start(adapter, setup)?;
+        trap.arm();
+        let began = Instant::now();
+        let outcome = guarded(client.resolve(&name(CAUGHT)?)).await;
+        let took = began.elapsed();
+        let wanted = Wanted::Fails(FailureKind::DnsFailure);
+        if let Some(wrong) = wrong(outcome.as_ref(), wanted) {
+            found.complain(format!("a silent name server: {CAUGHT} {wrong}"));
+        }
+        if took < patience {
+            found.complain(format!("it gives up after {took:?}, before {patience:?} are over"));
+        }
+        let (readings, openings) = (time.watch().readings(), time.watch().openings());
+        let (each, besides) = READINGS;
+        if readings > each.saturating_mul(openings).saturating_add(besides) {
+            found.complain(format!(
+                "it reads the clock {readings} times for {openings} sockets within {took:?}"
+            ));
+        }
+        let polls = time.watch().polls();
+        found.tell(format!(
+            "{openings} sockets, {readings} readings of the clock and {polls} polls within {took:.1?}"
+        ));
+        Ok(())
+    })
+}

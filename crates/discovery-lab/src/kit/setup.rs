@@ -1,0 +1,157 @@
+//! What a client is started with, and what the kit sees of it through that.
+//!
+//! Whatever a driver does it reads the clock for, and where it connects it asks: so its threads are known, and how often it was
+//! awake. Knows nothing of what is tried.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use discovery_core::{HttpGet, Policy, Routes};
+use discovery_wire::Transport;
+use rustls::ClientConfig;
+
+use super::watch::Watch;
+use crate::lab::Lab;
+
+/// Says where to connect instead of an address.
+pub type ConnectTo = Box<dyn Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync>;
+
+/// Says where to fetch a document from instead of its address.
+pub type FetchFrom = Box<dyn Fn(&HttpGet) -> SocketAddr + Send + Sync>;
+
+/// Reads the clock that everything goes by.
+pub type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
+
+/// What a client is started with.
+#[non_exhaustive]
+pub struct Setup {
+    /// Whom to trust.
+    pub tls: Arc<ClientConfig>,
+    /// The policy.
+    pub policy: Policy,
+    /// The seed.
+    pub seed: u64,
+    /// The name servers, in order.
+    pub name_servers: Vec<SocketAddr>,
+    /// Which families have a route: these, whatever the system says. A driver that looks by itself is told not to.
+    pub routes: Routes,
+    /// To be asked whenever a socket is opened, for a name server's too.
+    pub connect_to: ConnectTo,
+    /// To be asked once for each GET, before [`connect_to`](Self::connect_to).
+    pub fetch_from: FetchFrom,
+    /// The clock of the machine. It need not go as the system's does.
+    pub clock: Clock,
+    pub(super) watch: Arc<Watch>,
+}
+
+impl Setup {
+    /// What a client of this lab needs.
+    pub(super) fn for_lab(
+        lab: &Lab,
+        clock: impl Fn() -> Instant + Send + Sync + 'static,
+        watch: Arc<Watch>,
+    ) -> Self {
+        let (to, from, at) = (Arc::clone(&watch), Arc::clone(&watch), Arc::clone(&watch));
+        let connector = lab.connector();
+        Self {
+            tls: lab.client_config(),
+            policy: Policy::default(),
+            seed: 0,
+            name_servers: lab.dns_servers().to_vec(),
+            routes: Routes::default(),
+            connect_to: Box::new(move |place, transport| {
+                to.opened();
+                connector(place, transport)
+            }),
+            fetch_from: Box::new(move |get| {
+                from.seen();
+                get.address
+            }),
+            clock: Box::new(move || {
+                at.seen();
+                clock()
+            }),
+            watch,
+        }
+    }
+
+    /// Tells of each GET that is begun.
+    pub(super) fn on_fetch(&mut self, tell: impl Fn(&HttpGet) + Send + Sync + 'static) {
+        let before = std::mem::replace(&mut self.fetch_from, Box::new(|get| get.address));
+        self.fetch_from = Box::new(move |get| {
+            tell(get);
+            before(get)
+        });
+    }
+
+    /// The same for what stands on the wire itself.
+    pub fn into_wire(self) -> discovery_wire::Setup {
+        let mut wire = discovery_wire::Setup::new(self.tls);
+        wire.set_policy(self.policy);
+        wire.set_seed(self.seed);
+        wire.set_name_servers(self.name_servers);
+        wire.set_connect_to(self.connect_to);
+        wire.set_fetch_from(self.fetch_from);
+        wire.set_clock(self.clock);
+        wire.set_probe_routes(false);
+        wire
+    }
+
+    /// For who has a driver whose polls can be counted.
+    pub fn watcher(&self) -> Watcher {
+        Watcher(Arc::clone(&self.watch))
+    }
+}
+
+/// Counts polls of a driver.
+#[derive(Clone)]
+pub struct Watcher(Arc<Watch>);
+
+impl Watcher {
+    /// The driver itself, with its polls counted.
+    pub fn watched<F>(&self, driver: F) -> Watched<F> {
+        Watched { driver: Box::pin(driver), watch: Arc::clone(&self.0) }
+    }
+}
+
+/// A driver whose polls are counted.
+pub struct Watched<F> {
+    driver: Pin<Box<F>>,
+    watch: Arc<Watch>,
+}
+
+impl<F: Future> Future for Watched<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.watch.polled();
+        self.driver.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup")
+            .field("policy", &self.policy)
+            .field("seed", &self.seed)
+            .field("name_servers", &self.name_servers)
+            .field("routes", &self.routes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watcher").finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for Watched<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").finish_non_exhaustive()
+    }
+}

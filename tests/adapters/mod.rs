@@ -1,0 +1,47 @@
+//! Every adapter and every loop of an example, as the conformance kit sees it.
+//!
+//! A further one is a few lines more here, and it is tried by everything that the kit has.
+
+/// A discovery and its driver: the names are the same in all adapters.
+macro_rules! build {
+    ($discovery:ident, $setup:ident) => {
+        $discovery::builder($setup.tls)
+            .policy($setup.policy)
+            .seed($setup.seed)
+            .name_servers($setup.name_servers)
+            .connect_to($setup.connect_to)
+            .fetch_from($setup.fetch_from)
+            .clock($setup.clock)
+            .probe_routes(false)
+            .build()?
+    };
+}
+use build;
+
+mod async_std;
+mod blocking;
+mod mio;
+mod smol;
+mod tokio;
+
+use std::sync::Arc;
+
+use discovery_lab::kit::Adapter;
+
+pub use self::async_std::AsyncStd;
+pub use self::blocking::Blocking;
+pub use self::mio::Mio;
+pub use self::smol::Smol;
+pub use self::tokio::{Tokio, TokioApart};
+
+/// All of them.
+pub fn all() -> Vec<Arc<dyn Adapter>> {
+    vec![
+        Arc::new(Tokio),
+        Arc::new(TokioApart),
+        Arc::new(Smol),
+        Arc::new(AsyncStd),
+        Arc::new(Blocking),
+        Arc::new(Mio),
+    ]
+}

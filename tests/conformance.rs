@@ -1,0 +1,32 @@
+//! Tries every adapter, and every loop of an example, by the conformance kit: one test for each check.
+//!
+//! Descriptors, threads and wake-ups are counted for the whole process, so there is one test at a time.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use discovery_lab::kit::{Adapter, Check};
+use discovery_tests::adapters;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let mut trials = Vec::new();
+    for adapter in adapters::all() {
+        for check in Check::ALL {
+            let adapter = Arc::clone(&adapter);
+            let name = format!("{} {}", adapter.name(), check.name);
+            trials.push(Trial::test(name, move || examine(&adapter, check)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn examine(adapter: &Arc<dyn Adapter>, check: Check) -> Result<(), Failed> {
+    let found = check.run(adapter)?;
+    for figure in &found.figures {
+        println!("{} {}: {figure}", adapter.name(), check.name);
+    }
+    if found.complaints.is_empty() { Ok(()) } else { Err(found.complaints.join("\n").into()) }
+}
