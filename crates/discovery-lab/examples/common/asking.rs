@@ -9,13 +9,16 @@ use discovery_core::{Failed, FailureKind, Instant, Outcome, Resolver, ServerName
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+/// What is to be done with the machine.
+pub(crate) type Change = dyn FnOnce(&mut Resolver, Instant) + Send;
+
 /// What the loop is asked for.
 pub(crate) enum Wish {
     Resolve(ServerName, oneshot::Sender<Outcome>),
     /// Somebody no longer waits.
     Left,
     /// Whatever else the machine is to be told or asked: its routes, its counters.
-    Change(Box<dyn FnOnce(&mut Resolver, Instant) + Send>),
+    Change(Box<Change>),
 }
 
 /// How the rest of the program asks: cheap to clone. The loop ends when the last one, and the last who waits, is gone.
