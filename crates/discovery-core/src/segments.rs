@@ -129,13 +129,22 @@ impl<V: Keyed> Segments<V> {
             }
             None => self.add(value, weight),
         };
+        self.make_room();
+        place
+    }
+
+    /// So many bytes it may take from now on.
+    pub(crate) fn set_max_bytes(&mut self, max_bytes: usize) {
+        self.max_bytes = max_bytes;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.len() > self.max_entries || self.bytes > self.max_bytes {
-            let Some(oldest) = self.probation.oldest().or_else(|| self.protected.oldest()) else {
-                return place;
-            };
+            let oldest = self.probation.oldest().or_else(|| self.protected.oldest());
+            let Some(oldest) = oldest else { return };
             self.vacate(oldest);
         }
-        place
     }
 
     /// What stands at a place.
