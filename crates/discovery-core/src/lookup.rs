@@ -250,6 +250,18 @@ impl Lookup {
         self.in_vain
     }
 
+    /// The questions whose facts have been read, and those that are asked for.
+    pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
+        let asked = self.notes.asks.iter().map(|ask| &ask.question);
+        self.questions_read().chain(asked)
+    }
+
+    /// Forgets all that it has read, though not how long it has been waited for.
+    pub(crate) fn begin_anew(&mut self) {
+        let first_request = self.first_request;
+        *self = Self { first_request, ..Self::new(self.name.clone(), self.number, self.began) };
+    }
+
     /// The questions whose facts have been read.
     pub(crate) fn questions_read(&self) -> impl Iterator<Item = &Question> {
         self.facts.iter().map(|known| &known.question)
