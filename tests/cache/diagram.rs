@@ -69,7 +69,7 @@ impl Watched {
 /// Lives with few slots and little memory, among servers that change and fail.
 fn live() -> Watched {
     let mut seen: Option<Watched> = None;
-    for seed in 1..40_u64 {
+    for seed in 1..100_u64 {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut draw = move |below: usize| {
             state ^= state << 13;
