@@ -133,6 +133,14 @@ impl<V: Keyed> Segments<V> {
         place
     }
 
+    /// What goes first to make room for one more of such a weight; None: there is room.
+    pub(crate) fn next_out(&self, weight: usize) -> Option<&V> {
+        let full =
+            self.len() >= self.max_entries || self.bytes.saturating_add(weight) > self.max_bytes;
+        let oldest = self.probation.oldest().or_else(|| self.protected.oldest());
+        self.at(oldest.filter(|_| full)?)
+    }
+
     /// So many bytes it may take from now on.
     pub(crate) fn set_max_bytes(&mut self, max_bytes: usize) {
         self.max_bytes = max_bytes;
