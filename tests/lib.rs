@@ -11,3 +11,8 @@
 pub mod adapters;
 pub mod cases;
 pub mod layers;
+
+/// The code of the guide to embedding, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../crates/discovery-core/EMBEDDING.md")]
+struct Guide;

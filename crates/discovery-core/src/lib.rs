@@ -2,7 +2,8 @@
 //!
 //! A server name goes in; where to connect, which `Host` to send and what the certificate must be valid for come out.
 //! In between the machine hands out requests (one DNS question to one name server, one GET to one address) and takes
-//! answers, in any order. It opens no socket, reads no clock and draws no randomness of its own.
+//! answers, in any order. It opens no socket, reads no clock and draws no randomness of its own. The [`guide`] shows how to run it on
+//! a loop of your own.
 
 #![cfg_attr(
     not(test),
@@ -99,3 +100,8 @@ pub mod specification {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+// Its code needs the wire, so it is compiled by the crate of the tests.
+#[cfg(not(doctest))]
+#[doc = include_str!("../EMBEDDING.md")]
+pub mod guide {}

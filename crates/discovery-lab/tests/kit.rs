@@ -121,7 +121,7 @@ fn each_error_is_found_by_the_check_that_is_there_for_it() {
         let adapter: Arc<dyn Adapter> = Arc::new(Erring(wrong));
         let found = check.run_within(guard, &adapter).unwrap();
         assert!(!found.complaints.is_empty(), "{wrong:?} is not found by {}", check.name);
-        println!("{} finds {wrong:?}: {}", check.name, found.complaints[0]);
+        println!("{} finds {wrong:?}: {:?}", check.name, found.complaints.first());
     }
     let right: Arc<dyn Adapter> = Arc::new(Erring(Wrong::Nothing));
     for check in Check::ALL {

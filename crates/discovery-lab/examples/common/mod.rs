@@ -1,0 +1,158 @@
+//! What every example is given: whom to trust, which name servers to ask, where to connect, and names to resolve.
+//!
+//! Knows nothing of how they are resolved.
+
+pub(crate) mod asking;
+pub(crate) mod sockets;
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use discovery_core::{Config, HttpGet, Outcome, Policy, Request, Routes, ServerName};
+use discovery_lab::{Lab, LabOptions, built_in, built_in_names, hurried};
+use discovery_wire::{Exchange, NameServers, NoEntropy, Setup, System, Transport};
+use rustls::ClientConfig;
+
+/// Says where to connect instead of an address.
+pub(crate) type ConnectTo = Box<dyn Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync>;
+
+/// What names are resolved with.
+pub(crate) struct Setting {
+    /// Whom to trust.
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) policy: Policy,
+    pub(crate) seed: u64,
+    /// The name servers: the machine speaks of them by their place in this list.
+    pub(crate) name_servers: Vec<SocketAddr>,
+    /// Where to connect instead of an address.
+    pub(crate) connect_to: ConnectTo,
+    /// Where to fetch a document from instead of its address.
+    pub(crate) fetch_from: Box<dyn Fn(&HttpGet) -> SocketAddr + Send + Sync>,
+    pub(crate) routes: Routes,
+    /// The clock of the machine. That of the timers may be another: what rings early or late does no harm.
+    pub(crate) clock: Box<dyn Fn() -> Instant + Send + Sync>,
+}
+
+/// What only the outside can tell.
+pub(crate) const SYSTEM: System = System {
+    now: Instant::now,
+    wall_clock: SystemTime::now,
+    entropy: |bytes| getrandom::fill(bytes).map_err(|_| NoEntropy),
+    resolv_conf: || std::fs::read("/etc/resolv.conf").unwrap_or_default(),
+    reaches: |_| true,
+};
+
+impl Setting {
+    /// What the machine is made with.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new(self.policy.clone());
+        config.name_servers = u8::try_from(self.name_servers.len()).unwrap_or(u8::MAX);
+        config.seed = self.seed;
+        config.routes = self.routes;
+        config
+    }
+
+    /// A request as an exchange of bytes. None: there is no such name server, which is a failure of our own side.
+    pub(crate) fn exchange(&self, request: &Request) -> Option<Exchange> {
+        let mut entropy = SYSTEM.entropy;
+        match request {
+            Request::Dns(question) => {
+                let server = self.name_servers.get(usize::from(question.server))?;
+                Some(Exchange::dns(question, *server, &mut entropy))
+            }
+            Request::Http(get) => {
+                let get = HttpGet { address: (self.fetch_from)(get), ..HttpGet::clone(get) };
+                Some(Exchange::http(&get, Arc::clone(&self.tls)))
+            }
+        }
+    }
+
+    /// The same for the wire, which then brings requests as jobs.
+    pub(crate) fn into_setup(self) -> Setup {
+        let mut setup = Setup::new(self.tls);
+        setup.set_policy(self.policy);
+        setup.set_seed(self.seed);
+        setup.set_name_servers(self.name_servers);
+        setup.set_connect_to(self.connect_to);
+        setup.set_fetch_from(self.fetch_from);
+        setup.set_probe_routes(false);
+        setup.set_clock(self.clock);
+        setup
+    }
+
+    /// The system's: its name servers, its authorities.
+    fn of_system() -> Result<Self, Box<dyn Error>> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self {
+            tls: Arc::new(tls),
+            policy: Policy::default(),
+            seed: getrandom::u64()?,
+            name_servers: NameServers::from_resolv_conf(&(SYSTEM.resolv_conf)()).addresses,
+            connect_to: Box::new(|address, _| address),
+            fetch_from: Box::new(|get| get.address),
+            routes: Routes::default(),
+            clock: Box::new(Instant::now),
+        })
+    }
+
+    /// Of a lab whose seconds are as much shorter as `divisor` says.
+    pub(crate) fn of_lab(lab: &Lab, divisor: u32) -> Self {
+        Self {
+            tls: lab.client_config(),
+            policy: hurried(built_in().policy(), divisor),
+            seed: 0,
+            name_servers: lab.dns_servers().to_vec(),
+            connect_to: Box::new(lab.connector()),
+            fetch_from: Box::new(|get| get.address),
+            routes: Routes::default(),
+            clock: Box::new(Instant::now),
+        }
+    }
+}
+
+/// Resolves the names of the command line, or those of the lab's built-in world, and prints what came out.
+pub(crate) fn run(
+    resolve_all: impl FnOnce(Setting, &[ServerName]) -> io::Result<Vec<Outcome>>,
+) -> Result<(), Box<dyn Error>> {
+    const DIVISOR: u32 = 20;
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let (setting, texts, lab);
+    if given.is_empty() {
+        let mut options = LabOptions::default();
+        options.divisor = DIVISOR;
+        lab = Lab::start_with(built_in().world_at(Duration::ZERO), options)?;
+        setting = Setting::of_lab(&lab, DIVISOR);
+        texts = built_in_names().into_iter().map(|built_in| built_in.name).collect();
+    } else {
+        setting = Setting::of_system()?;
+        texts = given;
+    }
+    // What is no server name is told of by itself; nothing is asked for it.
+    let (names, no_names): (Vec<_>, Vec<_>) = texts
+        .iter()
+        .map(|text| ServerName::parse(text).map_err(|why| (text, why)))
+        .partition(Result::is_ok);
+    let names: Vec<ServerName> = names.into_iter().flatten().collect();
+    for (name, outcome) in names.iter().zip(resolve_all(setting, &names)?) {
+        match &*outcome {
+            Ok(resolved) => {
+                let places: Vec<_> = resolved.socket_addrs().map(|to| to.to_string()).collect();
+                println!("{name}: {} (Host: {})", places.join(" "), resolved.host_header);
+            }
+            Err(failed) => println!("{name}: {failed}"),
+        }
+    }
+    for (text, why) in no_names.into_iter().filter_map(Result::err) {
+        println!("{text}: {why}");
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! One exchange of bytes over tokio's sockets, one at a time; and its timer. Knows nothing of what the bytes mean.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime};
+
+use discovery_core::{Answer, HttpId, Request, RequestId, UnixTime};
+use discovery_wire::{Exchange, READ_BUFFER, Transport, Want, local_address};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+
+use super::{ConnectTo, Setting};
+
+enum Socket {
+    Udp(UdpSocket),
+    Tcp(TcpStream),
+}
+
+/// Exchanges on their way, one task each. Dropping it drops them, and their sockets.
+#[derive(Default)]
+pub(crate) struct Running {
+    tasks: JoinSet<Answer>,
+    known: BTreeMap<RequestId, AbortHandle>,
+}
+
+impl Running {
+    /// Takes the task of a request, from the function that starts it in the set.
+    pub(crate) fn start(
+        &mut self,
+        id: RequestId,
+        spawn: impl FnOnce(&mut JoinSet<Answer>) -> AbortHandle,
+    ) {
+        let task = spawn(&mut self.tasks);
+        self.known.insert(id, task);
+    }
+
+    /// Drops a task, and its socket with it.
+    pub(crate) fn stop(&mut self, id: RequestId) {
+        if let Some(task) = self.known.remove(&id) {
+            task.abort();
+        }
+    }
+
+    /// The next answer; pending while nothing runs. Nothing is lost where the future is dropped.
+    pub(crate) async fn next(&mut self) -> Answer {
+        while let Some(ended) = self.tasks.join_next().await {
+            let answer = match ended {
+                Ok(answer) => Some(answer),
+                // It panicked: a failure of our own side. Of one that was stopped nothing is known any more.
+                Err(error) => {
+                    let task = self.known.iter().find(|(_, task)| task.id() == error.id());
+                    task.map(|(id, _)| Answer::local_failure(*id))
+                }
+            };
+            if let Some(answer) = answer {
+                self.known.remove(&answer.id());
+                return answer;
+            }
+        }
+        pending().await
+    }
+}
+
+/// Carries a request out. Dropping the future closes its socket.
+pub(crate) async fn carry_out(
+    request: &Request,
+    setting: &Setting,
+    connected: impl Fn(HttpId),
+) -> Answer {
+    match setting.exchange(request) {
+        Some(exchange) => run(exchange, &setting.connect_to, connected).await,
+        None => Answer::local_failure(request.id()),
+    }
+}
+
+/// Moves bytes until the answer is there.
+async fn run(mut exchange: Exchange, connect_to: &ConnectTo, connected: impl Fn(HttpId)) -> Answer {
+    let mut socket = None;
+    loop {
+        let moved = match (exchange.wants(), &mut socket) {
+            (Want::Finish, _) => return exchange.into_answer(),
+            (Want::Open(transport, address), _) => {
+                // One at a time: the old socket goes before the new one comes.
+                socket = None;
+                let opened = open(transport, connect_to(address, transport)).await;
+                opened.map(|new| socket = Some(new)).map(|()| exchange.opened())
+            }
+            (Want::Write(bytes), Some(socket)) => {
+                let count = match socket {
+                    Socket::Udp(socket) => socket.send(bytes).await,
+                    Socket::Tcp(socket) => socket.write(bytes).await,
+                };
+                count.map(|count| exchange.wrote(count))
+            }
+            (Want::Read, Some(socket)) => {
+                let mut buffer = [0; READ_BUFFER];
+                let count = match socket {
+                    Socket::Udp(socket) => socket.recv(&mut buffer).await,
+                    Socket::Tcp(socket) => socket.read(&mut buffer).await,
+                };
+                let now = UnixTime::from_system_time(SystemTime::now());
+                count.map(|count| exchange.read(buffer.get(..count).unwrap_or_default(), Some(now)))
+            }
+            (Want::Write(_) | Want::Read, None) => Err(io::ErrorKind::NotConnected.into()),
+        };
+        if let Err(error) = moved {
+            exchange.failed(error.kind());
+        }
+        if let Some(id) = exchange.connected() {
+            connected(id);
+        }
+    }
+}
+
+async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
+    Ok(match transport {
+        Transport::Tcp => Socket::Tcp(TcpStream::connect(address).await?),
+        Transport::Udp => {
+            let socket = UdpSocket::bind(local_address(address)).await?;
+            // Connected: the kernel then lets nobody else's datagrams through.
+            socket.connect(address).await?;
+            Socket::Udp(socket)
+        }
+    })
+}
+
+/// Until then by this clock, or for ever.
+pub(crate) async fn until(deadline: Option<Instant>, now: Instant) {
+    match deadline {
+        Some(deadline) => sleep(deadline.saturating_duration_since(now)).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,113 @@
+//! DNS requests answered by hickory-resolver. Owns what its words mean in the machine's; knows nothing of what is asked for.
+
+use std::io::ErrorKind;
+
+use discovery_core::{
+    DnsError, DnsName, DnsRecord, DnsReply, DnsRequest, RecordData, RecordKind, Service,
+};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError as Said, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+
+use super::common::Setting;
+
+/// A resolver that asks and does nothing else: what is remembered, and for how long, is the machine's. One for each question: on
+/// connections that are shared, one server's broken reply fails what others have asked.
+fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
+    let mut servers = Vec::new();
+    for server in &setting.name_servers {
+        let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
+        connections.iter_mut().for_each(|connection| connection.port = server.port());
+        // It said that a name does not exist: then nobody else is asked.
+        servers.push(NameServerConfig::new(server.ip(), true, connections));
+    }
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let options = builder.options_mut();
+    options.attempts = usize::from(setting.policy.dns_attempts);
+    options.timeout = setting.policy.dns_retry_interval;
+    options.cache_size = 0;
+    options.use_hosts_file = ResolveHosts::Never;
+    options.case_randomization = true;
+    builder.build()
+}
+
+/// Asks, and tells what came back.
+pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsReply, DnsError> {
+    // Absolute: no search list.
+    let name = Name::from_labels(question.name.labels().map(str::as_bytes));
+    let name = name.map_err(|_| DnsError::Local)?;
+    let kind = match question.kind {
+        RecordKind::A => RecordType::A,
+        RecordKind::Aaaa => RecordType::AAAA,
+        RecordKind::Srv => RecordType::SRV,
+    };
+    let resolver = resolver(setting).map_err(|_| DnsError::Local)?;
+    match resolver.lookup(name, kind).await {
+        Ok(found) => {
+            let records = found.answers().iter().filter_map(record).collect();
+            Ok(DnsReply { nxdomain: false, records, negative_ttl: None })
+        }
+        // Nothing was found: that is a fact, not a failure.
+        Err(NetError::Dns(Said::NoRecordsFound(nothing))) => Ok(DnsReply {
+            nxdomain: nothing.response_code == ResponseCode::NXDomain,
+            records: Vec::new(),
+            negative_ttl: nothing.negative_ttl,
+        }),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// A record as the machine wants it; none where its owner or kind can be of no use.
+fn record(record: &Record) -> Option<DnsRecord> {
+    let data = match &record.data {
+        RData::A(ip) => RecordData::A(ip.0),
+        RData::AAAA(ip) => RecordData::Aaaa(ip.0),
+        RData::CNAME(target) => host(target).map_or(RecordData::Unusable, RecordData::Cname),
+        RData::SRV(srv) => host(&srv.target).map_or(RecordData::Unusable, |target| {
+            RecordData::Srv(Service {
+                priority: srv.priority,
+                weight: srv.weight,
+                port: srv.port,
+                target,
+            })
+        }),
+        _ => return None,
+    };
+    Some(DnsRecord { owner: host(&record.name)?, ttl: record.ttl, data })
+}
+
+/// The name as one of a host; none where it is no such (a dot or a space within a label, which its text escapes).
+fn host(name: &Name) -> Option<DnsName> {
+    if name.is_root() { Some(DnsName::root()) } else { DnsName::parse(&name.to_ascii()).ok() }
+}
+
+/// What went wrong. Whatever is not known to be the world's doing says nothing about the world.
+fn failure(error: &NetError) -> DnsError {
+    match error {
+        NetError::Timeout | NetError::QueryCaseMismatch => DnsError::Timeout,
+        NetError::Proto(_) | NetError::Truncated => DnsError::Malformed,
+        NetError::Dns(Said::ResponseCode(ResponseCode::ServFail)) => DnsError::ServerFailure,
+        NetError::Dns(Said::ResponseCode(ResponseCode::Refused)) => DnsError::Refused,
+        NetError::Dns(Said::ResponseCode(ResponseCode::NotImp)) => DnsError::NotImplemented,
+        NetError::Dns(_) => DnsError::OtherCode,
+        // Every connection to every server has broken.
+        NetError::NoConnections => DnsError::Unreachable,
+        NetError::Io(error) => match error.kind() {
+            ErrorKind::NetworkUnreachable
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::AddrNotAvailable => DnsError::NoRoute,
+            ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof => DnsError::Unreachable,
+            _ => DnsError::Local,
+        },
+        _ => DnsError::Local,
+    }
+}

@@ -1,0 +1,120 @@
+//! GETs answered by reqwest: one address, one request, no redirect. Knows nothing of what a page is for.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::time::SystemTime;
+
+use discovery_core::{HttpError, HttpGet, HttpResponse, TlsName, UnixTime};
+use discovery_wire::Transport;
+use reqwest::header::HOST;
+use reqwest::{Client, Response, StatusCode, Url, redirect, retry};
+use rustls::CertificateError as Bad;
+
+use super::common::Setting;
+
+/// Fetches from the address that the machine has chosen, and tells what came back.
+pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse, HttpError> {
+    let address = (setting.connect_to)((setting.fetch_from)(get), Transport::Tcp);
+    let (mut url, authority) = url(get)?;
+    match &get.tls_name {
+        // reqwest connects to an address in a URL, whatever else it is told.
+        TlsName::Ip(_) if address != get.address => return Err(HttpError::Local),
+        TlsName::Ip(_) => {}
+        // A port in the URL would win over the address's.
+        TlsName::Dns(_) => url.set_port(None).map_err(|()| HttpError::Local)?,
+    }
+    // One for each request: what is dialled belongs to the request, not to the host's name.
+    let client = Client::builder()
+        .tls_backend_preconfigured(setting.tls.as_ref().clone())
+        .resolve(url.host_str().unwrap_or_default(), address)
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy()
+        .http1_only()
+        .build()
+        .map_err(|_| HttpError::Local)?;
+    let request = client.get(url).headers(get.headers.clone()).header(HOST, authority);
+    let mut response = request.send().await.map_err(|error| failure(&error))?;
+    let received = Some(UnixTime::from_system_time(SystemTime::now()));
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = match status {
+        StatusCode::OK => body(&mut response, get.max_body).await?,
+        _ => Vec::new(),
+    };
+    Ok(HttpResponse { status, headers, body, received })
+}
+
+/// The URL as reqwest writes it, and the authority as it was written. Where its host comes out as another one (`0x7f.1` becomes an
+/// address that nobody has vetted) there is no asking by this library.
+fn url(get: &HttpGet) -> Result<(Url, String), HttpError> {
+    let url = Url::parse(&get.url.to_string()).map_err(|_| HttpError::Local)?;
+    let authority = get.url.authority().ok_or(HttpError::Local)?;
+    let same = url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(authority.host()));
+    if same { Ok((url, authority.to_string())) } else { Err(HttpError::Local) }
+}
+
+/// The body, up to one byte more than is of use.
+async fn body(response: &mut Response, max: usize) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > max {
+            body.truncate(max.saturating_add(1));
+            break;
+        }
+    }
+    Ok(body)
+}
+
+/// What went wrong, by the innermost cause that is known.
+fn failure(error: &reqwest::Error) -> HttpError {
+    let mut kind = if error.is_connect() { HttpError::Tls } else { HttpError::Reset };
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            kind = tls(error);
+        } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            kind = if error.is_parse() { HttpError::Protocol } else { kind };
+        }
+        let io = error.downcast_ref::<io::Error>();
+        kind = io.map_or(kind, |error| system(error.kind(), kind));
+        // What an I/O error was made from is not its source, but stands beside it.
+        let inside = io.and_then(io::Error::get_ref).map(|error| error as &(dyn Error + 'static));
+        cause = inside.or_else(|| error.source());
+    }
+    kind
+}
+
+fn system(error: ErrorKind, otherwise: HttpError) -> HttpError {
+    match error {
+        ErrorKind::ConnectionRefused => HttpError::Refused,
+        ErrorKind::TimedOut => HttpError::Timeout,
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => HttpError::Reset,
+        ErrorKind::NetworkUnreachable
+        | ErrorKind::HostUnreachable
+        | ErrorKind::NetworkDown
+        | ErrorKind::AddrNotAvailable => HttpError::NoRoute,
+        // It carries another error, which is looked at next.
+        ErrorKind::InvalidData | ErrorKind::Other => otherwise,
+        _ => HttpError::Local,
+    }
+}
+
+fn tls(error: &rustls::Error) -> HttpError {
+    match error {
+        rustls::Error::InvalidCertificate(
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. },
+        ) => HttpError::CertificateName,
+        rustls::Error::InvalidCertificate(
+            Bad::Expired
+            | Bad::ExpiredContext { .. }
+            | Bad::NotValidYet
+            | Bad::NotValidYetContext { .. },
+        ) => HttpError::CertificateExpired,
+        rustls::Error::InvalidCertificate(_) => HttpError::Certificate,
+        _ => HttpError::Tls,
+    }
+}

@@ -1,0 +1,185 @@
+//! The machine on one thread, where nothing is `Send`: callers and driver share it by `Rc`, and nothing is locked.
+//!
+//! `cargo run -p discovery-lab --example local_set [NAME …]`. A caller's input goes to the machine at once, so what is remembered is
+//! answered without any task; the driver starts and stops exchanges, and keeps the deadline.
+#![allow(clippy::disallowed_methods, reason = "an example reads the clocks, as an adapter does")]
+
+#[allow(dead_code, reason = "each example takes what it needs")]
+pub(crate) mod common;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use common::Setting;
+use common::sockets::{self, Running, until};
+use discovery_core::{Event, Failed, FailureKind, Instant, Outcome, Resolver, ServerName, Ticket};
+use discovery_wire::{Clock, Order};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::{LocalSet, spawn_local};
+
+/// Asks for names. The driver ends when the last clone, and the last who waits, is gone.
+#[derive(Clone)]
+pub(crate) struct Discovery(Rc<Shared>);
+
+struct Shared {
+    setting: Rc<Setting>,
+    clock: Clock,
+    state: RefCell<State>,
+    /// There is something new for the driver.
+    news: Rc<Notify>,
+}
+
+struct State {
+    resolver: Resolver,
+    waiting: BTreeMap<Ticket, oneshot::Sender<Outcome>>,
+    orders: VecDeque<Order>,
+    /// Whether there is a driver: nobody may wait in silence where there is none.
+    driven: bool,
+}
+
+/// Abandons its ticket when it goes; a ticket that has ended does not notice.
+struct Waiting<'a>(&'a Shared, Ticket);
+
+impl Discovery {
+    /// Within a [`LocalSet`].
+    pub(crate) fn spawn(setting: Setting) -> Self {
+        let clock = Clock::start((setting.clock)());
+        let resolver = Resolver::new(setting.config(), Instant::ORIGIN);
+        let (waiting, orders) = (BTreeMap::new(), VecDeque::new());
+        let state = RefCell::new(State { resolver, waiting, orders, driven: true });
+        let news = Rc::new(Notify::new());
+        let setting = Rc::new(setting);
+        let shared = Rc::new(Shared { setting, clock, state, news: Rc::clone(&news) });
+        spawn_local(drive(Rc::downgrade(&shared), news));
+        Self(shared)
+    }
+
+    pub(crate) async fn resolve(&self, name: &ServerName) -> Outcome {
+        let (tell, told) = oneshot::channel();
+        let ticket = self.0.input(|state, now| {
+            let ticket = state.resolver.resolve(name, now);
+            state.waiting.insert(ticket, tell);
+            ticket
+        });
+        let _waiting = Waiting(&self.0, ticket);
+        // The driver is gone: a failure of our own side, which says nothing about the world.
+        told.await.unwrap_or_else(|_| Arc::new(Err(Failed::bare(FailureKind::Local))))
+    }
+}
+
+impl Shared {
+    /// Gives the machine something, and sorts what it says to that.
+    fn input<T>(&self, give: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let now = self.clock.to_core((self.setting.clock)());
+        let mut state = self.state.borrow_mut();
+        let value = give(&mut state, now);
+        while let Some(event) = state.resolver.poll() {
+            match event {
+                Event::Request(request) => state.orders.push_back(Order::Start(request)),
+                Event::Cancel(id) => state.orders.push_back(Order::Stop(id)),
+                Event::Finished(ticket, outcome) => {
+                    let _ = state.waiting.remove(&ticket).map(|tell| tell.send(outcome));
+                }
+            }
+        }
+        if !state.driven {
+            state.waiting.clear();
+        }
+        self.news.notify_one();
+        value
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.input(|state, now| state.resolver.abandon(self.1, now));
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        self.0.news.notify_one();
+    }
+}
+
+/// Says that nothing will be done any more, also where the driver's thread panics or its `LocalSet` is dropped.
+struct Gone(Weak<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.input(|state, _now| state.driven = false);
+        }
+    }
+}
+
+async fn drive(shared: Weak<Shared>, news: Rc<Notify>) {
+    let _gone = Gone(Weak::clone(&shared));
+    let mut running = Running::default();
+    while let Some(alive) = shared.upgrade() {
+        let orders = std::mem::take(&mut alive.state.borrow_mut().orders);
+        for order in orders {
+            match order {
+                Order::Start(request) => {
+                    let (id, setting, shared) =
+                        (request.id(), Rc::clone(&alive.setting), Weak::clone(&shared));
+                    let task = async move {
+                        let connected = |id| {
+                            let Some(shared) = shared.upgrade() else { return };
+                            let _ =
+                                shared.input(|state, now| state.resolver.handle_connected(id, now));
+                        };
+                        sockets::carry_out(&request, &setting, connected).await
+                    };
+                    running.start(id, |tasks| tasks.spawn_local(task));
+                }
+                Order::Stop(id) => running.stop(id),
+                Order::End => return,
+            }
+        }
+        let deadline = alive.state.borrow().resolver.poll_timeout();
+        let deadline = deadline.and_then(|deadline| alive.clock.to_std(deadline.at));
+        let now = (alive.setting.clock)();
+        // Whoever waits for nothing but this driver must not be kept alive by it.
+        drop(alive);
+        let answer = tokio::select! {
+            () = news.notified() => continue,
+            answer = running.next() => Some(answer),
+            () = until(deadline, now) => None,
+        };
+        let Some(alive) = shared.upgrade() else { return };
+        alive.input(|state, now| match answer {
+            Some(answer) => {
+                // That it came too late is no news to a driver.
+                let _ = state.resolver.handle_answer(answer, now);
+            }
+            None => state.resolver.handle_timeout(now),
+        });
+    }
+}
+
+/// Resolves names at once, on this thread.
+pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let discovery = Discovery::spawn(setting);
+        let mut lookups = Vec::new();
+        for name in names {
+            let (discovery, name) = (discovery.clone(), name.clone());
+            lookups.push(spawn_local(async move { discovery.resolve(&name).await }));
+        }
+        let mut outcomes = Vec::new();
+        for lookup in lookups {
+            outcomes.push(lookup.await?);
+        }
+        Ok(outcomes)
+    })
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    common::run(resolve_all)
+}

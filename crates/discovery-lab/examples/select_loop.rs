@@ -1,0 +1,126 @@
+//! The machine inside a loop that is there already and has something else to do: no handle of ours, no task that owns it.
+//!
+//! `cargo run -p discovery-lab --example select_loop [NAME …]`. The something else is an echo service; what the machine asks for is
+//! carried out by the wire's exchanges, one task each. Everybody else asks the loop by a message.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "an example reads the clocks, as its loop's owner does"
+)]
+
+#[allow(dead_code, reason = "each example takes what it needs")]
+pub(crate) mod common;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
+use common::Setting;
+use common::asking::{Asking, Resolving, Wish};
+use common::sockets::{self, Running, until};
+use discovery_core::{Event, Outcome, Resolver, ServerName, Ticket};
+use discovery_wire::Clock;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
+
+/// The loop. Returns how many datagrams it has echoed.
+pub(crate) async fn program(
+    setting: Setting,
+    echo: UdpSocket,
+    mut wishes: UnboundedReceiver<Wish>,
+) -> usize {
+    let setting = Arc::new(setting);
+    let now = || (setting.clock)();
+    let clock = Clock::start(now());
+    let moment = || clock.to_core(now());
+    let mut resolver = Resolver::new(setting.config(), moment());
+    let mut waiting: BTreeMap<Ticket, oneshot::Sender<Outcome>> = BTreeMap::new();
+    let mut running = Running::default();
+    let (tell_connected, mut connected) = unbounded_channel();
+    let (mut echoed, mut datagram) = (0_usize, [0; 512]);
+    loop {
+        // First all that it has to say, for any input may have made it say something.
+        while let Some(event) = resolver.poll() {
+            match event {
+                Event::Request(request) => {
+                    let (id, setting, tell) =
+                        (request.id(), Arc::clone(&setting), tell_connected.clone());
+                    let task = async move {
+                        // Nobody listens once the loop is gone, and then nobody needs to.
+                        let connected = |id| {
+                            let _ = tell.send(id);
+                        };
+                        sockets::carry_out(&request, &setting, connected).await
+                    };
+                    running.start(id, |tasks| tasks.spawn(task));
+                }
+                // If it has just answered: a late answer does no harm.
+                Event::Cancel(id) => running.stop(id),
+                Event::Finished(ticket, outcome) => {
+                    let _ = waiting.remove(&ticket).map(|tell| tell.send(outcome));
+                }
+            }
+        }
+        let deadline = resolver.poll_timeout().and_then(|deadline| clock.to_std(deadline.at));
+        tokio::select! {
+            wish = wishes.recv() => match wish {
+                Some(Wish::Resolve(name, tell)) => {
+                    waiting.insert(resolver.resolve(&name, moment()), tell);
+                }
+                Some(Wish::Left) => {
+                    for ticket in left(&waiting) {
+                        let _ = resolver.abandon(ticket, moment());
+                    }
+                }
+                Some(Wish::Change(change)) => change(&mut resolver, moment()),
+                None => return echoed,
+            },
+            answer = running.next() => {
+                // That it came too late is no news to a driver.
+                let _ = resolver.handle_answer(answer, moment());
+            }
+            Some(id) = connected.recv() => {
+                let _ = resolver.handle_connected(id, moment());
+            }
+            () = until(deadline, now()) => resolver.handle_timeout(moment()),
+            // The something else.
+            Ok((count, from)) = echo.recv_from(&mut datagram) => {
+                echoed += 1;
+                let _ = echo.send_to(datagram.get(..count).unwrap_or_default(), from).await;
+            },
+        }
+    }
+}
+
+/// The tickets that nobody waits for any more.
+fn left(waiting: &BTreeMap<Ticket, oneshot::Sender<Outcome>>) -> Vec<Ticket> {
+    let left = waiting.iter().filter(|(_, tell)| tell.is_closed());
+    left.map(|(ticket, _)| *ticket).collect()
+}
+
+/// Resolves names while the echo service goes on.
+pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (echo, client) =
+            (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+        client.connect(echo.local_addr()?).await?;
+        let (asking, wishes) = Asking::new();
+        let the_loop = tokio::spawn(program(setting, echo, wishes));
+        let all: Vec<Resolving> = names.iter().map(|name| asking.resolve(name)).collect();
+        let mut outcomes = Vec::new();
+        for resolving in all {
+            client.send(b"still there?").await?;
+            outcomes.push(resolving.await);
+            client.recv(&mut [0; 12]).await?;
+        }
+        drop(asking);
+        assert_eq!(the_loop.await?, names.len(), "every datagram comes back");
+        Ok(outcomes)
+    })
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    common::run(resolve_all)
+}
