@@ -134,6 +134,7 @@ impl<'a> Board<'a> {
             return Ok(host.clone());
         }
         let host = DnsName::host(text)?;
+        few_more(&mut self.notes.names);
         self.notes.names.push(host.clone());
         Ok(host)
     }
@@ -144,6 +145,7 @@ impl<'a> Board<'a> {
             return Some(owner.clone());
         }
         let owner = host.service(service)?;
+        few_more(&mut self.notes.names);
         self.notes.names.push(owner.clone());
         Some(owner)
     }
@@ -153,6 +155,7 @@ impl<'a> Board<'a> {
         if self.guessing {
             return;
         }
+        few_more(&mut self.notes.decisions);
         self.notes.decisions.push(match cause {
             Some(known) => Decision::with_fact(step, Arc::clone(known), effect),
             None => Decision::without_fact(step, None, effect),
