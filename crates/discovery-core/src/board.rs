@@ -137,6 +137,7 @@ impl<'a> Board<'a> {
             return Ok(host.clone());
         }
         let host = DnsName::host(text)?;
+        few_more(&mut self.notes.names);
         self.notes.names.push(host.clone());
         Ok(host)
     }
@@ -147,6 +148,7 @@ impl<'a> Board<'a> {
             return Some(owner.clone());
         }
         let owner = host.service(service)?;
+        few_more(&mut self.notes.names);
         self.notes.names.push(owner.clone());
         Some(owner)
     }
@@ -156,6 +158,7 @@ impl<'a> Board<'a> {
         if self.guessing {
             return;
         }
+        few_more(&mut self.notes.decisions);
         self.notes.decisions.push(match cause {
             Some(known) => Decision::with_fact(step, Arc::clone(known), effect),
             None => Decision::without_fact(step, None, effect),

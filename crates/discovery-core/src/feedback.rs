@@ -325,10 +325,11 @@ impl Reports {
     /// RFC 2782 puts priorities before weights (R84), for places that can be reached; R89 goes on to the next where one can't be.
     /// That a place that fails comes after all others is where that leads. `keep` what may be handed out again.
     pub(crate) fn arrange(&mut self, outcome: &Outcome, keep: bool, now: Instant) -> Outcome {
-        let Ok(resolved) = &**outcome else { return Arc::clone(outcome) };
+        // Where nothing was told nothing is looked at, either: the outcome is elsewhere than what led to it.
         if self.rests.len() == 0 {
             return Arc::clone(outcome);
         }
+        let Ok(resolved) = &**outcome else { return Arc::clone(outcome) };
         let name = &resolved.server_name;
         let look = self.look(name, now);
         let mut moved = resolved
