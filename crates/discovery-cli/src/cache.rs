@@ -81,12 +81,26 @@ fn forget(
     let known = |resolver: &Resolver| -> BTreeSet<Question> {
         resolver.facts().map(|(question, ..)| question.clone()).collect()
     };
+    let parse = |name: &String| {
+        let parsed = name.parse::<ServerName>();
+        parsed.map_err(|why| Trouble::Usage(format!("--forget {name}: {why}")))
+    };
+    let names = options.forget.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let before = known(resolver);
-    for name in &options.forget {
-        let (kept, parsed) = (known(resolver).len(), name.parse::<ServerName>());
-        let parsed = parsed.map_err(|why| Trouble::Usage(format!("--forget {name}: {why}")))?;
-        resolver.forget(&parsed, Instant::ORIGIN);
-        match kept.saturating_sub(known(resolver).len()) {
+    let mut counts = Vec::with_capacity(names.len());
+    for name in &names {
+        let kept = resolver.counters().facts;
+        resolver.forget(name, Instant::ORIGIN);
+        counts.push(kept.saturating_sub(resolver.counters().facts));
+    }
+    let left = known(resolver);
+    if left.len() < before.len() {
+        export.retain(|question| left.contains(question) || !before.contains(question));
+        memory::write(&options.file, &export)?;
+    }
+    // Said once it is done.
+    for (name, count) in options.forget.iter().zip(counts) {
+        match count {
             0 => {
                 status = Status::No;
                 say(&format!("{name}: nothing is known of it."));
@@ -94,11 +108,6 @@ fn forget(
             1 => say(&format!("{name}: 1 fact forgotten.")),
             count => say(&format!("{name}: {count} facts forgotten.")),
         }
-    }
-    let left = known(resolver);
-    if left.len() < before.len() {
-        export.retain(|question| left.contains(question) || !before.contains(question));
-        memory::write(&options.file, &export)?;
     }
     Ok(status)
 }

@@ -525,3 +525,34 @@ fn what_is_no_file_of_facts_is_told_apart_from_wrong_usage() {
     }
     assert_eq!(run(&["cache"]).status.code(), Some(2));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_facts_keeps_its_readers_and_a_read_only_one_stays_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_place, file) = remembered("cache_permissions");
+    let set = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+    set(0o400);
+    let before = std::fs::read(&file).unwrap();
+    let output = cache(&file, &["--forget", "a.example"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("read-only"), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains("forgotten"), "nothing is");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    set(0o600);
+    // One name that is none: nothing is forgotten, and nothing is said to be.
+    let output = cache(&file, &["--forget", "a.example", "--forget", "a..example:"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!text(&output.stderr).contains("forgotten"), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    assert_eq!(cache(&file, &["--forget", "a.example"]).status.code(), Some(0));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_has_no_lines_is_no_file_of_facts_and_is_not_read_to_its_end() {
+    let output = cache(std::path::Path::new("/dev/zero"), &[]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("not an export of facts"));
+}

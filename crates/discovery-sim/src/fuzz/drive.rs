@@ -86,9 +86,11 @@ impl Op {
             16 => Self::Routes(which & 1 == 0, which & 2 == 0),
             17 => Self::NameServers(which % 4),
             18 => Self::Back(Span(which)),
-            19 if what % 2 == 1 => Self::Report(which, what),
-            19 if which >= 128 => Self::Teach(which),
-            19 => Self::Forget(which),
+            19 => match what % 3 {
+                0 => Self::Forget(which),
+                1 => Self::Report(which, what),
+                _ => Self::Teach(which),
+            },
             _ => Self::Wait(Span(which)),
         }
     }
