@@ -65,6 +65,8 @@ pub(crate) struct Notes {
     pub(crate) fresh_until: Option<Instant>,
     /// When the first of them is worth asking again.
     pub(crate) refresh_at: Option<Instant>,
+    /// A GET that can't be asked for yet, since no address of its host is known, and that has a stand-in.
+    pub(crate) held_up: Option<Question>,
     /// Names made of other names: each is made once.
     pub(crate) names: Vec<DnsName>,
 }
@@ -103,6 +105,7 @@ impl<'a> Board<'a> {
         notes.decisions.clear();
         notes.fresh_until = None;
         notes.refresh_at = None;
+        notes.held_up = None;
         Self {
             policy: &context.policy,
             routes: context.routes,
@@ -331,6 +334,11 @@ impl<'a> Board<'a> {
         let need = if addresses.usable.is_empty() { Need::Now } else { Need::Soon };
         for question in addresses.missing() {
             self.ask(question, need);
+        }
+        let stands_in =
+            |memory: &Memory<'_>| memory.cache.has_stand_in(&question, memory.now, self.policy);
+        if need == Need::Now && !self.guessing && self.memory.as_ref().is_some_and(stands_in) {
+            self.notes.held_up = Some(question.clone());
         }
         if !addresses.usable.is_empty() {
             // R127: IPv6 goes first; IPv4 alone waits a moment for it. A family without route is not waited for. Where IPv6 leads

@@ -56,6 +56,11 @@ impl Links {
         self.0.clear();
     }
 
+    /// The memory of it, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.capacity().saturating_mul(size_of::<Link>())
+    }
+
     /// The next one of the same list.
     pub(crate) fn newer(&self, place: u32) -> Option<u32> {
         self.0.get(index(place)).map(|link| link.newer).filter(|newer| *newer != NONE)

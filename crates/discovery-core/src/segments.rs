@@ -148,13 +148,30 @@ impl<V: Keyed> Segments<V> {
             }
             None => self.add(value, weight),
         };
+        self.make_room();
+        place
+    }
+
+    /// What goes first to make room for one more of such a weight; None: there is room.
+    pub(crate) fn next_out(&self, weight: usize) -> Option<&V> {
+        let full =
+            self.len() >= self.max_entries || self.bytes.saturating_add(weight) > self.max_bytes;
+        let oldest = self.probation.oldest().or_else(|| self.protected.oldest());
+        self.at(oldest.filter(|_| full)?)
+    }
+
+    /// So many bytes it may take from now on.
+    pub(crate) fn set_max_bytes(&mut self, max_bytes: usize) {
+        self.max_bytes = max_bytes;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.len() > self.max_entries || self.bytes > self.max_bytes {
-            let Some(oldest) = self.probation.oldest().or_else(|| self.protected.oldest()) else {
-                return place;
-            };
+            let oldest = self.probation.oldest().or_else(|| self.protected.oldest());
+            let Some(oldest) = oldest else { return };
             self.vacate(oldest);
         }
-        place
     }
 
     /// What stands at a place.
