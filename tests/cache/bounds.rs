@@ -128,3 +128,66 @@ fn a_memory_of_size_zero_keeps_nothing() {
     }
     bench.finish();
 }
+
+#[test]
+fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered() {
+    let world = |to: &str| {
+        format!(
+            "https a.example after=5s 200 {{\"m.server\":\"{to}:1\"}}
+            dns fed.example.net A 192.0.2.1
+            dns new.example.net A 192.0.2.2"
+        )
+    };
+    let rule = |outcome: &discovery_core::Outcome| {
+        outcome.as_ref().as_ref().unwrap().host_header.to_string()
+    };
+    // For a ticket that waits, for a refresh, and for what runs on though nobody waits for it.
+    for (waits, speculation) in
+        [(true, "full"), (true, "off"), (false, "full"), (false, "remembered")]
+    {
+        let set = format!("set speculation={speculation}\n");
+        let mut bench = Bench::new(&(set + &world("fed.example.net")));
+        let mut ticket = bench.ask("a.example");
+        if !waits {
+            bench.outcome(ticket);
+            // It has expired, is asked again, and the last good answer is given before there is a new one.
+            bench.wait(Duration::from_secs(90_000));
+            ticket = bench.ask("a.example");
+            assert_eq!(rule(&bench.outcome(ticket)), "fed.example.net:1");
+        } else {
+            bench.wait(Duration::from_secs(2));
+        }
+        bench.news();
+        bench.become_world(&world("new.example.net"));
+        bench.forget("a.example");
+        assert_eq!(bench.asked().is_empty(), !waits, "asked anew for whoever waits alone");
+        if waits {
+            assert_eq!(rule(&bench.outcome(ticket)), "new.example.net:1", "{speculation}");
+        }
+        assert_eq!(rule(&bench.resolve("a.example")), "new.example.net:1", "{speculation}");
+        assert_eq!(bench.counters().lookups, 0);
+        bench.finish();
+    }
+}
+
+#[test]
+fn others_who_wait_for_what_is_forgotten_wait_on_and_a_caller_who_forgets_all_the_time_starves_nobody()
+ {
+    let mut bench = Bench::new(
+        "https a.example 200 {\"m.server\":\"fed.example.net:1\"}
+        https b.example 200 {\"m.server\":\"fed.example.net:1\"}
+        dns fed.example.net A 192.0.2.1 after=900ms",
+    );
+    let tickets = [bench.ask("a.example"), bench.ask("b.example")];
+    bench.wait(Duration::from_millis(700));
+    bench.forget("a.example");
+    assert!(tickets.map(|ticket| bench.outcome(ticket)).iter().all(|end| end.is_ok()));
+    // Nobody gets an answer then; everybody gets an end.
+    let ticket = bench.ask("c.example");
+    for _ in 0..1000 {
+        bench.forget("c.example");
+        bench.wait(Duration::from_millis(100));
+    }
+    assert!(bench.end(ticket).is_some());
+    bench.finish();
+}

@@ -283,3 +283,109 @@ fn a_target_of_several_is_left_for_the_next_priority() {
     assert_eq!(targets[0].srv, Some((20, 1)));
     bench.finish();
 }
+
+/// How many requests there were since the last time: DNS and GETs.
+fn requests(bench: &mut Bench) -> (usize, usize) {
+    let (mut dns, mut gets) = (0, 0);
+    for (_, happened) in bench.news() {
+        match happened {
+            discovery_sim::Happened::Asked(discovery_core::Request::Dns(_)) => dns += 1,
+            discovery_sim::Happened::Asked(discovery_core::Request::Http(_)) => gets += 1,
+            _ => {}
+        }
+    }
+    (dns, gets)
+}
+
+/// Names whose documents live for two days, at one place of one host.
+fn crowd(count: usize, set: &str) -> (Vec<String>, Bench) {
+    let mut world = format!(
+        "{set}dns fed.example.net A 192.0.2.1 ttl=86400\ndns fed.example.net AAAA NODATA soa=86400\n"
+    );
+    let names: Vec<_> = (0..count).map(|i| format!("n{i}.example")).collect();
+    for name in &names {
+        world += &format!(
+            "https {name} 200 \"Cache-Control: max-age=172800\" {{\"m.server\":\"fed.example.net:443\"}}\n"
+        );
+    }
+    let mut bench = Bench::new(&world);
+    for name in &names {
+        bench.resolve(name);
+    }
+    bench.settle();
+    bench.wait(MINUTE);
+    bench.news();
+    (names, bench)
+}
+
+#[test]
+fn a_day_of_fifty_names_that_fail_on_purpose_costs_what_the_back_off_allows() {
+    use Feedback::{ConnectFailed, Connected, Misdirected, NotMatrix, TlsFailed};
+    let (names, mut bench) = crowd(50, "");
+    let failures =
+        [ConnectFailed, NotMatrix, Connected, TlsFailed, Misdirected, ConnectFailed, Connected];
+    let fill = bench.counters().bytes;
+    for minute in (0..24 * 60).step_by(2) {
+        for (which, name) in names.iter().enumerate() {
+            for round in 0..2 {
+                let said = failures[(minute * 3 + which + round) % failures.len()];
+                let _ = bench.report(name, place("192.0.2.1:443"), said);
+            }
+            bench.ask(name);
+            // What a caller tells of while it is being asked again, and as of an hour ago.
+            let _ = bench.report(name, place("192.0.2.1:443"), NotMatrix);
+        }
+        if minute % 7 == 0 {
+            bench.go_back(MINUTE * 60);
+        }
+        bench.wait(MINUTE * 2);
+    }
+    let (dns, gets) = requests(&mut bench);
+    // Six times until the back-off is an hour, then each hour: 30 of each document at most, each with two questions for its host.
+    assert!((50 * 20..=50 * 30).contains(&gets), "{gets}");
+    // What all share is asked once a minute at most.
+    assert!(dns <= 2 * gets + 2 * 24 * 60, "{dns}");
+    assert!(bench.counters().bytes < fill + 50 * 10_000, "{fill} {}", bench.counters().bytes);
+    bench.finish();
+}
+
+#[test]
+fn more_names_than_are_remembered_are_asked_again_no_more_often_than_the_longest_back_off() {
+    let (names, mut bench) = crowd(60, "set max_reports=20\n");
+    for _ in (0..24 * 60).step_by(2) {
+        for name in &names {
+            let _ = bench.report(name, place("192.0.2.1:443"), Feedback::NotMatrix);
+            bench.ask(name);
+        }
+        bench.wait(MINUTE * 2);
+    }
+    let (_, gets) = requests(&mut bench);
+    assert!(gets <= 60 * 30, "{gets}");
+    bench.finish();
+}
+
+#[test]
+fn a_doubt_is_over_when_the_place_works() {
+    let mut bench = Bench::new(WORLD);
+    bench.resolve("example.org");
+    bench.settle();
+    bench.news();
+    tell(&mut bench, "example.org", "192.0.2.1:443", Feedback::Misdirected);
+    tell(&mut bench, "example.org", "192.0.2.1:443", Feedback::Connected);
+    bench.wait(MINUTE * 2);
+    bench.resolve("example.org");
+    bench.settle();
+    assert_eq!(bench.asked(), []);
+    bench.finish();
+}
+
+#[test]
+fn where_somebody_answers_others_are_not_told_that_nobody_can_connect() {
+    let mut bench = warm(WORLD);
+    bench.resolve("other.example");
+    fail(&mut bench, "192.0.2.1:443");
+    assert_eq!(places(&bench.resolve("other.example"))[0], "192.0.2.2:443");
+    tell(&mut bench, "example.org", "192.0.2.1:443", Feedback::NotMatrix);
+    assert_eq!(places(&bench.resolve("other.example"))[0], "192.0.2.1:443");
+    bench.finish();
+}

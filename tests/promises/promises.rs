@@ -59,6 +59,29 @@ fn i08<M: Kind>(case: Case, early: Vec<u8>) -> TestCaseResult {
         "time goes back"
     );
 
+    // Whatever is told with a time that is past is told at the latest time there was.
+    let mut back = early.clone().into_iter().cycle();
+    let past: Vec<Input> = rising
+        .iter()
+        .map(|input| {
+            let span = u64::from(back.next().unwrap_or(0)) * 40_000_000;
+            at(input, Instant::from_nanos(input.at().as_nanos().saturating_sub(span)))
+        })
+        .collect();
+    let mut latest = START;
+    let raised: Vec<Input> = past
+        .iter()
+        .map(|input| {
+            latest = latest.max(input.at());
+            at(input, latest)
+        })
+        .collect();
+    prop_assert_eq!(
+        replay(&mut M::start(case.settings), &past),
+        replay(&mut M::start(case.settings), &raised),
+        "told with a time that is past"
+    );
+
     let mut machine = M::start(case.settings);
     let mut out: Vec<Event> = std::iter::from_fn(|| machine.poll()).collect();
     let mut early = early.into_iter().cycle();

@@ -65,6 +65,8 @@ pub(crate) struct Notes {
     pub(crate) fresh_until: Option<Instant>,
     /// When the first of them is worth asking again.
     pub(crate) refresh_at: Option<Instant>,
+    /// A GET that can't be asked for yet, since no address of its host is known, and that has a stand-in.
+    pub(crate) held_up: Option<Question>,
     /// Names made of other names: each is made once.
     pub(crate) names: Vec<DnsName>,
 }
@@ -103,6 +105,7 @@ impl<'a> Board<'a> {
         notes.decisions.clear();
         notes.fresh_until = None;
         notes.refresh_at = None;
+        notes.held_up = None;
         Self {
             policy: &context.policy,
             routes: context.routes,
@@ -134,6 +137,7 @@ impl<'a> Board<'a> {
             return Ok(host.clone());
         }
         let host = DnsName::host(text)?;
+        few_more(&mut self.notes.names);
         self.notes.names.push(host.clone());
         Ok(host)
     }
@@ -144,6 +148,7 @@ impl<'a> Board<'a> {
             return Some(owner.clone());
         }
         let owner = host.service(service)?;
+        few_more(&mut self.notes.names);
         self.notes.names.push(owner.clone());
         Some(owner)
     }
@@ -153,6 +158,7 @@ impl<'a> Board<'a> {
         if self.guessing {
             return;
         }
+        few_more(&mut self.notes.decisions);
         self.notes.decisions.push(match cause {
             Some(known) => Decision::with_fact(step, Arc::clone(known), effect),
             None => Decision::without_fact(step, None, effect),
@@ -328,6 +334,11 @@ impl<'a> Board<'a> {
         let need = if addresses.usable.is_empty() { Need::Now } else { Need::Soon };
         for question in addresses.missing() {
             self.ask(question, need);
+        }
+        let stands_in =
+            |memory: &Memory<'_>| memory.cache.has_stand_in(&question, memory.now, self.policy);
+        if need == Need::Now && !self.guessing && self.memory.as_ref().is_some_and(stands_in) {
+            self.notes.held_up = Some(question.clone());
         }
         if !addresses.usable.is_empty() {
             // R127: IPv6 goes first; IPv4 alone waits a moment for it. A family without route is not waited for. Where IPv6 leads

@@ -101,6 +101,8 @@ pub(crate) struct Cache {
     facts: Segments<Entry>,
     /// In which order they were learnt, from the first time that somebody asks for it.
     changes: Option<Changes>,
+    /// What both may take.
+    max_bytes: usize,
 }
 
 /// How fresh a fact must be to be read.
@@ -120,7 +122,9 @@ pub(crate) enum Freshness {
 
 impl Cache {
     pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
-        Self { facts: Segments::new(seed, policy.max_facts, policy.max_cache_bytes), changes: None }
+        let max_bytes = policy.max_cache_bytes;
+        let facts = Segments::new(seed, policy.max_facts, max_bytes);
+        Self { facts, changes: None, max_bytes }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -128,7 +132,8 @@ impl Cache {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.facts.bytes()
+        let changes = self.changes.as_ref().map_or(0, Changes::bytes);
+        self.facts.bytes().saturating_add(changes)
     }
 
     /// A fact that needs no asking.
@@ -243,7 +248,14 @@ impl Cache {
         let place = self.facts.insert(entry, weight);
         if let Some(changes) = &mut self.changes {
             changes.note(place);
+            self.leave_room_for_changes();
         }
+    }
+
+    /// What the order of changes takes is not there for facts.
+    fn leave_room_for_changes(&mut self) {
+        let changes = self.changes.as_ref().map_or(0, Changes::bytes);
+        self.facts.set_max_bytes(self.max_bytes.saturating_sub(changes));
     }
 
     /// What may stand in while a refresh hangs: the last good fact, or for a document the failure that was known before. From
@@ -255,8 +267,8 @@ impl Cache {
         policy: &Policy,
         seed: u64,
     ) -> Option<Arc<Known>> {
-        let entry = self.facts.get(question)?;
-        let stands = stands_in(entry, now, policy)?;
+        let mut entry = self.facts.get(question)?.clone();
+        let stands = stands_in(&entry, now, policy)?;
         let failing = entry.failing.get_or_insert_default();
         // Each lookup that waits falls back by itself: that counts once.
         if !(entry.known.fact == Fact::Late && entry.known.is_fresh(now)) {
@@ -270,7 +282,11 @@ impl Cache {
             entry.known = Arc::new(Known::new(question.clone(), Fact::Late, now, Some(now + life)));
         }
         failing.good = Some(Arc::clone(&stands));
-        Some(in_place_of(&stands, entry.known.fresh_until, policy))
+        let used = in_place_of(&stands, entry.known.fresh_until, policy);
+        // It takes more room now. Nothing has been learnt, so it is no change.
+        let weight = weight(&entry);
+        self.facts.insert(entry, weight);
+        Some(used)
     }
 
     /// Whether [`Self::stand_in`] has something to give.

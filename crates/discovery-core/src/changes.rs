@@ -72,6 +72,12 @@ impl Changes {
         self.list.push(place, &mut self.links);
     }
 
+    /// The memory of it, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let numbers = self.numbers.capacity().saturating_mul(size_of::<u64>());
+        numbers.saturating_add(self.links.bytes())
+    }
+
     /// The first place that has changed since, if any has.
     pub(crate) fn after(&self, cursor: Cursor) -> Option<u32> {
         if cursor.run != self.run || cursor.number >= self.next {

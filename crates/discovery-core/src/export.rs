@@ -28,6 +28,8 @@ const VERSION: u64 = 1;
 pub const MAX_EXPORT_FACTS: usize = 4_000_000;
 /// Longest line of an export, in bytes: as many SRV records as the largest DNS message holds, each with the longest name.
 const MAX_LINE: usize = 2 * 1024 * 1024;
+/// Most letters of what is said of a line that can't be read.
+const MAX_WHY: usize = 200;
 
 /// Facts of one resolver at one moment, in the order in which it has learnt them.
 ///
@@ -352,8 +354,22 @@ impl<'a> Lines<'a> {
 
     fn parse<T: Deserialize<'a>>(&self, line: &'a [u8]) -> Result<T, BadExport> {
         serde_json::from_slice(line)
-            .map_err(|error| BadExport::Unreadable { line: self.number, why: error.to_string() })
+            .map_err(|error| BadExport::Unreadable { line: self.number, why: legible(&error) })
     }
+}
+
+/// An error in a few words: it quotes what it does not like, however long that is and whatever letters are in it.
+fn legible(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let escaped = text.chars().take(MAX_WHY).flat_map(|letter| {
+        let (raw, escaped) = match letter.is_control() {
+            true => (None, Some(letter.escape_default())),
+            false => (Some(letter), None),
+        };
+        raw.into_iter().chain(escaped.into_iter().flatten())
+    });
+    let more = if text.chars().nth(MAX_WHY).is_some() { "…" } else { "" };
+    escaped.chain(more.chars()).collect()
 }
 
 impl fmt::Display for BadExport {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::few::few_more;
 use crate::question::{Known, Question};
 
 /// Facts in the order of their questions. They are few, and many lookups keep some: a list takes less room than a tree.
@@ -23,7 +24,10 @@ impl Facts {
                     *place = known;
                 }
             }
-            Err(at) => self.0.insert(at, known),
+            Err(at) => {
+                few_more(&mut self.0);
+                self.0.insert(at, known);
+            }
         }
     }
 

@@ -111,6 +111,10 @@ struct Doubt {
     name: ServerName,
     /// Whether they still are.
     doubted: bool,
+    /// Since when, at the latest.
+    told: Instant,
+    /// How old they must be to be asked again.
+    age: Duration,
     /// When they were last asked again because of that, and for which time in a row.
     asked: Option<(Instant, u8)>,
     /// Not to be asked again before.
@@ -265,10 +269,11 @@ impl Reports {
         if self.first.is_zero() {
             return false;
         }
-        let old_enough = oldest + self.first;
         match self.doubts.get(name) {
             Some(doubt) => {
                 doubt.doubted = true;
+                doubt.told = now;
+                let old_enough = oldest + doubt.age;
                 let backoff = doubt
                     .asked
                     .map(|(at, times)| at + doubled(self.first, times).min(self.longest));
@@ -277,10 +282,17 @@ impl Reports {
             }
             None => {
                 let weight = OVERHEAD.saturating_add(name.as_str().len());
-                let name = name.clone();
-                let doubt = Doubt { name, doubted: true, asked: None, not_before: old_enough };
+                // Where a back-off is pushed out that may not be over, none is remembered for long enough: the longest goes for all,
+                // or whoever has more names than are remembered would be asked each minute.
+                let crowded = self.doubts.next_out(weight).is_some_and(|out| {
+                    let asked = out.asked.map_or(out.told, |(at, _)| at.max(out.told));
+                    now < asked + self.longest.saturating_mul(2)
+                });
+                let age = if crowded { self.longest } else { self.first };
+                let (name, not_before) = (name.clone(), oldest + age);
+                let doubt = Doubt { name, doubted: true, told: now, age, asked: None, not_before };
                 self.doubts.insert(doubt, weight);
-                old_enough <= now
+                not_before <= now
             }
         }
     }
@@ -296,10 +308,9 @@ impl Reports {
         let (first, longest) = (self.first, self.longest);
         if let Some(doubt) = self.doubts.get(name) {
             let times = match doubt.asked {
-                // Only time makes it forget: a stranger's server could work now and then to be asked more often.
-                Some((at, times))
-                    if now < at + doubled(first, times).min(longest).saturating_mul(2) =>
-                {
+                // Only time makes it forget: a stranger's server could work now and then to be asked more often. And a long time: a
+                // name that is used every two minutes would be asked each time.
+                Some((at, times)) if now < at + doubled(first, times).min(longest) + longest => {
                     times
                 }
                 Some(_) | None => 0,
@@ -314,10 +325,11 @@ impl Reports {
     /// RFC 2782 puts priorities before weights (R84), for places that can be reached; R89 goes on to the next where one can't be.
     /// That a place that fails comes after all others is where that leads. `keep` what may be handed out again.
     pub(crate) fn arrange(&mut self, outcome: &Outcome, keep: bool, now: Instant) -> Outcome {
-        let Ok(resolved) = &**outcome else { return Arc::clone(outcome) };
+        // Where nothing was told nothing is looked at, either: the outcome is elsewhere than what led to it.
         if self.rests.len() == 0 {
             return Arc::clone(outcome);
         }
+        let Ok(resolved) = &**outcome else { return Arc::clone(outcome) };
         let name = &resolved.server_name;
         let look = self.look(name, now);
         let mut moved = resolved

@@ -45,7 +45,7 @@ pub enum InMemory {
 }
 
 /// The ways of a question that is asked: from where, whereto, and what for.
-pub const UNDER_WAY: [(UnderWay, UnderWay, &str); 10] = [
+pub const UNDER_WAY: [(UnderWay, UnderWay, &str); 11] = [
     (UnderWay::Idle, UnderWay::Queued, "needed, no slot is free"),
     (UnderWay::Idle, UnderWay::Asked, "needed"),
     (UnderWay::Idle, UnderWay::RunningOn, "needed late, what was known stands in at once"),
@@ -54,8 +54,9 @@ pub const UNDER_WAY: [(UnderWay, UnderWay, &str); 10] = [
     (UnderWay::Queued, UnderWay::RunningOn, "a slot comes free late, what was known stands in"),
     (UnderWay::Asked, UnderWay::Idle, "fact learnt, or nobody waits any longer"),
     (UnderWay::Asked, UnderWay::RunningOn, "given up as late"),
+    (UnderWay::Asked, UnderWay::Queued, "forgotten and needed, no slot is free"),
     (UnderWay::RunningOn, UnderWay::Asked, "needed by another"),
-    (UnderWay::RunningOn, UnderWay::Idle, "fact learnt, or its own time is over"),
+    (UnderWay::RunningOn, UnderWay::Idle, "fact learnt, forgotten, or its own time is over"),
 ];
 
 /// The ways of what is remembered of a question: from where, whereto, and what for.

@@ -121,6 +121,11 @@ impl Lookup {
         self.background
     }
 
+    /// The GET that waits for the addresses of its host, if it has a stand-in.
+    pub(crate) fn held_up(&self) -> Option<&Question> {
+        self.notes.held_up.as_ref()
+    }
+
     /// Tells whether something that is waited for has a last good fact.
     pub(crate) fn set_fall_back(&mut self, can: bool, now: Instant) {
         self.fall_back_since = can.then(|| self.fall_back_since.unwrap_or(now));
@@ -148,7 +153,8 @@ impl Lookup {
     /// Takes a fact in; whether it was waited for.
     pub(crate) fn learn(&mut self, known: &Arc<Known>) -> bool {
         let question = &known.question;
-        let waits = self.notes.asks.iter().any(|ask| ask.question == *question);
+        let waits = self.notes.asks.iter().any(|ask| ask.question == *question)
+            || self.notes.held_up.as_ref() == Some(question);
         if waits {
             self.facts.insert(Arc::clone(known));
             let mut timed = self.timeline.questions.iter_mut();
@@ -248,6 +254,18 @@ impl Lookup {
     /// How many questions were asked ahead of need and never came to be needed.
     pub(crate) fn asked_in_vain(&self) -> u64 {
         self.in_vain
+    }
+
+    /// The questions whose facts have been read, and those that are asked for.
+    pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
+        let asked = self.notes.asks.iter().map(|ask| &ask.question);
+        self.questions_read().chain(asked)
+    }
+
+    /// Forgets all that it has read, though not how long it has been waited for.
+    pub(crate) fn begin_anew(&mut self) {
+        let first_request = self.first_request;
+        *self = Self { first_request, ..Self::new(self.name.clone(), self.number, self.began) };
     }
 
     /// The questions whose facts have been read.

@@ -1,6 +1,7 @@
 //! Lists threaded through numbered places: which was used last, which least recently.
 //!
-//! Knows nothing of what stands at a place. Links are kept apart from what they link, so that a move touches little memory.
+//! Knows nothing of what stands at a place. Links are kept apart from what they link, with a note of whoever keeps the lists, so
+//! that a move touches little memory.
 
 /// No place.
 const NONE: u32 = u32::MAX;
@@ -16,6 +17,7 @@ pub(crate) struct Links(Vec<Link>);
 struct Link {
     older: u32,
     newer: u32,
+    note: u32,
 }
 
 /// One list, ordered by last use.
@@ -36,11 +38,27 @@ impl Links {
     /// One place more, in no list.
     pub(crate) fn grow(&mut self) {
         reserve(&mut self.0);
-        self.0.push(Link { older: NONE, newer: NONE });
+        self.0.push(Link { older: NONE, newer: NONE, note: 0 });
+    }
+
+    /// What was noted of a place.
+    pub(crate) fn note(&self, place: u32) -> u32 {
+        self.0.get(index(place)).map_or(0, |link| link.note)
+    }
+
+    pub(crate) fn set_note(&mut self, place: u32, note: u32) {
+        if let Some(link) = self.0.get_mut(index(place)) {
+            link.note = note;
+        }
     }
 
     pub(crate) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// The memory of it, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.capacity().saturating_mul(size_of::<Link>())
     }
 
     /// The next one of the same list.
@@ -82,7 +100,7 @@ impl List {
     /// Puts a place that is in no list at the end of this one: used last.
     pub(crate) fn push(&mut self, place: u32, links: &mut Links) {
         if let Some(link) = links.0.get_mut(index(place)) {
-            *link = Link { older: self.newest, newer: NONE };
+            (link.older, link.newer) = (self.newest, NONE);
         }
         match self.newest {
             NONE => self.oldest = place,
@@ -94,7 +112,7 @@ impl List {
 
     /// Takes a place out of this list, in which it is.
     pub(crate) fn take(&mut self, place: u32, links: &mut Links) {
-        let Some(Link { older, newer }) = links.0.get(index(place)).copied() else { return };
+        let Some(Link { older, newer, .. }) = links.0.get(index(place)).copied() else { return };
         match older {
             NONE => self.oldest = newer,
             older => links.set_newer(older, newer),

@@ -157,7 +157,8 @@ pub struct Policy {
     /// The longest of both. 1 h, as for `.well-known` failures (R40): a server that has moved is found again within it.
     #[serde(with = "duration")]
     pub report_max_backoff: Duration,
-    /// Places and names each of which failures are remembered. 20,000: as many as names at once.
+    /// Places and names each of which failures are remembered. 20,000: as many as names at once. Where more names fail within two
+    /// hours, facts are asked again for the further ones once they are as old as `report_max_backoff`.
     pub max_reports: usize,
     /// Most facts kept; 0 keeps none. 400,000: about 100,000 names.
     pub max_facts: usize,

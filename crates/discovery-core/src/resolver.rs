@@ -3,6 +3,7 @@
 //! A question is asked once however many lookups wait for it, and not again while its fact is fresh. Knows no step of the
 //! specification and nothing of how a question is answered.
 
+mod forgetting;
 mod operators;
 mod reports;
 mod teaching;
@@ -11,8 +12,7 @@ mod turns;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::board::Memory;
-use crate::cache::{Cache, Freshness};
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::families::{FamiliesHealth, FamilyMemory};
@@ -21,13 +21,11 @@ use crate::few::Few;
 use crate::inquiries::Inquiries;
 use crate::life::{Life, UnderWay};
 use crate::lookup::{Context, Lookup};
-use crate::name::{ServerName, TlsName};
+use crate::name::ServerName;
 use crate::name_servers::{NameServer, NameServers};
 use crate::outcome::{Failed, FailureKind, Resolved};
 use crate::question::{Fact, Question};
-use crate::request::{
-    Answer, Deadline, Disposition, Event, HttpId, RecordKind, Routes, Ticket, Why,
-};
+use crate::request::{Answer, Deadline, Disposition, Event, HttpId, Routes, Ticket, Why};
 use crate::results::Results;
 use crate::slots::Slots;
 use crate::time::Instant;
@@ -203,33 +201,6 @@ impl Resolver {
         };
         self.settle();
         disposition
-    }
-
-    /// Drops what is remembered of a name: its result, and every fact that it rests on.
-    pub fn forget(&mut self, name: &ServerName, now: Instant) {
-        self.advance(now);
-        self.results.forget(name);
-        let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
-        // What has expired may still stand in as the last good fact.
-        let memory = Memory {
-            cache: &mut self.cache,
-            freshness: Freshness::Expired,
-            late: true,
-            now: self.now,
-        };
-        // Whether it comes to an end or not: what it has read on the way is what the answer rests on.
-        let _ = lookup.turn(&self.context, Some(memory), self.now);
-        for question in lookup.questions_read() {
-            self.cache.forget(question);
-            if let Question::Get(url) = question
-                && let TlsName::Dns(host) = url.host()
-            {
-                for kind in [RecordKind::Aaaa, RecordKind::A] {
-                    self.cache.forget(&Question::Dns(host.clone(), kind));
-                }
-            }
-        }
-        self.settle();
     }
 
     /// Tells how many name servers there are from now on.

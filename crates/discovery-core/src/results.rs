@@ -17,8 +17,10 @@ use crate::time::Instant;
 /// grown, and what is handed out.
 const OVERHEAD: usize = 256;
 
-/// One result, ready to be handed out.
+/// One result, ready to be handed out. A line of the processor's cache holds it whole: with a million of them each line that a hit
+/// looks at is a miss.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Remembered {
     pub(crate) name: ServerName,
     pub(crate) outcome: Outcome,
@@ -32,7 +34,7 @@ pub(crate) struct Remembered {
     /// Whether it has been handed out from memory.
     pub(crate) is_used: bool,
     /// How often others had taught something when it came about.
-    lessons: u64,
+    lessons: u32,
 }
 
 impl Keyed for Remembered {
@@ -44,9 +46,10 @@ impl Keyed for Remembered {
 }
 
 impl Remembered {
-    fn holds(&self, lessons: u64, second: Option<AddressFamily>, now: Instant) -> bool {
+    fn holds(&self, lessons: u32, second: Option<AddressFamily>, now: Instant) -> bool {
         let in_order = !self.is_mixed || self.second == second;
-        now < self.until && in_order && (self.outcome.is_ok() || self.lessons == lessons)
+        // What is at hand first: the outcome lies elsewhere.
+        now < self.until && in_order && (self.lessons == lessons || self.outcome.is_ok())
     }
 }
 
@@ -54,7 +57,7 @@ impl Remembered {
 #[derive(Clone, Debug)]
 pub(crate) struct Results {
     kept: Segments<Remembered>,
-    lessons: u64,
+    lessons: u32,
 }
 
 impl Results {
@@ -91,7 +94,7 @@ impl Results {
 
     /// Facts have come in from others: what has failed so far may not fail any more.
     pub(crate) fn taught(&mut self) {
-        self.lessons = self.lessons.saturating_add(1);
+        self.lessons = self.lessons.wrapping_add(1);
     }
 
     /// Keeps an outcome, if it is one that would come out again.

@@ -41,12 +41,28 @@ struct Found {
     place: u32,
 }
 
-/// A place, and what stands there.
-#[derive(Clone, Debug)]
-struct Slot<V> {
-    value: Option<V>,
+/// Uses that are noted before the order is brought up to date: done together, the misses of the processor's cache that each of
+/// them costs overlap.
+const MAX_USES: usize = 64;
+
+/// What is noted of a place: what its entry weighs, and whether it is protected.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
     weight: u32,
     is_protected: bool,
+}
+
+impl Standing {
+    /// Of the bits of a note the one that says whether an entry is protected; the others are its weight.
+    const PROTECTED: u32 = 1 << 31;
+
+    const fn of(note: u32) -> Self {
+        Self { weight: note & !Self::PROTECTED, is_protected: note & Self::PROTECTED != 0 }
+    }
+
+    const fn note(self) -> u32 {
+        self.weight | if self.is_protected { Self::PROTECTED } else { 0 }
+    }
 }
 
 /// The map. Each segment is ordered by last use.
@@ -54,8 +70,10 @@ struct Slot<V> {
 pub(crate) struct Segments<V> {
     hasher: Hasher,
     table: HashTable<Found>,
-    slots: Vec<Slot<V>>,
+    slots: Vec<Option<V>>,
     links: Links,
+    /// The last uses, which the order does not show yet.
+    uses: Vec<u32>,
     probation: List,
     protected: List,
     vacant: List,
@@ -78,6 +96,7 @@ impl<V: Keyed> Segments<V> {
             table: HashTable::new(),
             slots: Vec::new(),
             links: Links::default(),
+            uses: Vec::new(),
             probation: List::default(),
             protected: List::default(),
             vacant: List::default(),
@@ -99,28 +118,28 @@ impl<V: Keyed> Segments<V> {
     /// Looks without using.
     pub(crate) fn peek(&self, key: &V::Key) -> Option<&V> {
         let place = self.find(key)?;
-        self.slots.get(index(place))?.value.as_ref()
+        self.slots.get(index(place))?.as_ref()
     }
 
     /// Uses an entry: on its second use it moves to the protected segment.
     pub(crate) fn get(&mut self, key: &V::Key) -> Option<&mut V> {
-        self.demote();
-        let place = self.find(key)?;
-        let slot = self.slots.get_mut(index(place))?;
-        if slot.is_protected {
-            self.protected.renew(place, &mut self.links);
-        } else {
-            slot.is_protected = true;
-            self.protected_bytes = self.protected_bytes.saturating_add(bytes(slot.weight));
-            self.probation.take(place, &mut self.links);
-            self.protected.push(place, &mut self.links);
+        let Some(place) = self.find(key) else {
+            // A use in vain makes room, as others do.
+            self.settle();
+            self.demote();
+            return None;
+        };
+        if self.uses.len() >= MAX_USES {
+            self.settle();
         }
-        slot.value.as_mut()
+        self.uses.push(place);
+        self.slots.get_mut(index(place))?.as_mut()
     }
 
     /// Puts an entry in, or in the place of the one that is there; the least recently used make room. Gives where it stands.
     pub(crate) fn insert(&mut self, value: V, weight: usize) -> u32 {
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        self.settle();
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX).min(!Standing::PROTECTED);
         self.bytes = self.bytes.saturating_add(bytes(weight));
         let place = match self.find(value.key()) {
             Some(place) => {
@@ -129,18 +148,35 @@ impl<V: Keyed> Segments<V> {
             }
             None => self.add(value, weight),
         };
+        self.make_room();
+        place
+    }
+
+    /// What goes first to make room for one more of such a weight; None: there is room.
+    pub(crate) fn next_out(&self, weight: usize) -> Option<&V> {
+        let full =
+            self.len() >= self.max_entries || self.bytes.saturating_add(weight) > self.max_bytes;
+        let oldest = self.probation.oldest().or_else(|| self.protected.oldest());
+        self.at(oldest.filter(|_| full)?)
+    }
+
+    /// So many bytes it may take from now on.
+    pub(crate) fn set_max_bytes(&mut self, max_bytes: usize) {
+        self.max_bytes = max_bytes;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.len() > self.max_entries || self.bytes > self.max_bytes {
-            let Some(oldest) = self.probation.oldest().or_else(|| self.protected.oldest()) else {
-                return place;
-            };
+            let oldest = self.probation.oldest().or_else(|| self.protected.oldest());
+            let Some(oldest) = oldest else { return };
             self.vacate(oldest);
         }
-        place
     }
 
     /// What stands at a place.
     pub(crate) fn at(&self, place: u32) -> Option<&V> {
-        self.slots.get(index(place))?.value.as_ref()
+        self.slots.get(index(place))?.as_ref()
     }
 
     /// How many places there are, empty ones included.
@@ -150,6 +186,7 @@ impl<V: Keyed> Segments<V> {
     }
 
     pub(crate) fn remove(&mut self, key: &V::Key) -> Option<V> {
+        self.settle();
         self.find(key).and_then(|place| self.vacate(place))
     }
 
@@ -157,6 +194,7 @@ impl<V: Keyed> Segments<V> {
         self.table.clear();
         self.slots.clear();
         self.links.clear();
+        self.uses.clear();
         self.probation = List::default();
         self.protected = List::default();
         self.vacant = List::default();
@@ -166,7 +204,7 @@ impl<V: Keyed> Segments<V> {
 
     /// All entries, in no particular meaning of order but always the same for the same history.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &V> {
-        self.slots.iter().filter_map(|slot| slot.value.as_ref())
+        self.slots.iter().flatten()
     }
 
     fn find(&self, key: &V::Key) -> Option<u32> {
@@ -177,7 +215,7 @@ impl<V: Keyed> Segments<V> {
     }
 
     fn is(&self, place: u32, key: &V::Key) -> bool {
-        let value = self.slots.get(index(place)).and_then(|slot| slot.value.as_ref());
+        let value = self.slots.get(index(place)).and_then(Option::as_ref);
         value.is_some_and(|value| value.key() == key)
     }
 
@@ -187,14 +225,37 @@ impl<V: Keyed> Segments<V> {
         self.hasher.hash_one(key) as u32
     }
 
+    fn standing(&self, place: u32) -> Standing {
+        Standing::of(self.links.note(place))
+    }
+
+    /// Brings the order up to date with the last uses.
+    fn settle(&mut self) {
+        let mut uses = std::mem::take(&mut self.uses);
+        for place in uses.drain(..) {
+            self.demote();
+            let standing = self.standing(place);
+            if standing.is_protected {
+                self.protected.renew(place, &mut self.links);
+            } else {
+                self.links.set_note(place, Standing { is_protected: true, ..standing }.note());
+                self.protected_bytes = self.protected_bytes.saturating_add(bytes(standing.weight));
+                self.probation.take(place, &mut self.links);
+                self.protected.push(place, &mut self.links);
+            }
+        }
+        self.uses = uses;
+    }
+
     fn replace(&mut self, place: u32, value: V, weight: u32) {
         let Some(slot) = self.slots.get_mut(index(place)) else { return };
-        let old = bytes(std::mem::replace(&mut slot.weight, weight));
-        slot.value = Some(value);
-        self.bytes = self.bytes.saturating_sub(old);
-        if slot.is_protected {
+        *slot = Some(value);
+        let Standing { weight: old, is_protected } = self.standing(place);
+        self.links.set_note(place, Standing { weight, is_protected }.note());
+        self.bytes = self.bytes.saturating_sub(bytes(old));
+        if is_protected {
             let added = self.protected_bytes.saturating_add(bytes(weight));
-            self.protected_bytes = added.saturating_sub(old);
+            self.protected_bytes = added.saturating_sub(bytes(old));
         } else {
             self.probation.renew(place, &mut self.links);
         }
@@ -202,23 +263,23 @@ impl<V: Keyed> Segments<V> {
 
     fn add(&mut self, value: V, weight: u32) -> u32 {
         let hash = self.hash(value.key());
-        let slot = Slot { value: Some(value), weight, is_protected: false };
         let place = match self.vacant.oldest() {
             Some(place) => {
                 self.vacant.take(place, &mut self.links);
                 if let Some(old) = self.slots.get_mut(index(place)) {
-                    *old = slot;
+                    *old = Some(value);
                 }
                 place
             }
             None => {
                 order::reserve(&mut self.slots);
                 self.links.grow();
-                self.slots.push(slot);
+                self.slots.push(Some(value));
                 // There are no more places than entries, one more than the limit at most.
                 u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
             }
         };
+        self.links.set_note(place, Standing { weight, is_protected: false }.note());
         self.probation.push(place, &mut self.links);
         self.table.insert_unique(spread(hash), Found { hash, place }, |found| spread(found.hash));
         place
@@ -226,11 +287,11 @@ impl<V: Keyed> Segments<V> {
 
     /// Takes out what stands at a place.
     fn vacate(&mut self, place: u32) -> Option<V> {
-        let slot = self.slots.get_mut(index(place))?;
-        let value = slot.value.take()?;
-        let weight = bytes(slot.weight);
+        let value = self.slots.get_mut(index(place))?.take()?;
+        let Standing { weight, is_protected } = self.standing(place);
+        let weight = bytes(weight);
         self.bytes = self.bytes.saturating_sub(weight);
-        if slot.is_protected {
+        if is_protected {
             self.protected_bytes = self.protected_bytes.saturating_sub(weight);
             self.protected.take(place, &mut self.links);
         } else {
@@ -253,9 +314,9 @@ impl<V: Keyed> Segments<V> {
             || self.protected_bytes > part(self.max_bytes)
         {
             let Some(oldest) = self.protected.oldest() else { return };
-            let Some(slot) = self.slots.get_mut(index(oldest)) else { return };
-            slot.is_protected = false;
-            self.protected_bytes = self.protected_bytes.saturating_sub(bytes(slot.weight));
+            let weight = self.standing(oldest).weight;
+            self.links.set_note(oldest, Standing { weight, is_protected: false }.note());
+            self.protected_bytes = self.protected_bytes.saturating_sub(bytes(weight));
             self.protected.take(oldest, &mut self.links);
             self.probation.push(oldest, &mut self.links);
         }

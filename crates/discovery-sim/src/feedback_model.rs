@@ -147,7 +147,7 @@ impl FeedbackModel {
     fn ask(&mut self, name: &str, begun: Instant) {
         let Some(doubt) = self.doubts.get(name).copied() else { return };
         let recent = |(asked, times): &(Instant, u32)| {
-            begun < *asked + self.back_off(*times).saturating_mul(2)
+            begun < *asked + self.back_off(*times).saturating_add(self.longest)
         };
         let times = doubt.asked.filter(recent).map_or(0, |(_, times)| times);
         let asked = Some((begun, times.saturating_add(1)));

@@ -369,8 +369,6 @@ impl Half {
                 self.bench.wait(Duration::from_millis(millis));
             }
             Step::Forget(which) => {
-                // What is under way when a name is forgotten may be remembered after it.
-                self.bench.settle();
                 self.bench.forget(name(which));
                 self.hear();
                 self.model.forget(|question| may_rest_on(name(which), question));

@@ -139,7 +139,15 @@ fn datagrams_of_strangers_are_passed_over() {
 
 #[test]
 fn a_truncated_reply_leads_to_tcp_whatever_its_split() {
-    // R100.
+    // R100: nothing in a truncated reply counts; over TCP each message stands behind its length.
+    let mut exchange = open(Transport::Udp);
+    let query = sent(&mut exchange);
+    let truncated = reply(&query, |m| {
+        m.metadata.truncation = true;
+        address(m, 66);
+    });
+    exchange.read(&truncated, None);
+    assert_eq!(exchange.wants(), Want::Open(Transport::Tcp, server()));
     let mut exchange = open(Transport::Tcp);
     let query = sent(&mut exchange);
     let stream = [prefixed(&reply(&query, |m| address(m, 1))), b"surplus".to_vec()].concat();

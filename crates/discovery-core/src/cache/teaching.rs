@@ -27,12 +27,15 @@ impl Cache {
         policy: &Policy,
         seed: u64,
     ) -> Export {
-        let Self { facts, changes } = self;
-        let changes = changes.get_or_insert_with(|| {
+        if self.changes.is_none() {
             let mut changes = Changes::new(seed, (now, at));
-            (0..facts.places()).for_each(|place| changes.note(place));
-            changes
-        });
+            (0..self.facts.places()).for_each(|place| changes.note(place));
+            self.changes = Some(changes);
+            self.leave_room_for_changes();
+        }
+        let Self { facts, changes: Some(changes), .. } = self else {
+            return Export { at, cursor, more: false, facts: Vec::new() };
+        };
         let mut page = Vec::new();
         let mut seen = None;
         let mut next = changes.after(cursor);

@@ -184,3 +184,15 @@ fn what_is_kept_by_the_million_is_small() {
     assert!(sizes <= (136, 48), "{sizes:?}");
     assert!(size_of::<crate::Decision>() <= 48, "{}", size_of::<crate::Decision>());
 }
+
+#[test]
+fn what_stands_in_is_counted_with_what_it_stands_in_for() {
+    let mut memory = Memory::new();
+    let _ = memory.learn(&get(), &document(300));
+    let before = memory.cache.bytes();
+    assert!(memory.cache.stand_in(&get(), at(400), &memory.policy, 7).is_some());
+    let while_late = memory.cache.bytes();
+    assert!(while_late > before + size_of::<Known>(), "{before} {while_late}");
+    let _ = memory.learn(&get(), &document(300));
+    assert_eq!(memory.cache.bytes(), before);
+}

@@ -179,3 +179,42 @@ fn pages_become_one_and_no_fact_gets_younger_by_that() {
     whole.retain(|question| matches!(question, Question::Dns(_, crate::RecordKind::A)));
     assert_eq!(whole.len(), 2);
 }
+
+/// A hundred thousand addresses, each compared with each, would take very long: of so many none is compared.
+#[test]
+fn a_line_full_of_addresses_is_refused_before_they_are_compared() {
+    let many: Vec<String> = (0..120_000_u32)
+        .map(|n| format!("\"{}\"", std::net::Ipv4Addr::from(0x0A00_0000 | n)))
+        .collect();
+    let line = format!(
+        r#"{{"q":{{"dns":["a.example","A"]}},"f":{{"addresses":{{"addresses":[{}],"alias":null}}}},"age":1}}"#,
+        many.join(",")
+    );
+    let why = Impossible::Addresses;
+    assert_eq!(refused(&line), BadExport::Impossible { line: 2, why });
+}
+
+#[test]
+fn what_is_said_of_a_hostile_line_is_short_and_legible() {
+    let deep = "[".repeat(100_000);
+    let long = "x".repeat(1_000_000);
+    let lines = [
+        format!(r#"{{"q":{deep}"#),
+        format!(r#"{{"{long}":1}}"#),
+        r#"{"\u001b[2J\nline 1 is fine":1}"#.to_owned(),
+        format!(r#"{{"q":{{"dns":["{long}","A"]}},"f":"late","age":1}}"#),
+        r#"{"q":{"dns":["a\u0000.example","A"]},"f":"late","age":1}"#.to_owned(),
+        r#"{"age":1,"age":1}"#.to_owned(),
+        "\0".to_owned(),
+        r#"{"age":99999999999999999999999999}"#.to_owned(),
+    ];
+    for line in lines {
+        let text = refused(&line).to_string();
+        assert!(text.len() < 1000 && !text.contains(char::is_control), "{text}");
+    }
+    // A line without an end is refused at its longest, not at the end of the text.
+    let endless = "x".repeat(MAX_LINE + 1);
+    assert_eq!(Export::read(endless.as_bytes()).unwrap_err(), BadExport::TooLarge);
+    let text = format!("{HEAD}\n{endless}\n");
+    assert_eq!(Export::read(text.as_bytes()).unwrap_err(), BadExport::TooLarge);
+}

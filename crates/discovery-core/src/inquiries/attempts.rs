@@ -102,6 +102,7 @@ impl Inquiries {
                     return inquiry.exhausted(question, context, now);
                 };
                 self.next_dns = id.0.saturating_add(1);
+                few_more(&mut inquiry.asked);
                 inquiry.asked.push(server);
                 let (name, kind) = (name.clone(), *kind);
                 out.push_back(Event::Request(Request::Dns(DnsRequest {

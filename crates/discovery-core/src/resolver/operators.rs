@@ -13,7 +13,7 @@ use crate::board::{Memory, Need};
 use crate::cache::Freshness;
 use crate::explain::{Decision, Effect, Step};
 use crate::lookup::Lookup;
-use crate::name::{ServerName, TlsName};
+use crate::name::ServerName;
 use crate::outcome::{FailureKind, Outcome, Target};
 use crate::question::{Fact, Question};
 use crate::request::RecordKind;
@@ -201,7 +201,8 @@ impl Resolver {
             questions.extend(lookup.questions_read().cloned());
             questions.extend(lookup.take_asks().into_iter().map(|ask| ask.question));
         }
-        let hosts: Vec<_> = questions.iter().filter_map(document_host).collect();
+        let hosts: Vec<_> =
+            questions.iter().filter_map(super::forgetting::host_of_document).collect();
         for host in hosts {
             questions.extend(
                 [RecordKind::Aaaa, RecordKind::A].map(|kind| Question::Dns(host.clone(), kind)),
@@ -225,15 +226,5 @@ impl Resolver {
             left: known.fresh_until.map(|until| self.left(until)).unwrap_or_default(),
             times,
         })
-    }
-}
-
-fn document_host(question: &Question) -> Option<crate::name::DnsName> {
-    match question {
-        Question::Get(url) => match url.host() {
-            TlsName::Dns(host) => Some(host),
-            TlsName::Ip(_) => None,
-        },
-        Question::Dns(..) => None,
     }
 }

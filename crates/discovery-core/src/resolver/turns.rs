@@ -57,16 +57,29 @@ impl Resolver {
                 }
             }
             Due::FallBack(questions) => {
-                for question in questions {
-                    let Context { policy, seed, .. } = &self.context;
-                    let known = self.cache.stand_in(&question, self.now, policy, *seed);
-                    if let Some(known) = known {
-                        self.counters.fallbacks = self.counters.fallbacks.saturating_add(1);
-                        self.stop_waiting(number, &known, true);
-                    }
+                let held_up = running.lookup.held_up().cloned();
+                let mut stood_in = false;
+                for question in &questions {
+                    stood_in |= self.fall_back(number, question);
+                }
+                // With the addresses of last time it is asked for at least.
+                if let Some(get) = held_up.filter(|_| !stood_in) {
+                    questions.iter().for_each(|question| self.run_on(question));
+                    let _ = self.fall_back(number, &get);
                 }
             }
         }
+    }
+
+    /// One lookup goes on with what stands in for an answer; whether anything does.
+    fn fall_back(&mut self, number: u64, question: &Question) -> bool {
+        let Context { policy, seed, .. } = &self.context;
+        let Some(known) = self.cache.stand_in(question, self.now, policy, *seed) else {
+            return false;
+        };
+        self.counters.fallbacks = self.counters.fallbacks.saturating_add(1);
+        self.stop_waiting(number, &known, true);
+        true
     }
 
     /// One lookup goes on with what it is given; the question may run on for those that come later.
@@ -75,19 +88,25 @@ impl Resolver {
         let question = &known.question;
         running.lookup.learn(known);
         running.asked.retain(|asked| asked != question);
-        if runs_on && self.inquiries.is_released(question) {
-            let policy = &self.context.policy;
-            let limit = match question {
-                Question::Dns(..) => policy.dns_timeout,
-                Question::Get(_) => policy.well_known_timeout,
-            };
-            if !self.orphans.contains_key(question) {
-                let until = self.now + limit;
-                self.orphans.insert(question.clone(), until);
-                self.orphan_timers.insert((until, question.clone()));
-            }
+        if runs_on {
+            self.run_on(question);
         }
         self.leave(number, question);
+    }
+
+    /// A question that is being asked is asked to its end, whether anybody waits for it or not.
+    fn run_on(&mut self, question: &Question) {
+        if !self.inquiries.is_released(question) || self.orphans.contains_key(question) {
+            return;
+        }
+        let policy = &self.context.policy;
+        let limit = match question {
+            Question::Dns(..) => policy.dns_timeout,
+            Question::Get(_) => policy.well_known_timeout,
+        };
+        let until = self.now + limit;
+        self.orphans.insert(question.clone(), until);
+        self.orphan_timers.insert((until, question.clone()));
     }
 
     /// A question that was to run on has run for long enough.
@@ -174,6 +193,7 @@ impl Resolver {
             self.learn(learnt);
         }
         if let Some(running) = self.lookups.get_mut(&number) {
+            can_fall_back |= running.lookup.held_up().is_some();
             running.lookup.set_fall_back(can_fall_back, self.now);
             set_timer(&mut self.timers, number, running, &self.context);
         }

@@ -132,3 +132,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn uses_count_in_their_order_however_many_come_between_two_changes() {
+    for many in [1, MAX_USES - 1, MAX_USES, MAX_USES + 1, 5 * MAX_USES / 2] {
+        let mut map = Segments::new(7, 10, 1000);
+        let (probation, protected) = (Vec::new(), Vec::new());
+        let mut plain = Plain { probation, protected, max_entries: 10, max_bytes: 1000 };
+        for key in 0..10 {
+            map.insert(Item(key, 0), 1);
+            plain.insert(Item(key, 0), 1);
+        }
+        for step in 0..many {
+            let key = u8::try_from(step * 7 % 9).unwrap();
+            assert_eq!(map.get(&key).cloned(), plain.get(key));
+            assert!(map.uses.len() <= MAX_USES);
+        }
+        for key in 10..18 {
+            map.insert(Item(key, 0), 1);
+            plain.insert(Item(key, 0), 1);
+            let mut kept: Vec<_> = map.iter().map(|item| item.0).collect();
+            let mut expected: Vec<_> =
+                plain.probation.iter().chain(&plain.protected).map(|(item, _)| item.0).collect();
+            kept.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(kept, expected, "after {many} uses");
+        }
+    }
+}

@@ -25,8 +25,9 @@ use crate::certificates::Authority;
 use crate::lab::{Lab, LabOptions};
 use crate::ran::{Ran, RunTrouble, differences};
 
-/// How long the system gets to carry what was sent over loopback before the clock jumps; the second time, for a busy machine.
-pub(super) const GRACE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
+/// How long the system gets to carry what was sent over loopback before the clock jumps; from the second time on, for a busy machine.
+pub(super) const GRACE: [Duration; 3] =
+    [Duration::from_micros(100), Duration::from_millis(5), Duration::from_millis(50)];
 /// Time of the scenario after which a run counts as one that never ends.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// How often to look whether all has come to rest.
@@ -110,8 +111,8 @@ impl Runner {
         config.name_servers = scenario.name_servers();
         config.seed = scenario.seed();
         change(&mut config);
-        let [grace, ample] = GRACE;
-        let time = VirtualTime::new(if attempt == 0 { grace } else { ample })?;
+        let [.., ample] = GRACE;
+        let time = VirtualTime::new(GRACE.get(attempt).copied().unwrap_or(ample))?;
         time.block_on(async {
             let options = LabOptions { name_servers: config.name_servers, ..LabOptions::default() };
             let world = wall_clock::world(scenario, Duration::ZERO);

@@ -148,11 +148,15 @@ impl<M: Machine> Monitor<M> {
     }
 
     /// Broken promises, the machine being at its end: everything that was asked for has ended (I11), nothing is open for
-    /// ever without a deadline (I6).
+    /// ever without a deadline (I2, I6).
     pub fn finish(mut self) -> Vec<Violation> {
         let unfinished = self.waiting.len();
         if unfinished > 0 {
             self.violate("I11", format!("{unfinished} tickets without an end"));
+        }
+        let open = self.open.len();
+        if unfinished == 0 && open > 0 && self.machine.poll_timeout().is_none() {
+            self.violate("I2", format!("{open} requests are neither answered nor cancelled"));
         }
         self.broken
     }

@@ -217,6 +217,7 @@ fn the_monitor_notices_each_broken_promise() {
 
     assert_eq!(with(vec![dns(0), cancel(0), failed()], &[]), [] as [&str; 0]);
     assert_eq!(with(vec![dns(0), cancel(0), cancel(0), failed()], &[]), ["I2"]);
+    assert_eq!(with(vec![dns(0), failed()], &[]), ["I2"]);
     assert_eq!(with(vec![cancel(0), failed()], &[]), ["I2"]);
     assert_eq!(with(vec![dns(1), dns(0), failed()], &[]), ["I2"]);
     assert_eq!(with(vec![dns(0), dns(0), failed()], &[]), ["I2"]);
@@ -224,10 +225,10 @@ fn the_monitor_notices_each_broken_promise() {
     assert_eq!(with(vec![dns(0)], &[]), ["I11"]);
     assert_eq!(with(vec![], &[]), ["I6", "I11"]);
     assert_eq!(with(vec![dns(0), failed()], &[lost(0), lost(0)]), ["I3"]);
-    assert_eq!(with(vec![dns(0), failed()], &[lost(7)]), ["I3"]);
+    assert_eq!(with(vec![dns(0), failed()], &[lost(7)]), ["I3", "I2"]);
 
     let tight = Bounds { dns: 1, ..loose };
-    assert_eq!(broken(puppet(vec![dns(0), dns(1), failed()]), tight, &[]), ["I10"]);
+    assert_eq!(broken(puppet(vec![dns(0), dns(1), failed()]), tight, &[]), ["I10", "I2"]);
     let few = Bounds { events: 1, ..loose };
     assert!(broken(puppet(vec![dns(0), failed()]), few, &[]).contains(&"I10"));
 
@@ -243,5 +244,5 @@ fn the_monitor_notices_each_broken_promise() {
         disposition: Some(Disposition::Unknown),
         ..puppet(vec![dns(0), failed()])
     };
-    assert_eq!(broken(moved, loose, &[lost(9)]), ["I3"]);
+    assert_eq!(broken(moved, loose, &[lost(9)]), ["I3", "I2"]);
 }

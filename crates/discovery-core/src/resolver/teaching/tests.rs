@@ -314,3 +314,19 @@ fn a_flood_of_taught_facts_stays_within_the_bounds_and_pushes_out_nothing_in_use
     let rows = resolver.table(NOW);
     assert!(rows.iter().all(|row| row.standing == Standing::Fresh), "{rows:?}");
 }
+
+#[test]
+fn the_order_of_changes_takes_its_room_from_the_facts() {
+    let fact = |n: u32| Exported { question: of_many(n), ..told(0, addresses(1), 0, 600_000) };
+    let bound = 200_000;
+    let policy = Policy { max_cache_bytes: bound, ..Policy::default() };
+    let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
+    resolver.teach(export((0..5000).map(fact).collect()), NOW, WALL);
+    let before = resolver.counters();
+    let told = resolver.export_since(Cursor::START, NOW, WALL).len();
+    let after = resolver.counters();
+    assert!(told > 100 && after.facts <= before.facts && after.bytes <= bound, "{after:?}");
+    assert!(after.bytes >= after.facts * (before.bytes / before.facts + 16), "{after:?}");
+    resolver.teach(export((5000..9000).map(fact).collect()), NOW, WALL);
+    assert!(resolver.counters().bytes <= bound);
+}

@@ -1,0 +1,87 @@
+//! Forgetting a name: what is remembered of it, and what is on its way to be.
+//!
+//! Knows no step of the specification: what a name rests on is what a lookup of it reads and asks for.
+
+use std::collections::BTreeSet;
+
+use super::Resolver;
+use crate::board::Memory;
+use crate::cache::Freshness;
+use crate::lookup::Lookup;
+use crate::name::{DnsName, ServerName, TlsName};
+use crate::question::Question;
+use crate::request::RecordKind;
+use crate::time::Instant;
+
+impl Resolver {
+    /// Drops what is remembered of a name: its result, and every fact that it rests on. Whoever resolves it from here on is told what
+    /// was asked after this.
+    ///
+    /// So it reaches what is under way: requests for these facts are cancelled, for they may bring what was true before, and are made
+    /// anew where a lookup needs them. Tickets for the name wait on, within the deadline that they had; a refresh of it is given up.
+    /// What callers reported of its places stays: that is no fact about the name.
+    pub fn forget(&mut self, name: &ServerName, now: Instant) {
+        self.advance(now);
+        self.results.forget(name);
+        let mut questions = self.questions_in_memory(name);
+        for number in self.lookups_of(name) {
+            let Some(running) = self.lookups.get_mut(&number) else { continue };
+            questions.extend(running.lookup.questions().cloned());
+            if running.lookup.is_background() {
+                self.remove(number);
+            } else {
+                running.lookup.begin_anew();
+                self.dirty.insert(number);
+            }
+        }
+        for host in questions.iter().filter_map(host_of_document).collect::<Vec<_>>() {
+            let kinds = [RecordKind::Aaaa, RecordKind::A];
+            questions.extend(kinds.map(|kind| Question::Dns(host.clone(), kind)));
+        }
+        for question in &questions {
+            self.cache.forget(question);
+            if let Some(until) = self.orphans.remove(question) {
+                self.orphan_timers.remove(&(until, question.clone()));
+            }
+            self.inquiries.drop_question(question, &mut self.out);
+            // Whoever waits for it asks for it once more.
+            self.dirty.extend(self.waiting.get(question).into_iter().flat_map(|all| all.iter()));
+        }
+        self.settle();
+    }
+
+    /// What is remembered of a name, expired or not, for that may still stand in; and what it would ask for from there on.
+    fn questions_in_memory(&mut self, name: &ServerName) -> BTreeSet<Question> {
+        let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
+        let memory = Memory {
+            cache: &mut self.cache,
+            freshness: Freshness::Expired,
+            late: true,
+            now: self.now,
+        };
+        // Whether it comes to an end or not: what it has read on the way is what the answer rests on.
+        let _ = lookup.turn(&self.context, Some(memory), self.now);
+        lookup.questions().cloned().collect()
+    }
+
+    /// The lookup that tickets for a name share, and those in the background.
+    fn lookups_of(&self, name: &ServerName) -> Vec<u64> {
+        let own = self.names.get(name).copied();
+        if !self.refreshing.contains(name) {
+            return own.into_iter().collect();
+        }
+        let of_name = self.lookups.iter().filter(|(_, running)| running.lookup.name() == name);
+        of_name.map(|(number, _)| *number).collect()
+    }
+}
+
+/// The host that a document is got from.
+pub(super) fn host_of_document(question: &Question) -> Option<DnsName> {
+    match question {
+        Question::Get(url) => match url.host() {
+            TlsName::Dns(host) => Some(host),
+            TlsName::Ip(_) => None,
+        },
+        Question::Dns(..) => None,
+    }
+}
