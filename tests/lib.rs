@@ -7,6 +7,10 @@
     clippy::disallowed_types,
     reason = "tests may tell the time; what must be deterministic is what they test"
 )]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each example brings what it has in common with the others"
+)]
 
 pub mod adapters;
 pub mod cases;

@@ -31,7 +31,7 @@ impl Layer for Sockets {
     }
 
     fn declines(&self, scenario: &Scenario) -> Option<&'static str> {
-        Runner::inexpressible(scenario)
+        self.0.declines(scenario)
     }
 
     /// Sockets show bytes and time; how far to ask ahead is the machine's, and the other layers show it.

@@ -1,8 +1,11 @@
 //! A completion-based loop: io_uring, by compio. Buffers are given away with an operation, and come back when it is done.
 //!
-//! `cargo run -p discovery-lab --example completion [NAME …]`, on Linux where the kernel allows io_uring; elsewhere compio uses what that
-//! system has. One thread, nothing of the driver is `Send`; the handle is, so that callers may be anywhere.
-#![allow(clippy::disallowed_methods, reason = "an example reads the clocks, as an adapter does")]
+//! `cargo run -p discovery-lab --example completion [NAME …]`, on Linux where the kernel allows io_uring. One thread, nothing of the driver is `Send`; the handle is, so that callers may be anywhere.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "an example reads the clocks and opens sockets, as an adapter does"
+)]
 
 #[allow(dead_code, reason = "each example takes what it needs")]
 pub(crate) mod common;
@@ -18,13 +21,15 @@ use std::time::Instant;
 
 use common::Setting;
 use compio::buf::BufResult;
+use compio::driver::{ToSharedFd, op::Connect};
 use compio::io::{AsyncRead, AsyncWrite};
 use compio::net::{TcpStream, UdpSocket};
-use compio::runtime::{JoinHandle, Runtime, spawn, time::sleep};
+use compio::runtime::{JoinHandle, Runtime, spawn, submit, time::sleep};
 use discovery_core::{Outcome, RequestId, ServerName};
 use discovery_wire::{
     Alarm, BuildError, Handle, Job, READ_BUFFER, Todo, Transport, Want, Work, local_address,
 };
+use socket2::{Domain, Protocol, Type};
 
 /// The callers' side, and the driver, to be run on compio's runtime. It ends when the last handle is gone.
 pub(crate) fn build(
@@ -36,8 +41,8 @@ pub(crate) fn build(
     Ok((handle, drive(work)))
 }
 
-/// Starts and stops tasks as the machine orders, and keeps its deadline.
-async fn drive(mut work: Work) {
+/// Starts and stops tasks as the machine orders, and keeps its deadline. To be run on a runtime of compio.
+pub(crate) async fn drive(mut work: Work) {
     // Dropping a task stops it: its operation is cancelled, and its socket closed.
     let mut running: BTreeMap<RequestId, JoinHandle<()>> = BTreeMap::new();
     let mut alarm: Alarm<Pin<Box<dyn Future<Output = ()>>>> = Alarm::default();
@@ -107,14 +112,23 @@ enum Socket {
     Tcp(TcpStream),
 }
 
+/// The sockets are made here and not by compio, which loses the descriptor where its future is dropped while the system still makes it.
 async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     Ok(match transport {
-        Transport::Tcp => Socket::Tcp(TcpStream::connect(address).await?),
+        Transport::Tcp => {
+            let domain = Domain::for_address(address);
+            let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+            let socket = TcpStream::from_std(socket.into())?;
+            let connect = Connect::new(socket.to_shared_fd(), address.into());
+            let BufResult(connected, _) = submit(connect).await;
+            connected?;
+            Socket::Tcp(socket)
+        }
         Transport::Udp => {
-            let socket = UdpSocket::bind(local_address(address)).await?;
+            let socket = std::net::UdpSocket::bind(local_address(address))?;
             // Connected: the kernel then lets nobody else's datagrams through.
-            socket.connect(address).await?;
-            Socket::Udp(socket)
+            socket.connect(address)?;
+            Socket::Udp(UdpSocket::from_std(socket)?)
         }
     })
 }

@@ -1,6 +1,7 @@
 //! The examples resolve the built-in world: each is what its first lines say, and right.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::duplicate_mod,
     clippy::unwrap_used,
     dead_code,

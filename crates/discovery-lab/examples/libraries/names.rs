@@ -1,10 +1,12 @@
 //! DNS requests answered by hickory-resolver. Owns what its words mean in the machine's; knows nothing of what is asked for.
 
 use std::io::ErrorKind;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use discovery_core::{
     DnsError, DnsName, DnsRecord, DnsReply, DnsRequest, RecordData, RecordKind, Service,
 };
+use discovery_wire::Transport;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -19,16 +21,24 @@ use super::common::Setting;
 fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
     let mut servers = Vec::new();
     for server in &setting.name_servers {
+        let [udp, tcp] =
+            [Transport::Udp, Transport::Tcp].map(|by| (setting.connect_to)(*server, by));
+        if udp.ip() != tcp.ip() {
+            return Err("a name server is at one address, whatever it is spoken to by".into());
+        }
         let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-        connections.iter_mut().for_each(|connection| connection.port = server.port());
+        for (connection, place) in connections.iter_mut().zip([udp, tcp]) {
+            connection.port = place.port();
+        }
         // It said that a name does not exist: then nobody else is asked.
-        servers.push(NameServerConfig::new(server.ip(), true, connections));
+        servers.push(NameServerConfig::new(udp.ip(), true, connections));
     }
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options = builder.options_mut();
-    options.attempts = usize::from(setting.policy.dns_attempts);
-    options.timeout = setting.policy.dns_retry_interval;
+    // Lost datagrams it makes up for within this time, and more than that is the machine's to decide.
+    options.attempts = 0;
+    options.timeout = setting.policy.dns_timeout;
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
     options.case_randomization = true;
@@ -80,9 +90,15 @@ fn record(record: &Record) -> Option<DnsRecord> {
     Some(DnsRecord { owner: host(&record.name)?, ttl: record.ttl, data })
 }
 
-/// The name as one of a host; none where it is no such (a dot or a space within a label, which its text escapes).
+/// The name as one of a host; none where it is no such (a dot or a space within a label).
 fn host(name: &Name) -> Option<DnsName> {
-    if name.is_root() { Some(DnsName::root()) } else { DnsName::parse(&name.to_ascii()).ok() }
+    if name.is_root() {
+        return Some(DnsName::root());
+    }
+    // Not by its text: that escapes what it takes for odd, such as a hyphen at the beginning.
+    let label = |label| std::str::from_utf8(label).ok().filter(|label| !label.contains('.'));
+    let labels: Option<Vec<&str>> = name.iter().map(label).collect();
+    DnsName::parse(&labels?.join(".")).ok()
 }
 
 /// What went wrong. Whatever is not known to be the world's doing says nothing about the world.
@@ -94,7 +110,10 @@ fn failure(error: &NetError) -> DnsError {
         NetError::Dns(Said::ResponseCode(ResponseCode::Refused)) => DnsError::Refused,
         NetError::Dns(Said::ResponseCode(ResponseCode::NotImp)) => DnsError::NotImplemented,
         NetError::Dns(_) => DnsError::OtherCode,
-        // Every connection to every server has broken.
+        // It does not tell why. Where the system gives no socket, it is for that.
+        NetError::NoConnections if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).is_err() => {
+            DnsError::Local
+        }
         NetError::NoConnections => DnsError::Unreachable,
         NetError::Io(error) => match error.kind() {
             ErrorKind::NetworkUnreachable

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use discovery_core::{Counters, Disposition, Feedback, Outcome, Routes, ServerName};
+use discovery_sim::Scenario;
 use discovery_wire::Handle;
 
 use super::setup::Setup;
@@ -32,6 +33,11 @@ pub trait Adapter: Send + Sync {
     /// How it stops what nobody waits for any more.
     fn stops(&self) -> Stops {
         Stops::AtOnce
+    }
+
+    /// What this scenario needs that it can't do, because others carry its requests out; None: it can do all of it.
+    fn declines(&self, _scenario: &Scenario) -> Option<&'static str> {
+        None
     }
 }
 

@@ -80,6 +80,11 @@ impl Runner {
         limits::inexpressible(scenario)
     }
 
+    /// What a scenario needs that sockets can't show, or that the adapter can't do; None: it can be run.
+    pub fn declines(&self, scenario: &Scenario) -> Option<&'static str> {
+        limits::inexpressible(scenario).or_else(|| self.adapter.declines(scenario))
+    }
+
     /// Runs every `resolve` of a scenario, each at its time. A further attempt leaves the system more time to carry bytes.
     ///
     /// # Errors
@@ -99,7 +104,7 @@ impl Runner {
         attempt: usize,
         change: impl FnOnce(&mut Config),
     ) -> Result<Vec<Ran>, RunTrouble> {
-        if let Some(what) = limits::inexpressible(scenario) {
+        if let Some(what) = self.declines(scenario) {
             return Err(RunTrouble::Inexpressible(what));
         }
         let mut config = Config::new(scenario.policy());

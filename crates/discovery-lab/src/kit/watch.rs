@@ -87,6 +87,7 @@ impl Watch {
     /// client may ring: where it goes by the system's clock and the machine's stands still, it rings again and again.
     pub(super) fn settle(&self, grace: Duration, due_soon: impl Fn() -> bool) {
         let began = Instant::now();
+        let mut patience = grace.saturating_mul(RINGS);
         let mut before = self.naps();
         loop {
             thread::sleep(grace);
@@ -94,9 +95,12 @@ impl Watch {
             if now.is_some() && now == before {
                 return;
             }
-            let patience = if due_soon() { grace.saturating_mul(RINGS) } else { RESTLESS };
             if began.elapsed() > patience {
-                return;
+                // Asked but once: to answer, a loop that is asked by messages must wake, and would never come to rest.
+                if patience == RESTLESS || due_soon() {
+                    return;
+                }
+                patience = RESTLESS;
             }
             before = now;
         }

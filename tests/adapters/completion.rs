@@ -1,0 +1,57 @@
+//! The example of a completion-based loop, on a thread of its own.
+
+#[allow(dead_code, reason = "of an example only its driver is tried")]
+#[path = "../../crates/discovery-lab/examples/completion.rs"]
+mod example;
+
+use std::io;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use compio::runtime::Runtime;
+use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Trouble};
+
+/// The loop of compio.
+#[derive(Clone, Copy, Debug)]
+pub struct Completion(());
+
+impl Completion {
+    /// Finds out whether there can be one.
+    ///
+    /// # Errors
+    /// Where the kernel refuses io_uring, as many sandboxes do.
+    pub fn new() -> io::Result<Self> {
+        Runtime::new().map(|_| Self(()))
+    }
+}
+
+impl Adapter for Completion {
+    fn name(&self) -> &'static str {
+        "completion"
+    }
+
+    fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
+        let (watcher, routes) = (setup.watcher(), setup.routes);
+        let (handle, work) = setup.into_wire().open(example::common::SYSTEM)?;
+        let (up, is_up) = sync_channel(1);
+        let thread = thread::spawn(move || match Runtime::new() {
+            Ok(runtime) => {
+                let _ = up.send(Ok(()));
+                runtime.block_on(watcher.watched(example::drive(work)));
+            }
+            Err(error) => drop(up.send(Err(error))),
+        });
+        is_up.recv()??;
+        let (asked, closing) = (handle.clone(), handle.clone());
+        let client = OnHandle::new(
+            handle,
+            move |name| asked.resolve(name),
+            move || {
+                closing.close();
+                let _ = thread.join();
+            },
+        );
+        client.set_routes(routes);
+        Ok(Box::new(client))
+    }
+}

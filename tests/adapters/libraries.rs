@@ -1,0 +1,68 @@
+//! The example that leaves DNS and HTTP to libraries, on the runtime that the kit's servers run on.
+
+#[allow(dead_code, reason = "of an example only its driver is tried")]
+#[path = "../../crates/discovery-lab/examples/libraries/main.rs"]
+mod example;
+
+use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Timers, Trouble};
+use discovery_sim::{Line, Scenario};
+
+/// Checks of the kit that the libraries can't pass, whatever is done around them, and why.
+pub(super) const EXCEPTIONS: [(&str, &str); 2] = [("worlds", AN_ADDRESS), ("requests", AN_ADDRESS)];
+
+const AN_ADDRESS: &str = "reqwest connects to an address in a URL, whatever else it is told";
+const ATTEMPTS: &str = "hickory-resolver has its own times for further attempts";
+const ALIAS: &str = "to hickory-resolver an alias that leads nowhere is a name without records";
+
+/// How the first lines of scenarios begin that the libraries can't do, and why.
+const BEYOND: [(&str, &str); 9] = [
+    ("§7 \"DNS attempts\"", ATTEMPTS),
+    (
+        "§5: an address that is connected gets company",
+        "reqwest does not tell when it has connected",
+    ),
+    ("§5, RFC 2181 §8: a TTL with the top bit set", "hickory-resolver takes it for a long one"),
+    ("R94: aliases in a circle", ALIAS),
+    ("R94: a circle that shows only hop by hop", ALIAS),
+    ("R94: a name that is an alias of itself", ALIAS),
+    ("R94: an alias whose name no host can have", ALIAS),
+    (
+        "R94: an alias at the owner of the SRV records",
+        "hickory-resolver brings no SRV records behind one",
+    ),
+    ("R114: to an IP literal, which needs no DNS", AN_ADDRESS),
+];
+
+/// hickory-resolver and reqwest.
+#[derive(Clone, Copy, Debug)]
+pub struct Libraries;
+
+impl Adapter for Libraries {
+    fn name(&self) -> &'static str {
+        "libraries"
+    }
+
+    // Those of the libraries are tokio's.
+    fn timers(&self) -> Timers {
+        Timers::Tokio
+    }
+
+    fn declines(&self, scenario: &Scenario) -> Option<&'static str> {
+        let several = scenario.lines.iter().any(|line| matches!(line, Line::Servers(_)));
+        if several {
+            return Some("hickory-resolver chooses among name servers");
+        }
+        scenario.lines.iter().find_map(|line| {
+            let Line::Comment(text) = line else { return None };
+            let beyond = BEYOND.iter().find(|(begins, _)| text.trim_start().starts_with(begins));
+            beyond.map(|(_, why)| *why)
+        })
+    }
+
+    fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
+        let handle = example::spawn(super::by_hand::setting!(example, setup, setup.clock));
+        let (asked, closing) = (handle.clone(), handle.clone());
+        let resolve = move |name: &_| asked.resolve(name);
+        Ok(Box::new(OnHandle::new(handle, resolve, move || closing.close())))
+    }
+}
