@@ -56,6 +56,8 @@ struct History {
     asked: Option<Instant>,
     /// Whether one of the requests has failed.
     error: bool,
+    /// When it ended for the last time after it had been asked for so long that others fall back.
+    was_late: Option<Instant>,
 }
 
 /// Answers of one question that are kept: enough for the longest lookup.
@@ -130,6 +132,7 @@ impl CacheModel {
             }
             Some(told) => {
                 // It may have been given up as late before: a lookup that has waited for long enough waits no more.
+                history.end_late(at, &self.policy);
                 history.asked = None;
                 history.may_outlive(question, at, &self.policy);
                 history.failures = (0, 0);
@@ -191,9 +194,17 @@ impl CacheModel {
         let mut failing = history.is_failing(begun);
         let mut outlives = history.outlives(question, at, policy);
         // A document that can't be asked for is asked for again when its host's addresses are.
+        let document = question;
         for (question, history) in self.addresses(question) {
             failing |= history.is_failing(begun);
             outlives = outlives.max(history.outlives(question, at, policy));
+            // Held up by them it was given up as late itself, however often.
+            let late = if history.is_late(at, policy) { Some(at) } else { history.was_late };
+            if let Some(late) = late {
+                let (_, longest) = back_off(document, (0, u32::from(u8::MAX)), policy);
+                failing |= begun <= late + longest;
+                outlives = outlives.max(late + longest);
+            }
         }
         if is_temporary(fact) {
             let before = |good: &&Told| history.may_have_failed.is_some_and(|at| good.at < at);
@@ -249,7 +260,20 @@ impl History {
         self.asked.is_some() || begun <= self.failing_until
     }
 
+    /// Whether it has been asked for so long that lookups fall back.
+    fn is_late(&self, at: Instant, policy: &Policy) -> bool {
+        let (asked, after) = (self.asked, policy.last_good_after);
+        asked.zip(after).is_some_and(|(asked, after)| asked + after <= at)
+    }
+
+    fn end_late(&mut self, at: Instant, policy: &Policy) {
+        if self.is_late(at, policy) {
+            self.was_late = Some(at);
+        }
+    }
+
     fn end_badly(&mut self, question: &Question, certain: bool, at: Instant, policy: &Policy) {
+        self.end_late(at, policy);
         self.asked = None;
         self.may_have_failed = Some(at);
         let (least, most) = self.failures;
