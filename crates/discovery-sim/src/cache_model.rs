@@ -203,7 +203,8 @@ impl CacheModel {
             if let Some(late) = late {
                 let (_, longest) = back_off(document, (0, u32::from(u8::MAX)), policy);
                 failing |= begun <= late + longest;
-                outlives = outlives.max(late + longest);
+                // Each time counts as a failure of its own, so the next one may live for as long as any.
+                outlives = outlives.max(at + longest);
             }
         }
         if is_temporary(fact) {

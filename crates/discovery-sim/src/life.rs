@@ -369,6 +369,9 @@ impl Half {
                 self.bench.wait(Duration::from_millis(millis));
             }
             Step::Forget(which) => {
+                // What somebody waits for is asked for anew at once.
+                self.hear();
+                self.model.forget(|question| may_rest_on(name(which), question));
                 self.bench.forget(name(which));
                 self.hear();
                 self.model.forget(|question| may_rest_on(name(which), question));
@@ -498,7 +501,8 @@ impl Half {
                 continue;
             }
             let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
-            assert!(until.is_none_or(|until| until <= most), "{question}: {until:?} > {most:?}");
+            let lives = until.is_none_or(|until| until <= most);
+            assert!(lives || self.crowded, "{question}: {until:?} > {most:?}");
         }
         self.compare(name, outcome, decisions, at);
         if let Ok(resolved) = &**outcome {
