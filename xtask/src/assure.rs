@@ -12,7 +12,7 @@ use discovery_sim::Limits;
 use crate::bugs::Which;
 use crate::cargo::{self, Suite, Tested};
 use crate::table::{self, Figures, Row, grouped, holds};
-use crate::{bugs, dependencies, explore, fuzz, sim, spec, tidy};
+use crate::{bugs, cpu, dependencies, explore, fuzz, sim, spec, tidy};
 
 /// What all parts are given.
 struct Setting<'a> {
@@ -65,7 +65,7 @@ pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool
         eprintln!("no such part; there are {}", names.join(", "));
         return false;
     }
-    print!("{}", table::print(&rows));
+    print!("{}", table::print(&rows, cpu::of_all()));
     holds(&rows)
 }
 
@@ -226,7 +226,13 @@ fn judged(said: &str, status: Option<i32>) -> Figures {
     let complaints: Vec<String> =
         said.lines().filter(|line| line.starts_with("FAILED")).map(str::to_owned).collect();
     match status {
-        Some(0) => Figures::of(last, &complaints),
+        Some(0) => {
+            let asked = said.lines().rev().find(|line| line.starts_with("asked: "));
+            Figures::of(
+                [Some(last), asked].into_iter().flatten().collect::<Vec<_>>().join("; "),
+                &complaints,
+            )
+        }
         Some(77) => Figures::left_out(last.trim_start_matches("skipped: ")),
         Some(_) | None if !complaints.is_empty() => Figures::of(last, &complaints),
         Some(_) | None => Figures::new(last, Some("it broke off".to_owned())),
@@ -325,6 +331,9 @@ mod tests {
         assert_eq!(left_out, Verdict::LeftOut("there is no named here".to_owned()));
         let held = judged("ok      a\n1 passed, 0 failed\n", Some(0));
         assert_eq!((held.what.as_str(), held.verdict), ("1 passed, 0 failed", Verdict::Held));
+        let asked =
+            judged("== BIND\nasked: BIND; left out: unbound\n1 passed, 0 failed\n", Some(0)).what;
+        assert_eq!(asked, "1 passed, 0 failed; asked: BIND; left out: unbound");
         let failed = judged("FAILED  a: lacks b\n0 passed, 1 failed\n", Some(1)).verdict;
         assert_eq!(failed, Verdict::Broken("FAILED  a: lacks b".to_owned()));
         assert_eq!(judged("", Some(2)).verdict, Verdict::Broken("it broke off".to_owned()));
