@@ -12,7 +12,7 @@ use discovery_sim::Limits;
 use crate::bugs::Which;
 use crate::cargo::{self, Suite, Tested};
 use crate::table::{self, Figures, Row, grouped, holds};
-use crate::{bugs, dependencies, explore, fuzz, sim, spec, tidy};
+use crate::{bugs, cpu, dependencies, explore, fuzz, sim, spec, tidy};
 
 /// What all parts are given.
 struct Setting<'a> {
@@ -42,8 +42,11 @@ const PARTS: [Part; 9] = [
     Part { name: "servers", quick: false, run: servers },
 ];
 
-/// Hours of the lives of resolvers: about a minute, and about five.
-const HOURS: [u64; 2] = [250_000, 1_000_000];
+/// States of each name that are explored at most, where all scenarios are, and faults on each way.
+const STATES: usize = 1000;
+const FAULTS: usize = 2;
+/// Hours of the lives of resolvers: up to a minute, and about five.
+const HOURS: [u64; 2] = [250_000, 2_000_000];
 /// CPU minutes of a light fuzz target: two minutes and a half for all.
 const FUZZ_MINUTES: f64 = 0.08;
 /// Bugs that are planted.
@@ -62,7 +65,7 @@ pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool
         eprintln!("no such part; there are {}", names.join(", "));
         return false;
     }
-    print!("{}", table::print(&rows));
+    print!("{}", table::print(&rows, cpu::of_all()));
     holds(&rows)
 }
 
@@ -113,12 +116,10 @@ fn told(complaints: &[String]) {
 }
 
 fn exploration(setting: &Setting<'_>) -> Vec<Row> {
-    // Two faults of few scenarios, and one fault of all.
-    let (folder, faults) =
-        if setting.quick { ("tests/scenarios/steps", 2) } else { ("tests/scenarios", 2) };
-    let limits = Limits { states: 300, faults, seed: setting.seed, ..Limits::default() };
-    let part = format!("states explored, {faults} faults");
-    vec![timed(&part, || {
+    let (folder, states) =
+        if setting.quick { ("tests/scenarios/steps", 300) } else { ("tests/scenarios", STATES) };
+    let limits = Limits { states, faults: FAULTS, seed: setting.seed, ..Limits::default() };
+    vec![timed(&format!("states explored, {FAULTS} faults"), || {
         Ok(explore::explorations(&setting.root.join(folder), &limits, false)?.figures())
     })]
 }
@@ -225,7 +226,13 @@ fn judged(said: &str, status: Option<i32>) -> Figures {
     let complaints: Vec<String> =
         said.lines().filter(|line| line.starts_with("FAILED")).map(str::to_owned).collect();
     match status {
-        Some(0) => Figures::of(last, &complaints),
+        Some(0) => {
+            let asked = said.lines().rev().find(|line| line.starts_with("asked: "));
+            Figures::of(
+                [Some(last), asked].into_iter().flatten().collect::<Vec<_>>().join("; "),
+                &complaints,
+            )
+        }
         Some(77) => Figures::left_out(last.trim_start_matches("skipped: ")),
         Some(_) | None if !complaints.is_empty() => Figures::of(last, &complaints),
         Some(_) | None => Figures::new(last, Some("it broke off".to_owned())),
@@ -324,6 +331,9 @@ mod tests {
         assert_eq!(left_out, Verdict::LeftOut("there is no named here".to_owned()));
         let held = judged("ok      a\n1 passed, 0 failed\n", Some(0));
         assert_eq!((held.what.as_str(), held.verdict), ("1 passed, 0 failed", Verdict::Held));
+        let asked =
+            judged("== BIND\nasked: BIND; left out: unbound\n1 passed, 0 failed\n", Some(0)).what;
+        assert_eq!(asked, "1 passed, 0 failed; asked: BIND; left out: unbound");
         let failed = judged("FAILED  a: lacks b\n0 passed, 1 failed\n", Some(1)).verdict;
         assert_eq!(failed, Verdict::Broken("FAILED  a: lacks b".to_owned()));
         assert_eq!(judged("", Some(2)).verdict, Verdict::Broken("it broke off".to_owned()));

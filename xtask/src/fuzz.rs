@@ -7,10 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
-
 use crate::cargo::cargo;
+use crate::cpu;
 use crate::table::{Figures, grouped};
 
 /// Longest input that is tried, in bytes: runs of the machine are read from a few hundred.
@@ -165,7 +163,7 @@ pub(crate) fn one(
     let seed = u32::try_from(seed).unwrap_or(u32::MAX).max(1);
     let mut runs = 0_u32;
     while fuzzed.finding.is_none() && fuzzed.seconds < seconds && runs < RUNS {
-        let began = cpu_of_children()?;
+        let began = cpu::of_children();
         let output = cargo_fuzz(root, tools, "run")
             .arg(target)
             .arg(&kept)
@@ -177,7 +175,7 @@ pub(crate) fn one(
             .arg(format!("-seed={}", seed.saturating_add(runs)))
             .arg("-print_final_stats=1")
             .output()?;
-        fuzzed.seconds += cpu_of_children()? - began;
+        fuzzed.seconds += cpu::of_children().saturating_sub(began).as_secs_f64();
         let said = String::from_utf8_lossy(&output.stderr);
         let Some(executions) = statistic(&said, "stat::number_of_executed_units") else {
             return Err(format!("{target} does not run:\n{}", end(&output.stderr)).into());
@@ -191,13 +189,6 @@ pub(crate) fn one(
         runs = runs.saturating_add(1);
     }
     Ok(fuzzed)
-}
-
-/// Seconds of CPU time of all children that have ended.
-fn cpu_of_children() -> Result<f64, Box<dyn Error>> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let both = usage.user_time().num_milliseconds() + usage.system_time().num_milliseconds();
-    Ok(f64::from(i32::try_from(both)?) / 1000.0)
 }
 
 /// The last lines of what a program said.

@@ -8,6 +8,7 @@ mod bugs;
 mod cargo;
 mod cases;
 mod citations;
+mod cpu;
 mod dependencies;
 mod explore;
 mod fuzz;

@@ -53,6 +53,7 @@ impl Simulated {
             grouped(*strangers)
         );
         let again = |Failure { life, least, .. }: &Failure| {
+            let least = least.lines().next().unwrap_or_default();
             format!("cargo xtask sim --seed {} --life {life}: {least}", self.seed)
         };
         Figures::new(what, self.failure.as_ref().map(again))
@@ -123,7 +124,7 @@ mod tests {
         let figures = simulated.figures();
         assert_eq!(figures.verdict, Verdict::Held);
         assert!(figures.what.starts_with("seed 7: "), "{}", figures.what);
-        let text = || "I6".to_owned();
+        let text = || "I6\nbecause".to_owned();
         simulated.failure = Some(Failure { life: 3, why: text(), least: text(), storm: text() });
         assert_eq!(
             simulated.figures().verdict,
