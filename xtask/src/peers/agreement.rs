@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::spec::LAST_REQUIREMENT;
+use crate::table::{Figures, grouped};
 
 /// Where the explanations are.
 pub(super) const EXPLANATIONS: &str = "tests/peers/disagreements.toml";
@@ -158,6 +159,16 @@ impl Agreement {
         }
         this.unexplained.sort();
         this
+    }
+
+    /// In one row: how many lookups each agreed in, and what nobody has explained.
+    pub(crate) fn figures(&self) -> Figures {
+        let peer = |(title, counts): &(&str, Counts)| format!("{title} {}", counts.agrees);
+        let peers: Vec<String> = self.peers.iter().map(peer).collect();
+        let what = format!("of {} lookups, as the scenarios say: {}", grouped(self.lookups), peers.join(", "));
+        let nothing = (self.lookups == 0).then(|| "nobody was asked".to_owned());
+        let wrong: Vec<String> = self.unexplained.iter().cloned().chain(nothing).collect();
+        Figures::of(what, &wrong)
     }
 
     /// What came out, in Markdown.
