@@ -59,6 +59,9 @@ struct Explanation {
     /// Whether the texts leave open what to do, and what we do is a choice.
     #[serde(default)]
     open: bool,
+    /// Whether it is so from time to time only: what chance decides is not told when it does not happen.
+    #[serde(default)]
+    sometimes: bool,
     reason: String,
 }
 
@@ -165,7 +168,11 @@ impl Agreement {
     pub(crate) fn figures(&self) -> Figures {
         let peer = |(title, counts): &(&str, Counts)| format!("{title} {}", counts.agrees);
         let peers: Vec<String> = self.peers.iter().map(peer).collect();
-        let what = format!("of {} lookups, as the scenarios say: {}", grouped(self.lookups), peers.join(", "));
+        let what = format!(
+            "of {} lookups, as the scenarios say: {}",
+            grouped(self.lookups),
+            peers.join(", ")
+        );
         let nothing = (self.lookups == 0).then(|| "nobody was asked".to_owned());
         let wrong: Vec<String> = self.unexplained.iter().cloned().chain(nothing).collect();
         Figures::of(what, &wrong)
@@ -187,9 +194,10 @@ impl Agreement {
         for (explanation, peers) in &self.explained {
             let count = |word: &str| peers.get(word).map_or(String::new(), usize::to_string);
             let open = if explanation.open { " (left open)" } else { "" };
+            let times = if explanation.sometimes { ", at times" } else { "" };
             let _ = writeln!(
                 out,
-                "| {}{open} | {} | {} | {} | {} |",
+                "| {}{open} | {}{times} | {} | {} | {} |",
                 explanation.requirement,
                 explanation.reason,
                 count("synapse"),
@@ -263,8 +271,9 @@ fn stale(
     let mut stale = Vec::new();
     for (place, explanation) in explanations.iter().enumerate() {
         for (pattern, scenario) in explanation.scenarios.iter().enumerate() {
-            let of_peer = explanation.peers.iter().any(|word| word == peer);
-            if of_peer && !used.contains(&(place, pattern, peer.to_owned())) {
+            let always =
+                !explanation.sometimes && explanation.peers.iter().any(|word| word == peer);
+            if always && !used.contains(&(place, pattern, peer.to_owned())) {
                 stale.push(format!("{peer}, {scenario}: {}", explanation.reason));
             }
         }
@@ -282,6 +291,7 @@ mod tests {
             scenarios: vec!["srv/a".to_owned(), "srv/b x.example".to_owned()],
             requirement: "R1".to_owned(),
             open,
+            sometimes: false,
             reason: "it reads nothing".to_owned(),
         }
     }
@@ -326,6 +336,14 @@ mod tests {
         assert!(said.is_well());
         let oracle = Counts { agrees: 1, open: 1, ..Counts::default() };
         assert_eq!(said.peers.first().map(|(_, counts)| counts), Some(&oracle));
+    }
+
+    #[test]
+    fn a_reason_that_applies_from_time_to_time_is_not_told_when_it_does_not() {
+        let lines = vec![asked("srv/a", "x.example", "oracle", false)];
+        let said =
+            Agreement::judge(vec![Explanation { sometimes: true, ..explanation(true) }], lines);
+        assert!(said.stale.is_empty() && said.is_well(), "{:?}", said.stale);
     }
 
     #[test]
