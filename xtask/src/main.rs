@@ -9,6 +9,7 @@ mod citations;
 mod dependencies;
 mod explore;
 mod fuzz;
+mod mutants;
 mod peers;
 mod sim;
 mod spec;
@@ -99,6 +100,21 @@ enum Chore {
         /// Targets; all, if none is given.
         targets: Vec<String>,
     },
+    /// Changes the core in one place at a time, by cargo-mutants; prints how many changes a test catches, and each that none does. All
+    /// mutants of the modules that promises rest on, and a sample of the rest.
+    Mutants {
+        /// How many of the rest.
+        #[arg(long, default_value_t = 150)]
+        sample: usize,
+        /// Decides which.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Samples those modules like the rest: a short run.
+        #[arg(long)]
+        sampled: bool,
+        /// Modules to stay in; all, if none is given.
+        modules: Vec<String>,
+    },
     /// Builds `tests/peers`, gives the same loads to this project and to others, and prints the table. Ends with status 77 where
     /// there is no Linux with `unshare` and `ip`, or no leave to make namespaces.
     Peers {
@@ -124,6 +140,9 @@ fn main() -> ExitCode {
         Chore::Sim { seed, hours, life } => Ok(sim::run(seed, hours, life)),
         Chore::Adapters { build } => adapters::run(root, build).map_err(Into::into),
         Chore::Fuzz { minutes, targets } => fuzz::run(root, minutes, &targets),
+        Chore::Mutants { sample, seed, sampled, modules } => {
+            mutants::run(root, &mutants::Wanted { whole: !sampled, sample, seed, modules })
+        }
         Chore::Peers { loads } => match peers::run(root, &loads) {
             Ok(Some(well)) => Ok(well),
             Ok(None) => return ExitCode::from(77),
