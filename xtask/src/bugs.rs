@@ -4,16 +4,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::Child;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde::Deserialize;
 
+use crate::cargo::cargo;
 use crate::citations::{citations, named};
+use crate::table::Figures;
 use crate::tidy::files;
 
 const TABLE: &str = "xtask/bugs.toml";
+/// How long one part of the tests may take: longer than any does on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// One bug: a place in a file, and what stands there instead.
 #[derive(Debug, Deserialize)]
@@ -42,42 +50,115 @@ struct Found {
     named: Vec<(String, String)>,
 }
 
-/// Plants the bugs whose description holds the word, all if there is none. Whether each was found, and by a test that names what
-/// it breaks.
+/// What became of all bugs that were planted.
+#[derive(Debug, Default)]
+pub(crate) struct Planted {
+    count: usize,
+    found: usize,
+    /// Those found by a test that names what they break.
+    named: usize,
+    /// What the others are.
+    unnamed: Vec<String>,
+}
+
+impl Planted {
+    pub(crate) fn figures(&self) -> Figures {
+        let what = format!(
+            "{} of {} bugs found, {} by a test that names what they break",
+            self.found, self.count, self.named
+        );
+        Figures::of(what, &self.unnamed)
+    }
+}
+
+/// Which bugs are planted.
+pub(crate) enum Which<'a> {
+    All,
+    /// Those whose description holds this.
+    Word(&'a str),
+    /// So many, drawn from a seed.
+    Some {
+        count: usize,
+        seed: u64,
+    },
+}
+
+/// Plants bugs, and prints what became of each and a sum. Whether each was found, and by a test that names what it breaks.
 pub(crate) fn run(root: &Path, word: Option<&str>) -> Result<bool, Box<dyn Error>> {
-    let table = table(root)?;
+    let planted =
+        plant(root, &word.map_or(Which::All, Which::Word), &mut |line| println!("{line}"))?;
+    println!(
+        "{} bugs, {} found, {} by a test that names what they break",
+        planted.count, planted.found, planted.named
+    );
+    Ok(planted.unnamed.is_empty())
+}
+
+/// Plants bugs one after the other, and tells what became of each.
+pub(crate) fn plant(
+    root: &Path,
+    which: &Which<'_>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Planted, Box<dyn Error>> {
+    let bugs = chosen(table(root)?.bug, which);
     let copy = root.join("target/bugs");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), Into::into);
     let target = target.join("bugs");
     refresh(root, &copy)?;
-    let mut well = true;
-    let (mut count, mut found, mut by_name) = (0_usize, 0_usize, 0_usize);
-    for bug in table.bug.iter().filter(|bug| word.is_none_or(|word| bug.what.contains(word))) {
+    let mut planted = Planted::default();
+    for bug in &bugs {
         let path = copy.join(&bug.file);
         let text = fs::read_to_string(&path)?;
         fs::write(&path, text.replacen(&bug.from, &bug.to, 1))?;
         let said = hunt(root, &copy, &target, bug);
         fs::write(&path, &text)?;
         let said = said?;
-        count += 1;
-        found += usize::from(!said.failed.is_empty());
-        by_name += usize::from(!said.named.is_empty());
+        planted.count += 1;
+        planted.found += usize::from(!said.failed.is_empty());
+        planted.named += usize::from(!said.named.is_empty());
         let word = match (said.failed.is_empty(), said.named.is_empty()) {
             (true, _) => "MISSED ",
             (false, true) => "UNNAMED",
             (false, false) => "found  ",
         };
-        println!("{word} {} [{}]: {} tests", bug.what, bug.names.join(" "), said.failed.len());
-        match &said.named[..] {
-            [] => said.failed.iter().take(5).for_each(|test| println!("            {test}")),
-            named => {
-                named.iter().take(3).for_each(|(test, name)| println!("        {name:<4} {test}"))
-            }
+        let names = bug.names.join(" ");
+        tell(&format!("{word} {} [{names}]: {} tests", bug.what, said.failed.len()));
+        for (test, name) in said.named.iter().take(3) {
+            tell(&format!("        {name:<4} {test}"));
         }
-        well &= !said.named.is_empty();
+        if said.named.is_empty() {
+            said.failed.iter().take(5).for_each(|test| tell(&format!("            {test}")));
+            planted.unnamed.push(format!("{} {}", word.trim_end(), bug.what));
+        }
     }
-    println!("{count} bugs, {found} found, {by_name} by a test that names what they break");
-    Ok(well)
+    Ok(planted)
+}
+
+/// The bugs that are to be planted, in the order of the table.
+fn chosen(bugs: Vec<Bug>, which: &Which<'_>) -> Vec<Bug> {
+    let numbers = match which {
+        Which::Some { count, seed } => choose(bugs.len(), *count, *seed),
+        Which::All | Which::Word(_) => (0..bugs.len()).collect(),
+    };
+    let wanted = |(number, bug): (usize, Bug)| {
+        let named = !matches!(which, Which::Word(word) if !bug.what.contains(word));
+        (numbers.contains(&number) && named).then_some(bug)
+    };
+    bugs.into_iter().enumerate().filter_map(wanted).collect()
+}
+
+/// So many of the numbers below `of`, drawn from a seed.
+fn choose(of: usize, count: usize, seed: u64) -> BTreeSet<usize> {
+    // SplitMix64's last step: each number's place among all is its own.
+    let place = |number: usize| {
+        let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number as u64;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let mut numbers: Vec<usize> = (0..of).collect();
+    numbers.sort_by_key(|number| place(*number));
+    numbers.into_iter().take(count).collect()
 }
 
 /// What is wrong with the table: bugs that cannot be planted.
@@ -122,11 +203,14 @@ fn hunt(root: &Path, copy: &Path, target: &Path, bug: &Bug) -> Result<Found, Box
     let own = ["-p", package, "--lib"];
     let suite = |test| ["-p", "discovery-tests", "--test", test];
     let (scenarios, promises, cache) = (suite("scenarios"), suite("promises"), suite("cache"));
-    let mut parts: Vec<&[&str]> = vec![&scenarios, &own, &promises, &cache];
+    // In memory first: sockets take ten times as long, and for ever where a bug keeps the machine busy.
+    let layer = |name| ["-p", "discovery-tests", "--test", "scenarios", "--", name];
+    let (resolver, wire) = (layer(" resolver"), layer(" wire"));
+    let mut parts: Vec<&[&str]> = vec![&resolver, &wire, &own, &promises, &cache, &scenarios];
     if bug.names.iter().any(|name| name.starts_with('I')) {
-        parts = vec![&promises, &own, &scenarios, &cache];
+        parts = vec![&promises, &own, &resolver, &wire, &cache, &scenarios];
     } else if package != "discovery-core" {
-        parts = vec![&own, &scenarios];
+        parts = vec![&own, &wire, &scenarios];
     }
     let mut found = Found::default();
     for part in parts {
@@ -142,25 +226,51 @@ fn hunt(root: &Path, copy: &Path, target: &Path, bug: &Bug) -> Result<Found, Box
 
 /// Runs some of the tests; gives what they print.
 fn tests(copy: &Path, target: &Path, part: &[&str]) -> Result<String, Box<dyn Error>> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--no-fail-fast", "--offline"]).args(part);
-    cargo.current_dir(copy).env("CARGO_TARGET_DIR", target).env("NO_COLOR", "1");
-    cargo.env("CARGO_TERM_COLOR", "never");
-    // Where a property fails it is enough to know that it does.
-    cargo.env("PROPTEST_MAX_SHRINK_ITERS", "0");
-    let output = cargo.output()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() && !said.contains("FAILED") {
+    let mut build = cargo(copy);
+    let (part, filter) = match part.iter().position(|word| *word == "--") {
+        Some(at) => part.split_at(at),
+        None => (part, &[] as &[&str]),
+    };
+    let options = ["--no-fail-fast", "--offline"];
+    build.args(["test", "--no-run"]).args(options).args(part).env("CARGO_TARGET_DIR", target);
+    let output = build.output()?;
+    if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        // What runs out of memory or of stack has no time to say so.
-        if errors.contains("error: test failed") {
-            return Ok("test whatever was running when it all ended ... FAILED\n".to_owned());
-        }
         let lines: Vec<&str> = errors.lines().collect();
         let last = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
         return Err(last.join("\n").into());
     }
+    let (out, err) = (target.join("said"), target.join("errors"));
+    let mut cargo = cargo(copy);
+    cargo.arg("test").args(options).args(part).args(filter).env("CARGO_TARGET_DIR", target);
+    // Where a property fails it is enough to know that it does.
+    cargo.env("PROPTEST_MAX_SHRINK_ITERS", "0");
+    let child =
+        cargo.stdout(File::create(&out)?).stderr(File::create(&err)?).process_group(0).spawn()?;
+    let ended = wait(child)?;
+    let mut said = String::from_utf8_lossy(&fs::read(&out)?).into_owned();
+    if ended != Some(true) && !said.contains("FAILED") {
+        // What runs out of time, of memory or of stack does not say so.
+        said.push_str("\ntest whatever was running when it all ended ... FAILED\n");
+    }
     Ok(said)
+}
+
+/// Whether the tests passed; None where they did not end, and had to be ended with all that they had started.
+#[expect(clippy::disallowed_methods, reason = "a bug may keep tests busy for ever")]
+fn wait(mut child: Child) -> Result<Option<bool>, Box<dyn Error>> {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status.success()));
+        }
+        if began.elapsed() > PATIENCE {
+            killpg(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL)?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Reads which tests failed, and which of them name what the bug breaks: by their own name, by what they print, or by the comment
@@ -239,7 +349,28 @@ fn words(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{printed, promised, words};
+    use std::collections::BTreeSet;
+
+    use super::{Planted, choose, printed, promised, words};
+    use crate::table::Verdict;
+
+    #[test]
+    fn a_seed_chooses_as_many_as_are_asked_for_and_another_seed_others() {
+        let some = choose(39, 3, 1);
+        assert_eq!(some.len(), 3);
+        assert_eq!(some, choose(39, 3, 1));
+        let all: BTreeSet<usize> = (0..40).flat_map(|seed| choose(39, 3, seed)).collect();
+        assert!(all.len() > 30, "{}", all.len());
+        assert_eq!(choose(2, 3, 1), BTreeSet::from([0, 1]));
+    }
+
+    #[test]
+    fn a_bug_that_no_test_names_breaks_the_row() {
+        let mut planted = Planted { count: 2, found: 2, named: 2, unnamed: Vec::new() };
+        assert_eq!(planted.figures().verdict, Verdict::Held);
+        planted.unnamed.push("UNNAMED step 1".to_owned());
+        assert_eq!(planted.figures().verdict, Verdict::Broken("UNNAMED step 1".to_owned()));
+    }
 
     #[test]
     fn what_a_test_printed_is_told_by_its_name() {

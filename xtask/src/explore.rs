@@ -2,18 +2,76 @@
 //!
 //! Knows nothing of how orders are found: the explorer is the simulator's.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use discovery_sim::{Coverage, Limits, Scenario, explore, explore_crowd, shrink};
+use discovery_sim::{
+    Coverage, Explored, Finding, Limits, Scenario, explore, explore_crowd, shrink,
+};
 
-/// Explores the scenarios below a folder, each name with at most so many states. Whether nothing was found wrong.
+use crate::table::{Figures, grouped};
+
+/// What all explorations came to.
+#[derive(Debug, Default)]
+pub(crate) struct Explorations {
+    scenarios: usize,
+    names: usize,
+    /// Names explored in every order, up to a number of states, and by samples.
+    complete: usize,
+    cut: usize,
+    sampled: usize,
+    states: usize,
+    ends: usize,
+    /// What is wrong, in one line each.
+    wrong: Vec<String>,
+}
+
+impl Explorations {
+    fn add(&mut self, explored: &Explored, title: &str) {
+        self.states = self.states.saturating_add(explored.states);
+        self.ends = self.ends.saturating_add(explored.ends);
+        let first_line = |finding: &Finding| {
+            format!("{title}: {}", finding.to_string().lines().next().unwrap_or_default())
+        };
+        self.wrong.extend(explored.findings.iter().map(first_line));
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        let what = format!(
+            "{} states and {} ends of {} names, {} of them in every order",
+            grouped(self.states),
+            grouped(self.ends),
+            grouped(self.names),
+            grouped(self.complete)
+        );
+        Figures::of(what, &self.wrong)
+    }
+}
+
+/// Explores the scenarios below a folder, each name with at most so many states, and prints how far each was explored. Whether
+/// nothing was found wrong.
 pub(crate) fn run(folder: &Path, limits: &Limits) -> io::Result<bool> {
+    let all = explorations(folder, limits, true)?;
+    println!(
+        "{} names in {} scenarios: {} in every order, {} cut short, {} sampled",
+        all.names, all.scenarios, all.complete, all.cut, all.sampled
+    );
+    println!("{} states, {} ends, {} disagreements", all.states, all.ends, all.wrong.len());
+    Ok(all.wrong.is_empty())
+}
+
+/// Explores the scenarios below a folder, and several names at one resolver. What is wrong is printed, and everything else, too,
+/// where it is asked for.
+pub(crate) fn explorations(
+    folder: &Path,
+    limits: &Limits,
+    aloud: bool,
+) -> io::Result<Explorations> {
     let mut files = Vec::new();
     scenarios(folder, &mut files)?;
     files.sort();
-    let (mut names, mut seen, mut ends, mut wrong) = (0_usize, 0_usize, 0_usize, 0_usize);
-    let (mut complete, mut cut, mut sampled) = (0_usize, 0_usize, 0_usize);
+    let mut all = Explorations { scenarios: files.len(), ..Explorations::default() };
     for file in &files {
         let scenario =
             Scenario::parse(&std::fs::read_to_string(file)?).map_err(io::Error::other)?;
@@ -22,62 +80,45 @@ pub(crate) fn run(folder: &Path, limits: &Limits) -> io::Result<bool> {
             let Some(explored) = explore(&scenario, index, limits) else { continue };
             let coverage = match explored.coverage {
                 Coverage::Complete => {
-                    complete += 1;
+                    all.complete += 1;
                     "every order".to_owned()
                 }
                 Coverage::CutShort { left } => {
-                    cut += 1;
+                    all.cut += 1;
                     format!("every order but beyond {left} states that were left")
                 }
                 Coverage::Sampled { orders, pairs } => {
-                    sampled += 1;
+                    all.sampled += 1;
                     format!("{orders} orders and {pairs} pairs of answers")
                 }
             };
-            println!(
-                "{:>8} states  {} {}: {coverage}",
-                explored.states,
-                title.display(),
-                resolve.name
-            );
-            for finding in &explored.findings {
-                println!("         WRONG   {finding}");
-                println!("{}", shrink(&scenario, Some(index), limits, finding));
+            let title = format!("{} {}", title.display(), resolve.name);
+            if aloud {
+                println!("{:>8} states  {title}: {coverage}", explored.states);
             }
-            names += 1;
-            seen += explored.states;
-            ends += explored.ends;
-            wrong += explored.findings.len();
+            tell(&explored, &title, |finding| shrink(&scenario, Some(index), limits, finding));
+            all.names += 1;
+            all.add(&explored, &title);
         }
     }
-    let crowds = crowds(limits)?;
-    seen += crowds.0;
-    ends += crowds.1;
-    wrong += crowds.2;
-    println!(
-        "{names} names in {} scenarios: {complete} in every order, {cut} cut short, {sampled} sampled",
-        files.len()
-    );
-    println!("{seen} states, {ends} ends, {wrong} disagreements");
-    Ok(wrong == 0)
-}
-
-/// Several names at one resolver: states, ends, and how much is wrong.
-fn crowds(limits: &Limits) -> io::Result<(usize, usize, usize)> {
-    let (mut states, mut ends, mut wrong) = (0, 0, 0);
     for (title, text) in CROWDS {
         let scenario = Scenario::parse(text).map_err(io::Error::other)?;
         let Some(explored) = explore_crowd(&scenario, limits) else { continue };
-        println!("{:>8} states  {title}: {}", explored.states, explored.coverage);
-        for finding in &explored.findings {
-            println!("         WRONG   {finding}");
-            println!("{}", shrink(&scenario, None, limits, finding));
+        if aloud {
+            println!("{:>8} states  {title}: {}", explored.states, explored.coverage);
         }
-        states += explored.states;
-        ends += explored.ends;
-        wrong += explored.findings.len();
+        tell(&explored, title, |finding| shrink(&scenario, None, limits, finding));
+        all.add(&explored, title);
     }
-    Ok((states, ends, wrong))
+    Ok(all)
+}
+
+/// Prints what is wrong, each with the least that shows it.
+fn tell<T: Display>(explored: &Explored, title: &str, shrunk: impl Fn(&Finding) -> T) {
+    for finding in &explored.findings {
+        println!("         WRONG   {title}: {finding}");
+        println!("{}", shrunk(finding));
+    }
 }
 
 /// Small resolvers whose tickets share questions.

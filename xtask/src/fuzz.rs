@@ -1,117 +1,247 @@
-//! Every fuzz target in turn, for so many minutes, and what came of it: one row for each.
+//! Every fuzz target in turn, for so much CPU time each, and what came of it.
 //!
 //! Knows nothing of what the targets check.
 
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use crate::cargo::cargo;
+use crate::cpu;
+use crate::table::{Figures, grouped};
 
 /// Longest input that is tried, in bytes: runs of the machine are read from a few hundred.
 const MAX_LENGTH: u32 = 4096;
 /// Seconds of one execution after which it counts as one that hangs.
 const TIMEOUT: u32 = 20;
+/// Targets that read whatever strangers send, or run whole machines: they get five times as much.
+const HEAVY: [&str; 5] = ["dns", "exchange", "http", "machine", "server_name"];
+/// libFuzzer counts time that passes, so a target is run again until its CPU time is used up; but not for ever.
+const RUNS: u32 = 60;
 
 /// What one target came to.
-struct Row {
-    target: String,
-    executions: String,
-    coverage: String,
-    inputs: String,
+#[derive(Clone, Debug)]
+pub(crate) struct Fuzzed {
+    pub(crate) target: String,
+    pub(crate) executions: u64,
+    /// CPU time, in seconds.
+    pub(crate) seconds: f64,
+    /// Edges covered.
+    pub(crate) edges: u64,
+    /// The features that libFuzzer tells apart: edges, each by how often it was taken, and comparisons.
+    pub(crate) features: u64,
     /// The file that breaks it, if any.
-    finding: Option<String>,
+    pub(crate) finding: Option<String>,
 }
 
-/// Runs the targets, all of them or those that are named. Whether nothing was found.
-pub(crate) fn run(root: &Path, minutes: f64, only: &[String]) -> Result<bool, Box<dyn Error>> {
-    let mut targets = targets(root)?;
-    if let Some(unknown) = only.iter().find(|name| !targets.contains(name)) {
-        return Err(format!("no target {unknown}; there are {}", targets.join(", ")).into());
+impl Fuzzed {
+    pub(crate) fn figures(&self) -> Figures {
+        let what = format!(
+            "{} executions in {:.0} s of CPU time, {} edges, {} features",
+            grouped(self.executions),
+            self.seconds,
+            grouped(self.edges),
+            grouped(self.features)
+        );
+        Figures::new(what, self.finding.clone())
     }
-    targets.retain(|target| only.is_empty() || only.contains(target));
-    let count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
-    let seconds = (minutes * 60.0 / f64::from(count.max(1))).ceil();
-    println!("{count} targets, {seconds} s each");
-    println!("| target | executions | edges covered | inputs kept | finding |");
-    println!("|---|--:|--:|--:|---|");
+}
+
+/// What must be installed for it to work.
+pub(crate) struct Tools {
+    /// Rustup's name of the toolchain, where the one in use does not do.
+    toolchain: Option<&'static str>,
+}
+
+/// Runs the targets, all of them or those that are named, and prints a row for each. Whether nothing was found.
+pub(crate) fn run(
+    root: &Path,
+    minutes: f64,
+    seed: u64,
+    only: &[String],
+) -> Result<bool, Box<dyn Error>> {
+    let tools = tools()?;
+    let targets = targets(root, only)?;
+    build(root, &tools)?;
+    println!("| target | CPU | executions | edges | features | finding |");
+    println!("|---|--:|--:|--:|--:|---|");
     let mut well = true;
     for target in targets {
-        let row = one(root, &target, seconds)?;
-        well &= row.finding.is_none();
-        let finding = row.finding.as_deref().unwrap_or("none");
+        let fuzzed = one(root, &tools, &target, share(&target, minutes), seed)?;
+        well &= fuzzed.finding.is_none();
         println!(
-            "| {} | {} | {} | {} | {finding} |",
-            row.target, row.executions, row.coverage, row.inputs
+            "| {} | {:.0} s | {} | {} | {} | {} |",
+            fuzzed.target,
+            fuzzed.seconds,
+            grouped(fuzzed.executions),
+            grouped(fuzzed.edges),
+            grouped(fuzzed.features),
+            fuzzed.finding.as_deref().unwrap_or("none")
         );
     }
     Ok(well)
 }
 
-/// The names of all targets, in order.
-fn targets(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+/// The tools, or what is missing and how to get it.
+pub(crate) fn tools() -> Result<Tools, String> {
+    let says = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let toolchain = if says("rustc", &["--version"]).is_some_and(|said| said.contains("nightly")) {
+        None
+    } else if says("rustup", &["run", "nightly", "rustc", "--version"]).is_some() {
+        Some("nightly")
+    } else {
+        return Err("no nightly (rustup toolchain install nightly --profile minimal)".to_owned());
+    };
+    match says("cargo", &["fuzz", "--version"]) {
+        Some(_) => Ok(Tools { toolchain }),
+        None => Err("no cargo-fuzz (cargo install cargo-fuzz --locked)".to_owned()),
+    }
+}
+
+/// The names of all targets, or of those that are asked for, in order.
+pub(crate) fn targets(root: &Path, only: &[String]) -> Result<Vec<String>, Box<dyn Error>> {
     let mut names = Vec::new();
     for file in fs::read_dir(root.join("fuzz/fuzz_targets"))? {
         let path = file?.path();
         names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
     }
     names.sort();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(name)) {
+        return Err(format!("no target {unknown}; there are {}", names.join(", ")).into());
+    }
+    names.retain(|name| only.is_empty() || only.contains(name));
     Ok(names)
 }
 
-/// Runs one target from the committed corpus; what it finds on the way is kept beside the build, for the next run.
-fn one(root: &Path, target: &str, seconds: f64) -> Result<Row, Box<dyn Error>> {
-    let kept = root.join("fuzz/target/corpus").join(target);
-    fs::create_dir_all(&kept)?;
-    let output = Command::new("cargo")
-        // No `unsafe` code is under test: what a sanitizer costs is better spent on executions.
-        .args(["fuzz", "run", "--fuzz-dir", "fuzz", "-s", "none", target])
-        .arg(&kept)
-        .arg(root.join("fuzz/corpus").join(target))
-        .arg("--")
-        .arg(format!("-max_total_time={seconds}"))
-        .arg(format!("-max_len={MAX_LENGTH}"))
-        .arg(format!("-timeout={TIMEOUT}"))
-        .arg("-print_final_stats=1")
-        .current_dir(root)
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let statistic = |name: &str| {
-        let line = said.lines().find_map(|line| line.strip_prefix(name))?;
-        Some(line.trim_matches([':', ' ']).to_owned())
-    };
-    let Some(executions) = statistic("stat::number_of_executed_units") else {
-        let last: Vec<&str> = said.lines().rev().take(12).collect();
-        let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
-        return Err(
-            format!("{target} does not run (is cargo-fuzz there, and nightly?):\n{last}").into()
-        );
-    };
-    let finding = statistic("artifact_prefix=");
-    let finding = finding.or_else(|| (!output.status.success()).then(|| "it failed".to_owned()));
-    let inputs = fs::read_dir(&kept)?.count();
-    Ok(Row {
-        target: target.to_owned(),
-        executions,
-        coverage: last_of(&said, "cov: ").unwrap_or_default(),
-        inputs: inputs.to_string(),
-        finding: finding.filter(|_| !output.status.success()),
-    })
+/// The CPU seconds of a target, where the light ones get so many minutes.
+pub(crate) fn share(target: &str, minutes: f64) -> f64 {
+    minutes * 60.0 * if HEAVY.contains(&target) { 5.0 } else { 1.0 }
 }
 
-/// The word behind the last place where libFuzzer says this.
-fn last_of(said: &str, what: &str) -> Option<String> {
-    let behind = said.rsplit_once(what)?.1;
-    behind.split_whitespace().next().map(str::to_owned)
+fn cargo_fuzz(root: &Path, tools: &Tools, verb: &str) -> Command {
+    let mut command = cargo(root);
+    if let Some(toolchain) = tools.toolchain {
+        command.env("RUSTUP_TOOLCHAIN", toolchain);
+    }
+    // No `unsafe` code is under test: what a sanitizer costs is better spent on executions.
+    command.args(["fuzz", verb, "--fuzz-dir", "fuzz", "-s", "none"]);
+    command
+}
+
+/// Builds all targets, so that no build counts as CPU time of one.
+pub(crate) fn build(root: &Path, tools: &Tools) -> Result<(), Box<dyn Error>> {
+    let output = cargo_fuzz(root, tools, "build").output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("fuzz targets are not built:\n{}", end(&output.stderr)).into())
+}
+
+/// Runs one target from the committed corpus; what it finds on the way is kept beside the build, for the next run.
+pub(crate) fn one(
+    root: &Path,
+    tools: &Tools,
+    target: &str,
+    seconds: f64,
+    seed: u64,
+) -> Result<Fuzzed, Box<dyn Error>> {
+    let kept = root.join("fuzz/target/corpus").join(target);
+    fs::create_dir_all(&kept)?;
+    let mut fuzzed = Fuzzed {
+        target: target.to_owned(),
+        executions: 0,
+        seconds: 0.0,
+        edges: 0,
+        features: 0,
+        finding: None,
+    };
+    // libFuzzer's seeds are 32 bits, and 0 is none.
+    let seed = u32::try_from(seed).unwrap_or(u32::MAX).max(1);
+    let mut runs = 0_u32;
+    while fuzzed.finding.is_none() && fuzzed.seconds < seconds && runs < RUNS {
+        let began = cpu::of_children();
+        let output = cargo_fuzz(root, tools, "run")
+            .arg(target)
+            .arg(&kept)
+            .arg(root.join("fuzz/corpus").join(target))
+            .arg("--")
+            .arg(format!("-max_total_time={}", (seconds - fuzzed.seconds).ceil().max(1.0)))
+            .arg(format!("-max_len={MAX_LENGTH}"))
+            .arg(format!("-timeout={TIMEOUT}"))
+            .arg(format!("-seed={}", seed.saturating_add(runs)))
+            .arg("-print_final_stats=1")
+            .output()?;
+        fuzzed.seconds += cpu::of_children().saturating_sub(began).as_secs_f64();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let Some(executions) = statistic(&said, "stat::number_of_executed_units") else {
+            return Err(format!("{target} does not run:\n{}", end(&output.stderr)).into());
+        };
+        fuzzed.executions = fuzzed.executions.saturating_add(executions);
+        fuzzed.edges = last_of(&said, "cov: ").unwrap_or(0).max(fuzzed.edges);
+        fuzzed.features = last_of(&said, "ft: ").unwrap_or(0).max(fuzzed.features);
+        if !output.status.success() {
+            fuzzed.finding = Some(artifact(&said).unwrap_or("it failed").to_owned());
+        }
+        runs = runs.saturating_add(1);
+    }
+    Ok(fuzzed)
+}
+
+/// The last lines of what a program said.
+fn end(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let lines: Vec<&str> = said.lines().collect();
+    lines.get(lines.len().saturating_sub(12)..).unwrap_or_default().join("\n")
+}
+
+/// One of the statistics that libFuzzer ends with.
+fn statistic(said: &str, name: &str) -> Option<u64> {
+    let line = said.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim_matches([':', ' ']).parse().ok()
+}
+
+/// The number behind the last place where libFuzzer says this.
+fn last_of(said: &str, what: &str) -> Option<u64> {
+    said.rsplit_once(what)?.1.split_whitespace().next()?.parse().ok()
+}
+
+/// The file to which what breaks the target was written.
+fn artifact(said: &str) -> Option<&str> {
+    said.rsplit_once("Test unit written to ")?.1.lines().next()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::last_of;
+    use super::{artifact, last_of, share, statistic};
+
+    const SAID: &str = "#2 INITED cov: 10 ft: 11\n#99 DONE cov: 25 ft: 30 corp: 4\n\
+        artifact_prefix='a/'; Test unit written to a/crash-1\nBase64: AA==\n\
+        stat::number_of_executed_units: 99\n";
 
     #[test]
     fn the_last_word_on_coverage_counts() {
-        let said = "#2 INITED cov: 10 ft: 11\n#99 DONE cov: 25 ft: 30 corp: 4\n";
-        assert_eq!(last_of(said, "cov: ").as_deref(), Some("25"));
+        assert_eq!(last_of(SAID, "cov: "), Some(25));
+        assert_eq!(last_of(SAID, "ft: "), Some(30));
         assert_eq!(last_of("", "cov: "), None);
+    }
+
+    #[test]
+    fn statistics_and_findings_are_read() {
+        assert_eq!(statistic(SAID, "stat::number_of_executed_units"), Some(99));
+        assert_eq!(statistic(SAID, "stat::peak_rss_mb"), None);
+        assert_eq!(artifact(SAID), Some("a/crash-1"));
+        assert_eq!(artifact("DONE"), None);
+    }
+
+    #[test]
+    fn what_reads_strangers_bytes_gets_five_times_as_much() {
+        for target in super::HEAVY {
+            assert!((share(target, 2.0) - 600.0).abs() < 1e-9, "{target}");
+        }
+        assert!((share("url", 2.0) - 120.0).abs() < 1e-9);
     }
 }

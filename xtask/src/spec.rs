@@ -12,6 +12,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::citations::{Citation, Part, citations};
+use crate::table::{Figures, grouped};
 use crate::tidy::files;
 
 /// The last requirement there is: `R1` to `R133`.
@@ -86,6 +87,25 @@ pub(crate) fn check(root: &Path, write: bool) -> Result<Vec<String>, Box<dyn Err
         complaints.push(format!("{PAGE} is not up to date: run `cargo xtask spec --write`"));
     }
     Ok(complaints)
+}
+
+/// How many requirements are obeyed and shown, and in how many places.
+pub(crate) fn figures(root: &Path) -> Result<Figures, Box<dyn Error>> {
+    let sections = table(root)?;
+    let accounts = accounts(root)?;
+    let complaints = check(root, false)?;
+    let all = || sections.iter().flat_map(|(_, section)| section.requirements.values());
+    let excluded = all().filter(|requirement| requirement.excluded.is_some()).count();
+    let places = |of: fn(&Account) -> &BTreeSet<String>| {
+        accounts.values().map(|account| of(account).len()).sum::<usize>()
+    };
+    let what = format!(
+        "{} requirements, obeyed at {} places and shown by {} tests, but for {excluded} that are not a resolver's",
+        all().count(),
+        places(|account| &account.code),
+        grouped(places(|account| &account.tests)),
+    );
+    Ok(Figures::of(what, &complaints))
 }
 
 /// What is wrong with the table, and which requirements nobody obeys or shows.

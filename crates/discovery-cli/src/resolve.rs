@@ -9,16 +9,16 @@ use std::future::poll_fn;
 use std::io::{self, BufWriter, Write};
 use std::task::Poll;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use discovery_core::{Cursor, ServerName, UnixMillis};
 use discovery_wire::Setup;
 use tokio::runtime::{self, Runtime};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::input;
+use crate::input::{self, Names};
 use crate::lab;
 use crate::memory;
 use crate::options::ResolveOptions;
@@ -29,6 +29,8 @@ use crate::status::{Status, Trouble};
 
 /// Answers that wait for whoever reads, at most; so many more wait for their turn.
 const UNREAD: usize = 64;
+/// How long answers are gathered after some were written. Being woken for each answer of a batch would cost more than writing it.
+const GATHERED: Duration = Duration::from_millis(5);
 
 /// Resolves the names of the command line.
 pub(crate) fn run(options: ResolveOptions) -> Result<Status, Trouble> {
@@ -93,11 +95,18 @@ fn written_by(
             let mut batch = Vec::new();
             while answers.blocking_recv_many(&mut batch, UNREAD) > 0 {
                 write(&batch)?;
+                let behind = batch.len() == UNREAD;
                 batch.clear();
+                if !behind {
+                    // Until there are no more: then whoever sent them says so.
+                    thread::park_timeout(GATHERED);
+                }
             }
             Ok(())
         });
-        let status = runtime.block_on(answering(sender))?;
+        let status = runtime.block_on(answering(sender));
+        writer.thread().unpark();
+        let status = status?;
         match writer.join() {
             Ok(written) => written.map_err(|error| Trouble::write(&error, status))?,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -140,7 +149,7 @@ enum Turn {
 /// Looks up every name that comes, at most `jobs` at once, and sends each answer as soon as its order allows. It ends early where
 /// nobody takes the answers any more.
 pub(crate) async fn answer_all<F>(
-    mut names: Receiver<String>,
+    mut names: Names,
     jobs: usize,
     order: Order,
     mut lookup: impl FnMut(String) -> F,
@@ -162,7 +171,7 @@ where
             }
             if more && running.len() < jobs {
                 return names
-                    .poll_recv(context)
+                    .poll(context)
                     .map(|name| Ok(name.map_or(Turn::NoMoreNames, Turn::Name)));
             }
             if running.is_empty() { Poll::Ready(Ok(Turn::Finished)) } else { Poll::Pending }

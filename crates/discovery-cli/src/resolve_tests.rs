@@ -25,12 +25,12 @@ fn runtime() -> Runtime {
     runtime::Builder::new_current_thread().build().unwrap()
 }
 
-fn names(names: &[&str]) -> Receiver<String> {
+fn names(names: &[&str]) -> Names {
     let (sender, receiver) = channel(8);
     for name in names {
-        sender.try_send((*name).to_owned()).unwrap();
+        sender.try_send(vec![(*name).to_owned()]).unwrap();
     }
-    receiver
+    receiver.into()
 }
 
 /// Answers `a`, `b`, `c` in the order c, b, a, and says in which order they were written.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use discovery_core::{
     DnsName, Families, Host, HttpGet, Otherwise, Policy, ServerName, Speculation,
 };
-use discovery_wire::{Hosts, NameServers, OddityKind, Setup};
+use discovery_wire::{Hosts, NameServers, OddityKind, Setup, remembering_signatures};
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -167,7 +167,7 @@ fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
             }
         }
     }
-    let mut provider = rustls::crypto::ring::default_provider();
+    let mut provider = remembering_signatures(rustls::crypto::ring::default_provider());
     // Nearly all of a short connection's hashing is in its handshake, and most processors hash SHA-256 by themselves.
     provider
         .cipher_suites

@@ -6,6 +6,7 @@
 mod alone;
 mod pair;
 mod refer;
+mod scene;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +18,8 @@ use discovery_core::{
     Question, RecordKind, Request, ServerName, Ticket, TlsName,
 };
 use refer::refer;
+pub use scene::{Scene, Step};
+use scene::{name, span};
 
 use crate::bench::{Bench, Happened};
 use crate::cache_model::CacheModel;
@@ -25,204 +28,6 @@ use crate::run::{START, question};
 use crate::scenario::Scenario;
 use crate::weather::Weather;
 use crate::world::World;
-
-const NAMES: [&str; 5] =
-    ["a.example", "b.example", "c.example", "fed.example.net:443", "gone.example"];
-const DOCUMENTS: [&str; 11] = [
-    "200 \"Cache-Control: max-age=1000\" {\"m.server\":\"fed.example.net:443\"}",
-    "200 \"Cache-Control: max-age=1000\" {\"m.server\":\"fed.example.net\"}",
-    "200 {\"m.server\":\"192.0.2.1\"}",
-    "200 \"Cache-Control: max-age=9999999\" {\"m.server\":\"fed.example.net\"}",
-    "200 \"Cache-Control: max-age=1000, must-revalidate\" {\"m.server\":\"192.0.2.2\"}",
-    "200 \"Cache-Control: no-store\" {\"m.server\":\"192.0.2.3\"}",
-    "404",
-    "503",
-    "timeout",
-    "expired",
-    "wrong-name",
-];
-const ZONES: [&str; 10] = [
-    "A 192.0.2.7 ttl=60",
-    "A 192.0.2.8 ttl=300",
-    "A 192.0.2.9 ttl=0",
-    "A 192.0.2.9 ttl=200000",
-    "A 192.0.2.9 after=2500ms",
-    "A SERVFAIL",
-    "A REFUSED",
-    "A TIMEOUT",
-    "A NXDOMAIN nosoa",
-    "A 192.0.2.20 ttl=900 repeat=3",
-];
-const SERVICES: [&str; 4] =
-    ["SRV 1 1 9 fed.example.net ttl=300", "SRV NXDOMAIN soa=9999", "SRV SERVFAIL", "SRV TIMEOUT"];
-/// Both sides of what happens in time.
-const WAITS: [u64; 22] = [
-    1,
-    900,
-    1100,
-    1799,
-    1801,
-    9000,
-    11_000,
-    29_000,
-    31_000,
-    54_000,
-    61_000,
-    119_000,
-    241_000,
-    299_000,
-    301_000,
-    801_000,
-    1_001_000,
-    3_599_000,
-    3_601_000,
-    70_000_000,
-    86_401_000,
-    172_801_000,
-];
-
-/// The world, as indices of what there is; and how a life begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scene {
-    documents: [usize; 2],
-    zones: [usize; 3],
-    service: usize,
-    silent: bool,
-    /// Whether results are remembered, or facts alone.
-    remembers: bool,
-    /// Whether there are more slots than strangers can take.
-    roomy: bool,
-}
-
-impl Scene {
-    /// A beginning; numbers that are too large start over.
-    pub fn new(remembers: bool, documents: [usize; 2], service: usize) -> Self {
-        let documents = documents.map(|document| document % DOCUMENTS.len());
-        Self { documents, service: service % SERVICES.len(), remembers, ..Self::default() }
-    }
-
-    /// The same with more slots than strangers can take, or as many as the policy has.
-    #[must_use]
-    pub fn roomy(self, roomy: bool) -> Self {
-        Self { roomy, ..self }
-    }
-
-    /// The scene after a step.
-    pub fn change(&mut self, step: &Step) {
-        let set = |place: Option<&mut usize>, what: usize| {
-            if let Some(place) = place {
-                *place = what;
-            }
-        };
-        match *step {
-            Step::Document(at, what) => set(self.documents.get_mut(at), what % DOCUMENTS.len()),
-            Step::Zone(at, what) => set(self.zones.get_mut(at), what % ZONES.len()),
-            Step::Service(what) => self.service = what % SERVICES.len(),
-            Step::Silent(silent) => self.silent = silent,
-            Step::Resolve(_)
-            | Step::Ask(_)
-            | Step::Abandon(_)
-            | Step::Wait(_)
-            | Step::Forget(_)
-            | Step::Report(..)
-            | Step::Teach(_)
-            | Step::Swap
-            | Step::Sleep(_)
-            | Step::Back(_)
-            | Step::Crowd(_) => {}
-        }
-    }
-
-    /// The world as the text of a scenario.
-    pub fn text(&self) -> String {
-        let mut lines = Vec::new();
-        let told =
-            |list: &[&'static str], which: usize| list.get(which).copied().unwrap_or_default();
-        for (host, which) in ["a", "b"].iter().zip(self.documents) {
-            lines.push(format!("https {host}.example {}", told(&DOCUMENTS, which)));
-        }
-        let hosts = ["a.example", "b.example", "fed.example.net"];
-        for (host, which) in hosts.iter().zip(self.zones) {
-            lines.push(format!("dns {host} {}", told(&ZONES, which)));
-            lines.push(format!("dns {host} AAAA NODATA"));
-        }
-        lines.push("https c.example 404".to_owned());
-        lines.push("dns c.example A 192.0.2.4".to_owned());
-        lines.push(format!("dns _matrix-fed._tcp.c.example {}", told(&SERVICES, self.service)));
-        if self.silent {
-            lines.push("server 0 SERVFAIL".to_owned());
-        }
-        if self.roomy {
-            lines.push("set dns_slots=5000\nset http_slots=5000".to_owned());
-        }
-        if !self.remembers {
-            lines.push("set max_results=0".to_owned());
-        }
-        lines.join("\n")
-    }
-}
-
-/// What happens in a life. Numbers say which; those that are too large start over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// A name is asked for, and waited for.
-    Resolve(usize),
-    /// A name is asked for.
-    Ask(usize),
-    /// A ticket is given up.
-    Abandon(usize),
-    /// Time passes: one of a few spans, both sides of what happens in time.
-    Wait(usize),
-    /// A name is forgotten.
-    Forget(usize),
-    /// A caller tells of a place of a name, the second tells which and what.
-    Report(usize, usize),
-    /// A host has another document.
-    Document(usize, usize),
-    /// A host has other addresses.
-    Zone(usize, usize),
-    /// Another service is told of.
-    Service(usize),
-    /// The name server fails at everything, or not.
-    Silent(bool),
-    /// The other resolver tells what it has learnt.
-    Teach(usize),
-    /// The other resolver is asked from now on.
-    Swap,
-    /// The clock jumps: one of the same spans.
-    Sleep(usize),
-    /// The clock goes back, or stands still: one of the same spans.
-    Back(usize),
-    /// Strangers ask for so many names that do not exist.
-    Crowd(usize),
-}
-
-impl Step {
-    /// Bytes of a step.
-    pub const BYTES: usize = 2;
-
-    /// Reads a step: every pair of bytes is one. What is missing is zero.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or_default());
-        let (what, which) = (byte(0), byte(1));
-        // As often as a life needs them: names are asked for and time passes, the rest is rarer.
-        match what % 16 {
-            2 if which >= 160 => Self::Swap,
-            3 if which >= 128 => Self::Teach(which),
-            0..=3 => Self::Resolve(which),
-            4 | 5 => Self::Ask(which),
-            6 => Self::Abandon(which),
-            7..=10 => Self::Wait(which),
-            // Half of the first byte's values leave a bit that says nothing yet.
-            11 if what >= 128 => Self::Report(which % 8, which / 8),
-            11 => Self::Forget(which),
-            12 => Self::Document(which % 2, which / 2),
-            13 => Self::Zone(which % 3, which / 3),
-            14 => Self::Service(which),
-            _ => Self::Silent(which % 2 == 1),
-        }
-    }
-}
 
 /// Two resolvers, of which one is asked, in a world.
 #[derive(Clone, Debug)]
@@ -247,9 +52,6 @@ struct Half {
     /// Up to where it has told the other one.
     told: Cursor,
     strangers: usize,
-    /// Whether strangers may take all slots: then the last good answer may be given for a question that never went out, which the
-    /// model of memory, told only what goes over the border, cannot tell from one that nobody asked.
-    crowded: bool,
 }
 
 /// Names that strangers ask for at once, at most.
@@ -272,7 +74,6 @@ impl Life {
         };
         let weather = Weather::new(seed, lies.iter().map(world).collect());
         self.here.bench = self.here.bench.in_weather(weather);
-        self.here.crowded = !self.scene.roomy;
         self
     }
 
@@ -345,8 +146,8 @@ impl Half {
         let model = CacheModel::new(policy.clone());
         let feedback = FeedbackModel::new(&policy);
         let (tickets, begun, places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        let (told, strangers, crowded) = (Cursor::START, 0, false);
-        Self { bench, model, tickets, begun, feedback, places, policy, told, strangers, crowded }
+        let (told, strangers) = (Cursor::START, 0);
+        Self { bench, model, tickets, begun, feedback, places, policy, told, strangers }
     }
 
     fn step(&mut self, step: Step) {
@@ -365,8 +166,7 @@ impl Half {
                 }
             }
             Step::Wait(which) => {
-                let millis = WAITS.get(which % WAITS.len()).copied().unwrap_or_default();
-                self.bench.wait(Duration::from_millis(millis));
+                self.bench.wait(span(which));
             }
             Step::Forget(which) => {
                 // What somebody waits for is asked for anew at once.
@@ -378,16 +178,14 @@ impl Half {
             }
             Step::Report(which, what) => self.report(name(which), what),
             Step::Sleep(which) => {
-                let millis = WAITS.get(which % WAITS.len()).copied().unwrap_or_default();
                 // What failed while nobody looked failed at moments that only the machine knows.
                 self.model.forget(|_| true);
-                self.bench.sleep(Duration::from_millis(millis));
+                self.bench.sleep(span(which));
                 self.hear();
                 self.model.forget(|_| true);
             }
             Step::Back(which) => {
-                let millis = WAITS.get(which % WAITS.len()).copied().unwrap_or_default();
-                self.bench.go_back(Duration::from_millis(millis));
+                self.bench.go_back(span(which));
             }
             Step::Crowd(count) => {
                 for _ in 0..count % CROWD {
@@ -472,7 +270,7 @@ impl Half {
                     about(&request, |question| self.model.answered(question, &answer, at));
                 }
                 Happened::Cancelled(request) => {
-                    about(&request, |question| self.model.cancelled(question));
+                    about(&request, |question| self.model.cancelled(question, at));
                 }
                 Happened::Ended(ticket, outcome) => self.ended(ticket, &outcome, at),
             }
@@ -497,12 +295,9 @@ impl Half {
             let next = decisions.get(index + 1);
             let last_good = next.is_some_and(|next| next.effect == Effect::LastGood);
             let most = self.model.used(question, fact, last_good, begun, at);
-            if most.is_err() && self.crowded {
-                continue;
-            }
             let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
             let lives = until.is_none_or(|until| until <= most);
-            assert!(lives || self.crowded, "{question}: {until:?} > {most:?}");
+            assert!(lives, "{question}: {until:?} > {most:?}");
         }
         self.compare(name, outcome, decisions, at);
         if let Ok(resolved) = &**outcome {
@@ -588,10 +383,6 @@ fn may_rest_on(name: &str, question: &Question) -> bool {
 /// Tells of the question of a request.
 fn about<T>(request: &Request, tell: impl FnOnce(&Question) -> T) -> Option<T> {
     question(request).as_ref().map(tell)
-}
-
-fn name(which: usize) -> &'static str {
-    NAMES.get(which % NAMES.len()).copied().unwrap_or_default()
 }
 
 fn is_get_of(question: &Question, host: &discovery_core::DnsName) -> bool {

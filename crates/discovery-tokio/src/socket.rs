@@ -1,7 +1,7 @@
 //! One job over one socket at a time. Knows nothing of what the bytes mean.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 
 use discovery_core::RequestId;
 use discovery_wire::{Job, READ_BUFFER, Transport, Want, local_address};
@@ -19,10 +19,14 @@ pub(crate) async fn run(mut job: Job) -> RequestId {
     loop {
         match (job.wants(), &socket) {
             (Want::Finish, _) => break,
-            (Want::Open(transport, address), _) => {
-                // One at a time: the old socket goes before the new one comes.
-                socket = None;
-                let opened = Socket::open(transport, address).await;
+            // One at a time: the old socket goes before the new one comes.
+            (Want::Open(Transport::Udp, address), _) => {
+                drop(socket.take());
+                socket = Socket::udp(&mut job, address);
+            }
+            (Want::Open(Transport::Tcp, address), _) => {
+                drop(socket.take());
+                let opened = Socket::tcp(address).await;
                 job.opened(opened.map(|opened| socket = Some(opened)));
             }
             (Want::Write(_), Some(socket)) => socket.write(&mut job).await,
@@ -36,21 +40,30 @@ pub(crate) async fn run(mut job: Job) -> RequestId {
 }
 
 impl Socket {
-    async fn open(transport: Transport, address: SocketAddr) -> io::Result<Self> {
-        match transport {
-            Transport::Tcp => {
-                let stream = TcpStream::connect(address).await?;
-                // The messages are small, and each waits for the one before.
-                let _ = stream.set_nodelay(true);
-                Ok(Self::Tcp(stream))
+    async fn tcp(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        // The messages are small, and each waits for the one before.
+        let _ = stream.set_nodelay(true);
+        Ok(Self::Tcp(stream))
+    }
+
+    /// The datagram goes out before the runtime knows of its socket, which has room for it as it is new: to be told so would take
+    /// another turn.
+    fn udp(job: &mut Job, address: SocketAddr) -> Option<Self> {
+        let new = match connected(address) {
+            Ok(new) => new,
+            Err(error) => {
+                job.opened(Err(error));
+                return None;
             }
-            Transport::Udp => {
-                let socket = UdpSocket::bind(local_address(address)).await?;
-                // R98: the kernel then drops what comes from elsewhere.
-                socket.connect(address).await?;
-                Ok(Self::Udp(socket))
-            }
+        };
+        job.opened(Ok(()));
+        if let Want::Write(bytes) = job.wants() {
+            let count = new.send(bytes);
+            job.wrote(count);
         }
+        let known = UdpSocket::from_std(new).map_err(|error| job.failed(error.kind()));
+        known.map(Self::Udp).ok()
     }
 
     async fn write(&self, job: &mut Job) {
@@ -79,4 +92,13 @@ impl Socket {
         });
         job.read(count, &buffer);
     }
+}
+
+#[allow(clippy::disallowed_types, reason = "this is the driver that is to be asked")]
+fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
+    let socket = net::UdpSocket::bind(local_address(address))?;
+    socket.set_nonblocking(true)?;
+    // R98: the kernel then drops what comes from elsewhere.
+    socket.connect(address)?;
+    Ok(socket)
 }

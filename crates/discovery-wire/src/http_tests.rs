@@ -121,6 +121,15 @@ fn interim_heads_are_passed_over_up_to_four() {
 }
 
 #[test]
+fn an_interim_head_ends_with_its_empty_line_whatever_it_says_of_a_body() {
+    for field in ["Content-Length: 3", "Content-Length: none", "Transfer-Encoding: chunked"] {
+        let interim = format!("HTTP/1.1 103 Early Hints\r\n{field}\r\n\r\n");
+        let text = interim + "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
+        assert_eq!(ok(&text), Ok((200, b"x".to_vec())), "{field}");
+    }
+}
+
+#[test]
 fn framing_that_readers_would_differ_on_is_refused() {
     for headers in [
         "Content-Length: 3\r\nTransfer-Encoding: chunked",

@@ -97,6 +97,7 @@ mod setup;
 mod shared;
 mod spans;
 mod tls;
+mod verified;
 mod work;
 
 pub use alarm::Alarm;
@@ -113,4 +114,5 @@ pub use job::Job;
 pub use running::{Run, Running, yield_now};
 pub use setup::{BuildError, Setup, System};
 pub use shared::DRIVER_PATIENCE;
+pub use verified::remembering_signatures;
 pub use work::{Todo, Work, local_address};

@@ -12,12 +12,12 @@ pub fn url_target(bytes: &[u8]) {
     let (base, location) = text.split_once('\n').unwrap_or((text, ""));
     let Ok(from) = Url::parse(base) else { return };
     normal(&from);
-    same(&from, url::Url::parse(base).ok().as_ref(), base);
+    same(&from, url::Url::parse(base).ok().as_ref(), base, false);
     let Ok(to) = from.join(location) else { return };
     normal(&to);
     // From the same start: what is written in another way there has been compared above. Where `url` has none, it leads nowhere.
     let Ok(start) = url::Url::parse(&from.text()) else { return };
-    same(&to, start.join(location).ok().as_ref(), location);
+    same(&to, start.join(location).ok().as_ref(), location, has_drive(base));
 }
 
 fn normal(url: &Url) {
@@ -36,13 +36,12 @@ fn normal(url: &Url) {
     assert_eq!(host, Some(url.host().to_string()), "{text}");
 }
 
-fn same(ours: &Url, theirs: Option<&url::Url>, from: &str) {
+/// `drive` where the URL that this leads on from has a segment that `url` takes for a drive.
+fn same(ours: &Url, theirs: Option<&url::Url>, from: &str, drive: bool) {
     // Browsers take `%2e` for a dot in a path. RFC 3986 does so only after normalisation, which a client need not do; the place
     // connected to is the same.
     let dots = from.to_ascii_lowercase().contains("%2e");
-    // `url` lets `..` stop at a segment like `c:`, as if every URL were a file's; RFC 3986 knows no drives.
-    let drive = |segment: &str| segment.len() == 2 && segment.ends_with([':', '|']);
-    let drives = from.split(['/', '?', '#']).any(drive);
+    let drives = drive || has_drive(from);
     // They read `https:a` and `https:/a` as `https://a`, or as relative; and a backslash as a slash. Neither is a URI reference with
     // an authority, so it never comes to this.
     let Some(theirs) = theirs else {
@@ -70,6 +69,12 @@ fn same(ours: &Url, theirs: Option<&url::Url>, from: &str) {
         let query = theirs.query().map(plain);
         assert_eq!(query, uri.query().map(plain), "{from:?}");
     }
+}
+
+/// Whether `url` lets `..` stop at a segment like `c:`, as if every URL were a file's; RFC 3986 knows no drives.
+fn has_drive(text: &str) -> bool {
+    let drive = |segment: &str| segment.len() == 2 && segment.ends_with([':', '|']);
+    text.split(['/', '?', '#']).any(drive)
 }
 
 /// Percent signs and what browsers escape: an apostrophe in a query, for instance.

@@ -49,6 +49,9 @@ fn r113_a_relative_location_is_resolved_against_the_url() {
     ] {
         assert_eq!(join(location).as_deref(), Ok(expected), "{location:?}");
     }
+    // Browsers take such a segment for a drive, above which nothing is; RFC 3986 knows none.
+    let below = Url::parse("https://a.example/t:/b").unwrap();
+    assert_eq!(below.join("../d").unwrap().text(), "https://a.example/d");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use discovery_core::{
     Config, Cursor, Effect, Fact, FromMemory, Outcome, Resolver, ServerName, UnixMillis,
 };
 
-use super::{Half, Life, NAMES};
+use super::scene::NAMES;
+use super::{Half, Life};
 
 /// What the wall clocks show when a life begins.
 const WALL: u64 = 1_764_000_000_000;
