@@ -11,8 +11,9 @@ use discovery_sim::Limits;
 
 use crate::bugs::Which;
 use crate::cargo::{self, Suite, Tested};
+use crate::peers::Status;
 use crate::table::{self, Figures, Row, grouped, holds};
-use crate::{bugs, cpu, dependencies, explore, fuzz, sim, spec, tidy};
+use crate::{bugs, cpu, dependencies, explore, fuzz, peers, sim, spec, tidy};
 
 /// What all parts are given.
 struct Setting<'a> {
@@ -30,7 +31,7 @@ struct Part {
 }
 
 /// What is quick and says most comes first, what needs tools that may not be here last.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part { name: "requirements", quick: true, run: requirements },
     Part { name: "tidy", quick: true, run: tidiness },
     Part { name: "dependencies", quick: true, run: dependency },
@@ -40,6 +41,7 @@ const PARTS: [Part; 9] = [
     Part { name: "bugs", quick: false, run: planted },
     Part { name: "fuzz", quick: false, run: fuzzed },
     Part { name: "servers", quick: false, run: servers },
+    Part { name: "peers", quick: false, run: peers },
 ];
 
 /// States of each name that are explored at most, where all scenarios are, and faults on each way.
@@ -217,6 +219,15 @@ fn servers(setting: &Setting<'_>) -> Vec<Row> {
         let output = script.arg("xtask/real-servers.sh").current_dir(setting.root).output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         Ok(judged(&said, output.status.code()))
+    })]
+}
+
+fn peers(setting: &Setting<'_>) -> Vec<Row> {
+    vec![timed("peers' agreement", || {
+        Ok(match peers::agreement(setting.root, None)? {
+            Status::Done(agreement) => agreement.figures(),
+            Status::LeftOut(why) => Figures::left_out(why),
+        })
     })]
 }
 
