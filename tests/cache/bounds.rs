@@ -77,6 +77,31 @@ fn what_is_forgotten_is_asked_for_again_and_nothing_else_is() {
 }
 
 #[test]
+fn what_the_host_of_a_document_is_an_alias_of_is_forgotten_with_it() {
+    let mut bench = Bench::new(
+        "https a.example 200 {\"m.server\":\"192.0.2.9:1\"}
+        dns a.example CNAME cdn.example cut
+        dns cdn.example CNAME edge.example cut
+        dns edge.example A 192.0.2.1
+        dns edge.example AAAA NODATA
+        dns other.example A 192.0.2.2",
+    );
+    bench.resolve("a.example");
+    let first = bench.asked();
+    assert_eq!(first.len(), 7, "{first:?}");
+    bench.resolve("other.example:1");
+    bench.forget("a.example");
+    // What another name rests on is still there.
+    assert_eq!(bench.counters().facts, 2);
+    bench.news();
+    bench.resolve("a.example");
+    assert_eq!(bench.asked(), first);
+    bench.resolve("other.example:1");
+    assert_eq!(bench.asked(), []);
+    bench.finish();
+}
+
+#[test]
 fn what_is_forgotten_does_not_stand_in_as_the_last_good_answer() {
     let mut bench = Bench::new(
         "https a.example 200 \"Cache-Control: max-age=300\" {\"m.server\":\"fed.example.net:1\"}

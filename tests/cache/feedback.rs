@@ -129,6 +129,21 @@ fn what_nobody_was_sent_to_changes_nothing_and_says_so() {
 }
 
 #[test]
+fn a_mapped_address_is_the_ipv4_address_that_it_stands_for() {
+    let mut bench = warm(WORLD);
+    // What `peer_addr` says on a socket of both families.
+    tell(&mut bench, "example.org", "[::ffff:192.0.2.1]:443", Feedback::ConnectFailed);
+    let failed: Vec<_> = bench.resolver().failed_places().map(|failed| failed.place).collect();
+    assert_eq!(failed, [place("192.0.2.1:443")]);
+    assert_ne!(places(&bench.resolve("example.org"))[0], "192.0.2.1:443");
+    // Where it is what was handed out it is itself.
+    tell(&mut bench, "[::ffff:192.0.2.1]:443", "192.0.2.1:443", Feedback::TlsFailed);
+    let failed: Vec<_> = bench.resolver().failed_places().map(|failed| failed.place).collect();
+    assert!(failed.contains(&place("[::ffff:192.0.2.1]:443")), "{failed:?}");
+    bench.finish();
+}
+
+#[test]
 fn when_all_places_fail_the_facts_are_asked_again_at_once_and_the_next_attempt_sees_them() {
     let mut bench = warm(WORLD);
     bench.become_world(&WORLD.replace("fed.example.net:443", "new.example.net:443"));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::backoff::Strikes;
 use crate::changes::Changes;
 use crate::life::InMemory;
+use crate::name::DnsName;
 use crate::policy::Policy;
 use crate::question::{Fact, Failure, Known, Question, Standing};
 use crate::segments::{Keyed, Segments};
@@ -324,6 +325,13 @@ impl Cache {
         let entry = self.facts.peek(question)?;
         let known = entry.good().unwrap_or(&entry.known);
         (known.fact != Fact::Late).then(|| Arc::clone(known))
+    }
+
+    /// What a name was an alias of when it was asked last, however long ago.
+    pub(crate) fn alias(&self, question: &Question) -> Option<DnsName> {
+        let entry = self.facts.peek(question)?;
+        let Fact::Alias(target) = &entry.good().unwrap_or(&entry.known).fact else { return None };
+        Some(target.clone())
     }
 
     /// Whether a question failed when it was asked last.

@@ -183,6 +183,17 @@ impl Export {
         self.facts.retain(|exported| keep(&exported.question));
     }
 
+    /// The same facts in the same order, in portions of at most so many, one at least: whoever shares a resolver lets others at it in
+    /// between. What is damaged was refused whole before there was anything to divide.
+    pub fn portions(self, most: usize) -> impl Iterator<Item = Self> {
+        let Self { at, cursor, more, facts } = self;
+        let mut facts = facts.into_iter();
+        std::iter::from_fn(move || {
+            let facts: Vec<_> = facts.by_ref().take(most.max(1)).collect();
+            (!facts.is_empty()).then_some(Self { at, cursor, more, facts })
+        })
+    }
+
     /// Adds what the same resolver told next. Times go by the first one's moment, which makes facts older rather than younger.
     pub fn append(&mut self, next: Self) {
         let later = next.at.0.abs_diff(self.at.0);

@@ -14,7 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use discovery_core::{DnsRecord, DnsReply, FailureKind, Outcome, Policy, RecordData, ServerName};
+use discovery_core::{
+    DnsRecord, DnsReply, Export, FailureKind, Instant, Outcome, Policy, RecordData, Resolver,
+    ServerName, UnixMillis,
+};
 
 use super::*;
 use crate::{DRIVER_PATIENCE, Waiting};
@@ -260,4 +263,45 @@ fn an_idle_driver_is_woken_to_end() {
     drop(handle);
     assert_eq!(driver.wakes(), 1);
     assert_eq!(driver.work(&mut desk), Poll::Ready(Order::End));
+}
+
+/// What a resolver knows that was told of so many names at the beginning of its clock.
+fn learnt(names: usize) -> Export {
+    let mut resolver = Resolver::new(Config::new(Policy::default()), Instant::ORIGIN);
+    for n in 0..names {
+        let name = name(&format!("n{n}.example:1"));
+        resolver.resolve(&name, Instant::ORIGIN);
+        while let Some(event) = resolver.poll() {
+            let discovery_core::Event::Request(Request::Dns(dns)) = event else { continue };
+            let reply = DnsReply { nxdomain: true, records: Vec::new(), negative_ttl: Some(300) };
+            let _ = resolver.handle_answer(Answer::Dns(dns.id, Ok(reply)), Instant::ORIGIN);
+        }
+    }
+    resolver.export(Instant::ORIGIN, UnixMillis(1_764_000_000_000))
+}
+
+#[test]
+fn what_is_taught_comes_in_portions_between_which_others_have_their_turn_and_gets_no_younger() {
+    let export = learnt(800);
+    let facts = export.len();
+    assert!(facts >= 1500, "{facts}");
+    // A second passes each time that the machine is locked; one wall clock is right, the other shows too little.
+    for late in [0, 100_000] {
+        let (handle, _desk) = Desk::new(Config::new(Policy::default()), || {
+            pass(Duration::from_secs(1));
+            now()
+        });
+        let begun = handle.with(|_, now| now);
+        let wall = UnixMillis(export.at().0 - late);
+        let taught = handle.teach(export.clone(), wall);
+        assert_eq!(taught.taken, facts);
+        let (portions, latest) = handle.with(|resolver, now| {
+            let until = resolver.facts().filter_map(|(.., until)| until).max();
+            (now.saturating_duration_since(begun).as_secs() - 1, until)
+        });
+        assert!(portions >= 3, "{portions}");
+        // From the first portion on it has as long to live as it had where it came from.
+        let most = Duration::from_secs(301) - Duration::from_millis(late);
+        assert!(latest.is_some_and(|latest| latest <= begun + most), "{latest:?}");
+    }
 }

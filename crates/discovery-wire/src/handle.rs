@@ -19,6 +19,9 @@ use crate::clock::Clock;
 use crate::shared::{DRIVER_PATIENCE, Shared, Waiter};
 use crate::spans::LookupSpan;
 
+/// Facts that are taught while the machine is locked once: some milliseconds' worth.
+const PORTION: usize = 512;
+
 /// The callers' side: cheap to clone. The driver ends when the last one is dropped.
 pub struct Handle {
     pub(crate) shared: Arc<Shared>,
@@ -81,9 +84,30 @@ impl Handle {
         self.with(|resolver, now| resolver.export_since(cursor, now, wall))
     }
 
-    /// Takes in what another process has learnt; `wall` is the wall clock now. See [`Resolver::teach`].
+    /// Takes in what another process has learnt; `wall` is the wall clock now. See [`Resolver::teach`]. The machine is locked for a
+    /// portion at a time, so lookups go on in between.
     pub fn teach(&self, export: Export, wall: UnixMillis) -> Taught {
-        self.with(|resolver, now| resolver.teach(export, now, wall))
+        let mut all = Taught::default();
+        let mut first = None;
+        let made = export.at();
+        for portion in export.portions(PORTION) {
+            let taught = self.with(|resolver, now| {
+                // Nothing gets younger while it waits for its portion, whichever of the two clocks is ahead.
+                let passed = now.saturating_duration_since(*first.get_or_insert(now));
+                let passed = u64::try_from(passed.as_nanos().div_ceil(1_000_000));
+                let passed = passed.unwrap_or(u64::MAX);
+                let wall = if wall < made {
+                    wall.0.saturating_sub(passed)
+                } else {
+                    wall.0.saturating_add(passed)
+                };
+                resolver.teach(portion, now, UnixMillis(wall))
+            });
+            all.taken = all.taken.saturating_add(taught.taken);
+            all.known = all.known.saturating_add(taught.known);
+            all.expired = all.expired.saturating_add(taught.expired);
+        }
+        all
     }
 
     /// What has been done so far, and what is held now.

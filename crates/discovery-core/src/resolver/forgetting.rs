@@ -35,8 +35,9 @@ impl Resolver {
             }
         }
         for host in questions.iter().filter_map(host_of_document).collect::<Vec<_>>() {
-            let kinds = [RecordKind::Aaaa, RecordKind::A];
-            questions.extend(kinds.map(|kind| Question::Dns(host.clone(), kind)));
+            for kind in [RecordKind::Aaaa, RecordKind::A] {
+                self.along_aliases(Question::Dns(host.clone(), kind), &mut questions);
+            }
         }
         for question in &questions {
             self.cache.forget(question);
@@ -62,6 +63,23 @@ impl Resolver {
         // Whether it comes to an end or not: what it has read on the way is what the answer rests on.
         let _ = lookup.turn(&self.context, Some(memory), self.now);
         lookup.questions().cloned().collect()
+    }
+
+    /// A question, and those that follow from it by the aliases that are remembered, expired or not. Aliases in a circle end where
+    /// they have been.
+    fn along_aliases(&self, mut question: Question, questions: &mut BTreeSet<Question>) {
+        let mut hops = 0;
+        while hops <= self.context.policy.max_aliases {
+            let target = self.cache.alias(&question);
+            let kind = match &question {
+                Question::Dns(_, kind) => *kind,
+                Question::Get(_) => return,
+            };
+            questions.insert(question);
+            let Some(target) = target else { return };
+            question = Question::Dns(target, kind);
+            hops = hops.saturating_add(1);
+        }
     }
 
     /// The lookup that tickets for a name share, and those in the background.

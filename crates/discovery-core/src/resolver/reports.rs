@@ -30,6 +30,9 @@ impl Resolver {
     /// the back-off, otherwise when the name is next resolved after that. However often a server fails, its name's facts are asked
     /// again no sooner than the back-off allows, and facts that names share no more often than [`Policy::report_backoff`].
     ///
+    /// The place is the one that was handed out. One that is told by a socket of both families, with its IPv4 address mapped into
+    /// IPv6 (`::ffff:192.0.2.1`), is the IPv4 place that it stands for.
+    ///
     /// [`Disposition::Stale`]: the name does not lead there any more; [`Disposition::Unknown`]: nothing is remembered of the name.
     /// Nothing has changed then.
     pub fn report(
@@ -54,11 +57,8 @@ impl Resolver {
 
     fn take_report(&mut self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
         let Some(outcome) = self.last_outcome(name, place) else { return Disposition::Unknown };
-        let leads_there = |resolved: &Resolved| resolved.socket_addrs().any(|other| other == place);
-        let Some(resolved) = outcome.as_ref().as_ref().ok().filter(|found| leads_there(found))
-        else {
-            return Disposition::Stale;
-        };
+        let Ok(resolved) = &*outcome else { return Disposition::Stale };
+        let Some(place) = handed_out(resolved, place) else { return Disposition::Stale };
         self.counters.reports = self.counters.reports.saturating_add(1);
         self.note_families(resolved, place, said);
         self.reports.note(name, place, said, self.now);
@@ -99,7 +99,7 @@ impl Resolver {
             Ok(resolved)
                 if is_drawn(resolved)
                     && resolved.targets.len() >= most
-                    && resolved.socket_addrs().all(|other| other != place) =>
+                    && handed_out(resolved, place).is_none() =>
             {
                 let policy =
                     Policy { max_srv_targets: u8::MAX, ..Policy::clone(&self.context.policy) };
@@ -134,4 +134,11 @@ impl Resolver {
         let lookup = Lookup::doubting(name.clone(), self.next_lookup, since, self.now);
         self.begin(lookup, Few::default());
     }
+}
+
+/// The place among those that were handed out that a caller means: this one, or the one that it is written for another socket's sake.
+fn handed_out(resolved: &Resolved, place: SocketAddr) -> Option<SocketAddr> {
+    let canonical = |place: SocketAddr| (place.ip().to_canonical(), place.port());
+    let same = resolved.socket_addrs().find(|other| *other == place);
+    same.or_else(|| resolved.socket_addrs().find(|other| canonical(*other) == canonical(place)))
 }
