@@ -12,6 +12,7 @@ mod cpu;
 mod dependencies;
 mod explore;
 mod fuzz;
+mod mutants;
 mod peers;
 mod sim;
 mod spec;
@@ -35,7 +36,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Chore {
     /// Runs the whole proof in a short form, part by part, and prints one table: requirements, tests, scenarios by layers, states explored,
-    /// simulated hours, fuzzing, planted bugs, real servers. What needs a tool that is not here is left out, and says which. Under twenty
+    /// simulated hours, planted bugs, mutants, fuzzing, real servers. What needs a tool that is not here is left out, and says which. Under twenty
     /// minutes on two cores, once built.
     Assure {
         /// The part for every change, without tests: a minute and a half.
@@ -119,6 +120,21 @@ enum Chore {
         /// Targets; all, if none is given.
         targets: Vec<String>,
     },
+    /// Changes the core in one place at a time, by cargo-mutants; prints how many changes a test catches, and each that none does. All
+    /// mutants of the modules that promises rest on, and a sample of the rest.
+    Mutants {
+        /// How many of the rest.
+        #[arg(long, default_value_t = 150)]
+        sample: usize,
+        /// Decides which.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Samples those modules like the rest: a short run.
+        #[arg(long)]
+        sampled: bool,
+        /// Modules to stay in; all, if none is given.
+        modules: Vec<String>,
+    },
     /// Builds `tests/peers`, gives the same loads to this project and to others, and prints the table. Ends with status 77 where
     /// there is no Linux with `unshare` and `ip`, or no leave to make namespaces.
     Peers {
@@ -148,6 +164,9 @@ fn main() -> ExitCode {
         Chore::Sim { seed, hours, life } => Ok(sim::run(seed, hours, life)),
         Chore::Adapters { build } => adapters::run(root, build).map_err(Into::into),
         Chore::Fuzz { minutes, seed, targets } => fuzz::run(root, minutes, seed, &targets),
+        Chore::Mutants { sample, seed, sampled, modules } => {
+            mutants::run(root, &mutants::Wanted { whole: !sampled, sample, seed, modules })
+        }
         Chore::Peers { loads } => match peers::run(root, &loads) {
             Ok(Some(well)) => Ok(well),
             Ok(None) => return ExitCode::from(77),
