@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use discovery_core::{Question, RecordKind};
+use discovery_core::{Outcome, Question, RecordKind};
 use discovery_sim::{Bench, Happened};
 
 const DELEGATED: &str = "https a.example 200 {\"m.server\":\"fed.example.net:443\"}
@@ -215,5 +215,64 @@ fn impatience_of_one_lookup_is_no_failure_to_another() {
     assert_eq!(first.as_ref().as_ref().unwrap().targets.len(), 1);
     let second = bench.resolve("two.example:8448");
     assert!(second.is_ok(), "{second:?}");
+    bench.finish();
+}
+
+/// Where a name with a port leads, and when it was told.
+fn places(outcome: &Outcome) -> Vec<String> {
+    outcome.as_ref().as_ref().unwrap().socket_addrs().map(|place| place.to_string()).collect()
+}
+
+#[test]
+fn what_found_no_slot_has_not_failed_and_is_asked_when_one_is_free() {
+    let mut bench = Bench::new(
+        "set dns_slots=3
+        dns b.example AAAA 2001:db8::1 ttl=60
+        dns b.example A 192.0.2.1 ttl=60",
+    );
+    bench.resolve("b.example:1");
+    bench.wait(Duration::from_secs(61));
+    // A stranger's silent name servers hold two slots, our own slow one the third.
+    bench.become_world(
+        "dns s.example AAAA TIMEOUT
+        dns s.example A TIMEOUT
+        dns b.example AAAA 2001:db8::2 ttl=60 after=2500ms
+        dns b.example A 192.0.2.2 ttl=60",
+    );
+    bench.ask("s.example:1");
+    let outcome = bench.resolve("b.example:1");
+    assert_eq!(places(&outcome), ["[2001:db8::1]:1", "192.0.2.1:1"]);
+    // It counts for this moment alone: nothing keeps anybody from asking.
+    assert_eq!(outcome.as_ref().as_ref().unwrap().fresh_until, Some(bench.now()));
+    bench.wait(Duration::from_secs(11));
+    bench.news();
+    assert_eq!(places(&bench.resolve("b.example:1")), ["[2001:db8::2]:1", "192.0.2.2:1"]);
+    assert_eq!(bench.asked().len(), 1);
+    bench.finish();
+}
+
+#[test]
+fn an_address_that_found_no_slot_in_time_is_not_late_for_whoever_comes_next() {
+    let mut bench = Bench::new(
+        "set dns_slots=3
+        dns s.example AAAA TIMEOUT
+        dns s.example A TIMEOUT
+        dns t.example AAAA NODATA after=100ms
+        dns t.example A 192.0.2.9 after=100ms
+        dns u.example AAAA TIMEOUT
+        dns b.example AAAA 2001:db8::1
+        dns b.example A 192.0.2.1",
+    );
+    // The oldest and the newest in turn: `b` gets a slot for one family, and strangers hold all when the other's turn would be.
+    for stranger in ["s.example:1", "t.example:1", "u.example:1"] {
+        bench.ask(stranger);
+    }
+    let outcome = bench.resolve("b.example:1");
+    assert_eq!(places(&outcome), ["192.0.2.1:1"]);
+    assert_eq!(outcome.as_ref().as_ref().unwrap().fresh_until, Some(bench.now()));
+    bench.wait(Duration::from_secs(11));
+    bench.news();
+    assert_eq!(places(&bench.resolve("b.example:1")), ["[2001:db8::1]:1", "192.0.2.1:1"]);
+    assert_eq!(bench.asked().len(), 1);
     bench.finish();
 }

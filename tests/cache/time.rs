@@ -266,3 +266,27 @@ fn a_lookup_that_falls_back_late_spreads_its_attempts_all_the_same() {
     }
     bench.finish();
 }
+
+#[test]
+fn a_document_that_could_not_be_asked_for_has_not_failed() {
+    let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));
+    bench.resolve("a.example");
+    // By now there is no last good address at which to ask, while the document is good for 48 hours.
+    bench.wait(seconds(25 * 3600));
+    bench.become_world("dns a.example A TIMEOUT\ndns a.example AAAA TIMEOUT");
+    for _ in 0..3 {
+        bench.wait(seconds(400));
+        // It stands in, and is asked for not once.
+        assert!(says_last_good(&bench.resolve("a.example")));
+    }
+    assert_eq!(gets(&bench.asked()), 1);
+    // So its first failure is the first, and lives for a minute.
+    bench.become_world("https a.example 503");
+    bench.wait(seconds(400));
+    assert!(says_last_good(&bench.resolve("a.example")));
+    assert_eq!(gets(&bench.asked()), 1);
+    bench.wait(seconds(61));
+    assert!(says_last_good(&bench.resolve("a.example")));
+    assert_eq!(gets(&bench.asked()), 1);
+    bench.finish();
+}

@@ -12,8 +12,9 @@ use discovery_sim::Limits;
 use crate::bugs::Which;
 use crate::cargo::{self, Suite, Tested};
 use crate::mutants::Wanted;
+use crate::peers::Status;
 use crate::table::{self, Figures, Row, grouped, holds};
-use crate::{bugs, cpu, dependencies, explore, fuzz, mutants, sim, spec, tidy};
+use crate::{bugs, cpu, dependencies, explore, fuzz, mutants, peers, sim, spec, tidy};
 
 /// What all parts are given.
 struct Setting<'a> {
@@ -31,7 +32,7 @@ struct Part {
 }
 
 /// What is quick and says most comes first, what needs tools that may not be here last.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     Part { name: "requirements", quick: true, run: requirements },
     Part { name: "tidy", quick: true, run: tidiness },
     Part { name: "dependencies", quick: true, run: dependency },
@@ -42,13 +43,14 @@ const PARTS: [Part; 10] = [
     Part { name: "mutants", quick: false, run: mutated },
     Part { name: "fuzz", quick: false, run: fuzzed },
     Part { name: "servers", quick: false, run: servers },
+    Part { name: "peers", quick: false, run: peers },
 ];
 
 /// States of each name that are explored at most, where all scenarios are, and faults on each way.
 const STATES: usize = 1000;
 const FAULTS: usize = 2;
 /// Hours of the lives of resolvers: up to a minute, and about five.
-const HOURS: [u64; 2] = [200_000, 2_000_000];
+const HOURS: [u64; 2] = [250_000, 2_000_000];
 /// CPU minutes of a light fuzz target: two minutes and a half for all.
 const FUZZ_MINUTES: f64 = 0.08;
 /// Bugs that are planted.
@@ -234,6 +236,15 @@ fn servers(setting: &Setting<'_>) -> Vec<Row> {
         let output = script.arg("xtask/real-servers.sh").current_dir(setting.root).output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         Ok(judged(&said, output.status.code()))
+    })]
+}
+
+fn peers(setting: &Setting<'_>) -> Vec<Row> {
+    vec![timed("peers' agreement", || {
+        Ok(match peers::agreement(setting.root, None)? {
+            Status::Done(agreement) => agreement.figures(),
+            Status::LeftOut(why) => Figures::left_out(why),
+        })
     })]
 }
 

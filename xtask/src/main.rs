@@ -135,11 +135,15 @@ enum Chore {
         /// Modules to stay in; all, if none is given.
         modules: Vec<String>,
     },
-    /// Builds `tests/peers`, gives the same loads to this project and to others, and prints the table. Ends with status 77 where
-    /// there is no Linux with `unshare` and `ip`, or no leave to make namespaces.
+    /// Gives every scenario that others can be asked to this project and to others, and prints who agrees; then gives the same loads
+    /// to all, and prints what they took. Ends with status 77 where there is no Linux with `unshare` and `ip`, or no leave to make
+    /// namespaces.
     Peers {
-        /// Words of the loads, as `tests/peers/src/load.rs` has them; all, if none is given.
-        loads: Vec<String>,
+        /// `agreement`, or words of the loads, as `tests/peers/src/load.rs` has them; all, if none is given.
+        words: Vec<String>,
+        /// A Python that has Synapse; `target/synapse/bin/python3`, if none is given.
+        #[arg(long)]
+        python: Option<PathBuf>,
     },
 }
 
@@ -167,7 +171,7 @@ fn main() -> ExitCode {
         Chore::Mutants { sample, seed, sampled, modules } => {
             mutants::run(root, &mutants::Wanted { whole: !sampled, sample, seed, modules })
         }
-        Chore::Peers { loads } => match peers::run(root, &loads) {
+        Chore::Peers { words, python } => match peers::run(root, &words, python.as_deref()) {
             Ok(Some(well)) => Ok(well),
             Ok(None) => return ExitCode::from(77),
             Err(error) => Err(error.into()),

@@ -12,6 +12,7 @@ use discovery_sim::Scenario;
 
 use crate::bugs;
 use crate::citations::cited;
+use crate::peers;
 use crate::spec::{self, LAST_REQUIREMENT};
 
 /// Longest source file, in lines. Longer ones stand below, each with its reason.
@@ -57,6 +58,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     }
     complaints.extend(spec::check(root, false)?);
     complaints.extend(bugs::check(root)?);
+    complaints.extend(peers::check(root)?);
     complaints.extend(check_panics(root)?);
     Ok(complaints)
 }

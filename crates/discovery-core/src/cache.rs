@@ -259,7 +259,7 @@ impl Cache {
     }
 
     /// What may stand in while a refresh hangs: the last good fact, or for a document the failure that was known before. From
-    /// then on the question counts as failed, and is not asked again before its back-off is over.
+    /// then on the question, which has been asked, counts as failed, and is not asked again before its back-off is over.
     pub(crate) fn stand_in(
         &mut self,
         question: &Question,
@@ -289,7 +289,19 @@ impl Cache {
         Some(used)
     }
 
-    /// Whether [`Self::stand_in`] has something to give.
+    /// What may stand in where nobody could be asked. Nothing has failed, so it is no strike, and counts for this moment alone: who
+    /// comes next asks.
+    pub(crate) fn lend(
+        &mut self,
+        question: &Question,
+        now: Instant,
+        policy: &Policy,
+    ) -> Option<Arc<Known>> {
+        let stands = stands_in(self.facts.get(question)?, now, policy)?;
+        Some(in_place_of(&stands, Some(now), policy))
+    }
+
+    /// Whether [`Self::stand_in`] and [`Self::lend`] have something to give.
     pub(crate) fn has_stand_in(&self, question: &Question, now: Instant, policy: &Policy) -> bool {
         let entry = self.facts.peek(question);
         entry.is_some_and(|entry| stands_in(entry, now, policy).is_some())

@@ -311,10 +311,8 @@ fn services(
         return Err(Stop::Failed(FailureKind::SrvUnavailable));
     }
     board.decide(step, cause, Effect::Services);
-    if usable.len() < records.len() {
-        for record in records.iter().filter(|r| r.target.is_root() || r.port == 0) {
-            board.decide(step, None, Effect::TargetDropped(record.target.clone()));
-        }
+    for record in records.iter().filter(|r| r.target.is_root() || r.port == 0) {
+        board.decide(step, None, Effect::TargetDropped(record.target.clone()));
     }
     let limit = usize::from(board.policy.max_srv_targets);
     let ordered = draws.order(&usable, limit);

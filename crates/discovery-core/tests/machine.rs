@@ -11,9 +11,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use discovery_core::{
-    AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Event, FailureKind,
-    Families, Instant, Outcome, Policy, RecordData, RecordKind, Request, RequestId, Resolution,
-    Resolver, ServerName, Service, SrvTargetAlias, Ticket,
+    AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Effect, Event,
+    FailureKind, Families, Instant, Outcome, Policy, Question, RecordData, RecordKind, Request,
+    RequestId, Resolution, Resolver, ServerName, Service, SrvTargetAlias, Ticket,
 };
 
 const START: Instant = Instant::from_secs(1000);
@@ -219,4 +219,78 @@ fn what_is_forgotten_does_not_stand_in_as_the_last_good_fact() {
     let ticket = resolver.resolve(&name, later);
     let outcome = settle(&mut resolver, ticket, later, broken);
     assert_eq!(&*outcome.as_ref().as_ref().unwrap().host_header, "a.example");
+}
+
+/// What is told of `a.example` where its SRV record has these ports and targets.
+fn told_of_services(services: &[(u16, &str)], change: impl FnOnce(&mut Policy)) -> Vec<Effect> {
+    let owner = "_matrix-fed._tcp.a.example";
+    let service = |(port, target): &(u16, &str)| {
+        let service = Service { priority: 1, weight: 1, port: *port, target: host(target) };
+        record(owner, RecordData::Srv(service))
+    };
+    let world = |request: &Request| match request {
+        Request::Dns(dns) if dns.name.as_str() == owner => {
+            answer(request, services.iter().map(service).collect())
+        }
+        Request::Dns(dns) if dns.name.as_str() != "a.example" && dns.kind == RecordKind::A => {
+            answer(request, vec![address(dns.name.as_str(), RecordKind::A, 1)])
+        }
+        Request::Dns(_) => answer(request, Vec::new()),
+        Request::Http(get) => Answer::Http(get.id, Err(discovery_core::HttpError::Refused)),
+    };
+    let mut resolver = Resolver::new(config(change), START);
+    let ticket = resolver.resolve(&name("a.example"), START);
+    let outcome = settle(&mut resolver, ticket, START, world);
+    let decisions = &outcome.as_ref().as_ref().unwrap().explanation.decisions;
+    decisions.iter().map(|decision| decision.effect.clone()).collect()
+}
+
+#[test]
+fn targets_of_no_use_are_dropped_and_told() {
+    let told = told_of_services(&[(443, "t.example"), (443, "."), (0, "z.example")], |_| {});
+    let dropped: Vec<&Effect> =
+        told.iter().filter(|effect| matches!(effect, Effect::TargetDropped(_))).collect();
+    assert_eq!(dropped.len(), 2, "{told:?}");
+    for target in [".", "z.example"] {
+        assert!(dropped.contains(&&Effect::TargetDropped(host(target))), "{told:?}");
+    }
+}
+
+#[test]
+fn only_targets_beyond_the_limit_are_left_out_and_told() {
+    let left_out = |services| {
+        let told = told_of_services(services, |policy| policy.max_srv_targets = 2);
+        told.into_iter().find(|effect| matches!(effect, Effect::TargetsLeftOut(_)))
+    };
+    assert_eq!(left_out(&[(1, "t.example")]), None);
+    assert_eq!(left_out(&[(1, "t.example"), (1, "u.example")]), None);
+    let three = [(1, "t.example"), (1, "u.example"), (1, "v.example")];
+    assert_eq!(left_out(&three), Some(Effect::TargetsLeftOut(1)));
+}
+
+#[test]
+fn a_family_of_which_every_address_is_denied_is_told_to_have_none() {
+    let config = config(|policy| policy.addresses = AddressPolicy::default());
+    let world = |request: &Request| match request {
+        Request::Dns(dns) if dns.kind == RecordKind::A => {
+            let private = RecordData::A(Ipv4Addr::new(10, 0, 0, 1));
+            answer(request, vec![record("a.example", private)])
+        }
+        Request::Dns(_) => {
+            let global = RecordData::Aaaa(Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0, 1));
+            answer(request, vec![record("a.example", global)])
+        }
+        Request::Http(_) => panic!("{request:?}"),
+    };
+    let mut resolver = Resolver::new(config, START);
+    let ticket = resolver.resolve(&name("a.example:1"), START);
+    let outcome = settle(&mut resolver, ticket, START, world);
+    let told = |kind| {
+        let decisions = &outcome.as_ref().as_ref().unwrap().explanation.decisions;
+        let of = Question::Dns(host("a.example"), kind);
+        let decision = decisions.iter().find(|decision| decision.question() == Some(&of));
+        decision.map(|decision| decision.effect.clone())
+    };
+    assert_eq!(told(RecordKind::A), Some(Effect::NoAddress));
+    assert_eq!(told(RecordKind::Aaaa), Some(Effect::Used));
 }

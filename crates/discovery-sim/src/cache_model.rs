@@ -1,9 +1,11 @@
 //! What may be remembered, as the promises read: how long an answer counts, when a question may be asked again, which answer may
 //! be used at a moment.
 //!
-//! Written apart from the machine and knows nothing of lookups, attempts or slots: it is told what went out and what the world
-//! said. Where it can't tell from there whether a question has failed or was only given up, it allows both.
+//! Written apart from the machine and knows nothing of lookups and attempts: it is told what went out and what the world said, and
+//! counts what is open, for who finds no slot asks nobody. Where it can't tell from there whether a question has failed or was only
+//! given up, it allows both.
 
+mod slots;
 mod teaching;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,8 @@ use discovery_core::{
     Answer, DnsReply, Fact, HttpResponse, Instant, NotFound, Policy, Question, RecordData,
     RecordKind, TlsName,
 };
+
+use slots::Slots;
 
 /// One answer of the world.
 #[derive(Clone, Debug)]
@@ -68,12 +72,14 @@ const KEPT: usize = 8;
 pub struct CacheModel {
     policy: Policy,
     questions: BTreeMap<Question, History>,
+    slots: Slots,
 }
 
 impl CacheModel {
     /// Nothing is remembered.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, questions: BTreeMap::new() }
+        let slots = Slots::new(&policy);
+        Self { policy, questions: BTreeMap::new(), slots }
     }
 
     /// A request goes out. `may_doubt` says whether what was told at an instant may be in doubt though it is fresh.
@@ -89,6 +95,9 @@ impl CacheModel {
         let policy = &self.policy;
         let history = self.questions.entry(question.clone()).or_default();
         history.open = history.open.saturating_add(1);
+        if history.open == 1 {
+            self.slots.taken(question);
+        }
         if history.asked.is_some() {
             return Ok(());
         }
@@ -124,6 +133,9 @@ impl CacheModel {
         };
         let history = self.questions.entry(question.clone()).or_default();
         history.open = history.open.saturating_sub(1);
+        if history.open == 0 {
+            self.slots.given_back(question, at);
+        }
         match told {
             Some(told) if told.said == Said::Temporary => {
                 history.error = true;
@@ -148,9 +160,12 @@ impl CacheModel {
     }
 
     /// A request is cancelled.
-    pub fn cancelled(&mut self, question: &Question) {
+    pub fn cancelled(&mut self, question: &Question, at: Instant) {
         let history = self.questions.entry(question.clone()).or_default();
         history.open = history.open.saturating_sub(1);
+        if history.open == 0 {
+            self.slots.given_back(question, at);
+        }
         // Given up by its lookups, maybe, while another place could still have answered.
         history.error = false;
     }
@@ -193,19 +208,18 @@ impl CacheModel {
         let policy = &self.policy;
         let mut failing = history.is_failing(begun);
         let mut outlives = history.outlives(question, at, policy);
+        // Nobody could be asked, for want of a slot or, for a document, of an address: what was known had to do, for that moment.
+        let mut unasked = self.slots.were_full(question, begun);
         // A document that can't be asked for is asked for again when its host's addresses are.
-        let document = question;
         for (question, history) in self.addresses(question) {
+            unasked |= history.is_late(at, policy)
+                || history.was_late.is_some_and(|late| begun <= late)
+                || self.slots.were_full(question, begun);
             failing |= history.is_failing(begun);
             outlives = outlives.max(history.outlives(question, at, policy));
-            // Held up by them it was given up as late itself, however often.
-            let late = if history.is_late(at, policy) { Some(at) } else { history.was_late };
-            if let Some(late) = late {
-                let (_, longest) = back_off(document, (0, u32::from(u8::MAX)), policy);
-                failing |= begun <= late + longest;
-                // Each time counts as a failure of its own, so the next one may live for as long as any.
-                outlives = outlives.max(at + longest);
-            }
+        }
+        if !failing {
+            outlives = at;
         }
         if is_temporary(fact) {
             let before = |good: &&Told| history.may_have_failed.is_some_and(|at| good.at < at);
@@ -219,15 +233,19 @@ impl CacheModel {
                 return Err(format!("{question}: {fact} takes the place of {:?}", good.said));
             }
             let unknown = || format!("{question}: no {fact} is known");
-            return failing.then_some(outlives).ok_or_else(unknown);
+            let unasked = unasked && (last_good || *fact == Fact::Late);
+            return (failing || unasked).then_some(outlives).ok_or_else(unknown);
         }
         let said = |told: &&Told| told.said.is(fact);
         let told = history.told.iter().rfind(said).ok_or_else(unheard)?;
-        // What was learnt meanwhile may be used however short its life is.
-        if (begun <= told.at || begun < told.at + told.life.1) && !last_good {
-            return Ok(told.at + told.life.1);
+        // What was learnt meanwhile may be used however short its life is; and what had been told before, by whoever has read it,
+        // though the same was told since for a shorter time.
+        let lives = history.told.iter().filter(said).map(|told| (told.at, told.at + told.life.1));
+        let fresh = lives.filter(|(at, until)| begun <= *at || begun < *until);
+        if let Some(until) = fresh.map(|(_, until)| until).max().filter(|_| !last_good) {
+            return Ok(until);
         }
-        if !failing {
+        if !failing && !unasked {
             return Err(format!("{question}: {fact} has expired, and nothing keeps from asking"));
         }
         if !told.may_stand_in(question, begun, told.life.1, policy) {

@@ -52,9 +52,6 @@ struct Half {
     /// Up to where it has told the other one.
     told: Cursor,
     strangers: usize,
-    /// Whether strangers may take all slots: then the last good answer may be given for a question that never went out, which the
-    /// model of memory, told only what goes over the border, cannot tell from one that nobody asked.
-    crowded: bool,
 }
 
 /// Names that strangers ask for at once, at most.
@@ -77,7 +74,6 @@ impl Life {
         };
         let weather = Weather::new(seed, lies.iter().map(world).collect());
         self.here.bench = self.here.bench.in_weather(weather);
-        self.here.crowded = !self.scene.roomy;
         self
     }
 
@@ -150,8 +146,8 @@ impl Half {
         let model = CacheModel::new(policy.clone());
         let feedback = FeedbackModel::new(&policy);
         let (tickets, begun, places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        let (told, strangers, crowded) = (Cursor::START, 0, false);
-        Self { bench, model, tickets, begun, feedback, places, policy, told, strangers, crowded }
+        let (told, strangers) = (Cursor::START, 0);
+        Self { bench, model, tickets, begun, feedback, places, policy, told, strangers }
     }
 
     fn step(&mut self, step: Step) {
@@ -274,7 +270,7 @@ impl Half {
                     about(&request, |question| self.model.answered(question, &answer, at));
                 }
                 Happened::Cancelled(request) => {
-                    about(&request, |question| self.model.cancelled(question));
+                    about(&request, |question| self.model.cancelled(question, at));
                 }
                 Happened::Ended(ticket, outcome) => self.ended(ticket, &outcome, at),
             }
@@ -299,12 +295,9 @@ impl Half {
             let next = decisions.get(index + 1);
             let last_good = next.is_some_and(|next| next.effect == Effect::LastGood);
             let most = self.model.used(question, fact, last_good, begun, at);
-            if most.is_err() && self.crowded {
-                continue;
-            }
             let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
             let lives = until.is_none_or(|until| until <= most);
-            assert!(lives || self.crowded, "{question}: {until:?} > {most:?}");
+            assert!(lives, "{question}: {until:?} > {most:?}");
         }
         self.compare(name, outcome, decisions, at);
         if let Ok(resolved) = &**outcome {

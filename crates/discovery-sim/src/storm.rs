@@ -176,6 +176,14 @@ mod tests {
     }
 
     #[test]
+    fn lives_that_failed_once_do_not_fail_again() {
+        // A document held up by slow addresses; strangers in all slots, and a name forgotten in the middle of a lookup.
+        for (seed, number) in [(1, 2962), (1, 1159)] {
+            assert_eq!(Storm::new(seed, number).failure(), None, "seed {seed}, life {number}");
+        }
+    }
+
+    #[test]
     fn the_same_seed_is_the_same_life_and_another_is_not() {
         assert_eq!(Storm::new(7, 3), Storm::new(7, 3));
         assert_eq!(Storm::new(7, 3).live(), Storm::new(7, 3).live());

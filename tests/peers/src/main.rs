@@ -7,6 +7,7 @@
     reason = "servers and clients in real time, over real sockets"
 )]
 
+mod agree;
 mod client;
 mod load;
 mod measure;
@@ -26,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["client", peer, load, authority] => {
             client::run(peer.parse()?, load.parse()?, Path::new(authority))
         }
+        ["agree", orders @ ..] => agree::run(&agree::orders(orders)?),
         loads => measure::run(loads),
     }
 }

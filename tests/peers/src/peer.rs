@@ -129,7 +129,7 @@ impl Resolver {
                 match &*discovery.resolve(&name).await {
                     Ok(resolved) => Ok(Place {
                         targets: resolved.socket_addrs().collect(),
-                        host: resolved.host_header.clone(),
+                        host: resolved.host_header.to_string(),
                     }),
                     Err(failed) => Err(failed.to_string().into()),
                 }

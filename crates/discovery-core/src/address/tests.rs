@@ -216,3 +216,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_range_within_a_range_ends_where_it_ends() {
+    assert_eq!(judge("2001:2::"), Err(DeniedReason::Benchmarking));
+    assert_eq!(judge("2001:2:0:ffff::"), Err(DeniedReason::Benchmarking));
+    assert_eq!(judge("2001:2:1::"), Err(DeniedReason::ProtocolAssignments));
+}
+
+#[test]
+fn a_refusal_tells_the_address_its_range_and_what_that_is_for() {
+    let denied = AddressPolicy::default().judge(ip("10.1.2.3")).unwrap_err();
+    assert_eq!(denied.to_string(), "10.1.2.3 lies in 10.0.0.0/8 (private use)");
+}

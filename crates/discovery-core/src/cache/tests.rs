@@ -196,3 +196,205 @@ fn what_stands_in_is_counted_with_what_it_stands_in_for() {
     let _ = memory.learn(&get(), &document(300));
     assert_eq!(memory.cache.bytes(), before);
 }
+
+/// A good document, learnt then, fresh for so many seconds.
+fn learnt(at_second: u64, life: u64) -> Arc<Known> {
+    let known = Known::clone(&document(0));
+    Arc::new(Known { learnt: at(at_second), fresh_until: Some(at(at_second + life)), ..known })
+}
+
+#[test]
+fn what_is_fresh_stays_so_though_a_refresh_ahead_has_failed() {
+    let mut memory = Memory::new();
+    let _ = memory.learn(&get(), &document(2 * HOUR));
+    let _ = memory.learn(&get(), &failure(at(100)));
+    assert_eq!(memory.get(&get(), at(200)).map(|known| known.standing), Some(Standing::Fresh));
+}
+
+#[test]
+fn where_nothing_may_stand_in_any_more_a_failure_is_told_and_lateness_is_not() {
+    let (end, mut memory) = (48 * HOUR, Memory::new());
+    let _ = memory.learn(&get(), &document(HOUR));
+    let mut late = memory.cache.clone();
+    let _ = memory.learn(&get(), &failure(at(end - 10)));
+    assert!(memory.get(&get(), at(end + 5)).unwrap().fact.is_temporary(), "it is in back-off");
+    late.stand_in(&get(), at(end - 10), &memory.policy, 7).unwrap();
+    assert!(late.is_failing(&get()));
+    assert_eq!(late.get(&get(), Freshness::Any, at(end + 5), &memory.policy), None);
+}
+
+#[test]
+fn the_state_of_a_question_tells_a_failure_from_an_answer() {
+    let mut memory = Memory::new();
+    let state = |memory: &Memory| memory.cache.state(&get(), at(1), &memory.policy);
+    assert_eq!(state(&memory), InMemory::Unknown);
+    let _ = memory.learn(&get(), &failure(at(0)));
+    assert_eq!(state(&memory), InMemory::Failing);
+    assert!(memory.cache.is_failing(&get()));
+    let _ = memory.learn(&get(), &document(300));
+    assert_eq!(state(&memory), InMemory::Fresh);
+    assert!(!memory.cache.is_failing(&get()));
+}
+
+#[test]
+fn whoever_refreshes_ahead_is_not_given_what_is_due_or_has_failed() {
+    let mut memory = Memory::new();
+    let ahead = |memory: &mut Memory, now| {
+        memory.cache.get(&get(), Freshness::Ahead, now, &memory.policy).is_some()
+    };
+    let _ = memory.learn(&get(), &document(1000));
+    assert!(ahead(&mut memory, at(799)));
+    assert!(!ahead(&mut memory, at(800)), "four fifths of its life are over");
+    let _ = memory.learn(&get(), &document(2 * HOUR));
+    let _ = memory.learn(&get(), &failure(at(100)));
+    assert!(!ahead(&mut memory, at(200)), "its refresh has failed");
+}
+
+#[test]
+fn whoever_asks_again_in_doubt_is_given_what_was_learnt_since() {
+    let mut memory = Memory::new();
+    let since = |memory: &mut Memory, since, now| {
+        memory.cache.get(&get(), Freshness::Since(at(since)), at(now), &memory.policy).is_some()
+    };
+    let _ = memory.learn(&get(), &learnt(10, 1000));
+    assert!(since(&mut memory, 9, 20));
+    assert!(!since(&mut memory, 10, 20), "learnt at that very moment is not learnt since");
+    assert!(!since(&mut memory, 9, 810), "due");
+    let _ = memory.learn(&get(), &learnt(10, 2 * HOUR));
+    let _ = memory.learn(&get(), &failure(at(100)));
+    assert!(!since(&mut memory, 9, 200), "its refresh has failed");
+}
+
+#[test]
+fn a_fact_that_was_used_outlives_one_that_was_not() {
+    let policy = Policy { max_facts: 2, ..Policy::default() };
+    let mut memory = Memory { cache: Cache::new(&policy, 7), policy };
+    let question = |host: &str| Question::Dns(DnsName::parse(host).unwrap(), RecordKind::A);
+    for host in ["a.example", "b.example"] {
+        let _ = memory.learn(&question(host), &document(300));
+    }
+    memory.cache.touch(&question("a.example"));
+    let _ = memory.learn(&question("c.example"), &document(300));
+    assert!(memory.get(&question("a.example"), at(1)).is_some());
+    assert!(memory.get(&question("b.example"), at(1)).is_none());
+}
+
+#[test]
+fn a_failure_in_its_own_back_off_is_no_further_one() {
+    let mut memory = Memory::new();
+    let first = memory.learn(&get(), &failure(at(0))).fresh_until;
+    assert_eq!(memory.learn(&get(), &failure(at(10))).fresh_until, first);
+    assert_eq!(memory.cache.failure(&get()).map(|(_, strikes)| strikes), Some(1));
+    let _ = memory.learn(&get(), &failure(at(61)));
+    assert_eq!(memory.cache.failure(&get()).map(|(_, strikes)| strikes), Some(2));
+}
+
+#[test]
+fn a_failure_takes_the_place_of_the_lateness_that_came_before_it() {
+    let mut memory = Memory::new();
+    let _ = memory.learn(&get(), &document(300));
+    memory.cache.stand_in(&get(), at(400), &memory.policy, 7).unwrap();
+    let _ = memory.learn(&get(), &failure(at(405)));
+    let (known, strikes) = memory.cache.failure(&get()).unwrap();
+    assert_eq!((&known.fact, strikes), (&failure(at(405)).fact, 1));
+}
+
+#[test]
+fn lateness_counts_once_for_all_who_wait() {
+    let mut memory = Memory::new();
+    let _ = memory.learn(&get(), &document(500));
+    let until = |memory: &mut Memory, now| {
+        memory.cache.stand_in(&get(), at(now), &memory.policy, 7).unwrap().fresh_until
+    };
+    assert_eq!(until(&mut memory, 400), Some(at(430)), "even where the fact is still fresh");
+    assert_eq!(until(&mut memory, 401), Some(at(430)));
+    assert_eq!(until(&mut memory, 500), Some(at(560)), "its back-off was over");
+}
+
+#[test]
+fn what_was_good_is_recalled_however_long_ago_and_stands_in_only_while_it_may() {
+    let mut memory = Memory::new();
+    let _ = memory.learn(&get(), &document(300));
+    let good = |memory: &Memory, now| {
+        let good = memory.cache.last_good(&get(), Some(at(now + 60)), at(now), &memory.policy);
+        good.map(|known| (known.standing, known.fresh_until))
+    };
+    assert_eq!(good(&memory, 400), Some((Standing::LastGood, Some(at(460)))));
+    assert_eq!(good(&memory, 48 * HOUR), None);
+    assert_eq!(memory.cache.recall(&get()).unwrap().fact, document(300).fact);
+    assert_eq!(memory.cache.peek(&get()).unwrap().fact, document(300).fact);
+    assert_eq!(memory.cache.recall(&dns()), None);
+    let late = Known::new(dns(), Fact::Late, at(0), Some(at(30)));
+    let _ = memory.learn(&dns(), &Arc::new(late));
+    assert_eq!(memory.cache.recall(&dns()), None, "that it was late is nothing to guess from");
+}
+
+#[test]
+fn what_is_forgotten_is_gone() {
+    let mut memory = Memory::new();
+    let _ = memory.learn(&get(), &document(300));
+    assert!(memory.cache.forget(&get()));
+    assert_eq!(memory.get(&get(), at(1)), None);
+    assert!(!memory.cache.forget(&get()));
+}
+
+#[test]
+fn only_what_answers_is_due_ahead_of_its_expiry() {
+    let policy = Policy::default();
+    assert_eq!(due(&document(1000), &policy), Some(at(800)));
+    let good = Known { standing: Standing::LastGood, ..Known::clone(&document(1000)) };
+    assert_eq!(due(&good, &policy), Some(at(1000)));
+    let failed = Known { fresh_until: Some(at(60)), ..Known::clone(&failure(at(0))) };
+    assert_eq!(due(&failed, &policy), Some(at(60)));
+    let given = Known { fresh_until: None, ..Known::clone(&document(0)) };
+    assert_eq!(due(&given, &policy), None);
+}
+
+#[test]
+fn a_fact_is_of_use_to_others_while_it_is_fresh_or_may_stand_in() {
+    let exported = |known: Arc<Known>, now: u64| {
+        let mut memory = Memory::new();
+        let _ = memory.learn(&get(), &known);
+        let (cursor, wall) = (crate::changes::Cursor::START, crate::time::UnixMillis(0));
+        let export = memory.cache.export_since(cursor, at(now), wall, &memory.policy, 7);
+        export.facts.first().map(|fact| (fact.age, fact.left, fact.never_stale))
+    };
+    let strict =
+        |life| Arc::new(Known { standing: Standing::NeverStale, ..Known::clone(&document(life)) });
+    assert_eq!(exported(document(300), 100), Some((100_000, 200_000, false)));
+    assert_eq!(exported(document(300), 300), Some((300_000, 0, false)));
+    assert_eq!(exported(document(300), 48 * HOUR), None, "too old to stand in");
+    assert_eq!(exported(document(300), 49 * HOUR), None);
+    assert_eq!(exported(strict(300), 100), Some((100_000, 200_000, true)));
+    assert_eq!(exported(strict(300), 300), None, "never used stale");
+}
+
+/// What is told of a document as old as that, and fresh for so long, both in seconds.
+fn told(age: u64, left: u64, never_stale: bool) -> crate::export::Exported {
+    let (question, fact) = (get(), document(0).fact.clone());
+    let (age, left, strikes, good) = (age * 1000, left * 1000, 0, None);
+    crate::export::Exported { question, fact, age, left, never_stale, strikes, good }
+}
+
+#[test]
+fn a_fact_ages_on_the_way() {
+    let lesson = |told, seconds: u64| {
+        let mut memory = Memory::new();
+        memory.cache.teach(told, seconds * 1000, at(49 * HOUR), &memory.policy)
+    };
+    assert_eq!(lesson(told(48 * HOUR - 2, 0, false), 1), Lesson::Taken);
+    assert_eq!(lesson(told(48 * HOUR - 2, 0, false), 2), Lesson::Expired);
+    assert_eq!(lesson(told(0, 2, true), 1), Lesson::Taken);
+    assert_eq!(lesson(told(0, 2, true), 2), Lesson::Expired);
+}
+
+#[test]
+fn of_two_facts_of_one_moment_the_stricter_one_counts() {
+    for strict_first in [false, true] {
+        let mut memory = Memory::new();
+        for strict in [strict_first, !strict_first] {
+            memory.cache.teach(told(10, 50, strict), 0, at(100), &memory.policy);
+        }
+        assert_eq!(memory.cache.peek(&get()).unwrap().standing, Standing::NeverStale);
+    }
+}

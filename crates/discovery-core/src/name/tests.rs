@@ -278,3 +278,55 @@ fn what_a_certificate_is_for_is_read_back_as_it_was_written() {
         assert_eq!(serde_json::from_str::<TlsName>(&json).unwrap(), name, "{json}");
     }
 }
+
+#[test]
+fn names_and_what_is_wrong_with_them_are_told_in_words() {
+    let name = ServerName::parse("Matrix.org:1").unwrap();
+    assert_eq!(format!("{name:?}"), "ServerName(\"Matrix.org:1\")");
+    assert_eq!(format!("{:?}", DnsName::parse("a.example").unwrap()), "DnsName(a.example)");
+    assert_eq!(error("").to_string(), "the host is missing");
+    let wrong = DnsName::parse("a..example").unwrap_err();
+    assert_eq!(wrong.to_string(), "a label is empty");
+}
+
+#[test]
+fn equal_names_have_one_hash_and_others_another() {
+    let hash = |text: &str| {
+        let mut hasher = siphasher::sip::SipHasher13::new();
+        ServerName::parse(text).unwrap().hash(&mut hasher);
+        hasher.finish()
+    };
+    assert_eq!(hash("a.example"), hash("a.example"));
+    assert_ne!(hash("a.example"), hash("b.example"));
+}
+
+#[test]
+fn a_server_name_in_normal_form_is_shared_as_a_host() {
+    let of = |text: &str| {
+        let name = ServerName::parse(text).unwrap();
+        DnsName::of(&name).map(|host| host.map(|host| Arc::ptr_eq(&host.0, &name.text)))
+    };
+    assert_eq!(of("a.example"), Some(Ok(true)));
+    for text in ["A.example", "a.example.", "a.example:1"] {
+        assert_eq!(of(text), None, "{text}");
+    }
+    assert_eq!(of("1.2.3"), Some(Err(InvalidDnsName::Numeric)));
+}
+
+#[test]
+fn a_services_owner_belongs_to_one_host_and_one_service() {
+    let host = DnsName::parse("a.example").unwrap();
+    let owner = host.service("_matrix").unwrap();
+    assert!(owner.is_service("_matrix", &host));
+    assert!(!owner.is_service("_matrix-fed", &host));
+    assert!(!owner.is_service("_matrix", &DnsName::parse("example").unwrap()));
+    assert!(!host.is_service("_matrix", &host));
+}
+
+#[test]
+fn a_tls_name_has_a_final_dot_only_where_it_looks_like_an_address() {
+    let text = |name: &str| String::from(TlsName::Dns(DnsName::parse(name).unwrap()));
+    assert_eq!(text("a.example"), "a.example");
+    assert_eq!(text("1.2.3.4"), "1.2.3.4.");
+    assert_eq!(String::from(TlsName::Ip([1, 2, 3, 4].into())), "1.2.3.4");
+}

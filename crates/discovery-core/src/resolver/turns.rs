@@ -50,9 +50,15 @@ impl Resolver {
             Due::GiveUp(given_up) => {
                 for (question, fact) in given_up {
                     let late = fact == Fact::Late;
-                    let known = Known::new(question, fact, self.now, Some(self.now));
+                    let known = Arc::new(Known::new(question, fact, self.now, Some(self.now)));
                     let Context { policy, seed, .. } = &self.context;
-                    let known = self.cache.learn(&Arc::new(known), policy, *seed);
+                    let known = if self.inquiries.is_released(&known.question) {
+                        self.cache.learn(&known, policy, *seed)
+                    } else {
+                        // Without a slot it is our own lateness, and nothing to remember.
+                        let lent = self.cache.lend(&known.question, self.now, policy);
+                        lent.unwrap_or(known)
+                    };
                     self.stop_waiting(number, &known, late);
                 }
             }
@@ -71,12 +77,16 @@ impl Resolver {
         }
     }
 
-    /// One lookup goes on with what stands in for an answer; whether anything does.
+    /// One lookup goes on with what stands in for an answer; whether anything does. What has not been asked, for want of a slot
+    /// or of an address to ask at, has not failed.
     fn fall_back(&mut self, number: u64, question: &Question) -> bool {
         let Context { policy, seed, .. } = &self.context;
-        let Some(known) = self.cache.stand_in(question, self.now, policy, *seed) else {
-            return false;
+        let known = if self.inquiries.is_released(question) {
+            self.cache.stand_in(question, self.now, policy, *seed)
+        } else {
+            self.cache.lend(question, self.now, policy)
         };
+        let Some(known) = known else { return false };
         self.counters.fallbacks = self.counters.fallbacks.saturating_add(1);
         self.stop_waiting(number, &known, true);
         true
