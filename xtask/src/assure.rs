@@ -11,9 +11,10 @@ use discovery_sim::Limits;
 
 use crate::bugs::Which;
 use crate::cargo::{self, Suite, Tested};
+use crate::mutants::Wanted;
 use crate::peers::Status;
 use crate::table::{self, Figures, Row, grouped, holds};
-use crate::{bugs, cpu, dependencies, explore, fuzz, peers, sim, spec, tidy};
+use crate::{bugs, cpu, dependencies, explore, fuzz, mutants, peers, sim, spec, tidy};
 
 /// What all parts are given.
 struct Setting<'a> {
@@ -31,7 +32,7 @@ struct Part {
 }
 
 /// What is quick and says most comes first, what needs tools that may not be here last.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     Part { name: "requirements", quick: true, run: requirements },
     Part { name: "tidy", quick: true, run: tidiness },
     Part { name: "dependencies", quick: true, run: dependency },
@@ -39,6 +40,7 @@ const PARTS: [Part; 10] = [
     Part { name: "sim", quick: true, run: simulation },
     Part { name: "tests", quick: false, run: tests },
     Part { name: "bugs", quick: false, run: planted },
+    Part { name: "mutants", quick: false, run: mutated },
     Part { name: "fuzz", quick: false, run: fuzzed },
     Part { name: "servers", quick: false, run: servers },
     Part { name: "peers", quick: false, run: peers },
@@ -53,6 +55,8 @@ const HOURS: [u64; 2] = [250_000, 2_000_000];
 const FUZZ_MINUTES: f64 = 0.08;
 /// Bugs that are planted.
 const BUGS: usize = 4;
+/// Mutants of the core that are tried.
+const MUTANTS: usize = 10;
 
 /// Runs the parts whose names hold one of the words, all if there is none, and prints the table. Whether nothing is broken.
 pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool {
@@ -186,6 +190,19 @@ fn planted(setting: &Setting<'_>) -> Vec<Row> {
     vec![timed("planted bugs", || {
         let which = Which::Some { count: BUGS, seed: setting.seed };
         Ok(bugs::plant(setting.root, &which, &mut |line| eprintln!("{line}"))?.figures())
+    })]
+}
+
+fn mutated(setting: &Setting<'_>) -> Vec<Row> {
+    vec![timed("mutants of the core", || {
+        if cargo::says("cargo", &["mutants", "--version"]).is_none() {
+            let why = "no cargo-mutants (cargo install cargo-mutants --locked)";
+            return Ok(Figures::left_out(why));
+        }
+        let seed = setting.seed;
+        let wanted = Wanted { whole: false, sample: MUTANTS, seed, modules: Vec::new() };
+        let report = mutants::report(setting.root, &wanted)?;
+        Ok(Figures::of(report.counts.to_string(), &report.missed))
     })]
 }
 

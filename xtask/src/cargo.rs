@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Cargo, at the root, without what it has told this program about itself: build scripts among the dependencies read that, and
@@ -22,6 +22,12 @@ pub(crate) fn cargo(root: &Path) -> Command {
     }
     command.current_dir(root).env("CARGO_TERM_COLOR", "never").env("NO_COLOR", "1");
     command
+}
+
+/// What a program says, if it is there and does what it is told.
+pub(crate) fn says(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// What one suite of tests came to.

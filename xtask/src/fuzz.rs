@@ -5,9 +5,9 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::cargo::cargo;
+use crate::cargo::{cargo, says};
 use crate::cpu;
 use crate::table::{Figures, grouped};
 
@@ -85,10 +85,6 @@ pub(crate) fn run(
 
 /// The tools, or what is missing and how to get it.
 pub(crate) fn tools() -> Result<Tools, String> {
-    let says = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    };
     let toolchain = if says("rustc", &["--version"]).is_some_and(|said| said.contains("nightly")) {
         None
     } else if says("rustup", &["run", "nightly", "rustc", "--version"]).is_some() {

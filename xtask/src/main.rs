@@ -36,7 +36,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Chore {
     /// Runs the whole proof in a short form, part by part, and prints one table: requirements, tests, scenarios by layers, states explored,
-    /// simulated hours, fuzzing, planted bugs, real servers. What needs a tool that is not here is left out, and says which. Under twenty
+    /// simulated hours, planted bugs, mutants, fuzzing, real servers. What needs a tool that is not here is left out, and says which. Under twenty
     /// minutes on two cores, once built.
     Assure {
         /// The part for every change, without tests: a minute and a half.
