@@ -49,8 +49,8 @@ const PARTS: [Part; 11] = [
 /// States of each name that are explored at most, where all scenarios are, and faults on each way.
 const STATES: usize = 1000;
 const FAULTS: usize = 2;
-/// Hours of the lives of resolvers: up to a minute, and about five.
-const HOURS: [u64; 2] = [250_000, 2_000_000];
+/// Hours of the lives of resolvers: about a minute, and about four.
+const HOURS: [u64; 2] = [500_000, 2_000_000];
 /// CPU minutes of a light fuzz target: two minutes and a half for all.
 const FUZZ_MINUTES: f64 = 0.08;
 /// Bugs that are planted.
