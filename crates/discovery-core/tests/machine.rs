@@ -294,3 +294,46 @@ fn a_family_of_which_every_address_is_denied_is_told_to_have_none() {
     assert_eq!(told(RecordKind::A), Some(Effect::NoAddress));
     assert_eq!(told(RecordKind::Aaaa), Some(Effect::Used));
 }
+
+#[test]
+fn the_summary_and_the_debug_text_of_an_explanation_say_how_the_result_came_about() {
+    let mut resolution = Resolution::new(name("a.example:1"), &config(|_| {}), START);
+    let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let mut events = Vec::new();
+    for request in requests(&dns) {
+        let Request::Dns(asked) = &request else { panic!("{dns:?}") };
+        let records = vec![address("a.example", asked.kind, 7)];
+        let _ = resolution.handle_answer(answer(&request, records), START);
+        events.extend(std::iter::from_fn(|| resolution.poll()));
+    }
+    let outcome = end(&events, resolution.ticket()).expect("an end");
+    let resolved = outcome.as_ref().as_ref().unwrap();
+    assert_eq!(resolved.rule.number(), "2");
+    let summary = resolved.explanation.summary();
+    assert!(summary.contains("port"), "{summary}");
+    let debug = format!("{:?}", resolved.explanation);
+    let decided = ["Explicit", "a.example", "Addresses"].map(|word| debug.contains(word));
+    assert_eq!(decided, [true; 3], "{debug}");
+}
+
+#[test]
+fn i14_errors_of_what_is_read_say_what_is_wrong_with_it() {
+    let cursor = "no cursor".parse::<discovery_core::Cursor>().unwrap_err().to_string();
+    assert!(cursor.contains("hexadecimal numbers"), "{cursor}");
+    let export = discovery_core::Export::read(b"no export").unwrap_err().to_string();
+    assert!(export.contains("not an export"), "{export}");
+}
+
+/// Only somebody else's answer casts doubt on what led there: a server that is down says nothing about its name.
+#[test]
+fn what_callers_tell_of_a_place_doubts_facts_where_somebody_else_answers() {
+    use discovery_core::Feedback;
+    let doubts = |said: Feedback| said.doubts_facts();
+    assert!(
+        [Feedback::TlsFailed, Feedback::Misdirected, Feedback::NotMatrix]
+            .map(doubts)
+            .iter()
+            .all(|it| *it)
+    );
+    assert!(![Feedback::Connected, Feedback::ConnectFailed].map(doubts).iter().any(|it| *it));
+}
