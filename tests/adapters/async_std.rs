@@ -1,6 +1,6 @@
 //! discovery-async-std, on its executor.
 
-use discovery_async_std::Discovery;
+use discovery_async_std::{Discovery, async_std};
 use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Trouble};
 
 /// discovery-async-std.

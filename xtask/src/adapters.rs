@@ -64,11 +64,14 @@ fn count_lines(text: &str) -> usize {
     code.lines().filter(is_code).count()
 }
 
-/// Names of what the outside can use: items, methods and re-exports. What a macro of the wire makes counts as that macro.
+/// Names of what the outside can use: items, methods and re-exports, but for hidden ones. What a macro of the wire makes counts
+/// as that macro.
 fn public_items(text: &str) -> Vec<String> {
     let mut items = Vec::new();
+    let mut before = "";
     for line in text.lines().map(str::trim_start) {
-        if let Some(rest) = line.strip_prefix("pub ") {
+        let hidden = std::mem::replace(&mut before, line) == "#[doc(hidden)]";
+        if let Some(rest) = line.strip_prefix("pub ").filter(|_| !hidden) {
             items.push(rest.split(['(', '{', '<', ';']).next().unwrap_or_default().to_owned());
         } else if line.starts_with("discovery_wire::") && line.contains("_methods!") {
             items.push(line.to_owned());
@@ -113,12 +116,12 @@ fn time_to_build(root: &Path, name: &str) -> io::Result<Option<f64>> {
 mod tests {
     use super::{count_lines, public_items};
 
-    const TEXT: &str = "//! About.\n\nuse x;\n// Why.\npub fn one(a: u8) {\n}\npub use y::Z;\npub(crate) fn no() {}\n\
+    const TEXT: &str = "//! About.\n\nuse x;\n// Why.\npub fn one(a: u8) {\n}\npub use y::Z;\n#[doc(hidden)]\npub use w;\npub(crate) fn no() {}\n\
                         #[cfg(test)]\nmod tests {}\n";
 
     #[test]
     fn lines_are_those_of_code() {
-        assert_eq!(count_lines(TEXT), 5);
+        assert_eq!(count_lines(TEXT), 7);
     }
 
     #[test]

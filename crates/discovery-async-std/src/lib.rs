@@ -38,6 +38,9 @@ use discovery_core::{Outcome, ServerName};
 use discovery_wire::{Alarm, Handle, Running, Todo, Waiting, Work};
 use rustls::ClientConfig;
 
+// For this project's tests, so that this crate alone depends on what is discontinued.
+#[doc(hidden)]
+pub use async_std;
 pub use builder::Builder;
 pub use discovery_core;
 pub use discovery_wire;
