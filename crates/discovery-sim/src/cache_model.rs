@@ -8,7 +8,7 @@
 mod slots;
 mod teaching;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use discovery_core::{
@@ -172,10 +172,17 @@ impl CacheModel {
 
     /// All that happens at this moment has happened: questions with no request left have ended.
     pub fn rest(&mut self, at: Instant) {
+        // A document may still be asked for at addresses of its host that are yet to come.
+        let under_way = |question: &Question| {
+            self.addresses(question).iter().any(|(_, history)| history.asked.is_some())
+        };
+        let going_on: BTreeSet<Question> =
+            self.questions.keys().filter(|it| under_way(it)).cloned().collect();
         for (question, history) in &mut self.questions {
             if history.asked.is_some() && history.open == 0 {
                 // Without an error the last request was cancelled: given up by its lookups, or failed by the clock.
-                history.end_badly(question, history.error, at, &self.policy);
+                let certain = history.error && !going_on.contains(question);
+                history.end_badly(question, certain, at, &self.policy);
             }
         }
     }
@@ -259,18 +266,33 @@ impl CacheModel {
 }
 
 impl CacheModel {
-    /// What is known of the addresses of a document's host.
-    fn addresses(&self, question: &Question) -> impl Iterator<Item = (&Question, &History)> {
-        let host = match question {
-            Question::Get(url) => Some(url.host()),
-            Question::Dns(..) => None,
+    /// What is known of the addresses of a document's host, and of what it was ever told to be an alias of.
+    fn addresses(&self, question: &Question) -> Vec<(&Question, &History)> {
+        let mut hosts = match question {
+            Question::Get(url) => Vec::from([url.host()]),
+            Question::Dns(..) => Vec::new(),
         };
-        self.questions.iter().filter(move |(other, _)| match other {
-            Question::Dns(name, RecordKind::Aaaa | RecordKind::A) => {
-                host == Some(TlsName::Dns(name.clone()))
+        let mut addresses = Vec::new();
+        let mut next = 0;
+        while let Some(host) = hosts.get(next).cloned() {
+            next = next.saturating_add(1);
+            for (other, history) in &self.questions {
+                let Question::Dns(name, RecordKind::Aaaa | RecordKind::A) = other else { continue };
+                if host != TlsName::Dns(name.clone()) {
+                    continue;
+                }
+                addresses.push((other, history));
+                for told in &history.told {
+                    if let Said::Fact(Fact::Alias(target)) = &told.said {
+                        let target = TlsName::Dns(target.clone());
+                        if !hosts.contains(&target) {
+                            hosts.push(target);
+                        }
+                    }
+                }
             }
-            Question::Dns(_, RecordKind::Srv) | Question::Get(_) => false,
-        })
+        }
+        addresses
     }
 }
 
