@@ -27,8 +27,9 @@ use crate::runtime::Discovery;
 use crate::setting;
 use crate::status::{Status, Trouble};
 
-/// Answers that wait for whoever reads, at most; so many more wait for their turn.
-const UNREAD: usize = 64;
+/// Answers that wait for whoever reads, at most; so many more wait for their turn. Enough for those of names that take no packet to
+/// fill the time in which answers are gathered.
+const UNREAD: usize = 1024;
 /// How long answers are gathered after some were written. Being woken for each answer of a batch would cost more than writing it.
 const GATHERED: Duration = Duration::from_millis(5);
 
