@@ -98,3 +98,50 @@ fn of_a_provider_only_what_certificates_bear_is_remembered() {
     assert!(std::ptr::eq(before.mapping, after.mapping), "signatures of connections never recur");
     assert!(after.all.iter().all(|it| it.verify_signature(b"", b"", b"").is_err()));
 }
+
+/// R15, R16: that a signature is known says nothing of another name, another time, or a certificate that was changed.
+#[test]
+fn r15_a_known_certificate_is_still_judged_by_its_name_its_time_and_every_byte() {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, Issuer, KeyPair};
+    use rustls::RootCertStore;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).unwrap();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    (params.not_before, params.not_after) =
+        (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2026, 2, 1));
+    let good = params.signed_by(&key, &issuer).unwrap().der().clone();
+
+    let mut roots = RootCertStore::empty();
+    roots.add(root.der().clone()).unwrap();
+    let provider = remembering_signatures(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider));
+    let verifier = verifier.build().unwrap();
+    let believed = |certificate: &CertificateDer<'_>, name: &'static str, day: u64| {
+        let name = ServerName::try_from(name).unwrap();
+        // The first of January 2026, and so many days.
+        let now = Duration::from_secs(1_767_225_600 + day * 86_400);
+        let now = UnixTime::since_unix_epoch(now);
+        verifier.verify_server_cert(certificate, &[], &name, &[], now).is_ok()
+    };
+    assert!(believed(&good, "a.example", 3), "so that its signature is known");
+    assert!(believed(&good, "a.example", 3));
+    assert!(!believed(&good, "b.example", 3), "another name");
+    assert!(!believed(&good, "a.example", 40), "out of date");
+    for place in 0..good.len() {
+        let mut changed = good.to_vec();
+        changed[place] ^= 1;
+        assert!(!believed(&changed.into(), "a.example", 3), "byte {place} is another");
+    }
+    assert!(believed(&good, "a.example", 3));
+}
