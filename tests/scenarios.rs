@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,12 +16,13 @@ use libtest_mimic::{Arguments, Failed, Trial};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let mut paths = Vec::new();
-    if let Err(error) = collect(&root, &mut paths) {
-        eprintln!("{}: {error}", root.display());
-        return ExitCode::FAILURE;
-    }
-    paths.sort();
+    let paths = match Scenario::files(&root) {
+        Ok(paths) => paths,
+        Err(error) => {
+            eprintln!("{}: {error}", root.display());
+            return ExitCode::FAILURE;
+        }
+    };
     let layers: Arc<[Box<dyn Layer>]> = match layers::all() {
         Ok(layers) => layers.into(),
         Err(error) => {
@@ -65,18 +66,6 @@ fn by_layer(trials: &[Trial]) -> String {
     let each: Vec<String> =
         counts.iter().map(|(layer, count)| format!("{layer} {count}")).collect();
     format!("{} ({})", trials.len(), each.join(", "))
-}
-
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, paths)?;
-        } else if path.extension().is_some_and(|extension| extension == "scenario") {
-            paths.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// The scenario, and its first line: what it shows.

@@ -41,18 +41,20 @@ promise!(i05_after_a_drain_the_next_deadline_is_later_than_now, "I5");
 promise!(i06_unfinished_means_a_request_outstanding_or_a_deadline, "I6");
 promise!(i07_nothing_in_flight_means_no_deadline, "I7");
 
+/// The same, each told at the latest time there was so far.
+fn raised(inputs: &[Input]) -> Vec<Input> {
+    let mut latest = START;
+    let raise = |input: &Input| {
+        latest = latest.max(input.at());
+        at(input, latest)
+    };
+    inputs.iter().map(raise).collect()
+}
+
 /// The same run with its times made to rise, with early timeouts strewn in, and with one late timeout instead of many in time.
 fn i08<M: Kind>(case: Case, early: Vec<u8>) -> TestCaseResult {
     let trace = run::<M>(&case);
-    let mut latest = START;
-    let rising: Vec<Input> = trace
-        .inputs
-        .iter()
-        .map(|input| {
-            latest = latest.max(input.at());
-            at(input, latest)
-        })
-        .collect();
+    let rising = raised(&trace.inputs);
     prop_assert_eq!(
         replay(&mut M::start(case.settings), &rising),
         events(&trace),
@@ -68,17 +70,9 @@ fn i08<M: Kind>(case: Case, early: Vec<u8>) -> TestCaseResult {
             at(input, Instant::from_nanos(input.at().as_nanos().saturating_sub(span)))
         })
         .collect();
-    let mut latest = START;
-    let raised: Vec<Input> = past
-        .iter()
-        .map(|input| {
-            latest = latest.max(input.at());
-            at(input, latest)
-        })
-        .collect();
     prop_assert_eq!(
         replay(&mut M::start(case.settings), &past),
-        replay(&mut M::start(case.settings), &raised),
+        replay(&mut M::start(case.settings), &raised(&past)),
         "told with a time that is past"
     );
 

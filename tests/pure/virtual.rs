@@ -3,7 +3,7 @@
 //! Knows nothing of bytes and sockets, nor of other ways to drive a machine: the layers of `tests/layers` do.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,30 +21,19 @@ const SPECULATIONS: [(&str, Speculation); 4] = [
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-    let mut paths = Vec::new();
-    if let Err(error) = collect(&root, &mut paths) {
-        eprintln!("{}: {error}", root.display());
-        return ExitCode::FAILURE;
-    }
-    paths.sort();
+    let paths = match Scenario::files(&root) {
+        Ok(paths) => paths,
+        Err(error) => {
+            eprintln!("{}: {error}", root.display());
+            return ExitCode::FAILURE;
+        }
+    };
     let trials = paths.into_iter().map(|path| {
         let name = path.strip_prefix(&root).unwrap_or(&path).with_extension("");
         let name = name.to_string_lossy().replace('\\', "/");
         Trial::test(format!("{name} virtual"), move || examine(&path))
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
-}
-
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, paths)?;
-        } else if path.extension().is_some_and(|extension| extension == "scenario") {
-            paths.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// What is wrong, below what the scenario shows: a failure names its requirement.

@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use discovery_sim::{
     Coverage, Explored, Finding, Limits, Scenario, explore, explore_crowd, shrink,
@@ -68,9 +68,7 @@ pub(crate) fn explorations(
     limits: &Limits,
     aloud: bool,
 ) -> io::Result<Explorations> {
-    let mut files = Vec::new();
-    scenarios(folder, &mut files)?;
-    files.sort();
+    let files = Scenario::files(folder)?;
     let mut all = Explorations { scenarios: files.len(), ..Explorations::default() };
     for file in &files {
         let scenario =
@@ -148,15 +146,3 @@ const CROWDS: [(&str, &str); 4] = [
          dns a.example A 192.0.2.1\ndns b.example A 192.0.2.2\nresolve a.example\nresolve b.example\n",
     ),
 ];
-
-fn scenarios(folder: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            scenarios(&path, into)?;
-        } else if path.extension().is_some_and(|extension| extension == "scenario") {
-            into.push(path);
-        }
-    }
-    Ok(())
-}

@@ -3,6 +3,7 @@
 //! Knows nothing of who runs it. The format is described in the documentation of this crate.
 
 mod expect;
+mod files;
 mod line;
 mod parse;
 mod print;

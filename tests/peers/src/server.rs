@@ -47,7 +47,9 @@ pub fn run(load: Load, authority: &Path) -> Result<(), Box<dyn Error>> {
     });
     std::fs::write(authority, servers.authority.pem())?;
     datagrams(&servers)?;
-    accept(&servers, TcpListener::bind((NAME_SERVER, 53))?, Servers::queries);
+    accept(&servers, TcpListener::bind((NAME_SERVER, 53))?, |servers, stream| {
+        queries(stream, |query| servers.react(Transport::Tcp, query).unwrap_or(Said::Nothing))
+    });
     accept(&servers, TcpListener::bind((WEB_SERVER, 443))?, Servers::web);
     println!("up");
     let mut before = overflows()?;
@@ -119,6 +121,29 @@ fn accept(
     });
 }
 
+/// Answers the queries of one connection, until either side hangs up.
+pub(crate) fn queries(
+    mut stream: TcpStream,
+    mut react: impl FnMut(&[u8]) -> Said,
+) -> io::Result<()> {
+    let mut messages = Messages::default();
+    let mut buffer = [0; 4096];
+    loop {
+        let length = stream.read(&mut buffer)?;
+        if length == 0 {
+            return Ok(());
+        }
+        messages.push(buffer.get(..length).unwrap_or_default());
+        while let Some(query) = messages.next_message() {
+            match react(&query) {
+                Said::Message(message) => stream.write_all(&framed(&message))?,
+                Said::Nothing => {}
+                Said::HangUp => return Ok(()),
+            }
+        }
+    }
+}
+
 impl Servers {
     /// What is said to a query. None: it, or the reply, is lost.
     fn react(&self, transport: Transport, query: &[u8]) -> Option<Said> {
@@ -135,25 +160,6 @@ impl Servers {
             }
         }
         Some(reaction.said)
-    }
-
-    fn queries(&self, mut stream: TcpStream) -> io::Result<()> {
-        let mut messages = Messages::default();
-        let mut buffer = [0; 4096];
-        loop {
-            let length = stream.read(&mut buffer)?;
-            if length == 0 {
-                return Ok(());
-            }
-            messages.push(buffer.get(..length).unwrap_or_default());
-            while let Some(query) = messages.next_message() {
-                match self.react(Transport::Tcp, &query) {
-                    Some(Said::Message(message)) => stream.write_all(&framed(&message))?,
-                    Some(Said::Nothing) | None => {}
-                    Some(Said::HangUp) => return Ok(()),
-                }
-            }
-        }
     }
 
     fn web(&self, mut stream: TcpStream) -> io::Result<()> {

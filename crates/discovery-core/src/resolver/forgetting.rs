@@ -5,9 +5,6 @@
 use std::collections::BTreeSet;
 
 use super::Resolver;
-use crate::board::Memory;
-use crate::cache::Freshness;
-use crate::lookup::Lookup;
 use crate::name::{DnsName, ServerName, TlsName};
 use crate::question::Question;
 use crate::request::RecordKind;
@@ -53,15 +50,8 @@ impl Resolver {
 
     /// What is remembered of a name, expired or not, for that may still stand in; and what it would ask for from there on.
     fn questions_in_memory(&mut self, name: &ServerName) -> BTreeSet<Question> {
-        let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
-        let memory = Memory {
-            cache: &mut self.cache,
-            freshness: Freshness::Expired,
-            late: true,
-            now: self.now,
-        };
         // Whether it comes to an end or not: what it has read on the way is what the answer rests on.
-        let _ = lookup.turn(&self.context, Some(memory), self.now);
+        let (lookup, _) = self.recollect(name, &self.context.clone());
         lookup.questions().cloned().collect()
     }
 

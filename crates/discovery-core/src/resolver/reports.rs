@@ -92,7 +92,7 @@ impl Resolver {
         if let Some(outcome) = self.results.last(name) {
             return Some(Arc::clone(outcome));
         }
-        let outcome = self.recollect(name, self.context.clone())?;
+        let outcome = self.recollect(name, &self.context.clone()).1?;
         let most = usize::from(self.context.policy.max_srv_targets);
         match &*outcome {
             // Of more targets than are used each lookup has drawn its own.
@@ -104,14 +104,18 @@ impl Resolver {
                 let policy =
                     Policy { max_srv_targets: u8::MAX, ..Policy::clone(&self.context.policy) };
                 let context = Context { policy: Arc::new(policy), ..self.context.clone() };
-                self.recollect(name, context).or(Some(outcome))
+                self.recollect(name, &context).1.or(Some(outcome))
             }
             Ok(_) | Err(_) => Some(outcome),
         }
     }
 
-    /// Tells from memory alone where a name leads.
-    fn recollect(&mut self, name: &ServerName, context: Context) -> Option<Outcome> {
+    /// Where a name leads by what is remembered alone, expired or not, for that may still stand in; and the lookup that has read it.
+    pub(super) fn recollect(
+        &mut self,
+        name: &ServerName,
+        context: &Context,
+    ) -> (Lookup, Option<Outcome>) {
         let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
         let memory = Memory {
             cache: &mut self.cache,
@@ -119,7 +123,8 @@ impl Resolver {
             late: true,
             now: self.now,
         };
-        lookup.turn(&context, Some(memory), self.now).map(Arc::new)
+        let outcome = lookup.turn(context, Some(memory), self.now).map(Arc::new);
+        (lookup, outcome)
     }
 
     /// Asks again for what is in doubt, while what is remembered is still handed out.

@@ -5,7 +5,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use discovery_core::{AddressPolicy, DnsError, Policy, ServerName};
@@ -75,28 +75,13 @@ pub fn policy() -> Policy {
 
 /// Every lookup of every scenario in a folder, in the order of their paths.
 pub fn all(folder: &Path) -> io::Result<Vec<Lookup>> {
-    let mut paths = Vec::new();
-    collect(folder, &mut paths)?;
-    paths.sort();
     let mut lookups = Vec::new();
-    for path in paths {
+    for path in Scenario::files(folder)? {
         let scenario = Scenario::parse(&fs::read_to_string(&path)?).map_err(io::Error::other)?;
         let name = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
         lookups.extend(of(&name.to_string_lossy(), &scenario));
     }
     Ok(lookups)
-}
-
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, paths)?;
-        } else if path.extension().is_some_and(|ending| ending == "scenario") {
-            paths.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Every lookup of a scenario. Those at its start are each asked by somebody who remembers nothing.

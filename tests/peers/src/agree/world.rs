@@ -13,12 +13,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use discovery_core::{DnsName, RecordData, RecordKind, TlsName};
-use discovery_lab::{
-    Act, Attempts, Authority, Connection, Messages, Reaction, Said, framed, react,
-};
+use discovery_lab::{Act, Attempts, Authority, Connection, Reaction, Said, react};
 use discovery_sim::{ConnectFault, Served, World};
 use discovery_wire::Transport;
 use rustix::net::{AddressFamily, SocketType, bind, listen, shutdown, socket};
+
+use crate::server::queries;
 
 /// How long a connection may hang, and a client may take to say something.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -71,7 +71,11 @@ impl Stage {
             let place = (name_server(index), 53);
             stage.datagrams(index, UdpSocket::bind(place)?);
             stage.accept(TcpListener::bind(place)?, move |stage, stream| {
-                stage.queries(index, stream)
+                queries(stream, |query| {
+                    let reaction = stage.react(index, Transport::Tcp, query);
+                    thread::sleep(reaction.after);
+                    reaction.said
+                })
             });
         }
         Ok(stage)
@@ -160,27 +164,6 @@ impl Stage {
             shown.attempts.answered(asked);
         }
         reaction
-    }
-
-    fn queries(&self, index: u8, mut stream: TcpStream) -> io::Result<()> {
-        let mut messages = Messages::default();
-        let mut buffer = [0; 4096];
-        loop {
-            let length = stream.read(&mut buffer)?;
-            if length == 0 {
-                return Ok(());
-            }
-            messages.push(buffer.get(..length).unwrap_or_default());
-            while let Some(query) = messages.next_message() {
-                let reaction = self.react(index, Transport::Tcp, &query);
-                thread::sleep(reaction.after);
-                match reaction.said {
-                    Said::Message(message) => stream.write_all(&framed(&message))?,
-                    Said::Nothing => {}
-                    Said::HangUp => return Ok(()),
-                }
-            }
-        }
     }
 
     fn web(&self, mut stream: TcpStream) -> io::Result<()> {
