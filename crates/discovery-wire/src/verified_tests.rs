@@ -1,5 +1,12 @@
 //! What is verified once and what is not, by an algorithm that counts, and by a real one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustls::pki_types::alg_id;
