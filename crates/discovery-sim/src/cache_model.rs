@@ -60,6 +60,8 @@ struct History {
     asked: Option<Instant>,
     /// Whether one of the requests has failed.
     error: bool,
+    /// Whether it may not have failed yet, though no request is open: a document that waits for more addresses of its host.
+    may_go_on: bool,
     /// When it ended for the last time after it had been asked for so long that others fall back.
     was_late: Option<Instant>,
 }
@@ -103,6 +105,7 @@ impl CacheModel {
         }
         history.asked = Some(at);
         history.error = false;
+        history.may_go_on = false;
         if let Some(failed) = history.failed {
             let (least, _) = back_off(question, history.failures, policy);
             if at < failed + least {
@@ -146,6 +149,7 @@ impl CacheModel {
                 // It may have been given up as late before: a lookup that has waited for long enough waits no more.
                 history.end_late(at, &self.policy);
                 history.asked = None;
+                history.may_go_on = false;
                 history.may_outlive(question, at, &self.policy);
                 history.failures = (0, 0);
                 history.failed = None;
@@ -181,8 +185,13 @@ impl CacheModel {
         for (question, history) in &mut self.questions {
             if history.asked.is_some() && history.open == 0 {
                 // Without an error the last request was cancelled: given up by its lookups, or failed by the clock.
-                let certain = history.error && !going_on.contains(question);
+                history.may_go_on = going_on.contains(question);
+                let certain = history.error && !history.may_go_on;
                 history.end_badly(question, certain, at, &self.policy);
+            } else if history.may_go_on {
+                // It may fail as late as its host has no address left to come.
+                history.may_outlive(question, at, &self.policy);
+                history.may_go_on = going_on.contains(question);
             }
         }
     }

@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn lives_that_failed_once_do_not_fail_again() {
         // A document held up by slow addresses; strangers in all slots, and a name forgotten in the middle of a lookup; a document asked
-        // for at an address that came after the others had failed.
-        for (seed, number) in [(1, 2962), (1, 1159), (2, 10_560)] {
+        // for at an address that came after the others had failed; one that failed when the addresses that it waited for did not come.
+        for (seed, number) in [(1, 2962), (1, 1159), (2, 10_560), (3, 4681)] {
             assert_eq!(Storm::new(seed, number).failure(), None, "seed {seed}, life {number}");
         }
     }
