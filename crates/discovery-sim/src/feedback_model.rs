@@ -26,6 +26,8 @@ struct Rest {
 #[derive(Clone, Copy, Debug, Default)]
 struct Doubt {
     doubted: bool,
+    /// Whether it was told once more before it was seen to ask: that may have been after it had begun to.
+    again: bool,
     /// When its facts were last asked again early, and for which time in a row.
     asked: Option<(Instant, u32)>,
     /// When they may have begun to be asked again, at last.
@@ -59,7 +61,8 @@ impl FeedbackModel {
         let (anybody, own) = ((place, None), (place, Some(name.to_owned())));
         if said == Feedback::Connected {
             self.rests.remove(&own);
-            self.doubts.entry(name.to_owned()).or_default().doubted = false;
+            let doubt = self.doubts.entry(name.to_owned()).or_default();
+            (doubt.doubted, doubt.again) = (false, false);
         }
         if said == Feedback::ConnectFailed {
             self.fails(anybody, said, at);
@@ -71,7 +74,9 @@ impl FeedbackModel {
         }
         let all_fail = all.iter().all(|place| self.rests(name, *place, at).is_some());
         if said.doubts_facts() || (said == Feedback::ConnectFailed && all_fail) {
-            self.doubts.entry(name.to_owned()).or_default().doubted = true;
+            let doubt = self.doubts.entry(name.to_owned()).or_default();
+            doubt.again = doubt.doubted;
+            doubt.doubted = true;
             self.used(name, at);
         }
     }
@@ -104,6 +109,13 @@ impl FeedbackModel {
         let keys = [(place, None), (place, Some(name.to_owned()))];
         let mut rests = keys.iter().filter_map(|key| self.rests.get(key));
         rests.find(|rest| at < rest.until).map(|rest| rest.said)
+    }
+
+    /// Moments from the one to the other, both included, at which other places may come last.
+    pub(crate) fn moments(&self, since: Instant, at: Instant) -> Vec<Instant> {
+        let ends = self.rests.values().map(|rest| rest.until);
+        let ends = ends.filter(|until| since < *until && *until < at);
+        [at, since].into_iter().chain(ends).collect()
     }
 
     /// A name is asked for: what is doubted may be asked again from here on, if its back-off is over.
@@ -151,7 +163,7 @@ impl FeedbackModel {
         };
         let times = doubt.asked.filter(recent).map_or(0, |(_, times)| times);
         let asked = Some((begun, times.saturating_add(1)));
-        let doubt = Doubt { doubted: false, asked, ..doubt };
+        let doubt = Doubt { doubted: doubt.again, again: false, asked, ..doubt };
         self.doubts.insert(name.to_owned(), doubt);
     }
 }

@@ -52,6 +52,8 @@ struct Half {
     /// Up to where it has told the other one.
     told: Cursor,
     strangers: usize,
+    /// Since when nobody has told it the time.
+    asleep_since: Option<Instant>,
 }
 
 /// Names that strangers ask for at once, at most.
@@ -147,7 +149,19 @@ impl Half {
         let feedback = FeedbackModel::new(&policy);
         let (tickets, begun, places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let (told, strangers) = (Cursor::START, 0);
-        Self { bench, model, tickets, begun, feedback, places, policy, told, strangers }
+        let asleep_since = None;
+        Self {
+            bench,
+            model,
+            tickets,
+            begun,
+            feedback,
+            places,
+            policy,
+            told,
+            strangers,
+            asleep_since,
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -180,8 +194,10 @@ impl Half {
             Step::Sleep(which) => {
                 // What failed while nobody looked failed at moments that only the machine knows.
                 self.model.forget(|_| true);
+                self.asleep_since = Some(self.bench.now());
                 self.bench.sleep(span(which));
                 self.hear();
+                self.asleep_since = None;
                 self.model.forget(|_| true);
             }
             Step::Back(which) => {
@@ -346,21 +362,29 @@ impl Half {
             Err(failed) => Err(failed.kind),
         };
         // What fails comes last, in its order, and is told.
-        let mut wanted = plain(&alone);
-        let mut moved = Vec::new();
-        if let Ok((places, ..)) = &mut wanted {
-            let all: Vec<SocketAddr> = std::mem::take(places);
-            let rests = |place: &SocketAddr| self.feedback.rests(name, *place, at);
-            places.extend(all.iter().filter(|place| rests(place).is_none()));
-            places.extend(all.iter().filter(|place| rests(place).is_some()));
-            moved.extend(all.iter().filter_map(|place| Some((*place, rests(place)?))));
-        }
-        assert_eq!(plain(outcome), wanted, "{name}: {decisions:#?}");
         let told = decisions.iter().filter_map(|decision| {
             let Effect::MovedBack(moved) = &decision.effect else { return None };
             Some((moved.place, moved.said))
         });
-        assert_eq!(told.collect::<Vec<_>>(), moved, "{name}");
+        let told: Vec<(SocketAddr, Feedback)> = told.collect();
+        let mut wanted = plain(&alone);
+        let mut moved = Vec::new();
+        if let Ok((places, ..)) = &mut wanted {
+            let all: Vec<SocketAddr> = std::mem::take(places);
+            let rests = |at| move |place: &SocketAddr| self.feedback.rests(name, *place, at);
+            let moved_at = |at| {
+                let moved = all.iter().filter_map(|place| Some((*place, rests(at)(place)?)));
+                moved.collect::<Vec<_>>()
+            };
+            // Whatever ends in a sleep ends as it was right at a moment of it.
+            let moments = self.feedback.moments(self.asleep_since.unwrap_or(at), at);
+            let at = moments.into_iter().find(|at| moved_at(*at) == told).unwrap_or(at);
+            places.extend(all.iter().filter(|place| rests(at)(place).is_none()));
+            places.extend(all.iter().filter(|place| rests(at)(place).is_some()));
+            moved = moved_at(at);
+        }
+        assert_eq!(plain(outcome), wanted, "{name}: {decisions:#?}");
+        assert_eq!(told, moved, "{name}");
         let mut decisions = decisions.to_vec();
         decisions
             .retain(|decision| !matches!(decision.effect, Effect::LastGood | Effect::MovedBack(_)));
