@@ -5,8 +5,9 @@
 use std::sync::{Arc, OnceLock};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 struct Authority {
     certificate: CertificateDer<'static>,
@@ -55,6 +56,17 @@ pub fn server_with(
     config(certificate.der().clone(), &key)
 }
 
+/// The same as [`server`], with another way to encrypt, and these versions of TLS alone.
+pub fn server_by(
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+    names: &[&str],
+) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params(names, |_| {}).signed_by(&key, &authority().issuer).unwrap();
+    configured(provider, versions, certificate.der().clone(), &key)
+}
+
 /// A server whose certificate nobody but itself has signed.
 pub fn self_signed(names: &[&str]) -> Arc<ServerConfig> {
     let key = KeyPair::generate().unwrap();
@@ -71,10 +83,19 @@ fn params(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Certif
 }
 
 fn config(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
+    let provider = rustls::crypto::ring::default_provider();
+    configured(provider, rustls::DEFAULT_VERSIONS, certificate, key)
+}
+
+fn configured(
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)

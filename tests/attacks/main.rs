@@ -15,6 +15,8 @@ mod certificates;
 mod dns;
 mod floods;
 mod http;
+mod records;
+mod renegotiation;
 mod ssrf;
 mod stack;
 mod tls;

@@ -1,0 +1,168 @@
+//! Servers that have proven their name and would talk about it once more, or go on after they have said that they are done.
+//!
+//! rustls never negotiates again: no second certificate is looked at, so no second name can come with one ("rustls does not support
+//! renegotiation in TLSv1.2", its manual says, and TLS 1.3 knows none). It turns the first request down and goes on, as RFC 5246,
+//! section 7.4.1.1, allows, and breaks off at the second.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use discovery_core::{Fact, Failure, HttpError, Outcome, Policy, Step};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::A;
+use hickory_proto::rr::{RData, Record, RecordType};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ContentType, SupportedProtocolVersion};
+
+use crate::certificates::{client, server_by};
+use crate::records::{provider, record};
+use crate::stack::{Stack, Web, reply};
+
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\n";
+const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
+const DOCUMENT: &[u8] = br#"{"m.server":"good.example:1"}"#;
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 9);
+
+/// Every host has one address, and no service.
+fn zone(query: &Message) -> Vec<Vec<u8>> {
+    vec![reply(query, |m| match query.queries[0].query_type() {
+        RecordType::A => {
+            let owner = m.queries[0].name().clone();
+            m.add_answer(Record::from_rdata(owner, 300, RData::A(A(ADDRESS))));
+        }
+        _ => m.metadata.response_code = ResponseCode::NXDomain,
+    })]
+}
+
+/// What comes of a server with a good certificate that sends these records once it is asked for the document.
+fn sent(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> (Outcome, Stack) {
+    let mut policy = Policy::default();
+    policy.families = discovery_core::Families::V4;
+    let config = server_by(provider(), &[version], &["host.example"]);
+    let records: Vec<_> = records.iter().map(|record| record.to_vec()).collect();
+    let site = move |_: &_| {
+        let pieces = records.clone().into_iter().map(|record| (Duration::ZERO, record));
+        Web::Tls(config.clone(), Box::new(pieces))
+    };
+    let mut stack = Stack::new(policy, client(), |query, _| zone(query), site);
+    let outcome = stack.resolve("host.example");
+    // Whatever was sent, nobody was dialled twice.
+    assert_eq!(stack.dialled, [SocketAddr::from((ADDRESS, 443))]);
+    (outcome, stack)
+}
+
+/// Why there was no document; None: there was.
+fn refused(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> Option<Fact> {
+    let (outcome, _) = sent(version, records);
+    let resolved = outcome.as_ref().as_ref().unwrap();
+    if resolved.rule == Step::DelegatedPort {
+        assert_eq!(&*resolved.host_header, "good.example:1");
+        return None;
+    }
+    assert_eq!(resolved.rule, Step::Default);
+    resolved.explanation.decisions.iter().find_map(|decision| decision.fact().cloned())
+}
+
+/// A handshake message: its type, the length of what it says, and that.
+fn handshake(kind: u8, content: &[u8]) -> Vec<u8> {
+    let [.., high, middle, low] = content.len().to_be_bytes();
+    record(ContentType::Handshake, &[&[kind, high, middle, low], content].concat())
+}
+
+fn hello_request() -> Vec<u8> {
+    handshake(0, &[])
+}
+
+const TLS_FAILED: Option<Fact> = Some(Fact::Failed(Failure::Http(HttpError::Tls)));
+
+#[test]
+fn a_server_that_behaves_is_believed_under_both_versions() {
+    for version in [&TLS12, &TLS13] {
+        assert_eq!(refused(version, &[HEAD, DOCUMENT]), None, "{version:?}");
+    }
+}
+
+/// TLS 1.2: it is turned down, and the document is that of the name that was proven.
+#[test]
+fn one_request_to_negotiate_again_changes_nothing() {
+    let hello = hello_request();
+    for records in [
+        [&hello, HEAD, DOCUMENT],
+        [HEAD, &hello, DOCUMENT],
+        [&HEAD[..20], &hello, &[&HEAD[20..], DOCUMENT].concat()],
+        [HEAD, DOCUMENT, &hello],
+    ] {
+        assert_eq!(refused(&TLS12, &records), None);
+    }
+}
+
+#[test]
+fn whoever_asks_to_negotiate_again_and_again_is_left() {
+    let hello = hello_request();
+    assert_eq!(refused(&TLS12, &[&hello, &hello, HEAD, DOCUMENT]), TLS_FAILED);
+    assert_eq!(refused(&TLS12, &[&hello, HEAD, &hello, DOCUMENT]), TLS_FAILED);
+    // What came whole before the second one counts.
+    assert_eq!(refused(&TLS12, &[&hello, HEAD, DOCUMENT, &hello]), None);
+}
+
+/// TLS 1.3 has no such request.
+#[test]
+fn no_request_to_negotiate_again_is_known_to_the_latest_version() {
+    let hello = hello_request();
+    assert_eq!(refused(&TLS13, &[&hello, HEAD, DOCUMENT]), TLS_FAILED);
+    assert_eq!(refused(&TLS13, &[HEAD, &hello, DOCUMENT]), TLS_FAILED);
+}
+
+/// A second hello, a second certificate or the end of a second handshake, without having been asked for.
+#[test]
+fn no_second_handshake_begins_of_itself() {
+    let certificate = [0, 0, 6, 0, 0, 3, 1, 2, 3];
+    for (kind, content) in [
+        (2, &[3; 70][..]),
+        (11, &certificate),
+        (12, &[3, 0, 29, 0]),
+        (13, &[0, 0, 0, 0]),
+        (14, &[]),
+        (20, &[7; 12]),
+        (99, &[1, 2]),
+    ] {
+        for version in [&TLS12, &TLS13] {
+            let message = handshake(kind, content);
+            for records in [[&message, HEAD, DOCUMENT], [HEAD, &message, DOCUMENT]] {
+                assert_eq!(refused(version, &records), TLS_FAILED, "type {kind}, {version:?}");
+            }
+        }
+    }
+}
+
+/// What changes keys in TLS 1.2 comes once, within the handshake.
+#[test]
+fn keys_are_not_changed_behind_a_handshake() {
+    let change = record(ContentType::ChangeCipherSpec, &[1]);
+    for version in [&TLS12, &TLS13] {
+        assert_eq!(refused(version, &[&change, HEAD, DOCUMENT]), TLS_FAILED, "{version:?}");
+    }
+}
+
+/// `close_notify` ends what the server says, though it goes on.
+#[test]
+fn what_comes_after_the_end_is_not_read() {
+    let close = record(ContentType::Alert, &[1, 0]);
+    for version in [&TLS12, &TLS13] {
+        assert_eq!(refused(version, &[ENDLESS, DOCUMENT, &close, b"garbage"]), None);
+        // A body that is cut is none, whatever follows.
+        let cut = refused(version, &[HEAD, &close, DOCUMENT]);
+        assert!(matches!(cut, Some(Fact::Failed(Failure::Http(_)))), "{version:?}: {cut:?}");
+        let empty = refused(version, &[ENDLESS, &close, DOCUMENT]);
+        assert!(matches!(empty, Some(Fact::Useless(_))), "{version:?}: {empty:?}");
+    }
+}
+
+/// An alert that ends the connection does not end a body.
+#[test]
+fn a_fatal_alert_is_no_end_of_a_body() {
+    let alert = record(ContentType::Alert, &[2, 40]);
+    for version in [&TLS12, &TLS13] {
+        assert_eq!(refused(version, &[ENDLESS, DOCUMENT, &alert]), TLS_FAILED, "{version:?}");
+    }
+}
