@@ -46,8 +46,8 @@ const PARTS: [Part; 11] = [
     Part { name: "peers", quick: false, run: peers },
 ];
 
-/// States of each name that are explored at most, where all scenarios are, and faults on each way.
-const STATES: usize = 1000;
+/// States of each name that are explored at most, and faults on each way.
+const STATES: usize = 3000;
 const FAULTS: usize = 2;
 /// Hours of the lives of resolvers: about a minute, and about four.
 const HOURS: [u64; 2] = [500_000, 2_000_000];
@@ -122,9 +122,8 @@ fn told(complaints: &[String]) {
 }
 
 fn exploration(setting: &Setting<'_>) -> Vec<Row> {
-    let (folder, states) =
-        if setting.quick { ("tests/scenarios/steps", 300) } else { ("tests/scenarios", STATES) };
-    let limits = Limits { states, faults: FAULTS, seed: setting.seed, ..Limits::default() };
+    let folder = if setting.quick { "tests/scenarios/steps" } else { "tests/scenarios" };
+    let limits = Limits { states: STATES, faults: FAULTS, seed: setting.seed, ..Limits::default() };
     vec![timed(&format!("states explored, {FAULTS} faults"), || {
         Ok(explore::explorations(&setting.root.join(folder), &limits, false)?.figures())
     })]

@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of how orders are found: the explorer is the simulator's.
 
-use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use discovery_sim::{
     Coverage, Explored, Finding, Limits, Scenario, explore, explore_crowd, shrink,
 };
 
+use crate::several;
 use crate::table::{Figures, grouped};
 
 /// What all explorations came to.
@@ -17,8 +17,9 @@ use crate::table::{Figures, grouped};
 pub(crate) struct Explorations {
     scenarios: usize,
     names: usize,
-    /// Names explored in every order, up to a number of states, and by samples.
-    complete: usize,
+    /// Names explored in every order with up to so many faults on each way, but not with more.
+    whole: Vec<usize>,
+    /// Names of which not even all orders without a fault were explored, and those explored by samples.
     cut: usize,
     sampled: usize,
     states: usize,
@@ -28,6 +29,41 @@ pub(crate) struct Explorations {
 }
 
 impl Explorations {
+    fn cover(&mut self, coverage: Coverage, faults: usize) {
+        self.names = self.names.saturating_add(1);
+        let whole = match coverage {
+            Coverage::Complete => Some(faults),
+            Coverage::CutShort { whole, .. } => whole,
+            Coverage::Sampled { .. } => {
+                self.sampled = self.sampled.saturating_add(1);
+                return;
+            }
+        };
+        let Some(faults) = whole else {
+            self.cut = self.cut.saturating_add(1);
+            return;
+        };
+        if self.whole.len() <= faults {
+            self.whole.resize(faults.saturating_add(1), 0);
+        }
+        if let Some(names) = self.whole.get_mut(faults) {
+            *names = names.saturating_add(1);
+        }
+    }
+
+    /// How far names were explored, the deepest first.
+    fn depths(&self) -> String {
+        let depth = |(faults, names): (usize, &usize)| match faults {
+            0 => format!("{} in every order without a fault", grouped(*names)),
+            1 => format!("{} in every order with a fault anywhere", grouped(*names)),
+            _ => format!("{} in every order with up to {faults} faults", grouped(*names)),
+        };
+        let others = [(self.cut, "cut short"), (self.sampled, "sampled")];
+        let others = others.iter().filter(|(names, _)| *names > 0);
+        let others = others.map(|(names, how)| format!("{} {how}", grouped(*names)));
+        self.whole.iter().enumerate().rev().map(depth).chain(others).collect::<Vec<_>>().join(", ")
+    }
+
     fn add(&mut self, explored: &Explored, title: &str) {
         self.states = self.states.saturating_add(explored.states);
         self.ends = self.ends.saturating_add(explored.ends);
@@ -39,11 +75,11 @@ impl Explorations {
 
     pub(crate) fn figures(&self) -> Figures {
         let what = format!(
-            "{} states and {} ends of {} names, {} of them in every order",
+            "{} states and {} ends of {} names: {}",
             grouped(self.states),
             grouped(self.ends),
             grouped(self.names),
-            grouped(self.complete)
+            self.depths()
         );
         Figures::of(what, &self.wrong)
     }
@@ -53,10 +89,7 @@ impl Explorations {
 /// nothing was found wrong.
 pub(crate) fn run(folder: &Path, limits: &Limits) -> io::Result<bool> {
     let all = explorations(folder, limits, true)?;
-    println!(
-        "{} names in {} scenarios: {} in every order, {} cut short, {} sampled",
-        all.names, all.scenarios, all.complete, all.cut, all.sampled
-    );
+    println!("{} names in {} scenarios: {}", all.names, all.scenarios, all.depths());
     println!("{} states, {} ends, {} disagreements", all.states, all.ends, all.wrong.len());
     Ok(all.wrong.is_empty())
 }
@@ -70,53 +103,72 @@ pub(crate) fn explorations(
 ) -> io::Result<Explorations> {
     let files = Scenario::files(folder)?;
     let mut all = Explorations { scenarios: files.len(), ..Explorations::default() };
-    for file in &files {
-        let scenario =
-            Scenario::parse(&std::fs::read_to_string(file)?).map_err(io::Error::other)?;
-        let title = file.strip_prefix(folder).unwrap_or(file).with_extension("");
-        for (index, resolve) in scenario.resolves().into_iter().enumerate() {
-            let Some(explored) = explore(&scenario, index, limits) else { continue };
-            let coverage = match explored.coverage {
-                Coverage::Complete => {
-                    all.complete += 1;
-                    "every order".to_owned()
-                }
-                Coverage::CutShort { left } => {
-                    all.cut += 1;
-                    format!("every order but beyond {left} states that were left")
-                }
-                Coverage::Sampled { orders, pairs } => {
-                    all.sampled += 1;
-                    format!("{orders} orders and {pairs} pairs of answers")
-                }
-            };
-            let title = format!("{} {}", title.display(), resolve.name);
-            if aloud {
-                println!("{:>8} states  {title}: {coverage}", explored.states);
+    // A batch at a time, so that what is printed keeps coming.
+    for files in files.chunks(BATCH) {
+        for told in several::map(files, |file| names(file, folder, limits)) {
+            for told in told? {
+                told.tell(aloud);
+                all.cover(told.explored.coverage, limits.faults);
+                all.add(&told.explored, &told.title);
             }
-            tell(&explored, &title, |finding| shrink(&scenario, Some(index), limits, finding));
-            all.names += 1;
-            all.add(&explored, &title);
         }
     }
-    for (title, text) in CROWDS {
-        let scenario = Scenario::parse(text).map_err(io::Error::other)?;
-        let Some(explored) = explore_crowd(&scenario, limits) else { continue };
-        if aloud {
-            println!("{:>8} states  {title}: {}", explored.states, explored.coverage);
+    for told in several::map(&CROWDS, |(title, text)| crowd(title, text, limits)) {
+        if let Some(told) = told? {
+            told.tell(aloud);
+            all.add(&told.explored, &told.title);
         }
-        tell(&explored, title, |finding| shrink(&scenario, None, limits, finding));
-        all.add(&explored, title);
     }
     Ok(all)
 }
 
-/// Prints what is wrong, each with the least that shows it.
-fn tell<T: Display>(explored: &Explored, title: &str, shrunk: impl Fn(&Finding) -> T) {
-    for finding in &explored.findings {
-        println!("         WRONG   {title}: {finding}");
-        println!("{}", shrunk(finding));
+/// Scenarios that are explored before what was found is printed.
+const BATCH: usize = 16;
+
+/// One exploration, and each counterexample as a scenario, with the least that shows it.
+struct Told {
+    title: String,
+    explored: Explored,
+    least: Vec<String>,
+}
+
+impl Told {
+    fn new(title: String, explored: Explored, shrink: impl Fn(&Finding) -> String) -> Self {
+        let least = explored.findings.iter().map(shrink).collect();
+        Self { title, explored, least }
     }
+
+    /// Prints what is wrong, and everything else, too, where it is asked for.
+    fn tell(&self, aloud: bool) {
+        let Self { title, explored, least } = self;
+        if aloud {
+            println!("{:>8} states  {title}: {}", explored.states, explored.coverage);
+        }
+        for (finding, least) in explored.findings.iter().zip(least) {
+            println!("         WRONG   {title}: {finding}");
+            println!("{least}");
+        }
+    }
+}
+
+/// Explores each name of a scenario.
+fn names(file: &Path, folder: &Path, limits: &Limits) -> io::Result<Vec<Told>> {
+    let scenario = Scenario::parse(&std::fs::read_to_string(file)?).map_err(io::Error::other)?;
+    let title = file.strip_prefix(folder).unwrap_or(file).with_extension("");
+    let explored = scenario.resolves().into_iter().enumerate().filter_map(|(index, resolve)| {
+        let explored = explore(&scenario, index, limits)?;
+        let least = |finding: &Finding| shrink(&scenario, Some(index), limits, finding).to_string();
+        Some(Told::new(format!("{} {}", title.display(), resolve.name), explored, least))
+    });
+    Ok(explored.collect())
+}
+
+/// Explores all names of a scenario at one resolver.
+fn crowd(title: &str, text: &str, limits: &Limits) -> io::Result<Option<Told>> {
+    let scenario = Scenario::parse(text).map_err(io::Error::other)?;
+    let least = |finding: &Finding| shrink(&scenario, None, limits, finding).to_string();
+    Ok(explore_crowd(&scenario, limits)
+        .map(|explored| Told::new(title.to_owned(), explored, least)))
 }
 
 /// Small resolvers whose tickets share questions.

@@ -14,6 +14,7 @@ mod explore;
 mod fuzz;
 mod mutants;
 mod peers;
+mod several;
 mod sim;
 mod spec;
 mod table;

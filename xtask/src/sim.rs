@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use discovery_sim::{Lived, Storm};
 
+use crate::several;
 use crate::table::{Figures, grouped};
 
 /// What was lived through under one seed.
@@ -26,6 +27,24 @@ struct Failure {
 }
 
 impl Simulated {
+    fn add(&mut self, life: u64, lived: Result<Lived, String>) {
+        match lived {
+            Ok(lived) => {
+                self.lives = self.lives.saturating_add(1);
+                self.all.add(lived);
+            }
+            Err(why) => {
+                let least = Storm::new(self.seed, life).least();
+                self.failure = Some(Failure {
+                    life,
+                    least: least.failure().unwrap_or_else(|| why.clone()),
+                    why,
+                    storm: format!("{least:#?}"),
+                });
+            }
+        }
+    }
+
     /// In one line.
     fn sum(&self) -> String {
         let [lost, twice, late, lies] = self.all.faults.map(grouped);
@@ -71,6 +90,9 @@ impl Simulated {
     }
 }
 
+/// Lives that are lived at once, or one after the other on the same core.
+const BATCH: u64 = 64;
+
 /// Lives, prints a line or what went wrong, and says whether nothing did.
 pub(crate) fn run(seed: u64, hours: u64, life: Option<u64>) -> bool {
     let simulated = simulate(seed, hours, life);
@@ -85,27 +107,25 @@ pub(crate) fn run(seed: u64, hours: u64, life: Option<u64>) -> bool {
 pub(crate) fn simulate(seed: u64, hours: u64, life: Option<u64>) -> Simulated {
     let until = Duration::from_secs(hours.saturating_mul(3600));
     let mut simulated = Simulated { seed, lives: 0, all: Lived::default(), failure: None };
-    let mut number = life.unwrap_or(0);
     // What goes wrong is told once, by what is returned.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    while simulated.all.time < until && (life.is_none() || simulated.lives == 0) {
-        let storm = Storm::new(seed, number);
-        match storm.try_live() {
-            Ok(lived) => simulated.all.add(lived),
-            Err(why) => {
-                let least = storm.least();
-                simulated.failure = Some(Failure {
-                    life: number,
-                    least: least.failure().unwrap_or_else(|| why.clone()),
-                    why,
-                    storm: format!("{least:#?}"),
-                });
+    let mut first = life.unwrap_or(0);
+    let batch = if life.is_some() { 1 } else { BATCH };
+    while simulated.all.time < until && simulated.failure.is_none() {
+        let lives: Vec<u64> = (first..first.saturating_add(batch)).collect();
+        let lived = several::map(&lives, |life| Storm::new(seed, *life).try_live());
+        for (life, lived) in lives.into_iter().zip(lived) {
+            // What was lived through besides does not count: the sum must not depend on how many cores there are.
+            if simulated.all.time >= until || simulated.failure.is_some() {
                 break;
             }
+            simulated.add(life, lived);
         }
-        simulated.lives = simulated.lives.saturating_add(1);
-        number = number.saturating_add(1);
+        first = first.saturating_add(batch);
+        if life.is_some() {
+            break;
+        }
     }
     std::panic::set_hook(hook);
     simulated

@@ -6,6 +6,7 @@
 mod crowd;
 mod faults;
 mod judge;
+mod places;
 mod shrink;
 #[cfg(test)]
 mod tests;
@@ -87,10 +88,12 @@ pub struct Subject {
 pub enum Coverage {
     /// Every order of answers, and of as many early timers as the limits allow.
     Complete,
-    /// As complete, but the limit of states cut it short: so many ways were left.
+    /// The limit of states cut it short.
     CutShort {
         /// States that were seen and not visited.
         left: usize,
+        /// As complete with up to so many faults on each way; None: not even without any.
+        whole: Option<usize>,
     },
     /// More answers were open at once than the limits allow: sampled orders, and in each state on them whether pairs of answers
     /// commute.
@@ -208,9 +211,10 @@ impl Coverage {
     fn lesser(self, other: Self) -> Self {
         match (self, other) {
             (Self::Complete, other) | (other, Self::Complete) => other,
-            (Self::CutShort { left: one }, Self::CutShort { left: two }) => {
-                Self::CutShort { left: one.saturating_add(two) }
-            }
+            (
+                Self::CutShort { left: one, whole: first },
+                Self::CutShort { left: two, whole: second },
+            ) => Self::CutShort { left: one.saturating_add(two), whole: first.min(second) },
             (Self::Sampled { orders, pairs }, Self::Sampled { orders: more, pairs: others }) => {
                 Self::Sampled {
                     orders: orders.saturating_add(more),
@@ -227,7 +231,13 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Complete => f.write_str("every order"),
-            Self::CutShort { left } => write!(f, "cut short, {left} states left"),
+            Self::CutShort { left, whole: None } => write!(f, "cut short, {left} states left"),
+            Self::CutShort { left, whole: Some(0) } => {
+                write!(f, "every order without a fault; with faults {left} states left")
+            }
+            Self::CutShort { left, whole: Some(faults) } => {
+                write!(f, "every order with up to {faults} faults; with more {left} states left")
+            }
             Self::Sampled { orders, pairs } => {
                 write!(f, "{orders} orders sampled, {pairs} pairs tried both ways")
             }

@@ -243,7 +243,7 @@ impl Reading<'_, '_> {
         let mut groups = Vec::new();
         let mut left = usize::from(self.of.policy.max_srv_targets);
         let mut none = Addresses::default();
-        let mut rejected = false;
+        let mut all_rejected = true;
         for (priority, targets) in by_priority {
             let take = left.min(targets.len());
             left -= take;
@@ -254,8 +254,10 @@ impl Reading<'_, '_> {
                 // R62, R88: an alias is followed, unless the policy says otherwise.
                 let alias =
                     addresses.alias && self.of.policy.srv_target_alias == SrvTargetAlias::Reject;
-                rejected |= alias;
-                if addresses.usable.is_empty() || alias {
+                all_rejected &= alias;
+                if alias {
+                    group.without += 1;
+                } else if addresses.usable.is_empty() {
                     group.without += 1;
                     none.merge(addresses);
                 } else {
@@ -268,7 +270,7 @@ impl Reading<'_, '_> {
         groups.retain(|group| !group.places.is_empty());
         match groups.is_empty() {
             false => Ok(groups),
-            true if rejected => Err(FailureKind::SrvUnavailable),
+            true if all_rejected => Err(FailureKind::SrvUnavailable),
             true => Err(none.failure()),
         }
     }

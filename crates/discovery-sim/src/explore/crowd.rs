@@ -4,7 +4,7 @@
 //! the same requests are open, the same ends have come out, the same deadline is next. That the order of the answers makes no such
 //! difference is a promise of its own (I13), which the ends are held against.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use discovery_core::{
@@ -13,6 +13,7 @@ use discovery_core::{
 
 use super::faults::{Fault, Gone, asked};
 use super::judge::{End, Judge, timeless};
+use super::places::Places;
 use super::walk::Open;
 use super::{Coverage, Explored, Finding, Limits, Subject, Wrong};
 use crate::run::{Bounds, Input, Monitor, START, config};
@@ -87,13 +88,12 @@ struct Crowd<'a, 'j> {
 
 impl Crowd<'_, '_> {
     fn run(&mut self, subject: &Subject) -> Coverage {
-        let mut places = VecDeque::from([self.begin(subject)]);
+        let mut places = Places::new(self.begin(subject), self.limits.shortest);
         loop {
-            let next = if self.limits.shortest { places.pop_front() } else { places.pop_back() };
-            let Some(place) = next else { return Coverage::Complete };
+            let Some((faults, place)) = places.next() else { return Coverage::Complete };
             let found = self.judges.iter().any(Judge::has_found);
             if self.visited.len() >= self.most || self.limits.shortest && found {
-                return Coverage::CutShort { left: places.len().saturating_add(1) };
+                return places.left_at(faults);
             }
             if self.arrive(&place) || !self.visited.insert(place.fingerprint()) {
                 continue;
@@ -102,7 +102,9 @@ impl Crowd<'_, '_> {
             if more.is_empty() {
                 self.find(&place, Wrong::NeverEnds);
             }
-            places.extend(more);
+            for place in more {
+                places.add(place.gone.count, place);
+            }
         }
     }
 

@@ -107,8 +107,25 @@ fn more_open_answers_than_wanted_are_sampled_and_a_bound_on_states_is_told() {
     assert!(orders == 21 && pairs > 10, "{found}");
     assert!(found.findings.is_empty(), "{found}");
     let found = explored(DELEGATED, &Limits { states: 10, ..limits() });
-    assert!(matches!(found.coverage, Coverage::CutShort { left } if left > 0), "{found}");
-    assert!(found.states <= 10);
+    let Coverage::CutShort { left, whole: None } = found.coverage else { panic!("{found}") };
+    assert!(left > 0 && found.states <= 10, "{found}");
+}
+
+#[test]
+fn what_a_bound_on_states_cuts_off_are_ways_with_the_most_faults() {
+    let short = "dns example.org A 192.0.2.1\nresolve example.org:1";
+    let [none, one, two] = [0, 1, 2].map(|faults| {
+        let found = explored(short, &Limits { faults, ..limits() });
+        assert_eq!(found.coverage, Coverage::Complete);
+        found.states
+    });
+    assert!(none < one && one < two, "{none} {one} {two}");
+    // Each mode of speculation gets a third.
+    for (states, whole) in [(none - 3, None), (none, Some(0)), (two - 3, Some(1))] {
+        let found = explored(short, &Limits { faults: 2, states, ..limits() });
+        let Coverage::CutShort { left, whole: so_far } = found.coverage else { panic!("{found}") };
+        assert!(left > 0 && so_far == whole, "{states}: {found}");
+    }
 }
 
 #[test]

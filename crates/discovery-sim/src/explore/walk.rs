@@ -14,6 +14,7 @@ use discovery_core::{
 
 use super::faults::{Fault, Gone, asked};
 use super::judge::{End, Judge, timeless};
+use super::places::Places;
 use super::{Coverage, Finding, Limits, Subject, Wrong};
 use crate::draw::Draw;
 use crate::run::{Input, Monitor, START, answer};
@@ -272,17 +273,13 @@ impl<'a, 'j> Walk<'a, 'j> {
     }
 
     pub(super) fn run(&mut self) -> Coverage {
-        let mut places = VecDeque::from([self.subject.begin(self.speculation)]);
-        // The last place first, for the depths; the first one first, for the shortest way.
-        let next = |places: &mut VecDeque<Node>, shortest: bool| {
-            if shortest { places.pop_front() } else { places.pop_back() }
-        };
-        while let Some(node) = next(&mut places, self.limits.shortest) {
+        let mut places = Places::new(self.subject.begin(self.speculation), self.limits.shortest);
+        while let Some((faults, node)) = places.next() {
             if self.arrive(&node) {
                 continue;
             }
             if self.visited.len() >= self.most || self.limits.shortest && self.judge.has_found() {
-                return Coverage::CutShort { left: places.len().saturating_add(1) };
+                return places.left_at(faults);
             }
             if !self.visited.insert(node.fingerprint()) {
                 continue;
@@ -294,9 +291,12 @@ impl<'a, 'j> Walk<'a, 'j> {
             if self.limits.faults > 0 {
                 self.repeat(&node);
             }
-            let inputs = self.next(&node, answers);
-            places.extend(inputs.into_iter().map(|input| self.go(&node, input)));
-            places.extend(self.faults(&node));
+            for input in self.next(&node, answers) {
+                places.add(faults, self.go(&node, input));
+            }
+            for gone_wrong in self.faults(&node) {
+                places.add(gone_wrong.gone.count, gone_wrong);
+            }
         }
         Coverage::Complete
     }

@@ -1,0 +1,45 @@
+//! Places that are still to be visited: those on ways with the fewest faults come first.
+//!
+//! So a limit of states never cuts off an order without faults for one with two. Knows nothing of what a place is.
+
+use std::collections::VecDeque;
+
+use super::Coverage;
+
+/// The places, by the number of faults on the way there.
+#[derive(Debug)]
+pub(super) struct Places<T> {
+    by_faults: Vec<VecDeque<T>>,
+    /// Whether the shortest way is wanted, rather than the one that was begun last.
+    shortest: bool,
+}
+
+impl<T> Places<T> {
+    pub(super) fn new(first: T, shortest: bool) -> Self {
+        Self { by_faults: vec![VecDeque::from([first])], shortest }
+    }
+
+    pub(super) fn add(&mut self, faults: usize, place: T) {
+        if self.by_faults.len() <= faults {
+            self.by_faults.resize_with(faults.saturating_add(1), VecDeque::new);
+        }
+        if let Some(places) = self.by_faults.get_mut(faults) {
+            places.push_back(place);
+        }
+    }
+
+    /// The next one, with the number of faults on the way there. Ways go on until they end, but for the shortest.
+    pub(super) fn next(&mut self) -> Option<(usize, T)> {
+        let shortest = self.shortest;
+        self.by_faults.iter_mut().enumerate().find_map(|(faults, places)| {
+            let place = if shortest { places.pop_front() } else { places.pop_back() };
+            Some((faults, place?))
+        })
+    }
+
+    /// What it comes to if nothing more is visited: the place at hand, with so many faults on its way, is left, and so are these.
+    pub(super) fn left_at(&self, faults: usize) -> Coverage {
+        let left = self.by_faults.iter().map(VecDeque::len).fold(1, usize::saturating_add);
+        Coverage::CutShort { left, whole: faults.checked_sub(1) }
+    }
+}
