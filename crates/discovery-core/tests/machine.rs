@@ -13,7 +13,7 @@ use std::time::Duration;
 use discovery_core::{
     AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Effect, Event,
     FailureKind, Families, Instant, Outcome, Policy, Question, RecordData, RecordKind, Request,
-    RequestId, Resolution, Resolver, ServerName, Service, SrvTargetAlias, Ticket,
+    RequestId, Resolution, Resolver, ServerName, Service, Speculation, SrvTargetAlias, Ticket,
 };
 
 const START: Instant = Instant::from_secs(1000);
@@ -219,6 +219,46 @@ fn what_is_forgotten_does_not_stand_in_as_the_last_good_fact() {
     let ticket = resolver.resolve(&name, later);
     let outcome = settle(&mut resolver, ticket, later, broken);
     assert_eq!(&*outcome.as_ref().as_ref().unwrap().host_header, "a.example");
+}
+
+/// Whose server this is stands in the document; whether it has SRV records is not known yet.
+#[test]
+fn what_is_asked_ahead_of_need_is_what_the_policy_allows() {
+    let asked = |speculation| {
+        let config = config(|policy| policy.speculation = speculation);
+        let mut resolution = Resolution::new(name("a.example"), &config, START);
+        let mut asked = Vec::new();
+        loop {
+            let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+            for request in requests(&events) {
+                let said = match &request {
+                    Request::Dns(dns) if dns.name.as_str() == "a.example" => {
+                        answer(&request, vec![address("a.example", dns.kind, 1)])
+                    }
+                    Request::Dns(dns) => {
+                        asked.push(format!("{} {:?}", dns.name, dns.kind));
+                        continue;
+                    }
+                    Request::Http(get) => {
+                        let body = br#"{"m.server":"b.example"}"#.to_vec();
+                        Answer::Http(get.id, Ok(http::Response::new(body).into()))
+                    }
+                };
+                let _ = resolution.handle_answer(said, START);
+            }
+            if events.is_empty() {
+                asked.retain(|question| question.contains("b.example"));
+                asked.sort();
+                return asked;
+            }
+        }
+    };
+    let fed = "_matrix-fed._tcp.b.example Srv".to_owned();
+    let old = "_matrix._tcp.b.example Srv".to_owned();
+    let [v4, v6] = ["b.example A".to_owned(), "b.example Aaaa".to_owned()];
+    assert_eq!(asked(Speculation::Off), [fed.clone()]);
+    assert_eq!(asked(Speculation::Addresses), [fed.clone(), v4.clone(), v6.clone()]);
+    assert_eq!(asked(Speculation::Full), [fed, old, v4, v6]);
 }
 
 /// What is told of `a.example` where its SRV record has these ports and targets.
