@@ -200,7 +200,8 @@ fn mutated(setting: &Setting<'_>) -> Vec<Row> {
             return Ok(Figures::left_out(why));
         }
         let seed = setting.seed;
-        let wanted = Wanted { whole: Whole::Sampled, sample: MUTANTS, seed, modules: Vec::new() };
+        let (whole, modules) = (Whole::Sampled, Vec::new());
+        let wanted = Wanted { whole, sample: MUTANTS, seed, modules, resume: false };
         let report = mutants::report(setting.root, &wanted)?;
         Ok(Figures::of(report.counts.to_string(), &report.missed))
     })]

@@ -137,6 +137,9 @@ enum Chore {
         /// Leaves those modules out: the sample of the rest alone.
         #[arg(long, conflicts_with = "sampled")]
         rest: bool,
+        /// Goes on with a run that was stopped: the same one, of sources and tests that have not changed where it counts.
+        #[arg(long)]
+        resume: bool,
         /// Modules to stay in; all, if none is given.
         modules: Vec<String>,
     },
@@ -173,13 +176,13 @@ fn main() -> ExitCode {
         Chore::Sim { seed, hours, life } => Ok(sim::run(seed, hours, life)),
         Chore::Adapters { build } => adapters::run(root, build).map_err(Into::into),
         Chore::Fuzz { minutes, seed, targets } => fuzz::run(root, minutes, seed, &targets),
-        Chore::Mutants { sample, seed, sampled, rest, modules } => {
+        Chore::Mutants { sample, seed, sampled, rest, resume, modules } => {
             let whole = match (sampled, rest) {
                 (true, _) => Whole::Sampled,
                 (false, true) => Whole::LeftOut,
                 (false, false) => Whole::Every,
             };
-            mutants::run(root, &Wanted { whole, sample, seed, modules })
+            mutants::run(root, &Wanted { whole, sample, seed, modules, resume })
         }
         Chore::Peers { words, python } => match peers::run(root, &words, python.as_deref()) {
             Ok(Some(well)) => Ok(well),

@@ -10,16 +10,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 const SOURCES: &str = "crates/discovery-core/src/";
 /// Modules of which every mutant is tried, unless a shorter run is asked for: what they say is the specification, or a promise by number.
 const WHOLE: [&str; 8] =
     ["address", "backoff", "cache", "freshness", "name", "spec", "srv", "well_known"];
 /// Which tests try a mutant, one stage after the other: the next one is given what the last one missed. Then the seconds after which
-/// they count as never ending; unchanged, the first two stages need about two, the last one about twenty.
+/// they count as never ending; unchanged, the first two stages need about two, the last one about twenty, on an idle machine.
 const STAGES: [(&[&str], u32); 3] = [
-    (&["--test-package=discovery-core", "--cargo-arg=--lib", "--cargo-arg=--test=machine"], 60),
+    (&["--test-package=discovery-core", "--cargo-arg=--lib", "--cargo-arg=--test=machine"], 20),
     (&["--test-package=discovery-pure-tests", "--cargo-arg=--test=virtual"], 60),
     (
         &[
@@ -53,6 +53,8 @@ pub(crate) struct Wanted {
     pub(crate) seed: u64,
     /// Modules to which all of it is confined; any, if there are none.
     pub(crate) modules: Vec<String>,
+    /// Whether what an earlier run has come to is taken over: one that was stopped goes on.
+    pub(crate) resume: bool,
 }
 
 /// What became of mutants.
@@ -168,25 +170,28 @@ pub(crate) fn report(root: &Path, wanted: &Wanted) -> Result<Report, Box<dyn Err
         listed.len(),
         wanted.seed
     );
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let target = target.join("mutants-of-the-core");
     let mut report = Report::default();
     for (number, (tests, seconds)) in (1..).zip(STAGES) {
         if left.is_empty() {
             break;
         }
         eprintln!("stage {number}: {} mutants", left.len());
-        let (wanted, others): (Vec<_>, Vec<_>) =
-            list(root)?.into_iter().partition(|mutant| left.contains(mutant));
-        if wanted.len() != left.len() {
+        let all = list(root)?;
+        if !left.iter().all(|mutant| all.contains(mutant)) {
             return Err("the core was changed while its mutants were tried".into());
         }
-        left = report.enter(tried(root, number, tests, seconds, &others)?);
+        let stage = Stage { folder: target.join(format!("stage-{number}")), tests, seconds };
+        let outcomes = stage.run(root, &target, &all, &left, wanted.resume)?;
+        left = report.enter(outcomes);
         report.stages.last().into_iter().for_each(|counts| eprintln!("stage {number}: {counts}"));
     }
     Ok(report)
 }
 
 /// A mutant, as cargo-mutants lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct Mutant {
     name: String,
     file: String,
@@ -199,24 +204,34 @@ impl Mutant {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Outcomes {
     outcomes: Vec<Outcome>,
 }
 
-#[derive(Deserialize)]
+impl Outcomes {
+    fn of(done: &[(Mutant, Summary)]) -> Self {
+        let outcome = |(mutant, summary): &(Mutant, Summary)| Outcome {
+            scenario: Scenario::Mutant(mutant.clone()),
+            summary: *summary,
+        };
+        Self { outcomes: done.iter().map(outcome).collect() }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
 struct Outcome {
     scenario: Scenario,
     summary: Summary,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 enum Scenario {
     Baseline,
     Mutant(Mutant),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 enum Summary {
     Success,
     CaughtMutant,
@@ -271,39 +286,59 @@ fn draw(seed: u64, text: &str) -> u64 {
     hash ^ (hash >> 32)
 }
 
-/// Runs one stage on all but these others; gives what became of each mutant.
-fn tried(
-    root: &Path,
-    number: usize,
-    tests: &[&str],
+/// One of [`STAGES`], and where cargo-mutants keeps what it comes to.
+struct Stage {
+    folder: PathBuf,
+    tests: &'static [&'static str],
     seconds: u32,
-    others: &[Mutant],
-) -> Result<Vec<(Mutant, Summary)>, Box<dyn Error>> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
-    let target = target.join("mutants-of-the-core");
-    let folder = target.join(format!("stage-{number}"));
-    let written = folder.join("mutants.out");
-    if written.exists() {
+}
+
+impl Stage {
+    /// Tries those that are left of all mutants, or takes over what an earlier run made of them; gives what became of each.
+    fn run(
+        &self,
+        root: &Path,
+        target: &Path,
+        all: &[Mutant],
+        left: &[Mutant],
+        resume: bool,
+    ) -> Result<Vec<(Mutant, Summary)>, Box<dyn Error>> {
+        let written = self.folder.join("mutants.out");
+        let (outcomes, earlier) = (written.join("outcomes.json"), self.folder.join("earlier.json"));
+        fs::create_dir_all(&written)?;
+        // What cargo-mutants writes is gone when it begins anew.
+        let mut done = if resume && earlier.exists() { read(&earlier)? } else { Vec::new() };
+        if resume && outcomes.exists() {
+            done.extend(read(&outcomes)?);
+        }
+        done.retain(|(mutant, _)| left.contains(mutant));
+        fs::write(&earlier, serde_json::to_vec(&Outcomes::of(&done))?)?;
         fs::remove_dir_all(&written)?;
+        fs::create_dir_all(&written)?;
+        let is_done = |mutant: &Mutant| done.iter().any(|(other, _)| other == mutant);
+        if left.iter().all(is_done) {
+            return Ok(done);
+        }
+        // Of an earlier run it leaves out what that caught. By pattern it cannot be told: it tries some kinds whatever it is asked for.
+        let others = all.iter().filter(|mutant| !left.contains(mutant) || is_done(mutant));
+        let caught: String = others.map(|mutant| format!("{}\n", mutant.name)).collect();
+        fs::write(written.join("caught.txt"), caught)?;
+        let mut cargo = Command::new("cargo");
+        cargo.args(["mutants", "--package=discovery-core", "--jobs=1", "--colors=never"]);
+        cargo.arg("--iterate").arg(format!("--timeout={}", self.seconds));
+        cargo.arg("--build-timeout=600").arg("--output").arg(&self.folder).args(self.tests);
+        cargo.current_dir(root).env("CARGO_TARGET_DIR", target);
+        // The same cases for every mutant; where one fails it is enough to know that it does.
+        cargo.env("PROPTEST_RNG_SEED", "1").env("PROPTEST_MAX_SHRINK_ITERS", "0");
+        cargo.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
+        let status = cargo.stdout(io::stderr()).status()?;
+        // 2: some were missed, 3: some timed out.
+        if !matches!(status.code(), Some(0 | 2 | 3)) {
+            return Err(format!("cargo-mutants: {status}; see {}", written.display()).into());
+        }
+        done.extend(read(&outcomes)?);
+        Ok(done)
     }
-    fs::create_dir_all(&written)?;
-    // Of an earlier run it leaves out what that caught. By pattern it cannot be told: it tries some kinds whatever it is asked for.
-    let caught: String = others.iter().map(|mutant| format!("{}\n", mutant.name)).collect();
-    fs::write(written.join("caught.txt"), caught)?;
-    let mut cargo = Command::new("cargo");
-    cargo.args(["mutants", "--package=discovery-core", "--jobs=1", "--colors=never"]);
-    cargo.arg("--iterate").arg(format!("--timeout={seconds}")).arg("--build-timeout=600");
-    cargo.arg("--output").arg(&folder).args(tests);
-    cargo.current_dir(root).env("CARGO_TARGET_DIR", &target);
-    // The same cases for every mutant; where one fails it is enough to know that it does.
-    cargo.env("PROPTEST_RNG_SEED", "1").env("PROPTEST_MAX_SHRINK_ITERS", "0");
-    cargo.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
-    let status = cargo.stdout(io::stderr()).status()?;
-    // 2: some were missed, 3: some timed out.
-    if !matches!(status.code(), Some(0 | 2 | 3)) {
-        return Err(format!("cargo-mutants: {status}; see {}", written.display()).into());
-    }
-    read(&written.join("outcomes.json"))
 }
 
 fn read(outcomes: &Path) -> Result<Vec<(Mutant, Summary)>, Box<dyn Error>> {
@@ -335,7 +370,13 @@ mod tests {
 
     #[test]
     fn what_must_be_whole_is_and_of_the_rest_the_seed_decides() {
-        let wanted = |seed| Wanted { whole: Whole::Every, sample: 5, seed, modules: Vec::new() };
+        let wanted = |seed| Wanted {
+            whole: Whole::Every,
+            sample: 5,
+            seed,
+            modules: Vec::new(),
+            resume: false,
+        };
         let names = |wanted: &Wanted| -> Vec<String> {
             chosen(&mutants(), wanted).0.into_iter().map(|mutant| mutant.name).collect()
         };
