@@ -261,6 +261,48 @@ fn what_is_asked_ahead_of_need_is_what_the_policy_allows() {
     assert_eq!(asked(Speculation::Full), [fed, old, v4, v6]);
 }
 
+#[test]
+fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
+    let config = config(|policy| {
+        policy.dns_slots = 3;
+        policy.http_slots = 1;
+        policy.speculation = Speculation::Off;
+    });
+    let mut resolver = Resolver::new(config, START);
+    let tickets = ["a.example", "b.example"].map(|text| resolver.resolve(&name(text), START));
+    let held = |resolver: &Resolver| {
+        let now = resolver.counters();
+        let in_flight = (now.dns_in_flight, now.gets_in_flight);
+        (now.lookups, in_flight, now.queued, now.dns_questions, now.gets)
+    };
+    // Two families of two hosts, and three slots.
+    assert_eq!(held(&resolver), (2, (3, 0), 1, 3, 0));
+    let mut gets = Vec::new();
+    loop {
+        let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+        for request in requests(&events) {
+            match &request {
+                Request::Dns(dns) => {
+                    let found = vec![address(dns.name.as_str(), dns.kind, 1)];
+                    let _ = resolver.handle_answer(answer(&request, found), START);
+                }
+                Request::Http(get) => gets.push(get.id),
+            }
+        }
+        if events.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(gets.len(), 1, "the other one waits");
+    assert_eq!(held(&resolver), (2, (0, 1), 1, 4, 1));
+    assert_eq!((resolver.unfinished(), resolver.counters().facts), (2, 4));
+    for (left, ticket) in [(1, tickets[0]), (0, tickets[1])] {
+        assert_eq!(resolver.abandon(ticket, START), Disposition::Accepted);
+        assert_eq!(resolver.unfinished(), left);
+    }
+    assert_eq!((resolver.counters().lookups, resolver.counters().queued), (0, 0));
+}
+
 /// What is told of `a.example` where its SRV record has these ports and targets.
 fn told_of_services(services: &[(u16, &str)], change: impl FnOnce(&mut Policy)) -> Vec<Effect> {
     let owner = "_matrix-fed._tcp.a.example";
