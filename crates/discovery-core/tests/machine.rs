@@ -408,14 +408,11 @@ fn i14_errors_of_what_is_read_say_what_is_wrong_with_it() {
 
 /// Only somebody else's answer casts doubt on what led there: a server that is down says nothing about its name.
 #[test]
-fn what_callers_tell_of_a_place_doubts_facts_where_somebody_else_answers() {
+fn what_callers_tell_of_a_place_has_a_word_and_doubts_facts_where_somebody_else_answers() {
     use discovery_core::Feedback;
-    let doubts = |said: Feedback| said.doubts_facts();
-    assert!(
-        [Feedback::TlsFailed, Feedback::Misdirected, Feedback::NotMatrix]
-            .map(doubts)
-            .iter()
-            .all(|it| *it)
-    );
-    assert!(![Feedback::Connected, Feedback::ConnectFailed].map(doubts).iter().any(|it| *it));
+    let all = ["connected", "connect-failed", "tls-failed", "misdirected", "not-matrix"];
+    let told = all.map(|word| Feedback::parse(word).expect(word));
+    assert_eq!(told.map(|said| said.to_string()), all);
+    assert_eq!(Feedback::parse("refused"), None);
+    assert_eq!(told.map(Feedback::doubts_facts), [false, false, true, true, true]);
 }
