@@ -10,10 +10,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use discovery_core::life::UnderWay;
 use discovery_core::{
     AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Effect, Event,
     FailureKind, Families, Instant, Outcome, Policy, Question, RecordData, RecordKind, Request,
-    RequestId, Resolution, Resolver, ServerName, Service, Speculation, SrvTargetAlias, Ticket,
+    RequestId, Resolution, Resolver, ServerName, Service, Speculation, SrvTargetAlias, Ticket, Why,
 };
 
 const START: Instant = Instant::from_secs(1000);
@@ -277,6 +278,15 @@ fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
     };
     // Two families of two hosts, and three slots.
     assert_eq!(held(&resolver), (2, (3, 0), 1, 3, 0));
+    let under_way = |resolver: &Resolver| {
+        let question = |(host, kind)| Question::Dns(host, kind);
+        let hosts = ["a.example", "b.example", "c.example"].map(host);
+        let all = hosts.map(|host| [(host.clone(), RecordKind::Aaaa), (host, RecordKind::A)]);
+        let told = all.into_iter().flatten().map(|it| resolver.life(&question(it)).under_way);
+        told.collect::<Vec<_>>()
+    };
+    let (asked, queued, idle) = (UnderWay::Asked, UnderWay::Queued, UnderWay::Idle);
+    assert_eq!(under_way(&resolver), [asked, asked, asked, queued, idle, idle]);
     let mut gets = Vec::new();
     loop {
         let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
@@ -301,6 +311,125 @@ fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
         assert_eq!(resolver.unfinished(), left);
     }
     assert_eq!((resolver.counters().lookups, resolver.counters().queued), (0, 0));
+}
+
+#[test]
+fn i12_whoever_gives_up_alone_cancels_what_has_been_asked() {
+    let mut resolver = Resolver::new(config(|_| {}), START);
+    let ticket = resolver.resolve(&name("a.example"), START);
+    let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+    let asked = requests(&events);
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert_eq!(resolver.abandon(ticket, START), Disposition::Accepted);
+    let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+    for request in asked {
+        let Request::Dns(dns) = request else { panic!("{request:?}") };
+        assert!(events.contains(&Event::Cancel(RequestId::Dns(dns.id))), "{events:?}");
+    }
+    assert_eq!(resolver.poll_timeout(), None);
+}
+
+/// R127: IPv4 alone waits a moment for IPv6. Then the document is waited for, and no longer than the policy says; then step 4.
+#[test]
+fn each_wait_ends_when_and_why_it_is_said_to() {
+    let config = config(|policy| policy.speculation = Speculation::Off);
+    let mut resolution = Resolution::new(name("a.example"), &config, START);
+    let policy = Policy::default();
+    let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let [v6, v4] = &requests(&dns)[..] else { panic!("{dns:?}") };
+    let soon = START + Duration::from_millis(10);
+    let found = answer(v4, vec![address("a.example", RecordKind::A, 1)]);
+    let _ = resolution.handle_answer(found, soon);
+    assert_eq!(resolution.poll(), None, "the GET is held back");
+    let wait = resolution.poll_timeout().unwrap();
+    assert_eq!((wait.at, wait.why), (soon + policy.resolution_delay, Why::ResolutionDelay));
+    let asked_at = wait.at;
+    resolution.handle_timeout(asked_at);
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let [Request::Http(get)] = &requests(&events)[..] else { panic!("{events:?}") };
+    let _ = resolution.handle_answer(answer(v6, Vec::new()), asked_at);
+    let wait = resolution.poll_timeout().unwrap();
+    let patience = asked_at + policy.well_known_timeout;
+    assert_eq!((wait.at, wait.why), (patience, Why::WellKnownTimeout));
+    resolution.handle_timeout(patience);
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    assert!(events.contains(&Event::Cancel(RequestId::Http(get.id))), "{events:?}");
+    let [Request::Dns(srv)] = &requests(&events)[..] else { panic!("{events:?}") };
+    assert_eq!(srv.kind, RecordKind::Srv);
+    // Of a silent name server another attempt comes first, and in the end the question's own.
+    let mut told = Vec::new();
+    while let Some(wait) = resolution.poll_timeout().filter(|_| told.len() < 9) {
+        told.push(wait.why);
+        resolution.handle_timeout(wait.at);
+        if wait.why == Why::QuestionTimeout {
+            assert_eq!(wait.at, patience + policy.dns_timeout);
+            break;
+        }
+    }
+    assert_eq!(told.last(), Some(&Why::QuestionTimeout), "{told:?}");
+    let attempts = usize::from(policy.dns_attempts);
+    assert_eq!(told.len(), attempts, "{told:?}");
+    assert!(told[..attempts - 1].iter().all(|why| *why == Why::NextAttempt), "{told:?}");
+}
+
+#[test]
+fn the_timeline_tells_when_each_question_was_asked_and_answered() {
+    let mut resolution = Resolution::new(name("a.example:1"), &config(|_| {}), START);
+    let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let mut now = START;
+    for request in requests(&dns) {
+        now = now + Duration::from_millis(20);
+        let Request::Dns(asked) = &request else { panic!("{dns:?}") };
+        let found = answer(&request, vec![address("a.example", asked.kind, 7)]);
+        let _ = resolution.handle_answer(found, now);
+    }
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let outcome = end(&events, resolution.ticket()).expect("an end");
+    let timeline = &outcome.as_ref().as_ref().unwrap().timeline;
+    let told: Vec<_> = timeline.questions.iter().map(|it| (it.asked, it.answered)).collect();
+    let after = |millis| START + Duration::from_millis(millis);
+    assert_eq!(told, [(START, Some(after(20))), (START, Some(after(40)))]);
+}
+
+#[test]
+fn r19_r20_the_name_for_tls_is_sent_unless_it_is_an_ip_address() {
+    for (text, sni) in [("a.example:1", Some("a.example")), ("192.0.2.1", None)] {
+        let world = |request: &Request| match request {
+            Request::Dns(dns) => answer(request, vec![address("a.example", dns.kind, 1)]),
+            Request::Http(_) => panic!("{request:?}"),
+        };
+        let mut resolver = Resolver::new(config(|_| {}), START);
+        let ticket = resolver.resolve(&name(text), START);
+        let outcome = settle(&mut resolver, ticket, START, world);
+        assert_eq!(outcome.as_ref().as_ref().unwrap().sni(), sni);
+    }
+}
+
+#[test]
+fn a_failure_says_in_words_what_failed_and_whether_it_may_pass() {
+    let fails = |broken: bool| {
+        let world = |request: &Request| match request {
+            Request::Dns(dns) if broken => {
+                Answer::Dns(dns.id, Err(discovery_core::DnsError::ServerFailure))
+            }
+            Request::Dns(_) => answer(request, Vec::new()),
+            Request::Http(_) => panic!("{request:?}"),
+        };
+        let mut resolver = Resolver::new(config(|_| {}), START);
+        let ticket = resolver.resolve(&name("a.example:1"), START);
+        settle(&mut resolver, ticket, START, world)
+    };
+    let (broken, nothing) = (fails(true), fails(false));
+    let (broken, nothing) = (broken.as_ref().as_ref(), nothing.as_ref().as_ref());
+    let (broken, nothing) = (broken.unwrap_err(), nothing.unwrap_err());
+    assert_eq!((broken.kind, broken.temporary), (FailureKind::DnsFailure, true));
+    assert_eq!((nothing.kind, nothing.temporary), (FailureKind::NoAddresses, false));
+    for (failed, words) in [(broken, ["DNS failed", "SERVFAIL"]), (nothing, ["no addr", "NODATA"])]
+    {
+        let text = failed.to_string();
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        assert!(text.contains("a.example A"), "{text}");
+    }
 }
 
 /// What is told of `a.example` where its SRV record has these ports and targets.
