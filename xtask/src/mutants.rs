@@ -19,11 +19,11 @@ const WHOLE: [&str; 8] =
 /// Which tests try a mutant, one stage after the other: the next one is given what the last one missed. Then the seconds after which
 /// they count as never ending; unchanged, the first two stages need about two, the last one about twenty, on an idle machine.
 const STAGES: [(&[&str], u32); 3] = [
-    (&["--test-package=discovery-core", "--cargo-arg=--lib", "--cargo-arg=--test=machine"], 20),
-    (&["--test-package=discovery-pure-tests", "--cargo-arg=--test=virtual"], 60),
+    (&["--cargo-arg=--lib", "--cargo-arg=--test=machine"], 20),
+    (&["--cargo-arg=--package=discovery-pure-tests", "--cargo-arg=--test=virtual"], 60),
     (
         &[
-            "--test-package=discovery-pure-tests",
+            "--cargo-arg=--package=discovery-pure-tests",
             "--cargo-arg=--test=promises",
             "--cargo-arg=--test=cache",
         ],
