@@ -62,6 +62,23 @@ fn a_name_that_does_not_exist_is_not_asked_for_while_that_is_known() {
     bench.finish();
 }
 
+/// R94, R102: an address that is found by way of an alias is the host's for as long as the alias is.
+#[test]
+fn an_alias_that_expires_is_asked_for_again_though_the_address_behind_it_is_still_known() {
+    let mut bench = Bench::new(
+        "dns a.example CNAME b.example ttl=300 cut
+        dns b.example A 192.0.2.1 ttl=86400
+        dns b.example AAAA NODATA soa=86400",
+    );
+    bench.resolve("a.example:1");
+    bench.wait(seconds(301));
+    bench.news();
+    bench.resolve("a.example:1");
+    let asked: Vec<String> = bench.asked().iter().map(ToString::to_string).collect();
+    assert_eq!(asked, ["a.example AAAA", "a.example A"]);
+    bench.finish();
+}
+
 #[test]
 fn what_is_used_late_in_its_life_is_refreshed_once_and_in_the_background() {
     let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));
