@@ -11,7 +11,7 @@ use discovery_sim::Limits;
 
 use crate::bugs::Which;
 use crate::cargo::{self, Suite, Tested};
-use crate::mutants::Wanted;
+use crate::mutants::{Wanted, Whole};
 use crate::peers::Status;
 use crate::table::{self, Figures, Row, grouped, holds};
 use crate::{bugs, cpu, dependencies, explore, fuzz, mutants, peers, sim, spec, tidy};
@@ -199,7 +199,8 @@ fn mutated(setting: &Setting<'_>) -> Vec<Row> {
             return Ok(Figures::left_out(why));
         }
         let seed = setting.seed;
-        let wanted = Wanted { whole: false, sample: MUTANTS, seed, modules: Vec::new() };
+        let (whole, modules) = (Whole::Sampled, Vec::new());
+        let wanted = Wanted { whole, sample: MUTANTS, seed, modules, resume: false };
         let report = mutants::report(setting.root, &wanted)?;
         Ok(Figures::of(report.counts.to_string(), &report.missed))
     })]

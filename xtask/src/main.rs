@@ -26,6 +26,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use discovery_sim::Limits;
 
+use crate::mutants::{Wanted, Whole};
+
 /// Chores of this repository.
 #[derive(Parser)]
 #[command(name = "cargo xtask", version, about)]
@@ -133,6 +135,12 @@ enum Chore {
         /// Samples those modules like the rest: a short run.
         #[arg(long)]
         sampled: bool,
+        /// Leaves those modules out: the sample of the rest alone.
+        #[arg(long, conflicts_with = "sampled")]
+        rest: bool,
+        /// Goes on with a run that was stopped: the same one, of sources and tests that have not changed where it counts.
+        #[arg(long)]
+        resume: bool,
         /// Modules to stay in; all, if none is given.
         modules: Vec<String>,
     },
@@ -169,8 +177,13 @@ fn main() -> ExitCode {
         Chore::Sim { seed, hours, life } => Ok(sim::run(seed, hours, life)),
         Chore::Adapters { build } => adapters::run(root, build).map_err(Into::into),
         Chore::Fuzz { minutes, seed, targets } => fuzz::run(root, minutes, seed, &targets),
-        Chore::Mutants { sample, seed, sampled, modules } => {
-            mutants::run(root, &mutants::Wanted { whole: !sampled, sample, seed, modules })
+        Chore::Mutants { sample, seed, sampled, rest, resume, modules } => {
+            let whole = match (sampled, rest) {
+                (true, _) => Whole::Sampled,
+                (false, true) => Whole::LeftOut,
+                (false, false) => Whole::Every,
+            };
+            mutants::run(root, &Wanted { whole, sample, seed, modules, resume })
         }
         Chore::Peers { words, python } => match peers::run(root, &words, python.as_deref()) {
             Ok(Some(well)) => Ok(well),

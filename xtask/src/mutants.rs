@@ -2,27 +2,28 @@
 //!
 //! Knows which tests are quick enough to be built for each mutant. What is left out, and why, stands in `.cargo/mutants.toml`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 const SOURCES: &str = "crates/discovery-core/src/";
-/// Modules of which every mutant is tried: what they say is the specification, or a promise by number.
+/// Modules of which every mutant is tried, unless a shorter run is asked for: what they say is the specification, or a promise by number.
 const WHOLE: [&str; 8] =
     ["address", "backoff", "cache", "freshness", "name", "spec", "srv", "well_known"];
 /// Which tests try a mutant, one stage after the other: the next one is given what the last one missed. Then the seconds after which
-/// they count as never ending; unchanged, the first two stages need about two, the last one about twenty.
+/// they count as never ending; unchanged, the first two stages need about two, the last one about twenty, on an idle machine.
 const STAGES: [(&[&str], u32); 3] = [
-    (&["--test-package=discovery-core", "--cargo-arg=--lib", "--cargo-arg=--test=machine"], 60),
-    (&["--test-package=discovery-pure-tests", "--cargo-arg=--test=virtual"], 60),
+    (&["--cargo-arg=--lib", "--cargo-arg=--test=machine"], 20),
+    (&["--cargo-arg=--package=discovery-pure-tests", "--cargo-arg=--test=virtual"], 60),
     (
         &[
-            "--test-package=discovery-pure-tests",
+            "--cargo-arg=--package=discovery-pure-tests",
             "--cargo-arg=--test=promises",
             "--cargo-arg=--test=cache",
         ],
@@ -30,17 +31,30 @@ const STAGES: [(&[&str], u32); 3] = [
     ),
 ];
 
+/// How many of the mutants of the modules in [`WHOLE`] to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// Every one.
+    Every,
+    /// Those modules are sampled like the rest.
+    Sampled,
+    /// None.
+    LeftOut,
+}
+
 /// Which mutants to try.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    /// Whether all of the modules in [`WHOLE`] are; otherwise they are sampled like the rest.
-    pub(crate) whole: bool,
+    /// How many of the modules in [`WHOLE`].
+    pub(crate) whole: Whole,
     /// How many of the rest, at most.
     pub(crate) sample: usize,
     /// Decides which.
     pub(crate) seed: u64,
     /// Modules to which all of it is confined; any, if there are none.
     pub(crate) modules: Vec<String>,
+    /// Whether what an earlier run has come to is taken over: one that was stopped goes on.
+    pub(crate) resume: bool,
 }
 
 /// What became of mutants.
@@ -78,31 +92,71 @@ impl fmt::Display for Counts {
 /// What came of it all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
-    /// In all.
+    /// In all: a mutant counts in the last stage that tried it.
     pub(crate) counts: Counts,
-    /// By module.
-    pub(crate) modules: BTreeMap<String, Counts>,
+    /// Stage by stage: what one missed, the next one tried.
+    pub(crate) stages: Vec<Counts>,
+    /// By module; what each stage caught, and what came of the others in the end.
+    pub(crate) modules: BTreeMap<String, ([usize; STAGES.len()], Counts)>,
     /// Those that no test found, as cargo-mutants names them.
     pub(crate) missed: Vec<String>,
+}
+
+impl Report {
+    /// Enters what one stage, the last one or not, made of what it tried; gives those that the next one is to try.
+    fn enter(&mut self, outcomes: Vec<(Mutant, Summary)>) -> Vec<Mutant> {
+        let number = self.stages.len();
+        let mut stage = Counts::default();
+        let mut left = Vec::new();
+        for (mutant, summary) in outcomes {
+            stage.add(summary);
+            if summary == Summary::MissedMutant && number + 1 < STAGES.len() {
+                left.push(mutant);
+                continue;
+            }
+            self.counts.add(summary);
+            let (caught, counts) = self.modules.entry(mutant.module().to_owned()).or_default();
+            counts.add(summary);
+            if let (Summary::CaughtMutant, Some(caught)) = (summary, caught.get_mut(number)) {
+                *caught += 1;
+            }
+            if summary == Summary::MissedMutant {
+                self.missed.push(mutant.name);
+            }
+        }
+        self.stages.push(stage);
+        left
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| module | caught by 1 | by 2 | by 3 | missed | timed out | unviable |")?;
+        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|")?;
+        for (module, ([first, second, third], counts)) in &self.modules {
+            let Counts { caught: _, missed, timeout, unviable } = counts;
+            let caught = format!("{first} | {second} | {third}");
+            writeln!(f, "| {module} | {caught} | {missed} | {timeout} | {unviable} |")?;
+        }
+        writeln!(f, "\n| stage | caught | missed | timed out | unviable |")?;
+        writeln!(f, "|---|--:|--:|--:|--:|")?;
+        let stages = self.stages.iter().zip(1..).map(|(counts, n)| (n.to_string(), counts));
+        for (stage, counts) in stages.chain([("in all".to_owned(), &self.counts)]) {
+            let Counts { caught, missed, timeout, unviable } = counts;
+            writeln!(f, "| {stage} | {caught} | {missed} | {timeout} | {unviable} |")?;
+        }
+        self.missed.iter().try_for_each(|name| write!(f, "\nMISSED {name}"))
+    }
 }
 
 /// Tries mutants and prints what became of them. Whether none was missed.
 pub(crate) fn run(root: &Path, wanted: &Wanted) -> Result<bool, Box<dyn Error>> {
     let report = report(root, wanted)?;
-    println!("| module | caught | missed | timed out | unviable |");
-    println!("|---|--:|--:|--:|--:|");
-    for (module, counts) in &report.modules {
-        let Counts { caught, missed, timeout, unviable } = counts;
-        println!("| {module} | {caught} | {missed} | {timeout} | {unviable} |");
-    }
-    for name in &report.missed {
-        println!("MISSED {name}");
-    }
-    println!("{}", report.counts);
+    println!("{report}");
     Ok(report.missed.is_empty())
 }
 
-/// Tries mutants; gives what became of them.
+/// Tries mutants; gives what became of them. What is missed on the way is told on standard error.
 pub(crate) fn report(root: &Path, wanted: &Wanted) -> Result<Report, Box<dyn Error>> {
     let installed = Command::new("cargo").args(["mutants", "--version"]).output()?;
     if !installed.status.success() {
@@ -110,39 +164,34 @@ pub(crate) fn report(root: &Path, wanted: &Wanted) -> Result<Report, Box<dyn Err
     }
     let listed = list(root)?;
     let (mut left, count) = chosen(&listed, wanted);
-    println!("{} mutants of {}, {count} of them by seed {}", left.len(), listed.len(), wanted.seed);
+    eprintln!(
+        "{} mutants of {}, {count} of them by seed {}",
+        left.len(),
+        listed.len(),
+        wanted.seed
+    );
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let target = target.join("mutants-of-the-core");
     let mut report = Report::default();
-    for (number, (tests, seconds)) in STAGES.iter().enumerate() {
+    for (number, (tests, seconds)) in (1..).zip(STAGES) {
         if left.is_empty() {
             break;
         }
-        let outcomes = tried(root, number, tests, *seconds, &left)?;
-        let last = number + 1 == STAGES.len();
-        left.clear();
-        for (mutant, summary) in outcomes {
-            if summary == Summary::MissedMutant && !last {
-                left.push(mutant);
-                continue;
-            }
-            report.counts.add(summary);
-            report.modules.entry(mutant.module().to_owned()).or_default().add(summary);
-            if summary == Summary::MissedMutant {
-                report.missed.push(mutant.name);
-            }
+        eprintln!("stage {number}: {} mutants", left.len());
+        let all = list(root)?;
+        if !left.iter().all(|mutant| all.contains(mutant)) {
+            return Err("the core was changed while its mutants were tried".into());
         }
+        let stage = Stage { folder: target.join(format!("stage-{number}")), tests, seconds };
+        let outcomes = stage.run(root, &target, &all, &left, wanted.resume)?;
+        left = report.enter(outcomes);
+        report.stages.last().into_iter().for_each(|counts| eprintln!("stage {number}: {counts}"));
     }
     Ok(report)
 }
 
-/// What cargo-mutants wrote to `mutants.out/outcomes.json`, as counts.
-pub(crate) fn counts(outcomes: &Path) -> Result<Counts, Box<dyn Error>> {
-    let mut counts = Counts::default();
-    read(outcomes)?.into_iter().for_each(|(_, summary)| counts.add(summary));
-    Ok(counts)
-}
-
 /// A mutant, as cargo-mutants lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct Mutant {
     name: String,
     file: String,
@@ -155,24 +204,34 @@ impl Mutant {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Outcomes {
     outcomes: Vec<Outcome>,
 }
 
-#[derive(Deserialize)]
+impl Outcomes {
+    fn of(done: &[(Mutant, Summary)]) -> Self {
+        let outcome = |(mutant, summary): &(Mutant, Summary)| Outcome {
+            scenario: Scenario::Mutant(mutant.clone()),
+            summary: *summary,
+        };
+        Self { outcomes: done.iter().map(outcome).collect() }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
 struct Outcome {
     scenario: Scenario,
     summary: Summary,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 enum Scenario {
     Baseline,
     Mutant(Mutant),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 enum Summary {
     Success,
     CaughtMutant,
@@ -199,8 +258,11 @@ fn chosen(listed: &[Mutant], wanted: &Wanted) -> (Vec<Mutant>, usize) {
     let of_interest = |mutant: &&Mutant| {
         wanted.modules.is_empty() || wanted.modules.iter().any(|module| module == mutant.module())
     };
-    let whole = |mutant: &Mutant| wanted.whole && WHOLE.contains(&mutant.module());
-    let all: Vec<&Mutant> = listed.iter().filter(of_interest).collect();
+    let of_whole = |mutant: &Mutant| WHOLE.contains(&mutant.module());
+    let whole = |mutant: &Mutant| wanted.whole == Whole::Every && of_whole(mutant);
+    let left_out = |mutant: &Mutant| wanted.whole == Whole::LeftOut && of_whole(mutant);
+    let all = listed.iter().filter(of_interest).filter(|mutant| !left_out(mutant));
+    let all: Vec<&Mutant> = all.collect();
     let mut rest: Vec<&Mutant> = all.iter().copied().filter(|mutant| !whole(mutant)).collect();
     // By what it changes, not by where: a line more above must not exchange the whole sample.
     rest.sort_by_key(|mutant| (draw(wanted.seed, what(&mutant.name)), mutant.name.clone()));
@@ -224,44 +286,59 @@ fn draw(seed: u64, text: &str) -> u64 {
     hash ^ (hash >> 32)
 }
 
-/// Runs one stage; gives what became of each mutant.
-fn tried(
-    root: &Path,
-    number: usize,
-    tests: &[&str],
+/// One of [`STAGES`], and where cargo-mutants keeps what it comes to.
+struct Stage {
+    folder: PathBuf,
+    tests: &'static [&'static str],
     seconds: u32,
-    mutants: &[Mutant],
-) -> Result<Vec<(Mutant, Summary)>, Box<dyn Error>> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
-    let target = target.join("mutants-of-the-core");
-    let folder = target.join(format!("stage-{number}"));
-    fs::create_dir_all(&folder)?;
-    let mut cargo = Command::new("cargo");
-    cargo.args(["mutants", "--package=discovery-core", "--jobs=1", "--colors=never"]);
-    cargo.arg(format!("--timeout={seconds}")).arg("--build-timeout=600");
-    cargo.arg("--output").arg(&folder).args(tests);
-    for mutant in mutants {
-        cargo.arg(format!("--re=^{}$", escaped(&mutant.name)));
+}
+
+impl Stage {
+    /// Tries those that are left of all mutants, or takes over what an earlier run made of them; gives what became of each.
+    fn run(
+        &self,
+        root: &Path,
+        target: &Path,
+        all: &[Mutant],
+        left: &[Mutant],
+        resume: bool,
+    ) -> Result<Vec<(Mutant, Summary)>, Box<dyn Error>> {
+        let written = self.folder.join("mutants.out");
+        let (outcomes, earlier) = (written.join("outcomes.json"), self.folder.join("earlier.json"));
+        fs::create_dir_all(&written)?;
+        // What cargo-mutants writes is gone when it begins anew.
+        let mut done = if resume && earlier.exists() { read(&earlier)? } else { Vec::new() };
+        if resume && outcomes.exists() {
+            done.extend(read(&outcomes)?);
+        }
+        done.retain(|(mutant, _)| left.contains(mutant));
+        fs::write(&earlier, serde_json::to_vec(&Outcomes::of(&done))?)?;
+        fs::remove_dir_all(&written)?;
+        fs::create_dir_all(&written)?;
+        let is_done = |mutant: &Mutant| done.iter().any(|(other, _)| other == mutant);
+        if left.iter().all(is_done) {
+            return Ok(done);
+        }
+        // Of an earlier run it leaves out what that caught. By pattern it cannot be told: it tries some kinds whatever it is asked for.
+        let others = all.iter().filter(|mutant| !left.contains(mutant) || is_done(mutant));
+        let caught: String = others.map(|mutant| format!("{}\n", mutant.name)).collect();
+        fs::write(written.join("caught.txt"), caught)?;
+        let mut cargo = Command::new("cargo");
+        cargo.args(["mutants", "--package=discovery-core", "--jobs=1", "--colors=never"]);
+        cargo.arg("--iterate").arg(format!("--timeout={}", self.seconds));
+        cargo.arg("--build-timeout=600").arg("--output").arg(&self.folder).args(self.tests);
+        cargo.current_dir(root).env("CARGO_TARGET_DIR", target);
+        // The same cases for every mutant; where one fails it is enough to know that it does.
+        cargo.env("PROPTEST_RNG_SEED", "1").env("PROPTEST_MAX_SHRINK_ITERS", "0");
+        cargo.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
+        let status = cargo.stdout(io::stderr()).status()?;
+        // 2: some were missed, 3: some timed out.
+        if !matches!(status.code(), Some(0 | 2 | 3)) {
+            return Err(format!("cargo-mutants: {status}; see {}", written.display()).into());
+        }
+        done.extend(read(&outcomes)?);
+        Ok(done)
     }
-    // What leaves a field out of a structure is tried whatever names are asked for: in these files alone, at least.
-    for file in mutants.iter().map(|mutant| &mutant.file).collect::<BTreeSet<_>>() {
-        cargo.arg("--file").arg(file);
-    }
-    cargo.current_dir(root).env("CARGO_TARGET_DIR", &target);
-    // The same cases for every mutant; where one fails it is enough to know that it does.
-    cargo.env("PROPTEST_RNG_SEED", "1").env("PROPTEST_MAX_SHRINK_ITERS", "0");
-    cargo.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
-    let output = cargo.output()?;
-    // 2: some were missed, 3: some timed out.
-    if !matches!(output.status.code(), Some(0 | 2 | 3)) {
-        let said = [output.stdout, output.stderr].concat();
-        return Err(String::from_utf8_lossy(&said).into_owned().into());
-    }
-    let outcomes = folder.join("mutants.out/outcomes.json");
-    println!("stage {}: {}", number + 1, counts(&outcomes)?);
-    let mut outcomes = read(&outcomes)?;
-    outcomes.retain(|(mutant, _)| mutants.contains(mutant));
-    Ok(outcomes)
 }
 
 fn read(outcomes: &Path) -> Result<Vec<(Mutant, Summary)>, Box<dyn Error>> {
@@ -273,28 +350,18 @@ fn read(outcomes: &Path) -> Result<Vec<(Mutant, Summary)>, Box<dyn Error>> {
     Ok(mutants.collect())
 }
 
-/// The text as a regular expression that fits nothing else.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_ascii_punctuation() && !matches!(c, '<' | '>' | '_' | ':' | '/' | ',' | '=' | '\'')
-        {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Counts, Mutant, Summary, Wanted, chosen, escaped, what};
+    use super::{Counts, Mutant, Report, Summary, Wanted, Whole, chosen, what};
 
-    fn mutants() -> Vec<Mutant> {
-        let mutant = |module: &str, n: usize| Mutant {
+    fn mutant(module: &str, n: usize) -> Mutant {
+        Mutant {
             name: format!("crates/discovery-core/src/{module}.rs:{n}:1: replace {n} in {module}"),
             file: format!("crates/discovery-core/src/{module}.rs"),
-        };
+        }
+    }
+
+    fn mutants() -> Vec<Mutant> {
         ["spec", "board", "lookup"]
             .iter()
             .flat_map(|module| (0..9).map(|n| mutant(module, n)))
@@ -303,18 +370,28 @@ mod tests {
 
     #[test]
     fn what_must_be_whole_is_and_of_the_rest_the_seed_decides() {
-        let wanted = |seed| Wanted { whole: true, sample: 5, seed, modules: Vec::new() };
-        let names = |seed| -> Vec<String> {
-            chosen(&mutants(), &wanted(seed)).0.into_iter().map(|mutant| mutant.name).collect()
+        let wanted = |seed| Wanted {
+            whole: Whole::Every,
+            sample: 5,
+            seed,
+            modules: Vec::new(),
+            resume: false,
         };
-        assert_eq!(names(1).len(), 14);
-        assert_eq!(names(1).iter().filter(|name| name.contains("spec")).count(), 9);
-        assert_eq!(names(1), names(1));
-        assert_ne!(names(1), names(2));
-        let sampled = Wanted { whole: false, ..wanted(1) };
-        assert_eq!(chosen(&mutants(), &sampled).0.len(), 5);
-        let one = Wanted { modules: vec!["spec".to_owned()], ..wanted(1) };
-        let (confined, sampled) = chosen(&mutants(), &one);
+        let names = |wanted: &Wanted| -> Vec<String> {
+            chosen(&mutants(), wanted).0.into_iter().map(|mutant| mutant.name).collect()
+        };
+        let of_spec = |names: &[String]| names.iter().filter(|name| name.contains("spec")).count();
+        let one = names(&wanted(1));
+        assert_eq!((one.len(), of_spec(&one)), (14, 9));
+        assert_eq!(one, names(&wanted(1)));
+        assert_ne!(one, names(&wanted(2)));
+        let sampled = Wanted { whole: Whole::Sampled, ..wanted(1) };
+        assert_eq!(names(&sampled).len(), 5);
+        let rest = names(&Wanted { whole: Whole::LeftOut, ..wanted(1) });
+        assert_eq!((rest.len(), of_spec(&rest)), (5, 0));
+        assert!(rest.iter().all(|name| one.contains(name)), "{rest:?} {one:?}");
+        let confined = Wanted { modules: vec!["spec".to_owned()], ..wanted(1) };
+        let (confined, sampled) = chosen(&mutants(), &confined);
         assert!(confined.iter().all(|mutant| mutant.module() == "spec"), "{confined:?}");
         assert_eq!((confined.len(), sampled), (9, 0));
     }
@@ -322,19 +399,25 @@ mod tests {
     #[test]
     fn a_mutant_is_the_same_wherever_it_stands() {
         assert_eq!(what("a.rs:1:2: replace && with || in f"), "replace && with || in f");
-        assert_eq!(
-            escaped("a.rs:1: -> Option<&str> with ()"),
-            r"a\.rs:1: \-> Option<\&str> with \(\)"
-        );
     }
 
     #[test]
-    fn what_became_of_each_is_counted_once() {
-        let mut counts = Counts::default();
-        for summary in [Summary::Success, Summary::CaughtMutant, Summary::Timeout, Summary::Timeout]
-        {
-            counts.add(summary);
-        }
-        assert_eq!(counts, Counts { caught: 1, timeout: 2, ..Counts::default() });
+    fn what_one_stage_misses_the_next_one_tries_and_each_mutant_counts_once() {
+        let mut report = Report::default();
+        let (caught, missed) = (Summary::CaughtMutant, Summary::MissedMutant);
+        let first = [(0, caught), (1, missed), (2, Summary::Timeout), (3, missed), (4, missed)];
+        let outcomes = |of: &[(usize, Summary)]| -> Vec<(Mutant, Summary)> {
+            of.iter().map(|(n, summary)| (mutant("board", *n), *summary)).collect()
+        };
+        let left = report.enter(outcomes(&first));
+        assert_eq!(left, [1, 3, 4].map(|n| mutant("board", n)));
+        let left = report.enter(outcomes(&[(1, caught), (3, missed), (4, missed)]));
+        assert_eq!(left, [3, 4].map(|n| mutant("board", n)));
+        assert_eq!(report.enter(outcomes(&[(3, caught), (4, missed)])), []);
+        let counts = Counts { caught: 3, missed: 1, timeout: 1, unviable: 0 };
+        assert_eq!(report.counts, counts);
+        assert_eq!(report.modules.get("board"), Some(&([1, 1, 1], counts)));
+        assert_eq!(report.stages.iter().map(|stage| stage.missed).collect::<Vec<_>>(), [3, 2, 1]);
+        assert_eq!(report.missed, [mutant("board", 4).name]);
     }
 }

@@ -404,3 +404,6 @@ fn arranged(resolved: &Resolved, moved: &[MovedBack]) -> Resolved {
     let decisions = resolved.explanation.decisions.iter().cloned().chain(moved).collect();
     Resolved { targets: targets.into(), explanation: Explanation { decisions }, ..resolved.clone() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,3 +223,6 @@ pub(crate) fn weight(name: &ServerName, outcome: &Outcome) -> usize {
         .saturating_add(decisions)
         .saturating_add(facts)
 }
+
+#[cfg(test)]
+mod tests;

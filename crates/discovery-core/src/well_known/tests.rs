@@ -244,3 +244,13 @@ proptest! {
         prop_assert_eq!(parse(body.as_bytes()).map(|name| name.to_string()), Ok(name));
     }
 }
+
+#[test]
+fn what_is_no_document_is_told_in_words() {
+    let status = Useless::Status(503);
+    let document = Useless::Document(DocumentError::NotJson);
+    let redirect = Useless::Redirect(RedirectError::NoLocation);
+    let told = [status, document, redirect].map(|why| why.to_string());
+    let words = ["status 503", "invalid document: not JSON", "leads nowhere: no Location"];
+    assert!(told.iter().zip(words).all(|(told, words)| told.ends_with(words)), "{told:?}");
+}
