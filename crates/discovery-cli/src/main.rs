@@ -21,6 +21,11 @@ use clap::Parser;
 
 use options::{Command, CommandLine};
 
+/// Batches are made of many small things that live for a moment.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let line = CommandLine::parse();
     let ended = match line.command {

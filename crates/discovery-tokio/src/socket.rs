@@ -4,7 +4,7 @@ use std::io;
 use std::net::{self, SocketAddr};
 
 use discovery_core::RequestId;
-use discovery_wire::{Job, READ_BUFFER, Transport, Want, local_address};
+use discovery_wire::{Job, READ_BUFFER, Transport, Want};
 use tokio::net::{TcpStream, UdpSocket};
 
 enum Socket {
@@ -41,7 +41,12 @@ pub(crate) async fn run(mut job: Job) -> RequestId {
 
 impl Socket {
     async fn tcp(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        let new = mio::net::TcpStream::connect(address)?;
+        // What this machine itself refuses is known by now, and the runtime need not hear of it.
+        new.take_error()?.map_or(Ok(()), Err)?;
+        let stream = TcpStream::from_std(new.into())?;
+        stream.writable().await?;
+        stream.take_error()?.map_or(Ok(()), Err)?;
         // The messages are small, and each waits for the one before.
         let _ = stream.set_nodelay(true);
         Ok(Self::Tcp(stream))
@@ -94,11 +99,36 @@ impl Socket {
     }
 }
 
+/// A new socket, from a random port (R98), through which the kernel lets nothing that comes from elsewhere.
+///
+/// Connecting binds it as well, to a port drawn as if for port 0: so it takes two calls of the system instead of four.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[allow(clippy::disallowed_types, reason = "this is the driver that is to be asked")]
 fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
-    let socket = net::UdpSocket::bind(local_address(address))?;
+    use socket2::{Domain, Socket, Type};
+
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), None)?;
+    socket.connect(&address.into()).map_err(out_of_ports)?;
+    Ok(socket.into())
+}
+
+/// What binding says when no port is free; connecting says "try again", and whoever did so at once would do so for ever.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn out_of_ports(error: io::Error) -> io::Error {
+    let none = error.kind() == io::ErrorKind::WouldBlock;
+    if none { io::ErrorKind::AddrInUse.into() } else { error }
+}
+
+/// As above, where nobody has made sure that the port is random without being asked for.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[allow(clippy::disallowed_types, reason = "this is the driver that is to be asked")]
+fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
+    let socket = net::UdpSocket::bind(discovery_wire::local_address(address))?;
     socket.set_nonblocking(true)?;
-    // R98: the kernel then drops what comes from elsewhere.
     socket.connect(address)?;
     Ok(socket)
 }
+
+#[cfg(test)]
+#[path = "socket_tests.rs"]
+mod tests;
