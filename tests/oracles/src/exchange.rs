@@ -53,6 +53,8 @@ fn run(
     let Ok(mut server) = ServerConnection::new(config) else { unreachable!("a good config") };
     let mut exchange = Exchange::http(&get(), client);
     let (mut wire, mut request, mut answered) = (Vec::new(), Vec::new(), false);
+    // Who has said that it ends reads no more: rustls does not stand bad records behind that, where it checks itself.
+    let mut has_ended = false;
     let mut disturbances = disturbances.iter();
     exchange.opened();
     loop {
@@ -70,7 +72,8 @@ fn run(
             Want::Open(..) => exchange.opened(),
             Want::Write(bytes) => {
                 let mut portion = bytes.get(..out).unwrap_or(bytes);
-                exchange.wrote(feed(&mut server, &mut portion));
+                let count = portion.len();
+                exchange.wrote(if has_ended { count } else { feed(&mut server, &mut portion) });
                 let _ = server.reader().read_to_end(&mut request);
                 if request.ends_with(b"\r\n\r\n") && !answered {
                     answered = true;
@@ -80,6 +83,7 @@ fn run(
                     }
                     if end == StreamEnd::Told {
                         server.send_close_notify();
+                        has_ended = true;
                     }
                 }
                 while server.wants_write() {
