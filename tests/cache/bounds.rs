@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use discovery_core::Question;
-use discovery_sim::Bench;
+use discovery_core::{Question, Request};
+use discovery_sim::{Bench, Happened};
 
 fn gets(asked: &[Question]) -> usize {
     asked.iter().filter(|question| matches!(question, Question::Get(_))).count()
@@ -98,6 +98,29 @@ fn what_the_host_of_a_document_is_an_alias_of_is_forgotten_with_it() {
     assert_eq!(bench.asked(), first);
     bench.resolve("other.example:1");
     assert_eq!(bench.asked(), []);
+    bench.finish();
+}
+
+#[test]
+fn of_what_is_under_way_only_what_the_forgotten_name_needs_is_asked_anew() {
+    let mut bench = Bench::new("").replying_after(Duration::from_secs(1));
+    let tickets = ["a.example:1", "b.example:1", "c.example:1"].map(|name| bench.ask(name));
+    bench.news();
+    bench.forget("c.example:1");
+    let (mut cancelled, mut asked) = (Vec::new(), Vec::new());
+    for (_, happened) in bench.news() {
+        match happened {
+            Happened::Cancelled(Request::Dns(request)) => cancelled.push(request.name),
+            Happened::Asked(Request::Dns(request)) => asked.push(request.name),
+            other => panic!("{other:?}"),
+        }
+    }
+    for names in [cancelled, asked] {
+        let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["c.example", "c.example"]);
+    }
+    bench.settle();
+    assert!(tickets.into_iter().all(|ticket| bench.end(ticket).is_some()));
     bench.finish();
 }
 

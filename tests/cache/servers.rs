@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use discovery_core::Request;
+use discovery_core::{
+    AddressPolicy, Answer, Config, DnsReply, DnsRequest, Event, Instant, Policy, Request, Resolver,
+};
 use discovery_sim::{Bench, Happened};
 
 const LATENCY: Duration = Duration::from_millis(20);
@@ -109,4 +111,30 @@ fn a_slow_name_server_is_given_the_time_that_it_takes() {
     let asked = requests(&mut bench);
     // Whoever replies sooner is asked, once for each question.
     assert_eq!(asked.iter().sum::<usize>(), 4, "{asked:?}");
+}
+
+#[test]
+fn what_the_only_server_did_not_reply_to_is_forgiven_when_it_replies_to_the_same_question() {
+    let mut policy = Policy::default();
+    policy.addresses = AddressPolicy::any();
+    let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
+    resolver.resolve(&"a.example:1".parse().unwrap(), Instant::ORIGIN);
+    let asked = |resolver: &mut Resolver| -> Vec<DnsRequest> {
+        let requests = std::iter::from_fn(|| resolver.poll()).filter_map(|event| match event {
+            Event::Request(Request::Dns(request)) => Some(request),
+            _ => None,
+        });
+        requests.collect()
+    };
+    assert!(asked(&mut resolver).iter().all(|request| request.attempt == 0));
+    let now = resolver.poll_timeout().unwrap().at;
+    resolver.handle_timeout(now);
+    let again = asked(&mut resolver);
+    assert!(again.len() == 2 && again.iter().all(|request| request.attempt == 1), "{again:?}");
+    for request in again {
+        let nothing = DnsReply { nxdomain: true, records: Vec::new(), negative_ttl: None };
+        let _ = resolver.handle_answer(Answer::Dns(request.id, Ok(nothing)), now + LATENCY);
+    }
+    let server = resolver.name_servers().next().unwrap();
+    assert_eq!((server.failures, server.rests_until), (0, None));
 }

@@ -64,6 +64,9 @@ proptest! {
             let of_host = |name: &TlsName| {
                 holding.iter().filter(|held| host(&question(**held)) == Some(name.clone())).count()
             };
+            for name in holding.iter().filter_map(|held| host(&question(*held))) {
+                prop_assert!(of_host(&name) <= host_limit, "{:?} is bothered by more", name);
+            }
             for which in &waiting {
                 let full = host(&question(*which)).is_some_and(|name| of_host(&name) >= host_limit);
                 prop_assert!(full || holding.len() == limit, "{:?} waits for nothing", which);
