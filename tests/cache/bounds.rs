@@ -124,6 +124,23 @@ fn of_what_is_under_way_only_what_the_forgotten_name_needs_is_asked_anew() {
     bench.finish();
 }
 
+/// R94: a circle of aliases that the name is no part of.
+#[test]
+fn what_is_forgotten_may_lead_in_a_circle_for_as_long_as_the_policy_can_say() {
+    let mut bench = Bench::new(
+        "set max_aliases=255
+        dns a.example CNAME b.example cut
+        dns b.example CNAME c.example cut
+        dns c.example CNAME b.example cut",
+    );
+    bench.resolve("a.example").as_ref().as_ref().unwrap_err();
+    bench.asked();
+    bench.forget("a.example");
+    bench.resolve("a.example").as_ref().as_ref().unwrap_err();
+    assert!(bench.asked().iter().any(|question| question.to_string().starts_with("c.example")));
+    bench.finish();
+}
+
 #[test]
 fn what_is_forgotten_does_not_stand_in_as_the_last_good_answer() {
     let mut bench = Bench::new(

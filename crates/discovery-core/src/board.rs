@@ -450,7 +450,8 @@ impl<'a> Board<'a> {
         }
         let mut question = Question::Dns(name.clone(), kind);
         let mut expiry: Option<Instant> = None;
-        let mut hops: u8 = 0;
+        // Wider than the policy's bound, so that it gets past every one: aliases may go in a circle that the name is no part of.
+        let mut hops: u16 = 0;
         loop {
             let known = self.known(&question).or_else(|| self.recall_on(&question));
             let Some(known) = known else { return Family::Missing(question) };
@@ -467,7 +468,7 @@ impl<'a> Board<'a> {
             hops = hops.saturating_add(1);
             let failure = if target == name {
                 Some(Failure::AliasLoop)
-            } else if hops > self.policy.max_aliases {
+            } else if hops > u16::from(self.policy.max_aliases) {
                 Some(Failure::TooManyAliases)
             } else {
                 None

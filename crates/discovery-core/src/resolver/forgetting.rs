@@ -55,11 +55,10 @@ impl Resolver {
         lookup.questions().cloned().collect()
     }
 
-    /// A question, and those that follow from it by the aliases that are remembered, expired or not. Aliases in a circle end where
-    /// they have been.
+    /// A question, and those that follow from it by the aliases that are remembered, expired or not; in a circle, too, no more than a
+    /// lookup may follow.
     fn along_aliases(&self, mut question: Question, questions: &mut BTreeSet<Question>) {
-        let mut hops = 0;
-        while hops <= self.context.policy.max_aliases {
+        for _ in 0..=self.context.policy.max_aliases {
             let target = self.cache.alias(&question);
             let kind = match &question {
                 Question::Dns(_, kind) => *kind,
@@ -68,7 +67,6 @@ impl Resolver {
             questions.insert(question);
             let Some(target) = target else { return };
             question = Question::Dns(target, kind);
-            hops = hops.saturating_add(1);
         }
     }
 
