@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use discovery_sim::Limits;
@@ -28,22 +29,24 @@ struct Part {
     name: &'static str,
     /// Whether it is of the quick part, too.
     quick: bool,
+    /// Whether it only computes, so that it may go on beside the others: tests over sockets wait for most of their time.
+    beside: bool,
     run: fn(&Setting<'_>) -> Vec<Row>,
 }
 
 /// What is quick and says most comes first, what needs tools that may not be here last.
 const PARTS: [Part; 11] = [
-    Part { name: "requirements", quick: true, run: requirements },
-    Part { name: "tidy", quick: true, run: tidiness },
-    Part { name: "dependencies", quick: true, run: dependency },
-    Part { name: "explore", quick: true, run: exploration },
-    Part { name: "sim", quick: true, run: simulation },
-    Part { name: "tests", quick: false, run: tests },
-    Part { name: "bugs", quick: false, run: planted },
-    Part { name: "mutants", quick: false, run: mutated },
-    Part { name: "fuzz", quick: false, run: fuzzed },
-    Part { name: "servers", quick: false, run: servers },
-    Part { name: "peers", quick: false, run: peers },
+    Part { name: "requirements", quick: true, beside: false, run: requirements },
+    Part { name: "tidy", quick: true, beside: false, run: tidiness },
+    Part { name: "dependencies", quick: true, beside: false, run: dependency },
+    Part { name: "explore", quick: true, beside: true, run: exploration },
+    Part { name: "sim", quick: true, beside: true, run: simulation },
+    Part { name: "tests", quick: false, beside: false, run: tests },
+    Part { name: "bugs", quick: false, beside: false, run: planted },
+    Part { name: "mutants", quick: false, beside: false, run: mutated },
+    Part { name: "fuzz", quick: false, beside: false, run: fuzzed },
+    Part { name: "servers", quick: false, beside: false, run: servers },
+    Part { name: "peers", quick: false, beside: false, run: peers },
 ];
 
 /// States of each name that are explored at most, and faults on each way.
@@ -61,11 +64,23 @@ const MUTANTS: usize = 10;
 /// Runs the parts whose names hold one of the words, all if there is none, and prints the table. Whether nothing is broken.
 pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool {
     let setting = Setting { root, quick, seed };
-    let mut rows = Vec::new();
-    for part in chosen(quick, words) {
-        eprintln!("== {}", part.name);
-        rows.extend((part.run)(&setting));
-    }
+    let (beside, others): (Vec<_>, Vec<_>) =
+        chosen(quick, words).enumerate().partition(|(_, part)| part.beside);
+    let run = |parts: Vec<(usize, &Part)>| -> Vec<(usize, Vec<Row>)> {
+        let run = |(at, part): (usize, &Part)| {
+            eprintln!("== {}", part.name);
+            (at, (part.run)(&setting))
+        };
+        parts.into_iter().map(run).collect()
+    };
+    let mut done = thread::scope(|scope| {
+        let beside = scope.spawn(|| run(beside));
+        let mut done = run(others);
+        done.extend(beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        done
+    });
+    done.sort_by_key(|(at, _)| *at);
+    let rows: Vec<Row> = done.into_iter().flat_map(|(_, rows)| rows).collect();
     if rows.is_empty() {
         let names: Vec<&str> = chosen(quick, &[]).map(|part| part.name).collect();
         eprintln!("no such part; there are {}", names.join(", "));
