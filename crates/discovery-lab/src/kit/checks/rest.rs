@@ -20,6 +20,8 @@ use crate::ran::RunTrouble;
 const CLIENTS: usize = 20;
 /// How long an idle client is watched: so long the kit works.
 const IDLE: Duration = Duration::from_millis(500);
+/// How often, until it has been idle once.
+const WINDOWS: usize = 3;
 /// By how much the patience of the machine is divided.
 const HURRY: u32 = 20;
 /// Readings of the clock that a client may take for each socket, and besides: starting and answering, for the machine and for
@@ -75,28 +77,36 @@ pub(super) fn idle(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<(
             found.complain(format!("{free} {wrong}"));
         }
         let seen = || (time.watch().readings(), time.watch().polls());
-        let before = settled(seen).await;
-        let awake = settled(naps).await;
-        let began = Instant::now();
-        // The kit itself never sleeps meanwhile, so whoever does has been awake.
-        while began.elapsed() < IDLE {
-            drop(Authority::new()?);
-        }
-        let naps = naps().zip(awake).map(|(now, before)| now.saturating_sub(before));
-        // Its runtime may be this thread's: it runs now, if it ever wants to.
-        tokio::task::yield_now().await;
-        let after = seen();
-        let readings = after.0.saturating_sub(before.0);
-        let polls = after.1.saturating_sub(before.1);
-        if (readings, polls) != (0, 0) || naps.is_some_and(|naps| naps > 0) {
-            found.complain(format!(
+        let mut disturbed = Vec::new();
+        // A machine under load wakes a thread now and then; a client that does not rest does so every time.
+        while disturbed.len() < WINDOWS {
+            let before = settled(seen).await;
+            let awake = settled(naps).await;
+            let began = Instant::now();
+            // The kit itself never sleeps meanwhile, so whoever does has been awake.
+            while began.elapsed() < IDLE {
+                drop(Authority::new()?);
+            }
+            let naps = naps().zip(awake).map(|(now, before)| now.saturating_sub(before));
+            // Its runtime may be this thread's: it runs now, if it ever wants to.
+            tokio::task::yield_now().await;
+            let after = seen();
+            let readings = after.0.saturating_sub(before.0);
+            let polls = after.1.saturating_sub(before.1);
+            if (readings, polls) == (0, 0) && naps.is_none_or(|naps| naps == 0) {
+                break;
+            }
+            disturbed.push(format!(
                 "within {IDLE:?} without work the clock is read {readings} times, the driver polled {polls} times, and threads \
                  wake {naps:?} times"
             ));
         }
-        found.tell(format!(
-            "within {IDLE:?}: {readings} readings of the clock, {polls} polls, {naps:?} wake-ups of threads"
-        ));
+        if disturbed.len() == WINDOWS {
+            disturbed.into_iter().for_each(|disturbed| found.complain(disturbed));
+        } else {
+            let count = disturbed.len();
+            found.tell(format!("{IDLE:?} without a reading of the clock, a poll or a wake-up, {count} times after some"));
+        }
         drop(client);
         Ok(())
     })
