@@ -2,30 +2,15 @@
 //!
 //! The server may prove its name here; what it sends is the attack.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{Outcome, Policy, Step};
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::rdata::A;
-use hickory_proto::rr::{RData, Record, RecordType};
 
 use crate::certificates::{client, server};
-use crate::stack::{Pieces, Stack, Web, at_once, reply};
+use crate::stack::{ADDRESS, Pieces, Stack, Web, at_once, zone};
 
 const DOCUMENT: &str = r#"{"m.server":"evil.example:1"}"#;
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 9);
-
-/// Every host has one address, and no service.
-fn zone(query: &Message) -> Vec<Vec<u8>> {
-    vec![reply(query, |m| match query.queries[0].query_type() {
-        RecordType::A => {
-            let owner = m.queries[0].name().clone();
-            m.add_answer(Record::from_rdata(owner, 300, RData::A(A(ADDRESS))));
-        }
-        _ => m.metadata.response_code = ResponseCode::NXDomain,
-    })]
-}
 
 fn policy() -> Policy {
     let mut policy = Policy::default();

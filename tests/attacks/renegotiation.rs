@@ -4,35 +4,20 @@
 //! renegotiation in TLSv1.2", its manual says, and TLS 1.3 knows none). It turns the first request down and goes on, as RFC 5246,
 //! section 7.4.1.1, allows, and breaks off at the second.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{Fact, Failure, HttpError, Outcome, Policy, Step};
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::rdata::A;
-use hickory_proto::rr::{RData, Record, RecordType};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ContentType, SupportedProtocolVersion};
 
 use crate::certificates::{client, server_by};
 use crate::records::{provider, record};
-use crate::stack::{Stack, Web, reply};
+use crate::stack::{ADDRESS, Stack, Web, zone};
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\n";
 const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
 const DOCUMENT: &[u8] = br#"{"m.server":"good.example:1"}"#;
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 9);
-
-/// Every host has one address, and no service.
-fn zone(query: &Message) -> Vec<Vec<u8>> {
-    vec![reply(query, |m| match query.queries[0].query_type() {
-        RecordType::A => {
-            let owner = m.queries[0].name().clone();
-            m.add_answer(Record::from_rdata(owner, 300, RData::A(A(ADDRESS))));
-        }
-        _ => m.metadata.response_code = ResponseCode::NXDomain,
-    })]
-}
 
 /// What comes of a server with a good certificate that sends these records once it is asked for the document.
 fn sent(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> (Outcome, Stack) {

@@ -3,7 +3,7 @@
 //! Judges nothing: it says what came out, what was dialled and what was asked.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use discovery_core::{
     Resolver, UnixTime,
 };
 use discovery_wire::{Exchange, Predictable, Transport, Want};
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::A;
+use hickory_proto::rr::{RData, Record, RecordType};
 use rustls::{ClientConfig, ServerConfig, ServerConnection};
 
 /// What a name server sends back to a query: datagrams, or over TCP messages without their prefixes.
@@ -288,4 +290,18 @@ pub fn reply(query: &Message, change: impl FnOnce(&mut Message)) -> Vec<u8> {
     message.edns = None;
     change(&mut message);
     message.to_vec().unwrap()
+}
+
+/// The address of every host in [`zone`].
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 9);
+
+/// Every host has one address, and no service.
+pub fn zone(query: &Message) -> Vec<Vec<u8>> {
+    vec![reply(query, |m| match query.queries[0].query_type() {
+        RecordType::A => {
+            let owner = m.queries[0].name().clone();
+            m.add_answer(Record::from_rdata(owner, 300, RData::A(A(ADDRESS))));
+        }
+        _ => m.metadata.response_code = ResponseCode::NXDomain,
+    })]
 }
