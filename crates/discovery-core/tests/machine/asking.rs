@@ -1,0 +1,136 @@
+//! What is asked, what waits for it, and until when.
+
+use super::*;
+
+/// Whose server this is stands in the document; whether it has SRV records is not known yet.
+#[test]
+fn what_is_asked_ahead_of_need_is_what_the_policy_allows() {
+    let asked = |speculation| {
+        let config = config(|policy| policy.speculation = speculation);
+        let mut resolution = Resolution::new(name("a.example"), &config, START);
+        let mut asked = Vec::new();
+        loop {
+            let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+            for request in requests(&events) {
+                let said = match &request {
+                    Request::Dns(dns) if dns.name.as_str() == "a.example" => {
+                        answer(&request, vec![address("a.example", dns.kind, 1)])
+                    }
+                    Request::Dns(dns) => {
+                        asked.push(format!("{} {:?}", dns.name, dns.kind));
+                        continue;
+                    }
+                    Request::Http(get) => {
+                        let body = br#"{"m.server":"b.example"}"#.to_vec();
+                        Answer::Http(get.id, Ok(http::Response::new(body).into()))
+                    }
+                };
+                let _ = resolution.handle_answer(said, START);
+            }
+            if events.is_empty() {
+                asked.retain(|question| question.contains("b.example"));
+                asked.sort();
+                return asked;
+            }
+        }
+    };
+    let fed = "_matrix-fed._tcp.b.example Srv".to_owned();
+    let old = "_matrix._tcp.b.example Srv".to_owned();
+    let [v4, v6] = ["b.example A".to_owned(), "b.example Aaaa".to_owned()];
+    assert_eq!(asked(Speculation::Off), std::slice::from_ref(&fed));
+    assert_eq!(asked(Speculation::Addresses), [fed.clone(), v4.clone(), v6.clone()]);
+    assert_eq!(asked(Speculation::Full), [fed, old, v4, v6]);
+}
+
+#[test]
+fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
+    let config = config(|policy| {
+        policy.dns_slots = 3;
+        policy.http_slots = 1;
+        policy.speculation = Speculation::Off;
+    });
+    let mut resolver = Resolver::new(config, START);
+    let tickets = ["a.example", "b.example"].map(|text| resolver.resolve(&name(text), START));
+    let held = |resolver: &Resolver| {
+        let now = resolver.counters();
+        let in_flight = (now.dns_in_flight, now.gets_in_flight);
+        (now.lookups, in_flight, now.queued, now.dns_questions, now.gets)
+    };
+    // Two families of two hosts, and three slots.
+    assert_eq!(held(&resolver), (2, (3, 0), 1, 3, 0));
+    let under_way = |resolver: &Resolver| {
+        let question = |(host, kind)| Question::Dns(host, kind);
+        let hosts = ["a.example", "b.example", "c.example"].map(host);
+        let all = hosts.map(|host| [(host.clone(), RecordKind::Aaaa), (host, RecordKind::A)]);
+        let told = all.into_iter().flatten().map(|it| resolver.life(&question(it)).under_way);
+        told.collect::<Vec<_>>()
+    };
+    let (asked, queued, idle) = (UnderWay::Asked, UnderWay::Queued, UnderWay::Idle);
+    assert_eq!(under_way(&resolver), [asked, asked, asked, queued, idle, idle]);
+    let mut gets = Vec::new();
+    loop {
+        let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+        for request in requests(&events) {
+            match &request {
+                Request::Dns(dns) => {
+                    let found = vec![address(dns.name.as_str(), dns.kind, 1)];
+                    let _ = resolver.handle_answer(answer(&request, found), START);
+                }
+                Request::Http(get) => gets.push(get.id),
+            }
+        }
+        if events.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(gets.len(), 1, "the other one waits");
+    assert_eq!(held(&resolver), (2, (0, 1), 1, 4, 1));
+    assert_eq!((resolver.unfinished(), resolver.counters().facts), (2, 4));
+    let _ = resolver.abandon(tickets[0], START);
+    assert_eq!(resolver.unfinished(), 1);
+    let _ = resolver.abandon(tickets[1], START);
+    assert_eq!((resolver.unfinished(), resolver.counters().lookups), (0, 0));
+}
+
+/// R127: IPv4 alone waits a moment for IPv6. Then the document is waited for, and no longer than the policy says; then step 4.
+#[test]
+fn each_wait_ends_when_and_why_it_is_said_to() {
+    let config = config(|policy| policy.speculation = Speculation::Off);
+    let mut resolution = Resolution::new(name("a.example"), &config, START);
+    let policy = Policy::default();
+    let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let [v6, v4] = &requests(&dns)[..] else { panic!("{dns:?}") };
+    let soon = START + Duration::from_millis(10);
+    let found = answer(v4, vec![address("a.example", RecordKind::A, 1)]);
+    let _ = resolution.handle_answer(found, soon);
+    assert_eq!(resolution.poll(), None, "the GET is held back");
+    let wait = resolution.poll_timeout().unwrap();
+    assert_eq!((wait.at, wait.why), (soon + policy.resolution_delay, Why::ResolutionDelay));
+    let asked_at = wait.at;
+    resolution.handle_timeout(asked_at);
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    let [Request::Http(get)] = &requests(&events)[..] else { panic!("{events:?}") };
+    let _ = resolution.handle_answer(answer(v6, Vec::new()), asked_at);
+    let wait = resolution.poll_timeout().unwrap();
+    let patience = asked_at + policy.well_known_timeout;
+    assert_eq!((wait.at, wait.why), (patience, Why::WellKnownTimeout));
+    resolution.handle_timeout(patience);
+    let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
+    assert!(events.contains(&Event::Cancel(RequestId::Http(get.id))), "{events:?}");
+    let [Request::Dns(srv)] = &requests(&events)[..] else { panic!("{events:?}") };
+    assert_eq!(srv.kind, RecordKind::Srv);
+    // Of a silent name server another attempt comes first, and in the end the question's own.
+    let mut told = Vec::new();
+    while let Some(wait) = resolution.poll_timeout().filter(|_| told.len() < 9) {
+        told.push(wait.why);
+        resolution.handle_timeout(wait.at);
+        if wait.why == Why::QuestionTimeout {
+            assert_eq!(wait.at, patience + policy.dns_timeout);
+            break;
+        }
+    }
+    assert_eq!(told.last(), Some(&Why::QuestionTimeout), "{told:?}");
+    let attempts = usize::from(policy.dns_attempts);
+    assert_eq!(told.len(), attempts, "{told:?}");
+    assert!(told[..attempts - 1].iter().all(|why| *why == Why::NextAttempt), "{told:?}");
+}

@@ -1,0 +1,91 @@
+//! Small runs at the machine's border, answered by hand. What they share is here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+mod asking;
+mod promises;
+mod told;
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use discovery_core::life::UnderWay;
+use discovery_core::{
+    AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Effect, Event,
+    FailureKind, Families, Feedback, HttpError, Instant, Outcome, Policy, Question, RecordData,
+    RecordKind, Request, RequestId, Resolution, Resolver, ServerName, Service, Speculation,
+    SrvTargetAlias, Ticket, Why,
+};
+
+const START: Instant = Instant::from_secs(1000);
+
+fn config(change: impl FnOnce(&mut Policy)) -> Config {
+    let mut policy = Policy::default();
+    policy.addresses = AddressPolicy::any();
+    change(&mut policy);
+    Config::new(policy)
+}
+
+fn name(text: &str) -> ServerName {
+    text.parse().unwrap()
+}
+
+fn host(text: &str) -> DnsName {
+    text.parse().unwrap()
+}
+
+fn record(owner: &str, data: RecordData) -> DnsRecord {
+    DnsRecord { owner: host(owner), ttl: 300, data }
+}
+
+/// An answer with these records; NODATA without any.
+fn answer(request: &Request, records: Vec<DnsRecord>) -> Answer {
+    let Request::Dns(dns) = request else { panic!("{request:?}") };
+    Answer::Dns(dns.id, Ok(DnsReply { nxdomain: false, records, negative_ttl: Some(300) }))
+}
+
+fn address(owner: &str, kind: RecordKind, last: u8) -> DnsRecord {
+    let data = match kind {
+        RecordKind::Aaaa => RecordData::Aaaa(Ipv6Addr::new(1, 0, 0, 0, 0, 0, 0, last.into())),
+        _ => RecordData::A(Ipv4Addr::new(1, 1, 1, last)),
+    };
+    record(owner, data)
+}
+
+fn requests(events: &[Event]) -> Vec<Request> {
+    let request = |event: &Event| match event {
+        Event::Request(request) => Some(request.clone()),
+        Event::Cancel(_) | Event::Finished(..) => None,
+    };
+    events.iter().filter_map(request).collect()
+}
+
+fn end(events: &[Event], ticket: Ticket) -> Option<Outcome> {
+    events.iter().find_map(|event| match event {
+        Event::Finished(of, outcome) if *of == ticket => Some(outcome.clone()),
+        _ => None,
+    })
+}
+
+/// Answers every request at once, until nothing is asked; gives the end of the ticket.
+fn settle(
+    resolver: &mut Resolver,
+    ticket: Ticket,
+    now: Instant,
+    world: impl Fn(&Request) -> Answer,
+) -> Outcome {
+    loop {
+        let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+        if let Some(outcome) = end(&events, ticket) {
+            return outcome;
+        }
+        for request in requests(&events) {
+            let _ = resolver.handle_answer(world(&request), now);
+        }
+    }
+}
