@@ -78,7 +78,7 @@ enum Chore {
         /// Where the scenarios are.
         #[arg(default_value = "tests/scenarios")]
         folder: PathBuf,
-        /// States visited at most for each name and mode of speculation.
+        /// States visited at most for each name, over all modes of speculation.
         #[arg(long, default_value_t = 3000)]
         states: usize,
         /// Timers that fire although answers are on their way, at most, on each way.
