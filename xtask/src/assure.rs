@@ -62,7 +62,9 @@ const BUGS: usize = 4;
 const MUTANTS: usize = 10;
 
 /// Runs the parts whose names hold one of the words, all if there is none, and prints the table. Whether nothing is broken.
+#[expect(clippy::disallowed_methods, reason = "the table says how long it all took")]
 pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool {
+    let began = Instant::now();
     let setting = Setting { root, quick, seed };
     let (beside, others): (Vec<_>, Vec<_>) =
         chosen(quick, words).enumerate().partition(|(_, part)| part.beside);
@@ -86,7 +88,7 @@ pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool
         eprintln!("no such part; there are {}", names.join(", "));
         return false;
     }
-    print!("{}", table::print(&rows, cpu::of_all()));
+    print!("{}", table::print(&rows, began.elapsed(), cpu::of_all()));
     holds(&rows)
 }
 

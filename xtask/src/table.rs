@@ -71,8 +71,9 @@ pub(crate) fn holds(rows: &[Row]) -> bool {
     !rows.iter().any(|row| matches!(row.figures.verdict, Verdict::Broken(_)))
 }
 
-/// The table in Markdown, its columns even, and a line that sums it up. `cpu` is the CPU time of all of it.
-pub(crate) fn print(rows: &[Row], cpu: Duration) -> String {
+/// The table in Markdown, its columns even, and a line that sums it up: how long all of it took, for some parts run beside
+/// others, and its CPU time.
+pub(crate) fn print(rows: &[Row], took: Duration, cpu: Duration) -> String {
     let mut cells =
         vec![["part", "what was seen", "seconds", "verdict"].map(str::to_owned).to_vec()];
     for row in rows {
@@ -111,9 +112,8 @@ pub(crate) fn print(rows: &[Row], cpu: Duration) -> String {
     }
     let count =
         |is: fn(&Verdict) -> bool| rows.iter().filter(|row| is(&row.figures.verdict)).count();
-    let took: Duration = rows.iter().map(|row| row.took).sum();
     text.push_str(&format!(
-        "{} parts: {} hold, {} broken, {} left out; {:.0} s, and {:.0} s of CPU time\n",
+        "{} parts: {} hold, {} broken, {} left out; {:.0} s, {:.0} s of CPU time\n",
         rows.len(),
         count(|verdict| *verdict == Verdict::Held),
         count(|verdict| matches!(verdict, Verdict::Broken(_))),
@@ -159,7 +159,7 @@ mod tests {
     fn a_chore_that_cannot_be_run_is_broken_and_its_last_line_says_why() {
         let row = Row::new("part", Err("compiling\nno such file".into()), Duration::ZERO);
         assert!(!holds(std::slice::from_ref(&row)));
-        assert!(print(&[row], Duration::ZERO).contains("BROKEN: no such file"));
+        assert!(print(&[row], Duration::ZERO, Duration::ZERO).contains("BROKEN: no such file"));
     }
 
     #[test]
@@ -170,13 +170,13 @@ mod tests {
             row(Figures::of("2", &["a|b".to_owned(), "c".to_owned()])),
         ];
         assert_eq!(
-            print(&rows, Duration::from_secs(3)),
+            print(&rows, Duration::from_secs(2), Duration::from_secs(3)),
             "| part | what was seen | seconds | verdict |\n\
              |---|---|--:|---|\n\
              | part | 1,234 states  |     1.3 | holds |\n\
              | part |               |     1.3 | left out: no tool |\n\
              | part | 2             |     1.3 | BROKEN: a\\|b (and 1 more) |\n\
-             3 parts: 1 hold, 1 broken, 1 left out; 4 s, and 3 s of CPU time\n"
+             3 parts: 1 hold, 1 broken, 1 left out; 2 s, 3 s of CPU time\n"
         );
     }
 
