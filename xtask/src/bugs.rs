@@ -200,7 +200,8 @@ fn refresh(root: &Path, copy: &Path) -> Result<(), Box<dyn Error>> {
 /// Runs one part of the tests after the other, until one names what is broken: there are thousands, and many bugs.
 fn hunt(root: &Path, copy: &Path, target: &Path, bug: &Bug) -> Result<Found, Box<dyn Error>> {
     let package = bug.file.trim_start_matches("crates/").split('/').next().unwrap_or_default();
-    let own = ["-p", package, "--lib"];
+    // Those at its border, too.
+    let own = ["-p", package, "--tests"];
     let suite = |test| ["-p", "discovery-tests", "--test", test];
     let (scenarios, promises, cache) = (suite("scenarios"), suite("promises"), suite("cache"));
     // In memory first: sockets take ten times as long, and for ever where a bug keeps the machine busy.
