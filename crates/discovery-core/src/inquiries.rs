@@ -234,6 +234,11 @@ impl Inquiries {
         }
     }
 
+    /// Whether [`Self::release_waiting`] has anything to do.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.dns.has_next() || self.http.has_next()
+    }
+
     /// Gives a free slot to the next question that waits for one. Gives the question, and the fact if that settled it.
     pub(crate) fn release_waiting(
         &mut self,

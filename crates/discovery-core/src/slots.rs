@@ -73,6 +73,11 @@ impl Slots {
         false
     }
 
+    /// Whether a question waits that may get a slot: those before a host that has none left do not.
+    pub(crate) fn has_next(&self) -> bool {
+        self.used < self.limit && !self.queue.is_empty()
+    }
+
     /// The next question to get a slot, which it has then.
     pub(crate) fn next(&mut self) -> Option<Question> {
         while self.used < self.limit {

@@ -19,7 +19,9 @@ use crate::time::Instant;
 impl Resolver {
     /// The input has been applied: runs what has news, then fires what is due, in order of instant, each at its own.
     pub(super) fn settle(&mut self) {
-        self.run();
+        if self.has_news() {
+            self.run();
+        }
         let now = self.now;
         while let Some(deadline) = self.poll_timeout().filter(|deadline| deadline.at <= now) {
             self.now = deadline.at;
@@ -150,15 +152,20 @@ impl Resolver {
         }
     }
 
+    /// Whether there is anything to run. Most inputs bring nothing, a hit least of all.
+    fn has_news(&self) -> bool {
+        !self.dirty.is_empty() || self.inquiries.has_waiting()
+    }
+
     /// Runs lookups until none has news and no slot is free for what waits.
     fn run(&mut self) {
-        loop {
+        while self.has_news() {
             if let Some(number) = self.dirty.pop_first() {
                 self.turn(number);
                 continue;
             }
             let released = self.inquiries.release_waiting(&self.context, self.now, &mut self.out);
-            let Some((question, learnt)) = released else { return };
+            let Some((question, learnt)) = released else { continue };
             for number in self.waiting.get(&question).into_iter().flat_map(Few::iter) {
                 if let Some(running) = self.lookups.get_mut(&number) {
                     running.lookup.released(&question, self.now);
