@@ -41,6 +41,7 @@ struct Failing {
 
 impl Keyed for Entry {
     type Key = Question;
+    type Front = ();
 
     fn key(&self) -> &Question {
         &self.known.question
@@ -246,7 +247,7 @@ impl Cache {
 
     fn put(&mut self, entry: Entry) {
         let weight = weight(&entry);
-        let place = self.facts.insert(entry, weight);
+        let place = self.facts.insert(entry, (), weight);
         if let Some(changes) = &mut self.changes {
             changes.note(place);
             self.leave_room_for_changes();
@@ -286,7 +287,7 @@ impl Cache {
         let used = in_place_of(&stands, entry.known.fresh_until, policy);
         // It takes more room now. Nothing has been learnt, so it is no change.
         let weight = weight(&entry);
-        self.facts.insert(entry, weight);
+        self.facts.insert(entry, (), weight);
         Some(used)
     }
 

@@ -132,6 +132,7 @@ struct Arranged {
 
 impl Keyed for Rest {
     type Key = Key;
+    type Front = ();
 
     fn key(&self) -> &Key {
         &self.key
@@ -140,6 +141,7 @@ impl Keyed for Rest {
 
 impl Keyed for Doubt {
     type Key = ServerName;
+    type Front = ();
 
     fn key(&self) -> &ServerName {
         &self.name
@@ -148,6 +150,7 @@ impl Keyed for Doubt {
 
 impl Keyed for Arranged {
     type Key = ServerName;
+    type Front = ();
 
     fn key(&self) -> &ServerName {
         &self.name
@@ -229,7 +232,7 @@ impl Reports {
         let times = before.unwrap_or(0).saturating_add(1).min(MAX_TIMES);
         let until = now + doubled(self.first, times).min(self.longest);
         let weight = OVERHEAD.saturating_add(key.1.as_ref().map_or(0, |name| name.as_str().len()));
-        self.rests.insert(Rest { key, said, times, until }, weight);
+        self.rests.insert(Rest { key, said, times, until }, (), weight);
     }
 
     /// Whether a place rests, and why.
@@ -291,7 +294,7 @@ impl Reports {
                 let age = if crowded { self.longest } else { self.first };
                 let (name, not_before) = (name.clone(), oldest + age);
                 let doubt = Doubt { name, doubted: true, told: now, age, asked: None, not_before };
-                self.doubts.insert(doubt, weight);
+                self.doubts.insert(doubt, (), weight);
                 not_before <= now
             }
         }
@@ -324,12 +327,12 @@ impl Reports {
     ///
     /// RFC 2782 puts priorities before weights (R84), for places that can be reached; R89 goes on to the next where one can't be.
     /// That a place that fails comes after all others is where that leads. `keep` what may be handed out again.
-    pub(crate) fn arrange(&mut self, outcome: &Outcome, keep: bool, now: Instant) -> Outcome {
+    pub(crate) fn arrange(&mut self, outcome: Outcome, keep: bool, now: Instant) -> Outcome {
         // Where nothing was told nothing is looked at, either: the outcome is elsewhere than what led to it.
         if self.rests.len() == 0 {
-            return Arc::clone(outcome);
+            return outcome;
         }
-        let Ok(resolved) = &**outcome else { return Arc::clone(outcome) };
+        let Ok(resolved) = &*outcome else { return outcome };
         let name = &resolved.server_name;
         let look = self.look(name, now);
         let mut moved = resolved
@@ -337,10 +340,10 @@ impl Reports {
             .filter_map(|place| Some(MovedBack { place, said: look(place)? }))
             .peekable();
         if moved.peek().is_none() {
-            return Arc::clone(outcome);
+            return Arc::clone(&outcome);
         }
         if let Some(arranged) = self.arranged.peek(name).filter(|_| keep)
-            && Arc::ptr_eq(&arranged.plain, outcome)
+            && Arc::ptr_eq(&arranged.plain, &outcome)
             && moved.by_ref().eq(arranged.moved.iter().copied())
         {
             return Arc::clone(&arranged.outcome);
@@ -355,9 +358,9 @@ impl Reports {
             let weight = results::weight(name, &arranged)
                 .saturating_add(OVERHEAD)
                 .saturating_add(size_of_val(&*moved));
-            let (name, plain) = (name.clone(), Arc::clone(outcome));
+            let (name, plain) = (name.clone(), Arc::clone(&outcome));
             let outcome = Arc::clone(&arranged);
-            self.arranged.insert(Arranged { name, plain, moved, outcome }, weight);
+            self.arranged.insert(Arranged { name, plain, moved, outcome }, (), weight);
         }
         arranged
     }

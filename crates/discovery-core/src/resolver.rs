@@ -26,7 +26,7 @@ use crate::name_servers::{NameServer, NameServers};
 use crate::outcome::{Failed, FailureKind, Resolved};
 use crate::question::{Fact, Question};
 use crate::request::{Answer, Deadline, Disposition, Event, HttpId, Routes, Ticket, Why};
-use crate::results::Results;
+use crate::results::{Hit, Results};
 use crate::slots::Slots;
 use crate::time::Instant;
 
@@ -118,21 +118,19 @@ impl Resolver {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.saturating_add(1);
         let second = self.inquiries.families().second(self.now);
-        if let Some(result) = self.results.get(name, second, self.now) {
+        if let Some(Hit { outcome, is_due, is_first }) = self.results.get(name, second, self.now) {
             self.counters.hits = self.counters.hits.saturating_add(1);
-            let outcome = self.reports.arrange(&result.outcome, true, self.now);
-            self.out.push_back(Event::Finished(ticket, outcome));
-            // What leads nowhere is not in use.
-            let due = result.refresh_at <= self.now && result.outcome.is_ok();
             // A second use is one of the facts, too: strangers must not push them out.
-            if !std::mem::replace(&mut result.is_used, true) {
-                for question in crate::results::questions(&result.outcome) {
+            if is_first {
+                for question in crate::results::questions(&outcome) {
                     self.cache.touch(question);
                 }
             }
+            let outcome = self.reports.arrange(outcome, true, self.now);
+            self.out.push_back(Event::Finished(ticket, outcome));
             if self.reports.is_due(name, self.now) {
                 self.recheck(name);
-            } else if due {
+            } else if is_due {
                 self.refresh(name);
             }
         } else if let Some(number) = self.names.get(name).copied()
@@ -266,7 +264,7 @@ impl Resolver {
 
     /// The results that are remembered, each until its expiry, in no order of meaning.
     pub fn results(&self) -> impl Iterator<Item = (&ServerName, &Result<Resolved, Failed>)> {
-        let fresh = self.results.iter().filter(|result| result.until > self.now);
+        let fresh = self.results.iter().filter(|result| result.until() > Some(self.now));
         fresh.map(|result| (&result.name, &*result.outcome))
     }
 

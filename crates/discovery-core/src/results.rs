@@ -10,35 +10,23 @@ use crate::name::ServerName;
 use crate::outcome::{FailureKind, Outcome, Resolved, Target, Timeline};
 use crate::policy::Policy;
 use crate::question::{Known, Question, Standing};
-use crate::segments::{Keyed, Segments};
+use crate::segments::{Front, Keyed, Segments};
 use crate::time::Instant;
 
-/// The memory of one result beside its texts and lists, in bytes: its place, its links, its slot of a table that has just
-/// grown, and what is handed out.
-const OVERHEAD: usize = 256;
+/// The memory of one result beside its texts and lists, in bytes: its place (36), its links (14), its bucket of a table that has
+/// just grown (150), and what is handed out (152).
+const OVERHEAD: usize = 352;
 
-/// One result, ready to be handed out. A line of the processor's cache holds it whole: with a million of them each line that a hit
-/// looks at is a miss.
+/// One result.
 #[derive(Clone, Debug)]
-#[repr(align(64))]
 pub(crate) struct Remembered {
     pub(crate) name: ServerName,
     pub(crate) outcome: Outcome,
-    pub(crate) until: Instant,
-    /// When its use is a reason to refresh it.
-    pub(crate) refresh_at: Instant,
-    /// The family that led nowhere when it was told.
-    pub(crate) second: Option<AddressFamily>,
-    /// Whether that makes a difference: it has addresses of both.
-    pub(crate) is_mixed: bool,
-    /// Whether it has been handed out from memory.
-    pub(crate) is_used: bool,
-    /// How often others had taught something when it came about.
-    lessons: u32,
 }
 
 impl Keyed for Remembered {
     type Key = ServerName;
+    type Front = Ready;
 
     fn key(&self) -> &ServerName {
         &self.name
@@ -46,11 +34,90 @@ impl Keyed for Remembered {
 }
 
 impl Remembered {
-    fn holds(&self, lessons: u32, second: Option<AddressFamily>, now: Instant) -> bool {
-        let in_order = !self.is_mixed || self.second == second;
-        // What is at hand first: the outcome lies elsewhere.
-        now < self.until && in_order && (self.lessons == lessons || self.outcome.is_ok())
+    /// Until when it may be handed out again; None: it is no outcome that would come out again.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        until(&self.outcome)
     }
+}
+
+/// What has to be known of a result to hand it out again. With its place in the table it takes 64 bytes: among a million of them
+/// each further place that a hit looks at is a miss of the processor's caches, one after another.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    /// Ready to be handed out: to count one more reference is to look at the outcome itself, and that is done for many at once.
+    spare: Option<Outcome>,
+    until: Instant,
+    /// When its use is a reason to refresh it.
+    refresh_at: Instant,
+    /// How often others had taught something when it came about.
+    lessons: u32,
+    text: Text,
+    kind: Kind,
+    /// The family that led nowhere when it was told.
+    second: Option<AddressFamily>,
+    /// Whether it has been handed out from memory.
+    is_used: bool,
+}
+
+/// What decides for how long a result holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A failure: what is taught may end it.
+    Failed,
+    /// Addresses of one family: there is no order between families.
+    Plain,
+    /// Addresses of both.
+    Mixed,
+}
+
+/// The first bytes of a name: all of it for most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Text {
+    /// Filled up with zeros, which no name has.
+    bytes: [u8; Self::LEN],
+    is_whole: bool,
+}
+
+impl Text {
+    const LEN: usize = 24;
+
+    fn of(name: &ServerName) -> Self {
+        let name = name.as_str().as_bytes();
+        let length = name.len().min(Self::LEN);
+        let mut bytes = [0; Self::LEN];
+        if let (Some(bytes), Some(name)) = (bytes.get_mut(..length), name.get(..length)) {
+            bytes.copy_from_slice(name);
+        }
+        Self { bytes, is_whole: name.len() <= Self::LEN }
+    }
+}
+
+impl Front<Remembered> for Ready {
+    fn is(&self, key: &ServerName) -> Option<bool> {
+        let begins = self.text == Text::of(key);
+        if begins && !self.text.is_whole { None } else { Some(begins) }
+    }
+
+    fn refill(&mut self, entry: &Remembered) {
+        self.spare.get_or_insert_with(|| Arc::clone(&entry.outcome));
+    }
+}
+
+impl Ready {
+    fn holds(&self, lessons: u32, second: Option<AddressFamily>, now: Instant) -> bool {
+        let in_order = self.kind != Kind::Mixed || self.second == second;
+        now < self.until && in_order && (self.lessons == lessons || self.kind != Kind::Failed)
+    }
+}
+
+/// A result that is handed out again.
+#[derive(Clone, Debug)]
+pub(crate) struct Hit {
+    pub(crate) outcome: Outcome,
+    /// Whether it is soon to expire, and worth asking for again.
+    pub(crate) is_due: bool,
+    /// Whether it is the first time.
+    pub(crate) is_first: bool,
 }
 
 /// All results that are remembered.
@@ -72,9 +139,19 @@ impl Results {
         name: &ServerName,
         second: Option<AddressFamily>,
         now: Instant,
-    ) -> Option<&mut Remembered> {
+    ) -> Option<Hit> {
         let lessons = self.lessons;
-        self.kept.get(name).filter(|result| result.holds(lessons, second, now))
+        let (ready, entry) = self.kept.get_front(name)?;
+        if !ready.holds(lessons, second, now) {
+            return None;
+        }
+        let outcome = ready.spare.take().or_else(|| Some(Arc::clone(&entry.as_ref()?.outcome)))?;
+        Some(Hit {
+            outcome,
+            // What leads nowhere is not in use.
+            is_due: ready.refresh_at <= now && ready.kind != Kind::Failed,
+            is_first: !std::mem::replace(&mut ready.is_used, true),
+        })
     }
 
     /// What was kept last, fresh or not: looked at without using it.
@@ -88,8 +165,9 @@ impl Results {
         name: &ServerName,
         second: Option<AddressFamily>,
         now: Instant,
-    ) -> Option<&Remembered> {
-        self.kept.peek(name).filter(|result| result.holds(self.lessons, second, now))
+    ) -> Option<&Outcome> {
+        let ready = self.kept.peek_front(name)?;
+        ready.holds(self.lessons, second, now).then(|| self.last(name)).flatten()
     }
 
     /// Facts have come in from others: what has failed so far may not fail any more.
@@ -106,13 +184,7 @@ impl Results {
         refresh_at: Option<Instant>,
         now: Instant,
     ) {
-        let until = match &**outcome {
-            // Among several SRV targets each ticket has a draw of its own.
-            Ok(resolved) if is_drawn(resolved) => None,
-            Ok(resolved) => resolved.fresh_until,
-            Err(failed) => failed.retry_at.filter(|_| is_about_the_world(failed.kind)),
-        };
-        let Some(until) = until.filter(|until| *until > now) else {
+        let Some(until) = until(outcome).filter(|until| *until > now) else {
             self.kept.remove(name);
             return;
         };
@@ -123,14 +195,17 @@ impl Results {
             Err(failed) => Err(crate::Failed { timeline: Timeline::default(), ..failed.clone() }),
         });
         let weight = weight(name, &outcome);
-        let refresh_at = refresh_at.unwrap_or(until);
-        let is_used = self.kept.peek(name).is_some_and(|before| before.is_used);
-        let name = name.clone();
-        let lessons = self.lessons;
-        let is_mixed = is_mixed(&outcome);
-        let remembered =
-            Remembered { name, outcome, until, refresh_at, second, is_mixed, is_used, lessons };
-        self.kept.insert(remembered, weight);
+        let ready = Ready {
+            spare: Some(Arc::clone(&outcome)),
+            until,
+            refresh_at: refresh_at.unwrap_or(until),
+            lessons: self.lessons,
+            text: Text::of(name),
+            kind: kind(&outcome),
+            second,
+            is_used: self.kept.peek_front(name).is_some_and(|before| before.is_used),
+        };
+        self.kept.insert(Remembered { name: name.clone(), outcome }, ready, weight);
     }
 
     pub(crate) fn forget(&mut self, name: &ServerName) -> bool {
@@ -154,13 +229,24 @@ impl Results {
     }
 }
 
-/// Whether a target has addresses of both families.
-fn is_mixed(outcome: &Outcome) -> bool {
-    let Ok(resolved) = &**outcome else { return false };
-    resolved.targets.iter().any(|target| {
+/// Until when an outcome may be handed out again, if it is one that would come out again.
+fn until(outcome: &Outcome) -> Option<Instant> {
+    match &**outcome {
+        // Among several SRV targets each ticket has a draw of its own.
+        Ok(resolved) if is_drawn(resolved) => None,
+        Ok(resolved) => resolved.fresh_until,
+        Err(failed) => failed.retry_at.filter(|_| is_about_the_world(failed.kind)),
+    }
+}
+
+/// Mixed where a target has addresses of both families.
+fn kind(outcome: &Outcome) -> Kind {
+    let Ok(resolved) = &**outcome else { return Kind::Failed };
+    let is_mixed = resolved.targets.iter().any(|target| {
         let v4 = target.addresses.iter().filter(|address| address.is_ipv4()).count();
         v4 > 0 && v4 < target.addresses.len()
-    })
+    });
+    if is_mixed { Kind::Mixed } else { Kind::Plain }
 }
 
 /// Whether a draw decides the order of targets.

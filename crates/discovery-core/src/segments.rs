@@ -18,8 +18,27 @@ const PROTECTED_PERCENT: usize = 80;
 pub(crate) trait Keyed {
     /// Its type.
     type Key: Hash + Eq;
+    /// What of it lies in the table itself, so that a use need not look further; `()`: nothing.
+    type Front: Front<Self>;
 
     fn key(&self) -> &Self::Key;
+}
+
+/// What of an entry lies in the table itself.
+pub(crate) trait Front<V: Keyed + ?Sized> {
+    /// Whether it is of the entry of that key; None: only the entry itself tells.
+    fn is(&self, key: &V::Key) -> Option<bool>;
+
+    /// Some uses are over: takes from the entry what they took.
+    fn refill(&mut self, entry: &V);
+}
+
+impl<V: Keyed> Front<V> for () {
+    fn is(&self, _: &V::Key) -> Option<bool> {
+        None
+    }
+
+    fn refill(&mut self, _: &V) {}
 }
 
 /// A hasher with a key: names are chosen by strangers, who must not be able to choose collisions.
@@ -36,14 +55,23 @@ impl BuildHasher for Hasher {
 
 /// Where an entry stands, with its hash: a table that grows needs no look at what it holds.
 #[derive(Clone, Copy, Debug)]
-struct Found {
+struct Found<F> {
     hash: u32,
     place: u32,
+    front: F,
 }
 
 /// Uses that are noted before the order is brought up to date: done together, the misses of the processor's cache that each of
 /// them costs overlap.
 const MAX_USES: usize = 64;
+
+/// A use that the order does not show yet.
+#[derive(Clone, Copy, Debug)]
+struct Use {
+    place: u32,
+    /// Where the table has it. Nothing moves there before the use has been looked at.
+    bucket: u32,
+}
 
 /// What is noted of a place: what its entry weighs, and whether it is protected.
 #[derive(Clone, Copy, Debug)]
@@ -67,23 +95,39 @@ impl Standing {
 
 /// The map. Each segment is ordered by last use.
 #[derive(Clone)]
-pub(crate) struct Segments<V> {
+pub(crate) struct Segments<V: Keyed> {
     hasher: Hasher,
-    table: HashTable<Found>,
+    table: HashTable<Found<V::Front>>,
     slots: Vec<Option<V>>,
     links: Links,
     /// The last uses, which the order does not show yet.
-    uses: Vec<u32>,
+    uses: Vec<Use>,
     probation: List,
     protected: List,
     vacant: List,
-    max_entries: usize,
-    max_bytes: usize,
+    max: Limits,
+    /// What may be protected.
+    max_protected: Limits,
     bytes: usize,
     protected_bytes: usize,
 }
 
-impl<V> std::fmt::Debug for Segments<V> {
+/// What there may be.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    entries: usize,
+    bytes: usize,
+}
+
+impl Limits {
+    /// The part of it that may be protected.
+    fn protected(self) -> Self {
+        let part = |all: usize| all.saturating_mul(PROTECTED_PERCENT) / 100;
+        Self { entries: part(self.entries).max(1), bytes: part(self.bytes) }
+    }
+}
+
+impl<V: Keyed> std::fmt::Debug for Segments<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} entries, {} bytes", self.probation.len(), self.bytes)
     }
@@ -91,6 +135,7 @@ impl<V> std::fmt::Debug for Segments<V> {
 
 impl<V: Keyed> Segments<V> {
     pub(crate) fn new(seed: u64, max_entries: usize, max_bytes: usize) -> Self {
+        let max = Limits { entries: max_entries.min(MAX_PLACES), bytes: max_bytes };
         Self {
             hasher: Hasher(seed, !seed.rotate_left(32)),
             table: HashTable::new(),
@@ -100,8 +145,8 @@ impl<V: Keyed> Segments<V> {
             probation: List::default(),
             protected: List::default(),
             vacant: List::default(),
-            max_entries: max_entries.min(MAX_PLACES),
-            max_bytes,
+            max,
+            max_protected: max.protected(),
             bytes: 0,
             protected_bytes: 0,
         }
@@ -117,13 +162,39 @@ impl<V: Keyed> Segments<V> {
 
     /// Looks without using.
     pub(crate) fn peek(&self, key: &V::Key) -> Option<&V> {
-        let place = self.find(key)?;
-        self.slots.get(index(place))?.as_ref()
+        self.at(self.find(key)?.place)
+    }
+
+    /// Looks at what lies in the table without using it.
+    pub(crate) fn peek_front(&self, key: &V::Key) -> Option<&V::Front> {
+        Some(&self.find(key)?.front)
     }
 
     /// Uses an entry: on its second use it moves to the protected segment.
     pub(crate) fn get(&mut self, key: &V::Key) -> Option<&mut V> {
-        let Some(place) = self.find(key) else {
+        let bucket = self.note_use(key)?;
+        let place = self.table.get_bucket(bucket)?.place;
+        self.slots.get_mut(index(place))?.as_mut()
+    }
+
+    /// Uses an entry. Gives what lies in the table, and where the rest is, which need not be looked at.
+    pub(crate) fn get_front(&mut self, key: &V::Key) -> Option<(&mut V::Front, &Option<V>)> {
+        let bucket = self.note_use(key)?;
+        let Found { front, place, .. } = self.table.get_bucket_mut(bucket)?;
+        Some((front, self.slots.get(index(*place))?))
+    }
+
+    /// Notes the use of an entry; gives its bucket.
+    fn note_use(&mut self, key: &V::Key) -> Option<usize> {
+        let hash = self.hash(key);
+        let is = |found: &Found<_>| self.is(found, hash, key);
+        // Mostly it is the first that the table would look at: so much sooner than by the table's own bytes of control, which are
+        // elsewhere.
+        let first = Some(self.first_bucket(hash));
+        let first = first.filter(|first| self.table.get_bucket(*first).is_some_and(is));
+        let bucket = first.or_else(|| self.table.find_bucket_index(spread(hash), is));
+        let found = bucket.and_then(|bucket| Some((bucket, self.table.get_bucket(bucket)?.place)));
+        let Some((bucket, place)) = found else {
             // A use in vain makes room, as others do.
             self.settle();
             self.demote();
@@ -132,21 +203,27 @@ impl<V: Keyed> Segments<V> {
         if self.uses.len() >= MAX_USES {
             self.settle();
         }
-        self.uses.push(place);
-        self.slots.get_mut(index(place))?.as_mut()
+        // As many buckets as places can be numbered, and no more than twice as many as the entries of a full table.
+        self.uses.push(Use { place, bucket: u32::try_from(bucket).unwrap_or(u32::MAX) });
+        Some(bucket)
     }
 
     /// Puts an entry in, or in the place of the one that is there; the least recently used make room. Gives where it stands.
-    pub(crate) fn insert(&mut self, value: V, weight: usize) -> u32 {
+    pub(crate) fn insert(&mut self, value: V, front: V::Front, weight: usize) -> u32 {
         self.settle();
         let weight = u32::try_from(weight).unwrap_or(u32::MAX).min(!Standing::PROTECTED);
         self.bytes = self.bytes.saturating_add(bytes(weight));
-        let place = match self.find(value.key()) {
-            Some(place) => {
+        let hash = self.hash(value.key());
+        let is = |found: &Found<_>| self.is(found, hash, value.key());
+        let bucket = self.table.find_bucket_index(spread(hash), is);
+        let place = match bucket.and_then(|bucket| self.table.get_bucket_mut(bucket)) {
+            Some(found) => {
+                found.front = front;
+                let place = found.place;
                 self.replace(place, value, weight);
                 place
             }
-            None => self.add(value, weight),
+            None => self.add(value, front, hash, weight),
         };
         self.make_room();
         place
@@ -155,19 +232,21 @@ impl<V: Keyed> Segments<V> {
     /// What goes first to make room for one more of such a weight; None: there is room.
     pub(crate) fn next_out(&self, weight: usize) -> Option<&V> {
         let full =
-            self.len() >= self.max_entries || self.bytes.saturating_add(weight) > self.max_bytes;
+            self.len() >= self.max.entries || self.bytes.saturating_add(weight) > self.max.bytes;
         let oldest = self.probation.oldest().or_else(|| self.protected.oldest());
         self.at(oldest.filter(|_| full)?)
     }
 
     /// So many bytes it may take from now on.
     pub(crate) fn set_max_bytes(&mut self, max_bytes: usize) {
-        self.max_bytes = max_bytes;
+        self.settle();
+        self.max.bytes = max_bytes;
+        self.max_protected = self.max.protected();
         self.make_room();
     }
 
     fn make_room(&mut self) {
-        while self.len() > self.max_entries || self.bytes > self.max_bytes {
+        while self.len() > self.max.entries || self.bytes > self.max.bytes {
             let oldest = self.probation.oldest().or_else(|| self.protected.oldest());
             let Some(oldest) = oldest else { return };
             self.vacate(oldest);
@@ -187,7 +266,8 @@ impl<V: Keyed> Segments<V> {
 
     pub(crate) fn remove(&mut self, key: &V::Key) -> Option<V> {
         self.settle();
-        self.find(key).and_then(|place| self.vacate(place))
+        let place = self.find(key)?.place;
+        self.vacate(place)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -207,16 +287,22 @@ impl<V: Keyed> Segments<V> {
         self.slots.iter().flatten()
     }
 
-    fn find(&self, key: &V::Key) -> Option<u32> {
+    fn find(&self, key: &V::Key) -> Option<&Found<V::Front>> {
         let hash = self.hash(key);
-        let found =
-            self.table.find(spread(hash), |found| found.hash == hash && self.is(found.place, key));
-        found.map(|found| found.place)
+        self.table.find(spread(hash), |found| self.is(found, hash, key))
     }
 
-    fn is(&self, place: u32, key: &V::Key) -> bool {
-        let value = self.slots.get(index(place)).and_then(Option::as_ref);
-        value.is_some_and(|value| value.key() == key)
+    fn is(&self, found: &Found<V::Front>, hash: u32, key: &V::Key) -> bool {
+        found.hash == hash
+            && found.front.is(key).unwrap_or_else(|| {
+                let value = self.slots.get(index(found.place)).and_then(Option::as_ref);
+                value.is_some_and(|value| value.key() == key)
+            })
+    }
+
+    /// Where the table puts an entry if nothing else is there. Were it to put it elsewhere, looking there would be in vain.
+    fn first_bucket(&self, hash: u32) -> usize {
+        index(hash) & self.table.num_buckets().saturating_sub(1)
     }
 
     /// Half of the hash: places have no more bits, either.
@@ -232,7 +318,14 @@ impl<V: Keyed> Segments<V> {
     /// Brings the order up to date with the last uses.
     fn settle(&mut self) {
         let mut uses = std::mem::take(&mut self.uses);
-        for place in uses.drain(..) {
+        for Use { place, bucket } in &uses {
+            let found = self.table.get_bucket_mut(index(*bucket));
+            let entry = self.slots.get(index(*place)).and_then(Option::as_ref);
+            if let (Some(found), Some(entry)) = (found, entry) {
+                found.front.refill(entry);
+            }
+        }
+        for Use { place, .. } in uses.drain(..) {
             self.demote();
             let standing = self.standing(place);
             if standing.is_protected {
@@ -261,8 +354,7 @@ impl<V: Keyed> Segments<V> {
         }
     }
 
-    fn add(&mut self, value: V, weight: u32) -> u32 {
-        let hash = self.hash(value.key());
+    fn add(&mut self, value: V, front: V::Front, hash: u32, weight: u32) -> u32 {
         let place = match self.vacant.oldest() {
             Some(place) => {
                 self.vacant.take(place, &mut self.links);
@@ -281,7 +373,8 @@ impl<V: Keyed> Segments<V> {
         };
         self.links.set_note(place, Standing { weight, is_protected: false }.note());
         self.probation.push(place, &mut self.links);
-        self.table.insert_unique(spread(hash), Found { hash, place }, |found| spread(found.hash));
+        let found = Found { hash, place, front };
+        self.table.insert_unique(spread(hash), found, |found| spread(found.hash));
         place
     }
 
@@ -309,9 +402,8 @@ impl<V: Keyed> Segments<V> {
 
     /// Keeps room for what is new: the least recently used of the protected go back on probation.
     fn demote(&mut self) {
-        let part = |all: usize| all.saturating_mul(PROTECTED_PERCENT) / 100;
-        while self.protected.len() > part(self.max_entries).max(1)
-            || self.protected_bytes > part(self.max_bytes)
+        while self.protected.len() > self.max_protected.entries
+            || self.protected_bytes > self.max_protected.bytes
         {
             let Some(oldest) = self.protected.oldest() else { return };
             let weight = self.standing(oldest).weight;

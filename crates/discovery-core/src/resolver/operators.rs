@@ -122,12 +122,12 @@ impl Resolver {
     fn look_up(&mut self, name: &ServerName) -> FromMemory {
         self.context.second = self.inquiries.families().second(self.now);
         let second = self.context.second;
-        if let Some(result) = self.results.peek(name, second, self.now) {
-            return FromMemory::Known(self.reports.arrange(&result.outcome, false, self.now));
+        if let Some(outcome) = self.results.peek(name, second, self.now).map(Arc::clone) {
+            return FromMemory::Known(self.reports.arrange(outcome, false, self.now));
         }
         let (mut lookup, end) = self.read_memory(name, Freshness::Look);
         if let Some(end) = end {
-            return FromMemory::Known(self.reports.arrange(&end, false, self.now));
+            return FromMemory::Known(self.reports.arrange(end, false, self.now));
         }
         let asks = lookup.take_asks().into_iter().filter(|ask| ask.need != Need::Guess);
         let missing = |question: Question| {

@@ -274,7 +274,7 @@ impl Resolver {
             self.tickets.remove(&ticket);
             let own = if drawn { running.lookup.end_for(ticket.0, &self.context) } else { None };
             let outcome = own.map_or_else(|| Arc::clone(&shared), Arc::new);
-            let outcome = self.reports.arrange(&outcome, false, self.now);
+            let outcome = self.reports.arrange(outcome, false, self.now);
             self.out.push_back(Event::Finished(ticket, outcome));
         }
         // What came from memory alone and is near its expiry has been used: a reason to ask again.

@@ -1,5 +1,10 @@
 //! Which results are handed out again as they are, and until when.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
 
 use std::net::IpAddr;
 
@@ -52,6 +57,50 @@ fn a_result_is_handed_out_again_until_its_first_fact_expires() {
     assert!(results.get(&name(), None, at(59)).is_some());
     assert!(results.get(&name(), None, at(60)).is_none());
     assert!(results.last(&name()).is_some(), "what it was is known for longer");
+}
+
+#[test]
+fn one_outcome_is_handed_out_however_often_it_is_asked_for() {
+    let mut results = remembering(Ok(resolved(&[&[V4]], None)), None);
+    let kept = Arc::clone(results.last(&name()).unwrap());
+    for time in 0..300 {
+        let hit = results.get(&name(), None, at(1)).unwrap();
+        assert!(Arc::ptr_eq(&hit.outcome, &kept));
+        assert_eq!(hit.is_first, time == 0);
+    }
+    let other = "b.example".parse().unwrap();
+    assert!(results.get(&other, None, at(1)).is_none());
+    let ready = results.kept.peek_front(&name()).unwrap();
+    assert!(ready.spare.is_some(), "the next hit need not look at the outcome");
+    results.clear();
+    assert_eq!(Arc::strong_count(&kept), 1, "nothing is kept of what is forgotten");
+}
+
+#[test]
+fn names_that_begin_alike_are_told_apart() {
+    let mut results = Results::new(&Policy::default(), 1);
+    let lengths = [1, 2, Text::LEN - 1, Text::LEN, Text::LEN + 1, Text::LEN + 2, 200];
+    let names = lengths.map(|length| ServerName::parse(&"a".repeat(length)).unwrap());
+    let other = ServerName::parse(&format!("{}b", "a".repeat(Text::LEN))).unwrap();
+    for name in names.iter().chain([&other]) {
+        let outcome = Resolved { server_name: name.clone(), ..resolved(&[&[V4]], None) };
+        results.remember(name, &Arc::new(Ok(outcome)), None, None, at(0));
+    }
+    for name in names.iter().chain([&other]) {
+        let hit = results.get(name, None, at(1)).unwrap();
+        assert_eq!(hit.outcome.as_ref().as_ref().unwrap().server_name, *name);
+    }
+    assert_eq!(Text::of(&other), Text::of(&names[4]), "only the whole name tells them apart");
+    // By the hash alone hardly two names would meet.
+    let ready = |name: &ServerName| results.kept.peek_front(name).unwrap();
+    for (number, name) in names.iter().enumerate() {
+        for (of, asked) in names.iter().enumerate() {
+            let told = ready(name).is(asked);
+            let is_long = |number: usize| lengths[number] > Text::LEN;
+            let expected = if is_long(number) && is_long(of) { None } else { Some(number == of) };
+            assert_eq!(told, expected, "{name} asked for {asked}");
+        }
+    }
 }
 
 #[test]

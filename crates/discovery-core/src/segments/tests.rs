@@ -10,8 +10,33 @@ use super::*;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Item(u8, usize);
 
+/// What lies in the table: the key, if it is an even one, and whether there is something left to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stock {
+    of: Option<u8>,
+    left: bool,
+}
+
+impl Stock {
+    fn new(key: u8) -> Self {
+        Self { of: Some(key).filter(|key| key % 2 == 0), left: true }
+    }
+}
+
+impl Front<Item> for Stock {
+    fn is(&self, key: &u8) -> Option<bool> {
+        self.of.map(|of| of == *key)
+    }
+
+    fn refill(&mut self, entry: &Item) {
+        assert_eq!(*self, Self { left: self.left, ..Self::new(entry.0) });
+        self.left = true;
+    }
+}
+
 impl Keyed for Item {
     type Key = u8;
+    type Front = Stock;
 
     fn key(&self) -> &u8 {
         &self.0
@@ -51,6 +76,10 @@ impl Plain {
                 self.probation.push((item, weight));
             }
         }
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         let all =
             |of: &Self| of.probation.iter().chain(&of.protected).map(|(_, w)| w).sum::<usize>();
         while self.probation.len() + self.protected.len() > self.max_entries
@@ -75,8 +104,12 @@ impl Plain {
 #[derive(Clone, Debug)]
 enum Use {
     Get(u8),
+    /// What lies in the table is taken.
+    Take(u8),
     Insert(u8, usize),
     Remove(u8),
+    /// So many bytes from now on.
+    Limit(usize),
     Clear,
 }
 
@@ -84,8 +117,10 @@ fn uses() -> impl Strategy<Value = Vec<Use>> {
     let key = 0_u8..12;
     let one = prop_oneof![
         8 => key.clone().prop_map(Use::Get),
+        8 => key.clone().prop_map(Use::Take),
         8 => (key.clone(), 0_usize..40).prop_map(|(key, weight)| Use::Insert(key, weight)),
         1 => key.prop_map(Use::Remove),
+        1 => (20_usize..200).prop_map(Use::Limit),
         1 => Just(Use::Clear),
     ];
     prop::collection::vec(one, 0..200)
@@ -106,11 +141,23 @@ proptest! {
         for (number, one) in uses.into_iter().enumerate() {
             match one {
                 Use::Get(key) => prop_assert_eq!(map.get(&key).cloned(), plain.get(key)),
+                Use::Take(key) => {
+                    let taken = map.get_front(&key).map(|(stock, entry)| {
+                        stock.left = false;
+                        entry.clone().unwrap()
+                    });
+                    prop_assert_eq!(taken, plain.get(key));
+                }
                 Use::Insert(key, weight) => {
-                    map.insert(Item(key, number), weight);
+                    map.insert(Item(key, number), Stock::new(key), weight);
                     plain.insert(Item(key, number), weight);
                 }
                 Use::Remove(key) => prop_assert_eq!(map.remove(&key), plain.remove(key)),
+                Use::Limit(max_bytes) => {
+                    map.set_max_bytes(max_bytes);
+                    plain.max_bytes = max_bytes;
+                    plain.make_room();
+                }
                 Use::Clear => {
                     map.clear();
                     plain.probation.clear();
@@ -125,7 +172,13 @@ proptest! {
             prop_assert_eq!(kept, expected);
             prop_assert_eq!(map.bytes(), all().map(|(_, weight)| weight).sum::<usize>());
             prop_assert_eq!(map.len(), all().count());
+            // Each change has filled up what was taken before it.
+            let full = map.uses.is_empty();
             for key in 0..12 {
+                let stock = map.peek_front(&key);
+                let is_right = |stock: &Stock| *stock == Stock::new(key) || (!full && !stock.left);
+                prop_assert!(stock.is_none_or(is_right), "{key}: {stock:?}");
+                prop_assert_eq!(stock.is_some(), map.peek(&key).is_some());
                 let peeked = all().find(|(item, _)| item.0 == key).map(|(item, _)| item);
                 prop_assert_eq!(map.peek(&key), peeked);
             }
@@ -140,7 +193,7 @@ fn uses_count_in_their_order_however_many_come_between_two_changes() {
         let (probation, protected) = (Vec::new(), Vec::new());
         let mut plain = Plain { probation, protected, max_entries: 10, max_bytes: 1000 };
         for key in 0..10 {
-            map.insert(Item(key, 0), 1);
+            map.insert(Item(key, 0), Stock::new(key), 1);
             plain.insert(Item(key, 0), 1);
         }
         for step in 0..many {
@@ -149,7 +202,7 @@ fn uses_count_in_their_order_however_many_come_between_two_changes() {
             assert!(map.uses.len() <= MAX_USES);
         }
         for key in 10..18 {
-            map.insert(Item(key, 0), 1);
+            map.insert(Item(key, 0), Stock::new(key), 1);
             plain.insert(Item(key, 0), 1);
             let mut kept: Vec<_> = map.iter().map(|item| item.0).collect();
             let mut expected: Vec<_> =
@@ -159,4 +212,10 @@ fn uses_count_in_their_order_however_many_come_between_two_changes() {
             assert_eq!(kept, expected, "after {many} uses");
         }
     }
+}
+
+/// With a million results a hit costs what it looks at.
+#[test]
+fn what_a_hit_looks_at_is_as_long_as_a_line_of_the_cache() {
+    assert_eq!(size_of::<Found<crate::results::Ready>>(), 64);
 }
