@@ -52,10 +52,6 @@ impl Links {
         }
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-
     /// The memory of it, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.capacity().saturating_mul(size_of::<Link>())

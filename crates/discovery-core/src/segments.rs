@@ -6,7 +6,6 @@
 use std::hash::{BuildHasher, Hash};
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use siphasher::sip::SipHasher13;
 
 use crate::order::{self, Links, List, MAX_PLACES, index};
@@ -271,9 +270,10 @@ impl<V: Keyed> Segments<V> {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.table.clear();
-        self.slots.clear();
-        self.links.clear();
+        // What it took is given back.
+        self.table = HashTable::new();
+        self.slots = Vec::new();
+        self.links = Links::default();
         self.uses.clear();
         self.probation = List::default();
         self.protected = List::default();
@@ -321,7 +321,8 @@ impl<V: Keyed> Segments<V> {
         for Use { place, bucket } in &uses {
             let found = self.table.get_bucket_mut(index(*bucket));
             let entry = self.slots.get(index(*place)).and_then(Option::as_ref);
-            if let (Some(found), Some(entry)) = (found, entry) {
+            if let (Some(found), Some(entry)) = (found.filter(|found| found.place == *place), entry)
+            {
                 found.front.refill(entry);
             }
         }
@@ -373,9 +374,24 @@ impl<V: Keyed> Segments<V> {
         };
         self.links.set_note(place, Standing { weight, is_protected: false }.note());
         self.probation.push(place, &mut self.links);
+        self.make_place_in_table();
         let found = Found { hash, place, front };
         self.table.insert_unique(spread(hash), found, |found| spread(found.hash));
         place
+    }
+
+    /// Room for one more in the table. What was taken out has left marks there, and a table full of those would double where
+    /// entries come and go: it is made anew instead, of the same size.
+    fn make_place_in_table(&mut self) {
+        let part = |all: usize| all.saturating_mul(7) / 8;
+        let most = part(self.table.num_buckets());
+        let is_full = self.table.len() == self.table.capacity();
+        if is_full && self.table.len() < part(most) {
+            let table = std::mem::replace(&mut self.table, HashTable::with_capacity(most));
+            for found in table {
+                self.table.insert_unique(spread(found.hash), found, |found| spread(found.hash));
+            }
+        }
     }
 
     /// Takes out what stands at a place.
@@ -392,9 +408,8 @@ impl<V: Keyed> Segments<V> {
         }
         self.vacant.push(place, &mut self.links);
         let hash = spread(self.hash(value.key()));
-        let found =
-            self.table.entry(hash, |found| found.place == place, |found| spread(found.hash));
-        if let Entry::Occupied(found) = found {
+        // Not by its `entry`, which makes place for one more.
+        if let Ok(found) = self.table.find_entry(hash, |found| found.place == place) {
             found.remove();
         }
         Some(value)

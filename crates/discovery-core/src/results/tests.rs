@@ -77,6 +77,19 @@ fn one_outcome_is_handed_out_however_often_it_is_asked_for() {
 }
 
 #[test]
+fn what_has_been_used_has_been_used_when_it_is_replaced_and_its_successor_is_handed_out() {
+    let mut results = remembering(Ok(resolved(&[&[V4]], None)), None);
+    assert!(results.get(&name(), None, at(1)).is_some_and(|hit| hit.is_first));
+    results.remember(&name(), &Arc::new(Ok(resolved(&[&[V6]], None))), None, None, at(2));
+    for _ in 0..3 {
+        let hit = results.get(&name(), None, at(3)).unwrap();
+        assert!(!hit.is_first);
+        let places = hit.outcome.as_ref().as_ref().unwrap().socket_addrs();
+        assert_eq!(places.map(|place| place.ip().to_string()).collect::<Vec<_>>(), [V6]);
+    }
+}
+
+#[test]
 fn names_that_begin_alike_are_told_apart() {
     let mut results = Results::new(&Policy::default(), 1);
     let lengths = [1, 2, Text::LEN - 1, Text::LEN, Text::LEN + 1, Text::LEN + 2, 200];
