@@ -52,6 +52,37 @@ fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() 
 }
 
 #[test]
+fn a_single_use_from_memory_keeps_the_facts_behind_a_name_from_strangers() {
+    for again in [false, true] {
+        let mut bench = Bench::new(&format!("set max_facts=200\nset max_results=50\n{IN_USE}"));
+        bench.resolve("used.example");
+        if again {
+            bench.resolve("used.example");
+        }
+        for stranger in 0..300 {
+            bench.resolve(&format!("s{stranger}.example"));
+        }
+        // What was good is there when DNS fails, if it is anywhere.
+        bench.become_world("server 0 SERVFAIL");
+        bench.wait(Duration::from_secs(301));
+        assert_eq!(bench.resolve("used.example").is_ok(), again);
+    }
+}
+
+#[test]
+fn a_result_is_listed_until_it_expires() {
+    let mut bench = Bench::new(IN_USE);
+    bench.resolve("used.example");
+    for (wait, listed) in [(0, 1), (299, 1), (1, 0)] {
+        bench.wait(Duration::from_secs(wait));
+        // Any input tells it the time.
+        bench.explain("other.example");
+        assert_eq!(bench.resolver().results().count(), listed, "{wait}");
+    }
+    bench.finish();
+}
+
+#[test]
 fn what_is_forgotten_is_asked_for_again_and_nothing_else_is() {
     let world = "https a.example 200 {\"m.server\":\"fed.example.net:1\"}
         dns fed.example.net A 192.0.2.1
