@@ -202,7 +202,7 @@ impl<V: Keyed> Segments<V> {
         if self.uses.len() >= MAX_USES {
             self.settle();
         }
-        // As many buckets as places can be numbered, and no more than twice as many as the entries of a full table.
+        // Of a bucket beyond that nothing would be taken: what stands in another has another place.
         self.uses.push(Use { place, bucket: u32::try_from(bucket).unwrap_or(u32::MAX) });
         Some(bucket)
     }
