@@ -1,7 +1,8 @@
 //! A bounded map in two segments: what is used a second time moves where strangers' names can't push it out.
 //!
 //! Knows nothing of what it holds. Bounded by entries and by a weight that the caller gives in bytes. One table finds the
-//! entries of both segments; which segment an entry is in, and when it was used, is only a matter of links.
+//! entries of both segments; which segment an entry is in, and when it was used, is only a matter of links. What a use needs of an
+//! entry may lie in the table itself ([`Front`]).
 
 use std::hash::{BuildHasher, Hash};
 

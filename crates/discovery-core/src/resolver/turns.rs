@@ -19,9 +19,7 @@ use crate::time::Instant;
 impl Resolver {
     /// The input has been applied: runs what has news, then fires what is due, in order of instant, each at its own.
     pub(super) fn settle(&mut self) {
-        if self.has_news() {
-            self.run();
-        }
+        self.run();
         let now = self.now;
         while let Some(deadline) = self.poll_timeout().filter(|deadline| deadline.at <= now) {
             self.now = deadline.at;

@@ -248,9 +248,12 @@ fn the_table_grows_no_larger_where_entries_come_and_go() {
         let mut map = Segments::new(7, entries, usize::MAX);
         for number in 0..60_000 {
             map.insert(Number(number), (), 1);
-            let _ = map.get(&number.saturating_sub(5));
+            let before = number.saturating_sub(5);
+            let is_there = entries > 100 || number == before && entries > 0;
+            assert!(map.get(&before).is_some_and(|found| found.0 == before) || !is_there);
         }
         assert_eq!(map.len(), entries);
+        assert!(map.iter().all(|item| map.peek(&item.0).is_some_and(|found| found.0 == item.0)));
         let buckets = map.table.num_buckets();
         assert!(buckets <= 4.max(entries * 128 / 49 + 8), "{buckets} for {entries}");
     }
