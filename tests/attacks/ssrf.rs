@@ -219,6 +219,36 @@ fn no_service_leads_inside() {
     }
 }
 
+/// A26: with a policy that allows everything but loopback and one private range, every notation of these is denied.
+#[test]
+fn no_notation_passes_a_deny_list() {
+    let mut policy = Policy::default();
+    policy.addresses.otherwise = discovery_core::Otherwise::Any;
+    policy.addresses.deny = vec!["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
+    // An allowed range opens no second path to it.
+    policy.addresses.allow = vec!["10.1.0.0/16".parse().unwrap()];
+    for address in [
+        "0.0.0.0",
+        "::",
+        "::127.0.0.1",
+        "::ffff:0.0.0.0",
+        "::ffff:10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "64:ff9b::a00:1",
+        "64:ff9b:1::7f00:1",
+        "64:ff9b:1:a00:0:100::",
+        "2002:a01:1::1",
+        "2001:0:4136:e378:8000:63bf:80ff:fffe",
+    ] {
+        let address: IpAddr = address.parse().unwrap();
+        for name in [literal(address), "evil.example:8448".to_owned()] {
+            let mut stack = Stack::new(policy.clone(), client(), zone(address), |_| Web::Refused);
+            assert!(blocked(&stack.resolve(&name)), "{name}: {address}");
+            assert!(stack.dialled.is_empty(), "{name}: {address}");
+        }
+    }
+}
+
 /// Among good addresses a bad one is dropped, whichever stands first.
 #[test]
 fn an_inside_address_among_others_is_dropped() {

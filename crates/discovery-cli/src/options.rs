@@ -74,10 +74,10 @@ pub(crate) struct ResolveOptions {
     #[arg(long, value_name = "HOST:PORT:ADDR:PORT", value_parser = ConnectTo::parse)]
     pub(crate) connect_to: Vec<ConnectTo>,
 
-    /// Allow addresses of this range, whatever else is said (repeatable)
+    /// Allow addresses of this range as they are written, even if they are denied otherwise (repeatable)
     #[arg(long, value_name = "CIDR", value_parser = network)]
     pub(crate) allow_address: Vec<IpNet>,
-    /// Deny addresses of this range (repeatable)
+    /// Deny addresses of this range, also behind NAT64, 6to4 and the like (repeatable)
     #[arg(long, value_name = "CIDR", value_parser = network)]
     pub(crate) deny_address: Vec<IpNet>,
     /// Allow private and other special addresses too

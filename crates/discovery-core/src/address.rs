@@ -13,16 +13,20 @@ use crate::request::Routes;
 
 /// Which addresses may be connected to: global unicast ones, unless lists say otherwise.
 ///
-/// An IPv4 address inside an IPv6 one (`::ffff:0:0/96`, NAT64 `64:ff9b::/96`, 6to4) is judged too, so that no list is
-/// passed by writing an address in another way.
+/// The deny list also applies to an IPv4 address that an IPv6 address embeds, so that no other notation passes it: v4-mapped,
+/// v4-compatible, SIIT, NAT64 (`64:ff9b::/96` and `64:ff9b:1::/48`), 6to4, Teredo and ISATAP. The unspecified addresses `0.0.0.0`
+/// and `::` count as loopback there, which is where a connection to them ends. The allow list applies to addresses as they are
+/// written only: an allowed IPv4 range allows no IPv6 address.
+///
+/// A range of IPv6 addresses applies to IPv4 addresses only if it lies within `::ffff:0:0/96`: denying `::/0` denies IPv6 alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AddressPolicy {
     /// What applies where neither list does.
     pub otherwise: Otherwise,
-    /// Allowed whatever else is said.
+    /// Allowed as written, even if the address is denied otherwise.
     pub allow: Vec<IpNet>,
-    /// Denied, unless allowed.
+    /// Denied unless allowed, also as the IPv4 address that an IPv6 address embeds.
     pub deny: Vec<IpNet>,
 }
 
@@ -73,6 +77,8 @@ pub enum DeniedReason {
     Benchmarking,
     /// Transition to IPv6: 6to4, Teredo.
     Transition,
+    /// Translation between IPv4 and IPv6 within one network (RFC 8215).
+    LocalTranslation,
     /// Multicast and broadcast.
     Multicast,
     /// Not assigned to anybody as global unicast.
@@ -90,35 +96,18 @@ impl AddressPolicy {
     /// # Errors
     /// Says which range denies the address.
     pub fn judge(&self, address: IpAddr) -> Result<(), Denied> {
-        let inner = embedded(address);
-        // A list may write an IPv4 range as an IPv6 one.
-        let mapped = match (address, inner) {
-            (IpAddr::V4(ip), _) | (_, Some((ip, Embedding::SameHost))) => {
-                Some(IpAddr::V6(ip.to_ipv6_mapped()))
-            }
-            (IpAddr::V6(_), _) => None,
-        };
-        let listed = |list: &[IpNet]| {
-            let holds = |net: &&IpNet| {
-                net.contains(&address)
-                    || inner.is_some_and(|(inner, _)| net.contains(&IpAddr::V4(inner)))
-                    || mapped.is_some_and(|mapped| net.contains(&mapped))
-            };
-            list.iter().find(holds).copied()
-        };
-        if listed(&self.allow).is_some() {
+        if self.allow.iter().any(|range| range.contains(&address)) {
             return Ok(());
         }
-        if let Some(range) = listed(&self.deny) {
+        if let Some(range) = self.deny.iter().find(|range| covers(range, address)).copied() {
             return Err(Denied { address, range, reason: DeniedReason::DenyList });
         }
         if self.otherwise == Otherwise::Any {
             return Ok(());
         }
-        let special = match (address, inner) {
-            (IpAddr::V4(ip), _) => special_v4(ip),
-            (IpAddr::V6(_), Some((inner, Embedding::SameHost))) => special_v4(inner),
-            (IpAddr::V6(ip), _) => special_v6(ip),
+        let special = match address {
+            IpAddr::V4(ip) => special_v4(ip),
+            IpAddr::V6(ip) => same_host(ip).map_or_else(|| special_v6(ip), special_v4),
         };
         match special {
             Some((range, reason)) => Err(Denied { address, range, reason }),
@@ -127,28 +116,77 @@ impl AddressPolicy {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Embedding {
-    /// The IPv6 address stands for the IPv4 host: v4-mapped, NAT64.
-    SameHost,
-    /// The IPv6 address is reached through the IPv4 one: 6to4.
-    Through,
+/// Whether a range of the deny list covers an address in any notation.
+fn covers(range: &IpNet, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(ip) => covers_v4(range, ip),
+        IpAddr::V6(ip) => {
+            range.contains(&address)
+                || ip.is_unspecified() && range.contains(&IpAddr::V6(Ipv6Addr::LOCALHOST))
+                || embedded(ip).into_iter().flatten().any(|inner| covers_v4(range, inner))
+        }
+    }
 }
 
-fn embedded(address: IpAddr) -> Option<(Ipv4Addr, Embedding)> {
-    let IpAddr::V6(ip) = address else { return None };
-    let [a, b, c, d, e, f, g, h] = ip.segments();
-    let v4 = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
+fn covers_v4(range: &IpNet, ip: Ipv4Addr) -> bool {
+    let contains = |ip: Ipv4Addr| match range {
+        IpNet::V4(range) => range.contains(&ip),
+        // Only ranges within ::ffff:0:0/96 are about IPv4.
+        IpNet::V6(range) => range.prefix_len() >= 96 && range.contains(&ip.to_ipv6_mapped()),
     };
-    match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => {
-            Some((v4(g, h), Embedding::SameHost))
+    contains(ip) || ip.is_unspecified() && contains(Ipv4Addr::LOCALHOST)
+}
+
+/// The IPv4 host that an IPv6 address stands for: v4-mapped, and NAT64 by the well-known prefix (RFC 6052 §2.1).
+fn same_host(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(v4(high, low))
         }
-        [0x2002, high, low, ..] => Some((v4(high, low), Embedding::Through)),
         _ => None,
     }
+}
+
+/// The IPv4 addresses that an IPv6 address leads to by any translation or tunnel.
+fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
+    let [a, b, c, d, e, f, g, h] = ip.segments();
+    let last = Some(v4(g, h));
+    match [a, b, c, d, e, f] {
+        // These are not v4-compatible (RFC 4291 §2.5.5.1).
+        _ if ip == Ipv6Addr::LOCALHOST => [None; 4],
+        // v4-compatible, v4-mapped, SIIT (RFC 2765 §2.1), NAT64.
+        [0, 0, 0, 0, 0, 0 | 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => {
+            [last, None, None, None]
+        }
+        [0x64, 0xff9b, 1, ..] => local_translation(ip),
+        // 6to4 (RFC 3056 §2).
+        [0x2002, high, low, ..] => [Some(v4(high, low)), None, None, None],
+        // Teredo: the server, and the client with all bits inverted (RFC 4380 §4).
+        [0x2001, 0, ..] => [Some(v4(c, d)), Some(v4(!g, !h)), None, None],
+        // ISATAP (RFC 5214 §6.1).
+        [.., 0 | 0x200, 0x5efe] => [last, None, None, None],
+        _ => [None; 4],
+    }
+}
+
+/// The IPv4 addresses behind a local translation prefix (RFC 8215), whose length may be 48, 56, 64 or 96 (RFC 6052 §2.2): octets 8
+/// and those behind the IPv4 address are zero.
+fn local_translation(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
+    let [_, _, _, _, _, _, a, b, _, c, d, e, f, g, h, i] = ip.octets();
+    let when = |tail: &[u8], octets: [u8; 4]| {
+        tail.iter().all(|octet| *octet == 0).then(|| Ipv4Addr::from(octets))
+    };
+    [
+        when(&[e, f, g, h, i], [a, b, c, d]),
+        when(&[f, g, h, i], [b, c, d, e]),
+        when(&[g, h, i], [c, d, e, f]),
+        when(&[], [f, g, h, i]),
+    ]
+}
+
+fn v4(high: u16, low: u16) -> Ipv4Addr {
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Ipv4Addr::new(a, b, c, d)
 }
 
 type Special = Option<(IpNet, DeniedReason)>;
@@ -186,6 +224,10 @@ fn special_v6(ip: Ipv6Addr) -> Special {
     let (base, length, reason) = match (a, b) {
         _ if ip == Ipv6Addr::LOCALHOST => (IpAddr::V6(ip), 128, R::Loopback),
         _ if ip.is_unspecified() => (IpAddr::V6(ip), 128, R::ThisNetwork),
+        (0x64, 0xff9b) if c == 1 => {
+            let base = Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0);
+            (IpAddr::V6(base), 48, R::LocalTranslation)
+        }
         (0x2001, 0) => (v6(0x2001, 0), 32, R::Transition),
         (0x2001, 2) if c == 0 => (v6(0x2001, 2), 48, R::Benchmarking),
         (0x2001, 0xdb8) => (v6(0x2001, 0xdb8), 32, R::Documentation),
@@ -259,6 +301,7 @@ impl fmt::Display for DeniedReason {
             Self::Documentation => "documentation",
             Self::Benchmarking => "benchmarking",
             Self::Transition => "IPv6 transition",
+            Self::LocalTranslation => "local-use IPv4/IPv6 translation",
             Self::Multicast => "multicast",
             Self::Reserved => "reserved",
         })

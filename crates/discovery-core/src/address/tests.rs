@@ -1,6 +1,6 @@
 //! Ranges with their edges, and the order to try addresses.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use proptest::prelude::*;
 
@@ -40,7 +40,9 @@ fn every_special_range_is_denied_from_its_first_to_its_last_address() {
         ("::1", "::1", R::Loopback),
         ("::2", "::ffff", R::Reserved),
         ("::7f00:1", "::7f00:1", R::Reserved),
-        ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", R::Reserved),
+        ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", R::LocalTranslation),
+        ("64:ff9b:0:1::", "64:ff9b:0:ffff::", R::Reserved),
+        ("64:ff9b:2::", "64:ff9b:ffff::", R::Reserved),
         ("100::", "1fff:ffff::", R::Reserved),
         ("2001::", "2001:0:ffff:ffff:ffff:ffff:ffff:ffff", R::Transition),
         ("2001:2::", "2001:2:0:ffff:ffff:ffff:ffff:ffff", R::Benchmarking),
@@ -117,7 +119,7 @@ fn an_ipv4_address_is_judged_however_it_is_written() {
 }
 
 #[test]
-fn lists_see_through_embedded_addresses_and_allow_goes_first() {
+fn the_deny_list_sees_embedded_addresses_and_allow_goes_first() {
     let policy = AddressPolicy {
         otherwise: Otherwise::Any,
         allow: vec!["10.1.0.0/16".parse().unwrap()],
@@ -129,9 +131,7 @@ fn lists_see_through_embedded_addresses_and_allow_goes_first() {
         let why = policy.judge(ip(denied)).expect_err(denied);
         assert_eq!(why.reason, DeniedReason::DenyList);
     }
-    for allowed in
-        ["10.1.0.1", "::ffff:10.1.0.1", "64:ff9b::10.1.0.1", "127.0.0.1", "::1", "2001:db9::"]
-    {
+    for allowed in ["10.1.0.1", "127.0.0.1", "::1", "2001:db9::"] {
         assert_eq!(policy.judge(ip(allowed)), Ok(()), "{allowed}");
     }
     let global =
@@ -139,6 +139,101 @@ fn lists_see_through_embedded_addresses_and_allow_goes_first() {
     assert_eq!(global.judge(ip("127.0.0.1")), Ok(()));
     assert!(global.judge(ip("::1")).is_err());
     assert_eq!(AddressPolicy::any().judge(ip("0.0.0.0")), Ok(()));
+}
+
+/// Every way to write an IPv4 address within an IPv6 one, for 10.0.0.1.
+const TRANSLATED: [&str; 12] = [
+    "::ffff:10.0.0.1",
+    "::10.0.0.1",
+    "::ffff:0:10.0.0.1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b:1::10.0.0.1",
+    "64:ff9b:1:abcd::10.0.0.1",
+    "64:ff9b:1:a00:0:100::",
+    "64:ff9b:1:ab0a:0:1::",
+    "64:ff9b:1:abcd:a:0:100:0",
+    "2002:a00:1::1",
+    "2001:0:a00:1:8000:63bf:3fff:fdd2",
+    "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+];
+
+#[test]
+fn a_translated_address_counts_for_denying() {
+    let ten = || vec!["10.0.0.0/8".parse().unwrap()];
+    let denying = AddressPolicy { deny: ten(), ..AddressPolicy::any() };
+    for text in TRANSLATED.iter().chain(&["fd00::5efe:10.0.0.1", "fd00::200:5efe:10.0.0.1"]) {
+        let why = denying.judge(ip(text)).expect_err(text);
+        assert_eq!((why.reason, why.range), (DeniedReason::DenyList, ten()[0]), "{text}");
+    }
+    for text in ["::ffff:11.0.0.1", "64:ff9b:1::11.0.0.1", "64:ff9b:1::11.0.10.0", "2002:b00:a::"] {
+        assert_eq!(denying.judge(ip(text)), Ok(()), "{text}");
+    }
+}
+
+#[test]
+fn a_translated_address_does_not_count_for_allowing() {
+    let allow = vec!["10.0.0.0/8".parse().unwrap(), "::ffff:11.0.0.0/104".parse().unwrap()];
+    let allowing = AddressPolicy { allow, ..AddressPolicy::default() };
+    for text in TRANSLATED {
+        assert!(allowing.judge(ip(text)).is_err(), "{text}");
+    }
+    assert!(allowing.judge(ip("11.0.0.1")).is_ok(), "public anyway");
+    assert_eq!(allowing.judge(ip("10.0.0.1")), Ok(()));
+    // A range that is allowed as it is written is allowed, whatever it embeds.
+    let allow = vec!["2002:a00::/24".parse().unwrap()];
+    let deny = vec!["10.0.0.0/8".parse().unwrap()];
+    let written = AddressPolicy { allow, deny, ..AddressPolicy::default() };
+    assert_eq!(written.judge(ip("2002:a00:1::1")), Ok(()));
+}
+
+#[test]
+fn the_unspecified_address_is_loopback_for_the_deny_list() {
+    let deny = |range: &str| {
+        let deny = vec![range.parse().unwrap()];
+        move |text: &str| {
+            AddressPolicy { deny: deny.clone(), ..AddressPolicy::any() }.judge(ip(text))
+        }
+    };
+    let v4 = deny("127.0.0.0/8");
+    for text in [
+        "127.0.0.1",
+        "0.0.0.0",
+        "::",
+        "::ffff:0.0.0.0",
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "64:ff9b::",
+        "64:ff9b::7f00:1",
+        "64:ff9b:1::",
+        "64:ff9b:1::7f00:1",
+        "2002::1",
+        "2002:7f00:1::1",
+    ] {
+        assert!(v4(text).is_err(), "{text}");
+    }
+    for text in ["::1", "0.0.0.1", "1.1.1.1", "::ffff:1.1.1.1", "2001:db8::"] {
+        assert_eq!(v4(text), Ok(()), "{text}");
+    }
+    let v6 = deny("::1/128");
+    assert!(v6("::").is_err() && v6("::1").is_err());
+    assert!(v6("0.0.0.0").is_ok() && v6("127.0.0.1").is_ok());
+    let mapped = deny("::ffff:127.0.0.0/104");
+    assert!(mapped("0.0.0.0").is_err() && mapped("127.0.0.1").is_err());
+}
+
+#[test]
+fn denying_all_of_a_family_leaves_the_other_one() {
+    let deny =
+        |range: &str| AddressPolicy { deny: vec![range.parse().unwrap()], ..AddressPolicy::any() };
+    for range in ["::/0", "::/1", "::ffff:0:0/95"] {
+        assert_eq!(deny(range).judge(ip("9.9.9.9")), Ok(()), "{range}");
+        assert!(deny(range).judge(ip("::ffff:9.9.9.9")).is_err(), "{range}");
+    }
+    assert!(deny("::/0").judge(ip("2606:4700::1")).is_err());
+    // All IPv4 addresses, written as IPv6 ones.
+    assert!(deny("::ffff:0:0/96").judge(ip("9.9.9.9")).is_err());
+    assert!(deny("0.0.0.0/0").judge(ip("9.9.9.9")).is_err());
+    assert_eq!(deny("0.0.0.0/0").judge(ip("2606:4700::1")), Ok(()));
 }
 
 #[test]
@@ -202,7 +297,10 @@ proptest! {
     fn a_denied_address_lies_in_the_range_that_denies_it(v4: Ipv4Addr, v6: Ipv6Addr) {
         for address in [IpAddr::V4(v4), IpAddr::V6(v6), IpAddr::V6(v4.to_ipv6_mapped())] {
             if let Err(denied) = AddressPolicy::default().judge(address) {
-                let inner = embedded(address).map(|(inner, _)| IpAddr::V4(inner));
+                let inner = match address {
+                    IpAddr::V4(_) => None,
+                    IpAddr::V6(ip) => same_host(ip).map(IpAddr::V4),
+                };
                 let lies = |ip: &IpAddr| denied.range.contains(ip);
                 prop_assert!(lies(&address) || inner.as_ref().is_some_and(lies));
             }
