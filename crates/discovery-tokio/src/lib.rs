@@ -25,14 +25,15 @@ mod socket;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use discovery_core::{Outcome, RequestId, ServerName};
 use discovery_wire::{Alarm, Handle, Todo, Waiting, Work};
 use rustls::ClientConfig;
+use tokio::task::coop::unconstrained;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -136,8 +137,12 @@ impl Driver {
     }
 
     /// Forgets the tasks that have ended; a task that panicked has told so itself.
+    ///
+    /// Each one taken from the set counts against tokio's cooperative budget, a started one does not: within the budget the
+    /// set would grow by whatever ends faster than 128 tasks a poll.
     fn reap(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
+        let mut next = pin!(unconstrained(poll_fn(|cx| self.tasks.poll_join_next(cx))));
+        while let Poll::Ready(Some(ended)) = next.as_mut().poll(cx) {
             match ended {
                 Ok(id) => drop(self.running.remove(&id)),
                 Err(error) if error.is_panic() => {
@@ -154,3 +159,7 @@ impl fmt::Debug for Driver {
         f.debug_struct("Driver").field("running", &self.running.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;
