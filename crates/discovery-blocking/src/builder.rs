@@ -22,10 +22,23 @@ const SYSTEM: System = System {
     wall_clock: SystemTime::now,
     entropy: |bytes| getrandom::fill(bytes).map_err(|_| NoEntropy),
     resolv_conf: || std::fs::read("/etc/resolv.conf").unwrap_or_default(),
+    interface_index,
     reaches: |address| {
         UdpSocket::bind(local_address(address)).and_then(|socket| socket.connect(address)).is_ok()
     },
 };
+
+/// The number of a network interface, by its name.
+#[cfg(unix)]
+fn interface_index(name: &str) -> Option<u32> {
+    nix::net::if_::if_nametoindex(name).ok()
+}
+
+/// As above, where interfaces go by number alone.
+#[cfg(not(unix))]
+fn interface_index(_name: &str) -> Option<u32> {
+    None
+}
 
 /// A builder with settings that were made elsewhere, for programs with several adapters.
 impl From<Setup> for Builder {

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use discovery_core::{DnsName, Revision};
+use discovery_wire::{OddityKind, name_server_address};
 use ipnet::IpNet;
 
 use crate::input::MAX_JOBS;
 use crate::runtime::Runtime;
+use crate::setting::interface_index;
 
 /// Where a Matrix server name leads, and why.
 #[derive(Debug, Parser)]
@@ -61,7 +63,7 @@ pub(crate) struct ResolveOptions {
     #[arg(long, value_name = "RELEASE")]
     pub(crate) revision: Option<Revision>,
 
-    /// Ask this name server (repeatable) [default: the system's]
+    /// Ask this name server (repeatable), such as 192.0.2.1:53 or fe80::1%eth0 [default: the system's]
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
     pub(crate) nameserver: Vec<SocketAddr>,
     /// Trust the certificates in this file, instead of the system's (SSL_CERT_FILE is honoured)
@@ -243,20 +245,14 @@ fn port(text: &str) -> Result<u16, String> {
 }
 
 fn name_server(text: &str) -> Result<SocketAddr, String> {
-    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
-    let address = match text.parse::<IpAddr>() {
-        Ok(ip) => SocketAddr::new(ip, 53),
-        Err(_) => match (text.parse(), bracketed()) {
-            (Ok(address), _) => address,
-            (Err(_), Some(ip)) => SocketAddr::new(ip, 53),
-            (Err(_), None) => {
-                return Err("a name server is an IP address, with or without a port: 192.0.2.1, \
-                            127.0.0.1:5353, 2001:db8::1, [2001:db8::1]:5353"
-                    .to_owned());
-            }
-        },
-    };
-    if address.port() == 0 { Err("port 0 can't be asked".to_owned()) } else { Ok(address) }
+    match name_server_address(text, interface_index) {
+        Ok(address) if address.port() == 0 => Err("port 0 can't be asked".to_owned()),
+        Ok(address) => Ok(address),
+        Err(OddityKind::Zone) => Err("there is no such network interface here".to_owned()),
+        Err(_) => Err("a name server is an IP address, with or without a port: 192.0.2.1, \
+                       127.0.0.1:5353, 2001:db8::1, [2001:db8::1]:5353, fe80::1%eth0"
+            .to_owned()),
+    }
 }
 
 fn static_address(text: &str) -> Result<(DnsName, IpAddr), String> {

@@ -89,10 +89,14 @@ fn open_files() -> usize {
 /// A discovery in the world outside, as the options and this machine say.
 pub(crate) fn outside(options: &ResolveOptions) -> Result<Setup, Trouble> {
     let mut base = Policy::default();
-    base.static_addresses = hosts();
+    base.hosts_file = hosts();
     let mut setup = Setup::new(trust(options)?);
     setup.set_policy(policy(options, base));
-    setup.set_name_servers(name_servers(options));
+    if options.nameserver.is_empty() {
+        warn_of_resolv_conf();
+    } else {
+        setup.set_name_servers(options.nameserver.iter().copied());
+    }
     if !options.connect_to.is_empty() {
         let rules = options.connect_to.clone();
         setup.set_fetch_from(move |get| fetch_from(&rules, get));
@@ -107,17 +111,34 @@ fn fetch_from(rules: &[ConnectTo], get: &HttpGet) -> SocketAddr {
     rules.iter().find_map(|rule| rule.apply(host, port, get.address)).unwrap_or(get.address)
 }
 
-fn name_servers(options: &ResolveOptions) -> Vec<SocketAddr> {
-    if !options.nameserver.is_empty() {
-        return options.nameserver.clone();
-    }
-    let servers = NameServers::from_resolv_conf(&read("/etc/resolv.conf"));
+/// Says what is wrong with the system's list of name servers, which the discovery reads itself.
+fn warn_of_resolv_conf() {
+    let servers = NameServers::from_resolv_conf(&read("/etc/resolv.conf"), interface_index);
     // Options that this program does not know are for others; a name server that is left out is not.
-    let matters = |kind| matches!(kind, OddityKind::Address | OddityKind::Zone);
+    let matters = |kind| {
+        matches!(
+            kind,
+            OddityKind::Address | OddityKind::Zone | OddityKind::NoServer | OddityKind::TooMuch
+        )
+    };
     for oddity in servers.oddities.iter().filter(|oddity| matters(oddity.kind)) {
         warn(&format!("/etc/resolv.conf: {oddity}"));
     }
-    servers.addresses
+    if servers.addresses.is_empty() {
+        warn("/etc/resolv.conf: no name server is left; see --nameserver");
+    }
+}
+
+/// The number of a network interface, by its name.
+#[cfg(unix)]
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    nix::net::if_::if_nametoindex(name).ok()
+}
+
+/// As above, where interfaces go by number alone.
+#[cfg(not(unix))]
+pub(crate) fn interface_index(_name: &str) -> Option<u32> {
+    None
 }
 
 fn hosts() -> BTreeMap<DnsName, Vec<IpAddr>> {

@@ -269,6 +269,8 @@ pub enum Effect {
     TargetsLeftOut(usize),
     /// These addresses are used.
     Used,
+    /// These addresses are used; they are from the hosts file.
+    UsedFromHostsFile,
     /// No address of this family.
     NoAddress,
     /// The address may not be connected to.
@@ -353,6 +355,7 @@ impl Decision {
             | Effect::TargetAliasRejected
             | Effect::TargetsLeftOut(_)
             | Effect::Used
+            | Effect::UsedFromHostsFile
             | Effect::NoAddress
             | Effect::DidWithout
             | Effect::TriedSecond(_)
@@ -413,6 +416,7 @@ impl fmt::Display for Effect {
             }
             Self::TargetsLeftOut(count) => write!(f, "{count} more targets are left out"),
             Self::Used => f.write_str("used"),
+            Self::UsedFromHostsFile => f.write_str("used, from /etc/hosts"),
             Self::NoAddress => f.write_str("no address"),
             Self::Denied(denied) => {
                 write!(f, "denied: {denied}; the address policy may allow it")

@@ -93,6 +93,15 @@ impl Inquiry {
         }
     }
 
+    /// The last attempt does not count. Only while it is the last one: numbers of attempts that are open stay apart.
+    pub(crate) fn take_back(&mut self, place: Place) {
+        if let Place::Attempt(attempt) = place
+            && self.attempts.start == attempt.saturating_add(1)
+        {
+            self.attempts.start = attempt;
+        }
+    }
+
     pub(crate) fn tried(&self, place: Place) -> bool {
         self.open.iter().any(|open| open.place == place)
             || self.errors.iter().any(|(other, _)| *other == place)

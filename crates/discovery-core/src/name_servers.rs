@@ -49,6 +49,11 @@ impl NameServers {
         self.servers.iter()
     }
 
+    /// Whether there is a server that has not been asked.
+    pub(crate) fn has_more_than(&self, asked: &[u8]) -> bool {
+        (0..).zip(&self.servers).any(|(index, _)| !asked.contains(&index))
+    }
+
     /// Whom to ask next: of those asked least, in the order given, those that fail last. One that has rested is asked first once
     /// more, by one question. None: there is no name server.
     pub(crate) fn pick(&mut self, asked: &[u8], now: Instant) -> Option<u8> {

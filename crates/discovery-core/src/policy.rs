@@ -41,8 +41,11 @@ pub struct Policy {
     pub families: Families,
     /// Which addresses may be connected to. Global unicast only: names, documents and records are written by strangers.
     pub addresses: AddressPolicy,
-    /// Addresses known beforehand (a hosts file, `--resolve`): these names are never asked for. None.
+    /// Addresses known beforehand (`--resolve`): these names are never asked for. Beats `hosts_file`. None.
     pub static_addresses: BTreeMap<DnsName, Vec<IpAddr>>,
+    /// Addresses of the system's hosts file: these names are never asked for. Explanations name `/etc/hosts` as their source,
+    /// which `static_addresses` are not from. None: reading the file is the caller's business.
+    pub hosts_file: BTreeMap<DnsName, Vec<IpAddr>>,
     /// `User-Agent` of `.well-known` requests: some firewalls refuse requests without.
     pub user_agent: String,
 
@@ -182,6 +185,7 @@ impl Default for Policy {
             families: Families::Both,
             addresses: AddressPolicy::default(),
             static_addresses: BTreeMap::new(),
+            hosts_file: BTreeMap::new(),
             user_agent: concat!("matrix-discovery/", env!("CARGO_PKG_VERSION")).to_owned(),
             max_srv_targets: 16,
             max_addresses: 16,

@@ -69,6 +69,8 @@ pub enum NotFound {
     SpecialName,
     /// The name has static addresses, and none of this family.
     Static,
+    /// The hosts file has addresses of the name, and none of this family.
+    HostsFile,
 }
 
 /// Why an HTTP answer is of no use.
@@ -148,8 +150,13 @@ impl Failure {
     pub fn is_local(self) -> bool {
         matches!(
             self,
-            Self::Dns(DnsError::Local | DnsError::NoRoute)
-                | Self::Http(HttpError::Local | HttpError::NoRoute)
+            Self::Dns(
+                DnsError::Local
+                    | DnsError::NoServer
+                    | DnsError::NoRoute
+                    | DnsError::NotListening(_)
+                    | DnsError::Rejected(_)
+            ) | Self::Http(HttpError::Local | HttpError::NoRoute)
         )
     }
 }
@@ -281,6 +288,7 @@ impl fmt::Display for NotFound {
             Self::NoData => "NODATA",
             Self::SpecialName => "a special name, never asked for",
             Self::Static => "static addresses of the other family only",
+            Self::HostsFile => "/etc/hosts has addresses of the other family only",
         })
     }
 }
@@ -327,7 +335,17 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Dns(error) => match error {
+                DnsError::NotListening(server) => {
+                    return write!(
+                        f,
+                        "connection refused by name server {server}; is it running, and is its address right?"
+                    );
+                }
+                DnsError::Rejected(server) => {
+                    return write!(f, "the network rejects packets to name server {server}");
+                }
                 DnsError::Local => "could not be asked from here",
+                DnsError::NoServer => "no usable name server is configured",
                 DnsError::NoRoute => "no route to the name server",
                 DnsError::Timeout => "no reply",
                 DnsError::Unreachable => "name server unreachable",
@@ -342,6 +360,7 @@ impl fmt::Display for Failure {
                 HttpError::NoRoute => "no route",
                 HttpError::Timeout => "no response in time",
                 HttpError::Refused => "connection refused",
+                HttpError::Rejected => "rejected by the network",
                 HttpError::Reset => "connection broke off",
                 HttpError::Tls => "TLS failed",
                 HttpError::CertificateName => "certificate for another name",

@@ -201,11 +201,19 @@ pub struct Service {
 pub enum DnsError {
     /// Our own side could not ask: no socket, no file descriptor, the driver is going away.
     Local,
+    /// There is no name server to ask: the driver knows of none.
+    NoServer,
     /// There is no route to the name server.
     NoRoute,
+    /// Nothing listens at the name server's UDP port: an ICMP message said so. Counts as our own side's failure, for the name
+    /// servers are the asker's.
+    NotListening(SocketAddr),
+    /// The network rejects what is sent to the name server (an ICMP error other than "port unreachable"), although there is a
+    /// route to it. Counts as our own side's failure, too.
+    Rejected(SocketAddr),
     /// No reply came in time.
     Timeout,
-    /// The connection to the name server was refused or broke.
+    /// The TCP connection to the name server was refused or broke.
     Unreachable,
     /// The reply could not be read, or was truncated over TCP.
     Malformed,
@@ -307,6 +315,9 @@ pub enum HttpError {
     Timeout,
     /// The connection was refused.
     Refused,
+    /// The network rejected the connection (an ICMP error), although there is a route to the address: a firewall, or a host that
+    /// is down.
+    Rejected,
     /// The connection broke, or ended before the response was whole.
     Reset,
     /// TLS failed for a reason other than the certificate.

@@ -11,8 +11,8 @@ use crate::explain::{Effect, Step};
 use crate::hosts::{HostAddresses, Trouble};
 use crate::name::{DnsName, Host, ServerName, TlsName};
 use crate::outcome::{FailureKind, Target};
-use crate::policy::{Gone, OnFailure, OnInvalidDocument, SrvTargetAlias};
-use crate::question::{Fact, Useless};
+use crate::policy::{Gone, OnFailure, OnInvalidDocument, Policy, SrvTargetAlias};
+use crate::question::{Fact, Question, Useless};
 use crate::request::Service;
 use crate::revision::Revision;
 use crate::srv::Draws;
@@ -404,6 +404,16 @@ fn targets(
     Ok(targets.into())
 }
 
+/// Whether the addresses of a name are those of the hosts file.
+fn is_from_hosts_file(question: &Question, policy: &Policy) -> bool {
+    match question {
+        Question::Dns(name, _) => {
+            policy.hosts_file.contains_key(name) && !policy.static_addresses.contains_key(name)
+        }
+        Question::Get(_) => false,
+    }
+}
+
 /// Notes what became of each family of a host.
 fn note_addresses(step: Step, addresses: &HostAddresses, board: &mut Board<'_>) {
     for known in addresses.known() {
@@ -412,7 +422,13 @@ fn note_addresses(step: Step, addresses: &HostAddresses, board: &mut Board<'_>) 
             Fact::Addresses { addresses: found, .. } => {
                 let denied =
                     |ip: &IpAddr| addresses.denied.iter().any(|denied| denied.address == *ip);
-                if found.iter().all(denied) { Effect::NoAddress } else { Effect::Used }
+                if found.iter().all(denied) {
+                    Effect::NoAddress
+                } else if is_from_hosts_file(&known.question, board.policy) {
+                    Effect::UsedFromHostsFile
+                } else {
+                    Effect::Used
+                }
             }
             Fact::Late => Effect::WentWithout,
             Fact::Failed(_) => Effect::DidWithout,

@@ -211,9 +211,12 @@ impl Connection {
         self.acts.extend((!connect.is_zero()).then_some(Act::Pause(connect)));
         match fault {
             Some(ConnectFault::Timeout) => self.end(Act::Hang),
-            Some(ConnectFault::Refused | ConnectFault::NoRoute | ConnectFault::Local) => {
-                self.end(Act::Break);
-            }
+            Some(
+                ConnectFault::Refused
+                | ConnectFault::NoRoute
+                | ConnectFault::Rejected
+                | ConnectFault::Local,
+            ) => self.end(Act::Break),
             Some(ConnectFault::Tls) => {
                 self.acts.push_back(Act::Send(HANDSHAKE_FAILURE.to_vec()));
                 self.end(Act::Close);

@@ -7,13 +7,13 @@ mod serve;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use discovery_core::{Policy, Question};
-use discovery_sim::World;
+use discovery_core::{DnsError, Policy, Question};
+use discovery_sim::{DnsOutcome, World};
 use discovery_wire::Transport;
 use rustls::ClientConfig;
 use tokio::net::TcpSocket;
@@ -29,6 +29,10 @@ use serve::Listener;
 const MAX_ASKED: usize = 100_000;
 /// Listeners for places of the world, at most.
 const MAX_LISTENERS: usize = 4096;
+
+/// An address on a link, without saying on which: the system refuses to try, by TCP and UDP alike.
+const UNREACHED: SocketAddr =
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1)), 9);
 
 /// What a lab is started with, besides a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,9 @@ struct Shared {
     front_door: SocketAddr,
     /// A port that is taken and where nobody listens, for as long as this lives.
     nowhere: (TcpSocket, SocketAddr),
+    /// A port that is taken for datagrams and where none are heard: its socket is connected to itself, so the system refuses
+    /// datagrams from anywhere else.
+    closed: (UdpSocket, SocketAddr),
     state: Mutex<State>,
     orders: UnboundedSender<Order>,
 }
@@ -245,6 +252,9 @@ impl Shared {
         listeners.push(Listener::Web(None, front_door));
         let nowhere = TcpSocket::new_v4()?;
         nowhere.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let closed_port = closed.local_addr()?;
+        closed.connect(closed_port)?;
         let (orders, queue) = unbounded_channel();
         let shared = Arc::new(Self {
             authority,
@@ -252,6 +262,7 @@ impl Shared {
             name_servers,
             front_door: front_door_address,
             nowhere: (nowhere, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            closed: (closed, closed_port),
             state: Mutex::new(State {
                 places: Places::of(&world),
                 world: Arc::new(world),
@@ -292,14 +303,22 @@ impl Shared {
     }
 
     fn connect_to(&self, place: SocketAddr, transport: Transport) -> SocketAddr {
-        if self.name_servers.contains(&place) || place == self.front_door {
-            return place;
+        if let Some(index) = self.name_servers.iter().position(|server| *server == place) {
+            return if self.is_closed(index) { self.closed.1 } else { place };
         }
-        if transport == Transport::Udp {
-            return self.nowhere();
+        if place == self.front_door {
+            return place;
         }
         let mut state = self.lock();
         let (fate, likely) = state.places.fate(&state.world, place);
+        if transport == Transport::Udp {
+            drop(state);
+            // Nothing is sent there: a socket that connects shows that there is a route.
+            return match fate {
+                Fate::NoRoute | Fate::Local => UNREACHED,
+                Fate::Served | Fate::Refused | Fate::Rejected => self.nowhere(),
+            };
+        }
         if let Some(url) = likely
             && state.asked.len() < MAX_ASKED
         {
@@ -309,10 +328,10 @@ impl Shared {
             drop(state);
             return match fate {
                 Fate::Refused | Fate::Served => self.nowhere(),
-                // Nobody has a route to a group of hosts by TCP, and no packet is sent to find out.
-                Fate::NoRoute => SocketAddr::from(([224, 0, 0, 1], 9)),
-                // An address on a link, without saying on which: the system refuses to try.
-                Fate::Local => SocketAddr::from(([0xfe80, 0, 0, 0, 0, 0, 0, 1], 9)),
+                // Nobody has a route to a group of hosts by TCP, and no packet is sent to find out. Whether the network has
+                // rejected the connection or there is no route is told by datagram sockets alone.
+                Fate::NoRoute | Fate::Rejected => SocketAddr::from(([224, 0, 0, 1], 9)),
+                Fate::Local => UNREACHED,
             };
         }
         if let Some((_, real)) = state.listeners.iter().find(|(known, _)| *known == place) {
@@ -328,6 +347,16 @@ impl Shared {
             // No socket is to be had: that is like a server that is not there.
             Ok(_) | Err(_) => self.nowhere(),
         }
+    }
+
+    /// Whether the world's name server of that index is one at whose port nobody listens.
+    fn is_closed(&self, index: usize) -> bool {
+        let state = self.lock();
+        let fault = u8::try_from(index).ok().and_then(|index| state.world.server(index));
+        matches!(
+            fault.and_then(|fault| fault.outcome.as_ref()),
+            Some(DnsOutcome::Error(DnsError::Unreachable))
+        )
     }
 
     fn nowhere(&self) -> SocketAddr {

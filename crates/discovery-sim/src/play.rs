@@ -3,7 +3,7 @@
 //! Knows nothing of what is right; any list of moves is legal (I1).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
@@ -232,9 +232,12 @@ pub fn lie(request: &Request, seed: u64) -> Answer {
 }
 
 fn dns_lie(dns: &DnsRequest, draw: &mut Draw) -> Result<DnsReply, DnsError> {
-    const ERRORS: [DnsError; 9] = [
+    const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
+    const ERRORS: [DnsError; 11] = [
         DnsError::Local,
         DnsError::NoRoute,
+        DnsError::NotListening(SERVER),
+        DnsError::Rejected(SERVER),
         DnsError::Timeout,
         DnsError::Unreachable,
         DnsError::Malformed,
@@ -300,11 +303,12 @@ fn ttl_lie(draw: &mut Draw) -> u32 {
 }
 
 fn http_lie(get: &HttpGet, draw: &mut Draw) -> Result<HttpResponse, HttpError> {
-    const ERRORS: [HttpError; 10] = [
+    const ERRORS: [HttpError; 11] = [
         HttpError::Local,
         HttpError::NoRoute,
         HttpError::Timeout,
         HttpError::Refused,
+        HttpError::Rejected,
         HttpError::Reset,
         HttpError::Tls,
         HttpError::CertificateName,

@@ -163,6 +163,7 @@ pub fn page() -> impl Strategy<Value = Page> {
             ConnectFault::Garbage,
             ConnectFault::BadCert,
             ConnectFault::NoRoute,
+            ConnectFault::Rejected,
             ConnectFault::Local,
         ][..],
     );
@@ -248,12 +249,18 @@ pub fn https_line() -> impl Strategy<Value = HttpsLine> {
 /// A line that changes the world.
 pub fn world_line() -> impl Strategy<Value = Line> {
     let places = [Destination::V4, Destination::V6, Destination::All];
-    let faults = [ConnectFault::Refused, ConnectFault::Timeout, ConnectFault::NoRoute];
+    let faults = [
+        ConnectFault::Refused,
+        ConnectFault::Timeout,
+        ConnectFault::NoRoute,
+        ConnectFault::Rejected,
+    ];
     let tcp = (select(places.to_vec()), proptest::option::of(select(faults.to_vec())));
     let replies = [
         None,
         Some(DnsOutcome::Silence),
         Some(DnsOutcome::Error(discovery_core::DnsError::Refused)),
+        Some(DnsOutcome::Error(discovery_core::DnsError::Unreachable)),
     ];
     let server = (0..2_u8, select(replies.to_vec()))
         .prop_map(|(index, outcome)| (index, ServerFault { outcome, after: Duration::ZERO }));

@@ -123,6 +123,8 @@ pub enum ConnectFault {
     Tls,
     /// There is no route to the address.
     NoRoute,
+    /// The network rejects the connection by an ICMP error, although there is a route.
+    Rejected,
     /// Our own side can't connect: no file descriptor.
     Local,
 }
@@ -287,6 +289,9 @@ impl World {
             match &fault.outcome {
                 None => {}
                 Some(DnsOutcome::Silence) => answer.said = None,
+                Some(DnsOutcome::Error(DnsError::Unreachable)) => {
+                    answer.said = Some(Err(DnsError::NotListening(closed_port(server))));
+                }
                 Some(DnsOutcome::Error(error)) => answer.said = Some(Err(*error)),
                 Some(DnsOutcome::NxDomain) => {
                     answer.said = Some(Ok(negative(true, Some(DEFAULT_SOA))));
@@ -387,6 +392,7 @@ impl World {
             Err(ConnectFault::WrongName) => never(Some(Err(HttpError::CertificateName))),
             Err(ConnectFault::Expired) => never(Some(Err(HttpError::CertificateExpired))),
             Err(ConnectFault::Tls) => never(Some(Err(HttpError::Tls))),
+            Err(ConnectFault::Rejected) => never(Some(Err(HttpError::Rejected))),
             Err(ConnectFault::NoRoute) => never(Some(Err(HttpError::NoRoute))),
             Err(ConnectFault::Local) => never(Some(Err(HttpError::Local))),
         }
@@ -410,6 +416,11 @@ impl ZoneEntry {
             cut: false,
         }
     }
+}
+
+/// The address of a name server at whose port nothing listens.
+fn closed_port(server: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, server.saturating_add(1)], 53))
 }
 
 fn negative(nxdomain: bool, negative_ttl: Option<u32>) -> DnsReply {

@@ -56,6 +56,7 @@ impl Socket {
             Transport::Udp => {
                 let socket = Async::<UdpSocket>::bind(local_address(address))?;
                 // R98: the kernel then drops what comes from elsewhere.
+                report_icmp_errors(socket.get_ref(), address);
                 socket.get_ref().connect(address)?;
                 Ok(Self::Udp(socket))
             }
@@ -100,3 +101,19 @@ impl Socket {
         }
     }
 }
+
+/// Has the system report every ICMP error about what this socket has sent: without this it keeps "host unreachable" and the like
+/// to itself, and reports closed ports alone. A system that can't do so changes nothing.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn report_icmp_errors(socket: &impl std::os::fd::AsFd, remote: SocketAddr) {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    let _ = match remote {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true),
+    };
+}
+
+/// As above, where the system has no such setting.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn report_icmp_errors<T>(_socket: &T, _remote: SocketAddr) {}

@@ -5,6 +5,7 @@ use std::net::{self, SocketAddr};
 
 use discovery_core::RequestId;
 use discovery_wire::{Job, READ_BUFFER, Transport, Want};
+use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UdpSocket};
 
 enum Socket {
@@ -85,13 +86,18 @@ impl Socket {
     }
 
     async fn read(&self, job: &mut Job) {
+        // An ICMP message about a datagram ("port unreachable") is an error of its socket, with nothing to read: epoll reports
+        // it alone.
         let ready = match self {
-            Self::Udp(socket) => socket.readable().await,
-            Self::Tcp(stream) => stream.readable().await,
+            Self::Udp(socket) => socket.ready(Interest::READABLE | Interest::ERROR).await,
+            Self::Tcp(stream) => stream.readable().await.map(|()| Ready::READABLE),
         };
         // On the stack between two waits, so that a waiting task carries no buffer.
         let mut buffer = [0; READ_BUFFER];
-        let count = ready.and_then(|()| match self {
+        let count = ready.and_then(|ready| match self {
+            Self::Udp(socket) if !ready.is_readable() => socket.try_io(Interest::ERROR, || {
+                Err(socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
+            }),
             Self::Udp(socket) => socket.try_recv(&mut buffer),
             Self::Tcp(stream) => stream.try_read(&mut buffer),
         });
@@ -108,6 +114,7 @@ fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
     use socket2::{Domain, Socket, Type};
 
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), None)?;
+    report_icmp_errors(&socket, address);
     socket.connect(&address.into()).map_err(out_of_ports)?;
     Ok(socket.into())
 }
@@ -125,9 +132,26 @@ fn out_of_ports(error: io::Error) -> io::Error {
 fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
     let socket = net::UdpSocket::bind(discovery_wire::local_address(address))?;
     socket.set_nonblocking(true)?;
+    report_icmp_errors(&socket, address);
     socket.connect(address)?;
     Ok(socket)
 }
+
+/// Has the system report every ICMP error about what this socket has sent: without this it keeps "host unreachable" and the like
+/// to itself, and reports closed ports alone. A system that can't do so changes nothing.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn report_icmp_errors(socket: &impl std::os::fd::AsFd, remote: SocketAddr) {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    let _ = match remote {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true),
+    };
+}
+
+/// As above, where the system has no such setting.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn report_icmp_errors<T>(_socket: &T, _remote: SocketAddr) {}
 
 #[cfg(test)]
 #[path = "socket_tests.rs"]

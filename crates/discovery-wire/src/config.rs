@@ -22,16 +22,20 @@ const MAX_ODDITIES: usize = 64;
 /// Most bytes of a `resolv.conf` that are read.
 const MAX_RESOLV_CONF: usize = 64 * 1024;
 
+/// Some editors begin a file with this.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The name servers to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameServers {
-    /// At least one, at most eight, in the order to try.
+    /// At most eight, in the order to try. None where the file names servers, but each of them on an interface that this machine
+    /// does not have.
     pub addresses: Vec<SocketAddr>,
     /// What was passed over.
     pub oddities: Vec<Oddity>,
 }
 
-/// The addresses of a hosts file, as [`Policy::static_addresses`](discovery_core::Policy::static_addresses) takes them.
+/// The addresses of a hosts file, as [`Policy::hosts_file`](discovery_core::Policy::hosts_file) takes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
     /// By name, in the order of the file.
@@ -65,8 +69,10 @@ pub enum OddityKind {
     Surplus,
     /// What should be an address is none.
     Address,
-    /// The address is bound to an interface by its name (`%eth0`); a number would do.
+    /// The address is bound to an interface (`%eth0`) that this machine does not have.
     Zone,
+    /// There is no usable name server, so the one on this machine is asked (127.0.0.1).
+    NoServer,
     /// A name that no host can have; the line's other names count.
     Name,
     /// More than is read; the rest is ignored.
@@ -74,10 +80,20 @@ pub enum OddityKind {
 }
 
 impl NameServers {
-    /// Reads a `resolv.conf`. Its search list is never used, for all names are absolute. Without any usable name server it is
-    /// the one on this machine, as resolv.conf(5) says.
-    pub fn from_resolv_conf(text: &[u8]) -> Self {
-        let (read, rest) = text.split_at(text.len().min(MAX_RESOLV_CONF));
+    /// Reads a `resolv.conf`. Its search list is never used, for all names are absolute. Without any `nameserver` line that names
+    /// an address it is the one on this machine, as resolv.conf(5) says.
+    ///
+    /// `interface_index` gives the number of an interface by its name (if_nametoindex(3)), for addresses on a link such as
+    /// `fe80::1%eth0`. Where all servers are on interfaces that are not there, none is left.
+    pub fn from_resolv_conf(text: &[u8], interface_index: impl Fn(&str) -> Option<u32>) -> Self {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let (mut read, rest) = text.split_at(text.len().min(MAX_RESOLV_CONF));
+        if !rest.is_empty() {
+            // The line that is cut says something else than it should.
+            let end = read.iter().rposition(|byte| *byte == b'\n').unwrap_or_default();
+            read = read.get(..end).unwrap_or_default();
+        }
+        let mut missing_interface = false;
         let (config, errors) = resolv_conf::Config::parse_with_errors(read);
         let mut oddities: Vec<_> = errors.iter().map(oddity).collect();
         let mut addresses = Vec::new();
@@ -85,9 +101,10 @@ impl NameServers {
             let address = match server {
                 ScopedIp::V4(ip) => SocketAddr::from((*ip, DNS_PORT)),
                 ScopedIp::V6(ip, None) => SocketAddr::from((*ip, DNS_PORT)),
-                ScopedIp::V6(ip, Some(zone)) => match zone.parse() {
-                    Ok(zone) => SocketAddrV6::new(*ip, DNS_PORT, 0, zone).into(),
-                    Err(_) => {
+                ScopedIp::V6(ip, Some(zone)) => match zone_index(zone, &interface_index) {
+                    Some(zone) => SocketAddrV6::new(*ip, DNS_PORT, 0, zone).into(),
+                    None => {
+                        missing_interface = true;
                         oddities.push(Oddity { line: None, kind: OddityKind::Zone });
                         continue;
                     }
@@ -105,12 +122,56 @@ impl NameServers {
         if !rest.is_empty() {
             oddities.push(Oddity { line: None, kind: OddityKind::TooMuch });
         }
-        if addresses.is_empty() {
+        if addresses.is_empty() && !missing_interface {
+            oddities.insert(0, Oddity { line: None, kind: OddityKind::NoServer });
             addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
         }
         oddities.truncate(MAX_ODDITIES);
         Self { addresses, oddities }
     }
+}
+
+/// Reads the address of a name server as people write it: an IP address, with or without a port and brackets, and with or without
+/// the zone of an IPv6 address (RFC 4007 §11.2), by the interface's number or name: `192.0.2.1`, `127.0.0.1:5353`,
+/// `fe80::1%eth0`, `[fe80::1%2]:53`. The port is 53 unless given. `interface_index` is as for
+/// [`NameServers::from_resolv_conf`].
+///
+/// # Errors
+/// [`OddityKind::Address`] where this is no such address, [`OddityKind::Zone`] where there is no such interface.
+pub fn name_server_address(
+    text: &str,
+    interface_index: impl Fn(&str) -> Option<u32>,
+) -> Result<SocketAddr, OddityKind> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, DNS_PORT));
+    }
+    let (inside, port) = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').ok_or(OddityKind::Address)?,
+        None => (text, ""),
+    };
+    let port = match port.strip_prefix(':') {
+        Some(port) => port.parse().map_err(|_| OddityKind::Address)?,
+        None if port.is_empty() => DNS_PORT,
+        None => return Err(OddityKind::Address),
+    };
+    let (ip, zone) = match inside.split_once('%') {
+        Some((ip, zone)) => (ip, Some(zone)),
+        None => (inside, None),
+    };
+    let ip = ip.parse().map_err(|_| OddityKind::Address)?;
+    let zone = match zone {
+        Some(zone) => zone_index(zone, interface_index).ok_or(OddityKind::Zone)?,
+        None => 0,
+    };
+    Ok(SocketAddrV6::new(ip, port, 0, zone).into())
+}
+
+/// A zone is an interface's number or its name.
+fn zone_index(zone: &str, interface_index: impl Fn(&str) -> Option<u32>) -> Option<u32> {
+    zone.parse().ok().or_else(|| interface_index(zone))
 }
 
 impl Hosts {
@@ -194,7 +255,8 @@ impl fmt::Display for Oddity {
             OddityKind::Incomplete => "something is missing",
             OddityKind::Surplus => "more words than expected",
             OddityKind::Address => "not an IP address",
-            OddityKind::Zone => "an address bound to a named interface",
+            OddityKind::Zone => "an address on an interface that is not there",
+            OddityKind::NoServer => "no usable name server, so 127.0.0.1 is asked",
             OddityKind::Name => "not a host name",
             OddityKind::TooMuch => "more than is read, the rest is ignored",
         })

@@ -5,8 +5,20 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// A machine with one interface besides lo.
+fn read_file(text: &[u8]) -> NameServers {
+    NameServers::from_resolv_conf(text, interface_index)
+}
+
+fn interface_index(name: &str) -> Option<u32> {
+    ["lo", "eth0"]
+        .iter()
+        .position(|known| *known == name)
+        .map(|index| if index == 0 { 1 } else { 2 })
+}
+
 fn servers(text: &str) -> (Vec<String>, Vec<String>) {
-    let read = NameServers::from_resolv_conf(text.as_bytes());
+    let read = read_file(text.as_bytes());
     (
         read.addresses.iter().map(ToString::to_string).collect(),
         read.oddities.iter().map(ToString::to_string).collect(),
@@ -27,7 +39,7 @@ fn name_servers_come_in_the_order_of_the_file() {
 fn odd_lines_are_passed_over_and_reported() {
     let (addresses, oddities) = servers(
         "nameserver one.example\nnameserver\nfrobnicate yes\noptions ndots:many\nnameserver 192.0.2.1 192.0.2.2\n\
-         nameserver fe80::1%eth0\nnameserver fe80::1%3\n",
+         nameserver fe80::1%eth9\nnameserver fe80::1%3\n",
     );
     assert_eq!(addresses, ["192.0.2.1:53", "[fe80::1%3]:53"]);
     assert_eq!(
@@ -38,25 +50,91 @@ fn odd_lines_are_passed_over_and_reported() {
             "line 3: unknown directive",
             "line 4: unknown option, or a value that it can't have",
             "line 5: more words than expected",
-            "an address bound to a named interface",
+            "an address on an interface that is not there",
         ]
     );
 }
 
 #[test]
 fn without_name_servers_it_is_this_machine() {
-    assert_eq!(servers("search example.org\n").0, ["127.0.0.1:53"]);
-    assert_eq!(servers("nameserver fe80::1%eth0\n").0, ["127.0.0.1:53"]);
+    for text in ["search example.org\n", "", "nameserver one.example\n"] {
+        let (addresses, oddities) = servers(text);
+        assert_eq!(addresses, ["127.0.0.1:53"]);
+        assert_eq!(oddities.first().unwrap(), "no usable name server, so 127.0.0.1 is asked");
+    }
+}
+
+#[test]
+fn a_zone_is_an_interface_by_name_or_number() {
+    let (addresses, oddities) =
+        servers("nameserver fe80::1%eth0\nnameserver fe80::53%lo\nnameserver fe80::1%7\n");
+    assert_eq!(addresses, ["[fe80::1%2]:53", "[fe80::53%1]:53", "[fe80::1%7]:53"]);
+    assert_eq!(oddities, [""; 0]);
+}
+
+#[test]
+fn where_all_servers_are_on_missing_interfaces_none_is_left() {
+    let (addresses, oddities) = servers("nameserver fe80::1%wlan0\n");
+    assert_eq!(addresses, [""; 0]);
+    assert_eq!(oddities, ["an address on an interface that is not there"]);
+    let (addresses, _) = servers("nameserver fe80::1%wlan0\nnameserver 192.0.2.1\n");
+    assert_eq!(addresses, ["192.0.2.1:53"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let (addresses, oddities) = servers("\u{feff}nameserver 192.0.2.1\n");
+    assert_eq!((addresses, oddities), (vec!["192.0.2.1:53".to_owned()], Vec::new()));
+}
+
+#[test]
+fn a_long_file_is_cut_at_the_end_of_a_line() {
+    let mut text = b"nameserver 192.0.2.1\n".to_vec();
+    let cut = b"nameserver 192.0.2.22\n";
+    // The limit falls before the last digit of this line.
+    text.resize(MAX_RESOLV_CONF - (cut.len() - 2) - 1, b'#');
+    text.push(b'\n');
+    text.extend(cut);
+    let servers = read_file(&text);
+    assert_eq!(servers.addresses, ["192.0.2.1:53".parse().unwrap()]);
+    assert_eq!(servers.oddities, [Oddity { line: None, kind: OddityKind::TooMuch }]);
+}
+
+#[test]
+fn an_address_of_a_name_server_may_have_a_zone_brackets_and_a_port() {
+    let read = |text| name_server_address(text, interface_index).map(|address| address.to_string());
+    for (text, address) in [
+        ("192.0.2.1", "192.0.2.1:53"),
+        ("127.0.0.1:5353", "127.0.0.1:5353"),
+        ("2001:db8::1", "[2001:db8::1]:53"),
+        ("[2001:db8::1]", "[2001:db8::1]:53"),
+        ("[2001:db8::1]:5353", "[2001:db8::1]:5353"),
+        ("fe80::1%eth0", "[fe80::1%2]:53"),
+        ("fe80::53%1", "[fe80::53%1]:53"),
+        ("[fe80::53%eth0]", "[fe80::53%2]:53"),
+        ("[fe80::53%eth0]:5353", "[fe80::53%2]:5353"),
+        ("[fe80::53%1]:53", "[fe80::53%1]:53"),
+    ] {
+        assert_eq!(read(text).as_deref(), Ok(address), "{text}");
+    }
+    for text in
+        ["", "a.example", "192.0.2.1%eth0", "[fe80::1%eth0", "[fe80::1]x", "[fe80::1]:x", "[]"]
+    {
+        assert_eq!(read(text), Err(OddityKind::Address), "{text}");
+    }
+    for text in ["fe80::1%wlan0", "[fe80::1%]:53"] {
+        assert_eq!(read(text), Err(OddityKind::Zone), "{text}");
+    }
 }
 
 #[test]
 fn name_servers_and_reports_are_bounded() {
     let many: String = (0..100).map(|n| format!("nameserver 192.0.2.{n}\nodd\n")).collect();
-    let read = NameServers::from_resolv_conf(many.as_bytes());
+    let read = read_file(many.as_bytes());
     assert_eq!(read.addresses.len(), MAX_SERVERS);
     assert_eq!(read.oddities.len(), MAX_ODDITIES);
-    let long = NameServers::from_resolv_conf(&b"#\n".repeat(MAX_RESOLV_CONF));
-    assert_eq!(long.oddities, [Oddity { line: None, kind: OddityKind::TooMuch }]);
+    let long = read_file(&b"#\n".repeat(MAX_RESOLV_CONF));
+    assert!(long.oddities.contains(&Oddity { line: None, kind: OddityKind::TooMuch }));
 }
 
 #[test]
@@ -82,7 +160,7 @@ fn a_hosts_file_names_addresses() {
     assert_eq!(
         oddities,
         [
-            "line 7: an address bound to a named interface",
+            "line 7: an address on an interface that is not there",
             "line 8: not an IP address",
             "line 9: something is missing",
             "line 10: not a host name",
@@ -96,7 +174,8 @@ proptest! {
     fn no_bytes_panic(text in prop::collection::vec(any::<u8>(), 0..200), line in "\\PC{0,40}") {
         let words = [&b"nameserver "[..], &text, b"\n192.0.2.1 ", line.as_bytes()].concat();
         for text in [&text, &words] {
-            prop_assert!(!NameServers::from_resolv_conf(text).addresses.is_empty());
+            prop_assert!(read_file(text).addresses.len() <= MAX_SERVERS);
+            let _ = name_server_address(line.as_str(), interface_index);
             Hosts::from_hosts_file(text);
         }
     }

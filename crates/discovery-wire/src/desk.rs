@@ -3,6 +3,7 @@
 //! What every adapter would otherwise write again, without any runtime. Opens no socket and starts no timer.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant as StdInstant};
@@ -87,6 +88,12 @@ impl Desk {
     /// Changes the machine otherwise: its routes, its number of name servers. The machine is locked meanwhile.
     pub fn with<T>(&self, change: impl FnOnce(&mut Resolver, Instant) -> T) -> T {
         self.shared.change(|state, now| change(&mut state.resolver, now))
+    }
+
+    /// The name servers that [`Handle::set_name_servers`] has set since the last call, if it was called. The machine knows already
+    /// how many there are.
+    pub fn take_name_servers(&self) -> Option<Vec<SocketAddr>> {
+        self.shared.lock().name_servers.take()
     }
 
     /// Says that no more work will be done: whoever waits gets a failure of our own side. Dropping the desk says the same.

@@ -299,7 +299,7 @@ fn no_two_queries_share_an_id_or_letters() {
 #[test]
 fn errors_of_the_socket_are_told_apart() {
     for (error, expected) in [
-        (ErrorKind::ConnectionRefused, DnsError::Unreachable),
+        (ErrorKind::ConnectionRefused, DnsError::NotListening(server())),
         (ErrorKind::ConnectionReset, DnsError::Unreachable),
         (ErrorKind::NetworkUnreachable, DnsError::NoRoute),
         (ErrorKind::HostUnreachable, DnsError::NoRoute),
@@ -313,6 +313,11 @@ fn errors_of_the_socket_are_told_apart() {
         opening.failed(error);
         assert_eq!(result(opening), Err(expected), "{error}");
         for transport in [Transport::Udp, Transport::Tcp] {
+            // Over TCP a refusal says less: the server has replied over UDP.
+            let expected = match (error, transport) {
+                (ErrorKind::ConnectionRefused, Transport::Tcp) => DnsError::Unreachable,
+                _ => expected,
+            };
             let mut writing = open(transport);
             writing.failed(error);
             assert_eq!(result(writing), Err(expected), "{error}");
@@ -323,6 +328,18 @@ fn errors_of_the_socket_are_told_apart() {
             reading.failed(error);
             assert_eq!(result(reading), Err(expected), "{error}");
         }
+    }
+}
+
+#[test]
+fn a_rejection_by_the_network_is_told_from_a_missing_route() {
+    for (transport, expected) in
+        [(Transport::Udp, DnsError::Rejected(server())), (Transport::Tcp, DnsError::Unreachable)]
+    {
+        let mut reading = open(transport);
+        sent(&mut reading);
+        reading.rejected(ErrorKind::HostUnreachable);
+        assert_eq!(result(reading), Err(expected));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns the order of opening, writing and reading; knows nothing of what the bytes mean. Its law: it wants one thing at a
 //! time, inputs are legal in any state, and after the end it wants nothing but to be finished.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -187,21 +187,49 @@ impl Exchange {
     }
 
     /// What was wanted did not work: opening, sending or receiving. After `Interrupted` the same is wanted again, all other
-    /// kinds end the exchange.
+    /// kinds end the exchange. Errors that say "no route" are taken at their word: see [`rejected`](Self::rejected).
     pub fn failed(&mut self, error: ErrorKind) {
+        self.fail(error, false);
+    }
+
+    /// As [`failed`](Self::failed), where there is a route to the address and the error may have come from the network as an ICMP
+    /// message (see [`is_from_network`]): a firewall or a router rejects what is sent there.
+    pub fn rejected(&mut self, error: ErrorKind) {
+        self.fail(error, true);
+    }
+
+    fn fail(&mut self, error: ErrorKind, rejected: bool) {
         if error == ErrorKind::Interrupted {
             return;
         }
         // After the end only parting words are left, and nobody is there to hear them: the answer stands.
         self.discard_output();
-        let open = match self.phase {
-            Phase::Opening(..) => false,
-            Phase::Open(..) => true,
+        let (open, transport, address) = match self.phase {
+            Phase::Opening(transport, address) => (false, transport, address),
+            Phase::Open(transport, address) => (true, transport, address),
             Phase::Ended(_) => return,
         };
         self.end(match self.talk {
-            Talk::Dns(id, _) => Answer::Dns(id, Err(dns_error(error))),
-            Talk::Http(id, _) => Answer::Http(id, Err(http_error(error, open))),
+            Talk::Dns(id, _) => {
+                let error = match (transport, error, rejected) {
+                    // On a connected datagram socket "nothing listens there" comes back as a refusal.
+                    (Transport::Udp, ErrorKind::ConnectionRefused, _) => {
+                        DnsError::NotListening(address)
+                    }
+                    (Transport::Udp, _, true) => DnsError::Rejected(address),
+                    (Transport::Tcp, _, true) => DnsError::Unreachable,
+                    (Transport::Udp | Transport::Tcp, _, false) => dns_error(error),
+                };
+                Answer::Dns(id, Err(error))
+            }
+            Talk::Http(id, _) => {
+                let error = match (rejected, open) {
+                    (true, true) => HttpError::Reset,
+                    (true, false) => HttpError::Rejected,
+                    (false, _) => http_error(error, open),
+                };
+                Answer::Http(id, Err(error))
+            }
         });
     }
 
@@ -266,7 +294,6 @@ fn ended(answer: Answer) -> Phase {
 }
 
 fn dns_error(error: ErrorKind) -> DnsError {
-    // On a connected datagram socket "nobody listens there" comes back as a refusal.
     if error == ErrorKind::ConnectionRefused || is_broken(error) {
         DnsError::Unreachable
     } else if is_no_route(error) {
@@ -304,6 +331,44 @@ fn is_broken(error: ErrorKind) -> bool {
             | ErrorKind::NotConnected
             | ErrorKind::UnexpectedEof
             | ErrorKind::WriteZero
+    )
+}
+
+/// Whether an error of a socket that was to be connected to `address`, or was, may have come from the network as an ICMP message.
+/// Whether it did is another question: the system has the same errors for a missing route. Where a datagram socket connects to the
+/// same address, which sends nothing, there is a route, and the error came from the network.
+///
+/// On Linux these are EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENONET, ENOPROTOOPT, EPROTO and EOPNOTSUPP, and for IPv6 EACCES
+/// ("administratively prohibited"). For IPv4, and as EPERM, a lack of permission is this machine's: no ICMP message causes it.
+pub fn is_from_network(error: &io::Error, address: SocketAddr) -> bool {
+    const EPERM: i32 = 1;
+    // ENFILE, EMFILE and ENOBUFS (Linux, BSD and macOS, Windows), which have no kind of their own.
+    const RESOURCES: [i32; 5] = [23, 24, 55, 105, 10_055];
+    let (kind, code) = (error.kind(), error.raw_os_error());
+    if kind == ErrorKind::PermissionDenied {
+        return address.is_ipv6() && code != Some(EPERM);
+    }
+    let resources = code.is_some_and(|code| RESOURCES.contains(&code));
+    !resources && !is_broken(kind) && !is_of_this_machine(kind)
+}
+
+/// Whether an error says something about this machine, or has a meaning of its own.
+fn is_of_this_machine(error: ErrorKind) -> bool {
+    matches!(
+        error,
+        ErrorKind::ConnectionRefused
+            | ErrorKind::TimedOut
+            | ErrorKind::WouldBlock
+            | ErrorKind::Interrupted
+            | ErrorKind::OutOfMemory
+            | ErrorKind::AddrInUse
+            | ErrorKind::AddrNotAvailable
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidData
+            | ErrorKind::NotFound
+            | ErrorKind::ResourceBusy
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::Other
     )
 }
 

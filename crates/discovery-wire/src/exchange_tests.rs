@@ -426,6 +426,18 @@ fn a_connection_that_breaks_in_any_phase_is_a_reset() {
 }
 
 #[test]
+fn a_rejection_by_the_network_is_told_from_a_missing_route() {
+    let start = || Exchange::http(&get(dns("example.org")), Arc::new(client()));
+    let mut opening = start();
+    opening.rejected(ErrorKind::HostUnreachable);
+    assert_eq!(body(opening.into_answer()), Err(HttpError::Rejected));
+    let mut open = start();
+    open.opened();
+    open.rejected(ErrorKind::HostUnreachable);
+    assert_eq!(body(open.into_answer()), Err(HttpError::Reset));
+}
+
+#[test]
 fn errors_of_the_socket_are_told_apart() {
     for (error, opening, open) in [
         (ErrorKind::ConnectionRefused, HttpError::Refused, HttpError::Refused),

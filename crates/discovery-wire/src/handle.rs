@@ -16,6 +16,7 @@ use discovery_core::{
 };
 
 use crate::clock::Clock;
+use crate::setup::MAX_NAME_SERVERS;
 use crate::shared::{DRIVER_PATIENCE, Shared, Waiter};
 use crate::spans::LookupSpan;
 
@@ -108,6 +109,18 @@ impl Handle {
             all.expired = all.expired.saturating_add(taught.expired);
         }
         all
+    }
+
+    /// Asks these name servers from now on, in this order, at most 255, whatever was configured before: `resolv.conf` is not read
+    /// any more. Requests that are under way stay with the server that they were sent to; what is remembered of the servers before
+    /// (round trips, failures) is forgotten.
+    pub fn set_name_servers(&self, servers: impl IntoIterator<Item = SocketAddr>) {
+        let servers: Vec<_> = servers.into_iter().take(MAX_NAME_SERVERS).collect();
+        let count = u8::try_from(servers.len()).unwrap_or(u8::MAX);
+        self.shared.change(|state, now| {
+            state.resolver.set_name_servers(count, now);
+            state.name_servers = Some(servers);
+        });
     }
 
     /// What has been done so far, and what is held now.

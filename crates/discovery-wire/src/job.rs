@@ -11,7 +11,7 @@ use discovery_core::{Request, RequestId, UnixTime};
 use rustls::ClientConfig;
 
 use crate::desk::Report;
-use crate::exchange::{Exchange, Want};
+use crate::exchange::{Exchange, Transport, Want, is_from_network};
 use crate::setup::{ConnectTo, FetchFrom, System};
 use crate::spans::RequestSpan;
 
@@ -25,13 +25,14 @@ pub struct Job {
     setting: Arc<Setting>,
     /// What is to be opened, at the place that the caller's hook says.
     opening: Option<Want<'static>>,
+    /// What was opened last, before the caller's hook.
+    address: Option<SocketAddr>,
     span: RequestSpan,
 }
 
 /// What every request needs.
 pub(crate) struct Setting {
     pub(crate) tls: Arc<ClientConfig>,
-    pub(crate) name_servers: Vec<SocketAddr>,
     pub(crate) connect_to: Option<Box<ConnectTo>>,
     pub(crate) fetch_from: Option<Box<FetchFrom>>,
     pub(crate) system: System,
@@ -43,6 +44,7 @@ impl Job {
         mut request: Request,
         report: Report,
         setting: &Arc<Setting>,
+        name_servers: &[SocketAddr],
     ) -> Option<Self> {
         let (exchange, span) = match &mut request {
             Request::Http(get) => {
@@ -54,13 +56,20 @@ impl Job {
                 (exchange, RequestSpan::new(&request, address))
             }
             Request::Dns(question) => {
-                let server = setting.name_servers.get(usize::from(question.server))?;
+                let server = name_servers.get(usize::from(question.server))?;
                 let mut entropy = setting.system.entropy;
                 let exchange = Exchange::dns(question, *server, &mut entropy);
                 (exchange, RequestSpan::new(&request, server))
             }
         };
-        let mut job = Self { exchange, report, setting: Arc::clone(setting), opening: None, span };
+        let mut job = Self {
+            exchange,
+            report,
+            setting: Arc::clone(setting),
+            opening: None,
+            address: None,
+            span,
+        };
         job.follow();
         Some(job)
     }
@@ -98,8 +107,24 @@ impl Job {
 
     /// What was wanted did not work.
     pub fn failed(&mut self, error: io::ErrorKind) {
-        self.exchange.failed(error);
+        self.fail(&error.into());
         self.follow();
+    }
+
+    /// Tells a rejection by the network from a lack of a route: the system has the same errors for both.
+    fn fail(&mut self, error: &io::Error) {
+        let rejected = self.address.is_some_and(|address| {
+            is_from_network(error, address) && {
+                let hook = self.setting.connect_to.as_ref();
+                let place = hook.map_or(address, |hook| hook(address, Transport::Udp));
+                (self.setting.system.reaches)(place)
+            }
+        });
+        if rejected {
+            self.exchange.rejected(error.kind());
+        } else {
+            self.exchange.failed(error.kind());
+        }
     }
 
     /// The answer goes to whoever waits for it. Close the socket first.
@@ -109,11 +134,17 @@ impl Job {
         self.report.answer(answer);
     }
 
+    /// What came of it.
+    #[cfg(test)]
+    pub(crate) fn answer(self) -> discovery_core::Answer {
+        self.exchange.into_answer()
+    }
+
     fn take<T>(&mut self, result: io::Result<T>, take: impl FnOnce(&mut Exchange, T)) -> bool {
         match result {
             Ok(value) => take(&mut self.exchange, value),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Err(error) => self.exchange.failed(error.kind()),
+            Err(error) => self.fail(&error),
         }
         if let Some(id) = self.exchange.connected() {
             self.report.connected(id);
@@ -126,6 +157,7 @@ impl Job {
     fn follow(&mut self) {
         self.opening = match self.exchange.wants() {
             Want::Open(transport, address) => {
+                self.address = Some(address);
                 let place = self.setting.connect_to.as_ref().map(|hook| hook(address, transport));
                 Some(Want::Open(transport, place.unwrap_or(address)))
             }

@@ -102,13 +102,13 @@ mod work;
 
 pub use alarm::Alarm;
 pub use clock::Clock;
-pub use config::{Hosts, NameServers, Oddity, OddityKind};
+pub use config::{Hosts, NameServers, Oddity, OddityKind, name_server_address};
 pub use desk::{Desk, Order, Report};
 // What `builder_methods!` and `discovery_methods!` name.
 #[doc(hidden)]
 pub use discovery_core;
 pub use entropy::{Entropy, NoEntropy, Predictable};
-pub use exchange::{Exchange, READ_BUFFER, Transport, Want};
+pub use exchange::{Exchange, READ_BUFFER, Transport, Want, is_from_network};
 pub use handle::{Handle, Waiting};
 pub use job::Job;
 pub use running::{Run, Running, yield_now};

@@ -16,8 +16,9 @@ macro_rules! builder_methods {
             self
         }
 
-        /// The name servers to ask, in this order, at most 255; otherwise the system's, from `/etc/resolv.conf`. A file that cannot
-        /// be read is one without name servers: resolv.conf(5) has the one on this machine asked then.
+        /// The name servers to ask, in this order, at most 255; otherwise the system's, from `/etc/resolv.conf`, which is read again
+        /// when it has changed. A file that cannot be read at the beginning is one without name servers: resolv.conf(5) has the one
+        /// on this machine asked then. An address on a link needs its zone (`SocketAddrV6::scope_id`).
         pub fn name_servers(
             mut self,
             servers: impl IntoIterator<Item = ::std::net::SocketAddr>,
@@ -127,6 +128,12 @@ macro_rules! discovery_methods {
         ) -> $crate::discovery_core::Taught {
             let wall = ::std::time::SystemTime::now();
             self.handle.teach(export, $crate::discovery_core::UnixMillis::from_system_time(wall))
+        }
+
+        /// Asks these name servers from now on, in this order, at most 255, whatever was configured before: `resolv.conf` is not
+        /// read any more. Requests that are under way stay with the server that they were sent to.
+        pub fn set_name_servers(&self, servers: impl IntoIterator<Item = ::std::net::SocketAddr>) {
+            self.handle.set_name_servers(servers);
         }
 
         /// What has been done so far, and what is held now.

@@ -10,14 +10,16 @@ use std::time::{Instant as StdInstant, SystemTime};
 use discovery_core::{Config, HttpGet, Policy};
 use rustls::ClientConfig;
 
-use crate::config::NameServers;
 use crate::desk::Desk;
 use crate::entropy::NoEntropy;
 use crate::exchange::Transport;
 use crate::handle::Handle;
 use crate::job::Setting;
 use crate::shared::Now;
-use crate::work::Work;
+use crate::work::{ResolvConf, Work};
+
+/// Most name servers: requests name them by numbers of one byte.
+pub(crate) const MAX_NAME_SERVERS: usize = u8::MAX as usize;
 
 /// Says where to connect instead.
 pub(crate) type ConnectTo = dyn Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync;
@@ -47,8 +49,12 @@ pub struct System {
     pub wall_clock: fn() -> SystemTime,
     /// Fills in unguessable bytes.
     pub entropy: fn(&mut [u8]) -> Result<(), NoEntropy>,
-    /// Reads `/etc/resolv.conf`; nothing where it cannot be read.
+    /// Reads `/etc/resolv.conf`; nothing where it cannot be read. Called when a discovery is made, and again while it runs: see
+    /// [`Work::poll`].
     pub resolv_conf: fn() -> Vec<u8>,
+    /// The number of a network interface by its name, as if_nametoindex(3) gives it; none where there is no such interface. For
+    /// name servers on a link (`fe80::1%eth0`).
+    pub interface_index: fn(&str) -> Option<u32>,
     /// Whether there is a route to this address: whether a datagram socket connects to it, which sends nothing.
     pub reaches: fn(SocketAddr) -> bool,
 }
@@ -94,9 +100,9 @@ impl Setup {
         self.seed = Some(seed);
     }
 
-    /// The name servers to ask, in this order, at most 255.
+    /// The name servers to ask, in this order, at most 255. `resolv.conf` is then never read.
     pub fn set_name_servers(&mut self, servers: impl IntoIterator<Item = SocketAddr>) {
-        self.name_servers = Some(servers.into_iter().take(usize::from(u8::MAX)).collect());
+        self.name_servers = Some(servers.into_iter().take(MAX_NAME_SERVERS).collect());
     }
 
     /// Where to connect instead of an address.
@@ -131,9 +137,13 @@ impl Setup {
     /// # Errors
     /// When the system gives no randomness for the seed.
     pub fn open(self, system: System) -> Result<(Handle, Work), BuildError> {
-        let name_servers = self
-            .name_servers
-            .unwrap_or_else(|| NameServers::from_resolv_conf(&(system.resolv_conf)()).addresses);
+        let (name_servers, resolv_conf) = match self.name_servers {
+            Some(servers) => (servers, None),
+            None => {
+                let (file, servers) = ResolvConf::read(&system);
+                (servers, Some(file))
+            }
+        };
         let mut config = Config::new(self.policy);
         config.name_servers = u8::try_from(name_servers.len()).unwrap_or(u8::MAX);
         config.seed = match self.seed {
@@ -150,12 +160,11 @@ impl Setup {
         };
         let setting = Setting {
             tls: self.tls,
-            name_servers,
             connect_to: self.connect_to,
             fetch_from: self.fetch_from,
             system,
         };
-        Ok((handle, Work::new(desk, setting, self.probe)))
+        Ok((handle, Work::new(desk, setting, name_servers, resolv_conf, self.probe)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! for a driver that is gone.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -37,6 +38,8 @@ pub(crate) struct State {
     pub(crate) deadline: Option<Instant>,
     /// Handles, and those who wait.
     pub(crate) handles: usize,
+    /// Name servers that the driver has not heard of yet.
+    pub(crate) name_servers: Option<Vec<SocketAddr>>,
     /// Whom to wake once the lock is free.
     wakers: Vec<Waker>,
 }
@@ -66,6 +69,7 @@ impl Shared {
             driver: Driver::Busy,
             deadline: None,
             handles: 1,
+            name_servers: None,
             wakers: Vec::new(),
         };
         let clock = Clock::start(now());

@@ -6,13 +6,13 @@
     reason = "tests"
 )]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::{Instant as StdInstant, SystemTime};
 
-use discovery_core::FailureKind;
+use discovery_core::{FailureKind, HttpError};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::*;
@@ -20,6 +20,8 @@ use crate::{BuildError, Handle, NoEntropy, Setup, System, Transport, Waiting, Wa
 
 thread_local! {
     static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static RESOLV_CONF: RefCell<String> =
+        RefCell::new("nameserver 192.0.2.53\nnameserver 192.0.2.54\n".to_owned());
     static PROBED: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -35,7 +37,8 @@ const SYSTEM: System = System {
         bytes.fill(7);
         Ok(())
     },
-    resolv_conf: || b"nameserver 192.0.2.53\nnameserver 192.0.2.54\n".to_vec(),
+    resolv_conf: || RESOLV_CONF.with_borrow(|text| text.as_bytes().to_vec()),
+    interface_index: |_| None,
     reaches: |address| {
         PROBED.set(PROBED.get() + 1);
         address.is_ipv4()
@@ -180,4 +183,140 @@ fn a_driver_that_nobody_runs_is_noticed_by_whoever_has_a_timer() {
     };
     assert!(waiting.poll_checked(&mut cx, &mut timer, rings).is_ready());
     assert_eq!(kind(&mut waiting), Some(FailureKind::Local));
+}
+
+/// The name servers that the jobs of a new name go to.
+fn servers_of(handle: &Handle, work: &mut Work, name: &str) -> Vec<String> {
+    let _waiting = resolve(handle, name);
+    let mut servers: Vec<String> = jobs(work)
+        .iter()
+        .map(|job| match job.wants() {
+            Want::Open(_, server) => server.ip().to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    servers.dedup();
+    servers
+}
+
+#[test]
+fn a_changed_resolv_conf_is_read_after_five_seconds_and_not_before() {
+    let (handle, mut work) = setup().open(SYSTEM).unwrap();
+    RESOLV_CONF.set("nameserver 192.0.2.99\n".to_owned());
+    PASSED.set(RESOLV_CONF_INTERVAL - Duration::from_millis(1));
+    assert_eq!(servers_of(&handle, &mut work, "a.example:1"), ["192.0.2.53"]);
+    PASSED.set(RESOLV_CONF_INTERVAL);
+    assert_eq!(servers_of(&handle, &mut work, "b.example:1"), ["192.0.2.99"]);
+    assert_eq!(handle.with(|resolver, _| resolver.name_servers().count()), 1);
+}
+
+#[test]
+fn a_resolv_conf_that_disappears_changes_nothing() {
+    let (handle, mut work) = setup().open(SYSTEM).unwrap();
+    RESOLV_CONF.set(String::new());
+    PASSED.set(RESOLV_CONF_INTERVAL);
+    assert_eq!(servers_of(&handle, &mut work, "a.example:1"), ["192.0.2.53"]);
+    RESOLV_CONF.set("nameserver 192.0.2.99\n".to_owned());
+    PASSED.set(RESOLV_CONF_INTERVAL * 2);
+    assert_eq!(servers_of(&handle, &mut work, "b.example:1"), ["192.0.2.99"]);
+}
+
+#[test]
+fn name_servers_that_the_caller_gives_are_not_changed_by_resolv_conf() {
+    let mut setup = setup();
+    setup.set_name_servers([SocketAddr::from(([192, 0, 2, 7], 53))]);
+    let (handle, mut work) = setup.open(SYSTEM).unwrap();
+    PASSED.set(RESOLV_CONF_INTERVAL);
+    assert_eq!(servers_of(&handle, &mut work, "a.example:1"), ["192.0.2.7"]);
+}
+
+#[test]
+fn name_servers_set_at_run_time_beat_resolv_conf_from_then_on() {
+    let (handle, mut work) = setup().open(SYSTEM).unwrap();
+    let waiting = resolve(&handle, "a.example:1");
+    // What was ordered before is asked of the new ones, too.
+    handle.set_name_servers([SocketAddr::from(([192, 0, 2, 7], 53))]);
+    let before = jobs(&mut work);
+    assert!(before.iter().all(|job| {
+        job.wants() == Want::Open(Transport::Udp, SocketAddr::from(([192, 0, 2, 7], 53)))
+    }));
+    drop((waiting, before));
+    while next(&mut work).is_some() {}
+    RESOLV_CONF.set("nameserver 192.0.2.99\n".to_owned());
+    PASSED.set(RESOLV_CONF_INTERVAL);
+    assert_eq!(servers_of(&handle, &mut work, "b.example:1"), ["192.0.2.7"]);
+}
+
+#[test]
+fn without_any_name_server_it_is_said_so() {
+    let (handle, mut work) = setup().open(SYSTEM).unwrap();
+    handle.set_name_servers([]);
+    let mut waiting = resolve(&handle, "a.example:1");
+    assert!(jobs(&mut work).is_empty());
+    let Poll::Ready(outcome) = waiting.poll_outcome(&Context::from_waker(Waker::noop())) else {
+        panic!("nothing is asked, so the outcome is there");
+    };
+    let failed = outcome.as_ref().as_ref().unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Local);
+    assert!(failed.to_string().contains("no usable name server"), "{failed}");
+}
+
+/// What becomes of a document's GET whose connection fails with this error, the system's error number first.
+fn connecting_fails(address: &str, error: io::Error) -> HttpError {
+    let mut setup = setup();
+    setup.set_name_servers([SocketAddr::from(([192, 0, 2, 7], 53))]);
+    let mut policy = discovery_core::Policy::default();
+    policy.addresses = discovery_core::AddressPolicy::any();
+    policy.static_addresses.insert(
+        discovery_core::DnsName::host("a.example").unwrap(),
+        vec![address.parse().unwrap()],
+    );
+    setup.set_policy(policy);
+    let (handle, mut work) = setup.open(SYSTEM).unwrap();
+    let _waiting = resolve(&handle, "a.example");
+    let mut get = jobs(&mut work)
+        .into_iter()
+        .find(|job| matches!(job.wants(), Want::Open(Transport::Tcp, _)))
+        .unwrap();
+    get.opened(Err(error));
+    match get.answer() {
+        discovery_core::Answer::Http(_, Err(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_error_of_the_network_is_a_rejection_where_there_is_a_route() {
+    let of = io::Error::from_raw_os_error;
+    // The machine of these tests has a route for IPv4 alone.
+    for kind in [io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable] {
+        assert_eq!(connecting_fails("192.0.2.1", kind.into()), HttpError::Rejected, "{kind}");
+        assert_eq!(connecting_fails("2001:db8::1", kind.into()), HttpError::NoRoute, "{kind}");
+    }
+    assert_eq!(
+        connecting_fails("192.0.2.1", io::ErrorKind::ConnectionRefused.into()),
+        HttpError::Refused
+    );
+    for (number, what) in [(1, "EPERM"), (23, "ENFILE"), (24, "EMFILE"), (13, "EACCES")] {
+        assert_eq!(connecting_fails("192.0.2.1", of(number)), HttpError::Local, "{what}");
+    }
+    if cfg!(target_os = "linux") {
+        for (number, what) in [
+            (64, "ENONET"),
+            (71, "EPROTO"),
+            (92, "ENOPROTOOPT"),
+            (95, "EOPNOTSUPP"),
+            (101, "ENETUNREACH"),
+            (112, "EHOSTDOWN"),
+            (113, "EHOSTUNREACH"),
+        ] {
+            assert_eq!(connecting_fails("192.0.2.1", of(number)), HttpError::Rejected, "{what}");
+        }
+        for (number, what) in [(12, "ENOMEM"), (98, "EADDRINUSE"), (105, "ENOBUFS")] {
+            assert_eq!(connecting_fails("192.0.2.1", of(number)), HttpError::Local, "{what}");
+        }
+    }
+    let v6 = "[2001:db8::1]:443".parse().unwrap();
+    assert!(crate::is_from_network(&of(13), v6), "EACCES: administratively prohibited");
+    assert!(!crate::is_from_network(&of(1), v6), "EPERM: this machine's own firewall");
 }

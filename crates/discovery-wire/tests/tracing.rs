@@ -106,6 +106,7 @@ fn open() -> (Handle, Work) {
         wall_clock: SystemTime::now,
         entropy: |_| Ok(()),
         resolv_conf: Vec::new,
+        interface_index: |_| None,
         reaches: |_| true,
     };
     setup.open(system).unwrap()

@@ -88,7 +88,9 @@ fn possible_record(name: &DnsName, kind: RecordKind, fact: &Fact) -> Result<(), 
         Fact::UnusableServices if services => Ok(()),
         Fact::Alias(target) => not_itself(name, Some(target)),
         Fact::NotFound(NotFound::NxDomain | NotFound::NoData) => Ok(()),
-        Fact::NotFound(NotFound::SpecialName | NotFound::Static) => Err(Impossible::NotKept),
+        Fact::NotFound(NotFound::SpecialName | NotFound::Static | NotFound::HostsFile) => {
+            Err(Impossible::NotKept)
+        }
         Fact::Failed(why) if why.is_local() => Err(Impossible::OwnSide),
         Fact::Late => Err(Impossible::OwnSide),
         Fact::Failed(

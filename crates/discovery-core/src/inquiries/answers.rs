@@ -120,6 +120,9 @@ impl Inquiries {
             Ok(known) => Some(known),
             Err(error) => {
                 inquiry.errors.push((open.place, error));
+                if is_turned_away(error) && self.name_servers.has_more_than(&inquiry.asked) {
+                    inquiry.take_back(open.place);
+                }
                 // The next place at once; the ones before stay open.
                 self.start(&question, &mut inquiry, context, now, out)
             }
@@ -136,7 +139,10 @@ impl Inquiries {
         let silent =
             inquiry.open.iter().filter(|open| !open.connected && open.since + patience <= now);
         let unreachable = inquiry.errors.iter().filter(|(_, error)| {
-            matches!(error, Error::Http(HttpError::NoRoute | HttpError::Timeout))
+            matches!(
+                error,
+                Error::Http(HttpError::NoRoute | HttpError::Rejected | HttpError::Timeout)
+            )
         });
         let failed = silent.map(|open| open.place).chain(unreachable.map(|(place, _)| *place));
         for place in failed {
@@ -181,6 +187,15 @@ impl Inquiries {
     }
 }
 
+/// Whether a name server was found unreachable at once. Such an attempt does not count while there are servers that have not been
+/// asked: with five servers, of which four are down, the fifth is still reached.
+fn is_turned_away(error: Error) -> bool {
+    matches!(
+        error,
+        Error::Dns(DnsError::NotListening(_) | DnsError::Rejected(_) | DnsError::NoRoute)
+    )
+}
+
 /// Whether the other side has said something, be it nonsense: then its family leads somewhere. A refusal may be a firewall's.
 fn is_of_the_server(said: &Result<HttpResponse, HttpError>) -> bool {
     match said {
@@ -197,6 +212,7 @@ fn is_of_the_server(said: &Result<HttpResponse, HttpError>) -> bool {
             | HttpError::NoRoute
             | HttpError::Timeout
             | HttpError::Refused
+            | HttpError::Rejected
             | HttpError::Reset,
         ) => false,
     }

@@ -96,7 +96,7 @@ impl Inquiries {
                 let id = DnsId(self.next_dns);
                 // Without any name server nothing can be asked.
                 let Some(server) = self.name_servers.pick(&inquiry.asked, now) else {
-                    let error = Error::Dns(DnsError::Local);
+                    let error = Error::Dns(DnsError::NoServer);
                     inquiry.errors.push((place, error));
                     inquiry.attempts = 0..0;
                     return inquiry.exhausted(question, context, now);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use discovery_core::{Config, HttpGet, Outcome, Policy, Request, Routes, ServerName};
 use discovery_lab::{Lab, LabOptions, built_in, built_in_names, hurried};
-use discovery_wire::{Exchange, NameServers, NoEntropy, Setup, System, Transport};
+use discovery_wire::{Exchange, NameServers, NoEntropy, Setup, System, Transport, local_address};
 use rustls::ClientConfig;
 
 /// Says where to connect instead of an address.
@@ -37,13 +37,31 @@ pub(crate) struct Setting {
 }
 
 /// What only the outside can tell.
+#[allow(clippy::disallowed_types, reason = "this is the driver that is to be asked")]
 pub(crate) const SYSTEM: System = System {
     now: Instant::now,
     wall_clock: SystemTime::now,
     entropy: |bytes| getrandom::fill(bytes).map_err(|_| NoEntropy),
     resolv_conf: || std::fs::read("/etc/resolv.conf").unwrap_or_default(),
-    reaches: |_| true,
+    interface_index,
+    reaches: |address| {
+        std::net::UdpSocket::bind(local_address(address))
+            .and_then(|socket| socket.connect(address))
+            .is_ok()
+    },
 };
+
+/// The number of a network interface, by its name.
+#[cfg(unix)]
+fn interface_index(name: &str) -> Option<u32> {
+    nix::net::if_::if_nametoindex(name).ok()
+}
+
+/// As above, where interfaces go by number alone.
+#[cfg(not(unix))]
+fn interface_index(_name: &str) -> Option<u32> {
+    None
+}
 
 impl Setting {
     /// What the machine is made with.
@@ -96,7 +114,11 @@ impl Setting {
             tls: Arc::new(tls),
             policy: Policy::default(),
             seed: getrandom::u64()?,
-            name_servers: NameServers::from_resolv_conf(&(SYSTEM.resolv_conf)()).addresses,
+            name_servers: NameServers::from_resolv_conf(
+                &(SYSTEM.resolv_conf)(),
+                SYSTEM.interface_index,
+            )
+            .addresses,
             connect_to: Box::new(|address, _| address),
             fetch_from: Box::new(|get| get.address),
             routes: Routes::default(),

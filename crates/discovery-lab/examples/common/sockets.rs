@@ -7,13 +7,13 @@ use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
 use discovery_core::{Answer, HttpId, Request, RequestId, UnixTime};
-use discovery_wire::{Exchange, READ_BUFFER, Transport, Want, local_address};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use discovery_wire::{Exchange, READ_BUFFER, Transport, Want, is_from_network, local_address};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
-use super::{ConnectTo, Setting};
+use super::{ConnectTo, SYSTEM, Setting};
 
 enum Socket {
     Udp(UdpSocket),
@@ -80,12 +80,15 @@ pub(crate) async fn carry_out(
 /// Moves bytes until the answer is there.
 async fn run(mut exchange: Exchange, connect_to: &ConnectTo, connected: impl Fn(HttpId)) -> Answer {
     let mut socket = None;
+    // Where the socket was to be connected, before the hook.
+    let mut remote = None;
     loop {
         let moved = match (exchange.wants(), &mut socket) {
             (Want::Finish, _) => return exchange.into_answer(),
             (Want::Open(transport, address), _) => {
                 // One at a time: the old socket goes before the new one comes.
                 socket = None;
+                remote = Some(address);
                 let opened = open(transport, connect_to(address, transport)).await;
                 opened.map(|new| socket = Some(new)).map(|()| exchange.opened())
             }
@@ -99,7 +102,7 @@ async fn run(mut exchange: Exchange, connect_to: &ConnectTo, connected: impl Fn(
             (Want::Read, Some(socket)) => {
                 let mut buffer = [0; READ_BUFFER];
                 let count = match socket {
-                    Socket::Udp(socket) => socket.recv(&mut buffer).await,
+                    Socket::Udp(socket) => receive(socket, &mut buffer).await,
                     Socket::Tcp(socket) => socket.read(&mut buffer).await,
                 };
                 let now = UnixTime::from_system_time(SystemTime::now());
@@ -108,10 +111,37 @@ async fn run(mut exchange: Exchange, connect_to: &ConnectTo, connected: impl Fn(
             (Want::Write(_) | Want::Read, None) => Err(io::ErrorKind::NotConnected.into()),
         };
         if let Err(error) = moved {
-            exchange.failed(error.kind());
+            // Where there is a route all the same, the network has rejected what was sent.
+            let rejected = remote.is_some_and(|address| {
+                is_from_network(&error, address)
+                    && (SYSTEM.reaches)(connect_to(address, Transport::Udp))
+            });
+            if rejected {
+                exchange.rejected(error.kind());
+            } else {
+                exchange.failed(error.kind());
+            }
         }
         if let Some(id) = exchange.connected() {
             connected(id);
+        }
+    }
+}
+
+/// Receives one datagram. A refusal by the other side's system is told as an error of the socket, without anything to read.
+async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
+        let received = if ready.is_readable() {
+            socket.try_recv(buffer)
+        } else {
+            socket.try_io(Interest::ERROR, || {
+                Err(socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
+            })
+        };
+        match received {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            received => return received,
         }
     }
 }
@@ -122,6 +152,7 @@ async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
         Transport::Udp => {
             let socket = UdpSocket::bind(local_address(address)).await?;
             // Connected: the kernel then lets nobody else's datagrams through.
+            report_icmp_errors(&socket, address);
             socket.connect(address).await?;
             Socket::Udp(socket)
         }
@@ -135,3 +166,19 @@ pub(crate) async fn until(deadline: Option<Instant>, now: Instant) {
         None => pending().await,
     }
 }
+
+/// Has the system report every ICMP error about what this socket has sent: without this it keeps "host unreachable" and the like
+/// to itself, and reports closed ports alone. A system that can't do so changes nothing.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn report_icmp_errors(socket: &impl std::os::fd::AsFd, remote: SocketAddr) {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    let _ = match remote {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true),
+    };
+}
+
+/// As above, where the system has no such setting.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn report_icmp_errors<T>(_socket: &T, _remote: SocketAddr) {}

@@ -10,11 +10,12 @@ use reqwest::header::HOST;
 use reqwest::{Client, Response, StatusCode, Url, redirect, retry};
 use rustls::CertificateError as Bad;
 
-use super::common::Setting;
+use super::common::{SYSTEM, Setting};
 
 /// Fetches from the address that the machine has chosen, and tells what came back.
 pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse, HttpError> {
-    let address = (setting.connect_to)((setting.fetch_from)(get), Transport::Tcp);
+    let place = (setting.fetch_from)(get);
+    let address = (setting.connect_to)(place, Transport::Tcp);
     let (mut url, authority) = url(get)?;
     match &get.tls_name {
         // reqwest connects to an address in a URL, whatever else it is told.
@@ -34,7 +35,12 @@ pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse
         .build()
         .map_err(|_| HttpError::Local)?;
     let request = client.get(url).headers(get.headers.clone()).header(HOST, authority);
-    let mut response = request.send().await.map_err(|error| failure(&error))?;
+    let sent = request.send().await.map_err(|error| failure(&error));
+    let mut response = sent.map_err(|error| {
+        // Where there is a route all the same, the network has rejected the connection.
+        let reaches = || (SYSTEM.reaches)((setting.connect_to)(place, Transport::Udp));
+        if error == HttpError::NoRoute && reaches() { HttpError::Rejected } else { error }
+    })?;
     let received = Some(UnixTime::from_system_time(SystemTime::now()));
     let (status, headers) = (response.status(), response.headers().clone());
     let body = match status {

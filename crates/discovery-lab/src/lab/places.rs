@@ -19,6 +19,8 @@ pub(super) enum Fate {
     Refused,
     /// There is no route.
     NoRoute,
+    /// There is a route, and the network rejects the connection.
+    Rejected,
     /// Our own side can't even try.
     Local,
 }
@@ -81,6 +83,7 @@ impl Places {
         let fate = |fault| match fault {
             ConnectFault::Refused => Fate::Refused,
             ConnectFault::NoRoute => Fate::NoRoute,
+            ConnectFault::Rejected => Fate::Rejected,
             ConnectFault::Local => Fate::Local,
             ConnectFault::Timeout
             | ConnectFault::Reset

@@ -27,6 +27,8 @@ pub(super) enum Arrival {
     Bytes(Vec<u8>),
     /// The socket fails.
     Failure(ErrorKind),
+    /// The same, by a message of the network.
+    Rejection(ErrorKind),
 }
 
 /// One request on its way.
@@ -110,6 +112,10 @@ impl Flow {
                         self.exchange.failed(kind);
                         continue;
                     }
+                    Some(Arrival::Rejection(kind)) => {
+                        self.exchange.rejected(kind);
+                        continue;
+                    }
                     Some(Arrival::Bytes(_)) | None => return steps,
                 },
                 Want::Open(transport, address) => {
@@ -128,6 +134,10 @@ impl Flow {
                         self.exchange.failed(kind);
                         continue;
                     }
+                    Some(Arrival::Rejection(kind)) => {
+                        self.exchange.rejected(kind);
+                        continue;
+                    }
                     None => return steps,
                 },
             };
@@ -144,10 +154,10 @@ impl Flow {
         authority: &Arc<Authority>,
         steps: &mut Steps,
     ) {
-        if let Some((after, kind)) = self.failure(world) {
+        if let Some((after, failure)) = self.failure(world, transport) {
             self.opening = true;
             self.server = Server::Nobody;
-            steps.later.push((after, Due::Arrive(self.request.id(), Arrival::Failure(kind))));
+            steps.later.push((after, Due::Arrive(self.request.id(), failure)));
             return;
         }
         self.server = match (&self.request, transport) {
@@ -163,19 +173,23 @@ impl Flow {
     }
 
     /// How the socket itself fails, and when, where the world says so.
-    fn failure(&self, world: &World) -> Option<(Duration, ErrorKind)> {
+    fn failure(&self, world: &World, transport: Transport) -> Option<(Duration, Arrival)> {
         match &self.request {
             Request::Dns(dns) => {
                 let answer = world.dns_answer(&dns.name, dns.kind, dns.server, dns.attempt);
-                let kind = match answer.said?.err()? {
-                    DnsError::Local => ErrorKind::OutOfMemory,
-                    DnsError::NoRoute => ErrorKind::HostUnreachable,
-                    DnsError::Timeout => ErrorKind::TimedOut,
-                    DnsError::Unreachable => ErrorKind::ConnectionRefused,
+                let failure = match answer.said?.err()? {
+                    DnsError::Local => Arrival::Failure(ErrorKind::OutOfMemory),
+                    DnsError::NoRoute => Arrival::Failure(ErrorKind::HostUnreachable),
+                    DnsError::Timeout => Arrival::Failure(ErrorKind::TimedOut),
+                    DnsError::NotListening(_) => Arrival::Failure(ErrorKind::ConnectionRefused),
+                    DnsError::Rejected(_) => Arrival::Rejection(ErrorKind::HostUnreachable),
+                    DnsError::Unreachable if transport == Transport::Tcp => {
+                        Arrival::Failure(ErrorKind::ConnectionRefused)
+                    }
                     // Of the others a name server tells in a message.
                     DnsError::Malformed | _ => return None,
                 };
-                Some((answer.after, kind))
+                Some((answer.after, failure))
             }
             Request::Http(get) => {
                 let url = Url::parse(&get.url.to_string()).ok()?;
@@ -186,10 +200,11 @@ impl Flow {
                         Some(Served::Response { .. }) => None,
                         None => Some(ConnectFault::Refused),
                     });
-                let kind = match fault? {
-                    ConnectFault::Refused => ErrorKind::ConnectionRefused,
-                    ConnectFault::NoRoute => ErrorKind::HostUnreachable,
-                    ConnectFault::Local => ErrorKind::OutOfMemory,
+                let failure = match fault? {
+                    ConnectFault::Refused => Arrival::Failure(ErrorKind::ConnectionRefused),
+                    ConnectFault::NoRoute => Arrival::Failure(ErrorKind::HostUnreachable),
+                    ConnectFault::Rejected => Arrival::Rejection(ErrorKind::HostUnreachable),
+                    ConnectFault::Local => Arrival::Failure(ErrorKind::OutOfMemory),
                     // The others are the web server's part.
                     ConnectFault::Timeout
                     | ConnectFault::Reset
@@ -200,7 +215,7 @@ impl Flow {
                     | ConnectFault::Expired
                     | ConnectFault::Tls => return None,
                 };
-                Some((page.map_or(Duration::ZERO, |page| page.connect), kind))
+                Some((page.map_or(Duration::ZERO, |page| page.connect), failure))
             }
         }
     }

@@ -259,7 +259,9 @@ impl Reading<'_, '_> {
             let data: Vec<RecordData> = data.collect();
             (!data.is_empty()).then_some(data)
         };
-        if let Some(ips) = self.of.policy.static_addresses.get(name) {
+        let policy = self.of.policy;
+        let fixed = policy.static_addresses.get(name);
+        if let Some(ips) = fixed.or_else(|| policy.hosts_file.get(name)) {
             return Some(of(&mut ips.iter().copied()));
         }
         if name.is_below("localhost") {
@@ -272,12 +274,26 @@ impl Reading<'_, '_> {
     /// The reply of the first attempt that gets one, else the most telling error.
     fn reply(&self, name: &DnsName, kind: RecordKind) -> Result<DnsReply, DnsError> {
         let mut worst = DnsError::Local;
-        for attempt in 0..self.of.policy.dns_attempts.max(1) {
-            let server = attempt % self.of.name_servers.max(1);
-            match self.of.world.dns_answer(name, kind, server, attempt).said {
+        let servers = self.of.name_servers.max(1);
+        // The server that is asked next, and whether all have been asked once.
+        let (mut server, mut around) = (0, false);
+        let mut attempt = 0;
+        while attempt < self.of.policy.dns_attempts.max(1) {
+            let error = match self.of.world.dns_answer(name, kind, server, attempt).said {
                 Some(Ok(reply)) => return Ok(reply),
-                Some(Err(error)) => worst = worst.max(error),
-                None => worst = worst.max(DnsError::Timeout),
+                Some(Err(error)) => error,
+                None => DnsError::Timeout,
+            };
+            worst = worst.max(error);
+            server = (server + 1) % servers;
+            around |= server == 0;
+            // A server that can't be reached costs no attempt while there are others that have not been asked.
+            let away = matches!(
+                error,
+                DnsError::NotListening(_) | DnsError::Rejected(_) | DnsError::NoRoute
+            );
+            if !away || around {
+                attempt += 1;
             }
         }
         Err(worst)

@@ -67,6 +67,7 @@ impl Keyword for ConnectFault {
         ("expired", Self::Expired),
         ("bad-tls", Self::Tls),
         ("no-route", Self::NoRoute),
+        ("rejected", Self::Rejected),
         ("local", Self::Local),
     ];
 }

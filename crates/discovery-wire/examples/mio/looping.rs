@@ -23,11 +23,24 @@ const SYSTEM: System = System {
     wall_clock: SystemTime::now,
     entropy: |bytes| getrandom::fill(bytes).map_err(|_| NoEntropy),
     resolv_conf: || std::fs::read("/etc/resolv.conf").unwrap_or_default(),
+    interface_index,
     reaches: |address| {
         let socket = std::net::UdpSocket::bind(local_address(address));
         socket.and_then(|socket| socket.connect(address)).is_ok()
     },
 };
+
+/// The number of a network interface, by its name.
+#[cfg(unix)]
+fn interface_index(name: &str) -> Option<u32> {
+    nix::net::if_::if_nametoindex(name).ok()
+}
+
+/// As above, where interfaces go by number alone.
+#[cfg(not(unix))]
+fn interface_index(_name: &str) -> Option<u32> {
+    None
+}
 
 /// The token of whoever wakes the loop from outside.
 const BELL: Token = Token(0);
@@ -223,6 +236,7 @@ impl Socket {
             Transport::Udp => {
                 let mut socket = UdpSocket::bind(local_address(address))?;
                 // R98: the kernel then drops what comes from elsewhere.
+                report_icmp_errors(&socket, address);
                 socket.connect(address)?;
                 registry.register(&mut socket, token, both)?;
                 Ok(Self::Udp(socket))
@@ -249,3 +263,19 @@ fn is_up(stream: &TcpStream) -> io::Result<bool> {
         Err(error) => Err(error),
     }
 }
+
+/// Has the system report every ICMP error about what this socket has sent: without this it keeps "host unreachable" and the like
+/// to itself, and reports closed ports alone. A system that can't do so changes nothing.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn report_icmp_errors(socket: &impl std::os::fd::AsFd, remote: SocketAddr) {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    let _ = match remote {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true),
+    };
+}
+
+/// As above, where the system has no such setting.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn report_icmp_errors<T>(_socket: &T, _remote: SocketAddr) {}

@@ -209,9 +209,12 @@ fn places(world: &World) -> BTreeMap<SocketAddr, Reach> {
                 Served::Response { .. } => None,
             };
             let reach = match world.destination(place).or(fault) {
-                Some(ConnectFault::Refused | ConnectFault::NoRoute | ConnectFault::Local) => {
-                    Reach::Refused
-                }
+                Some(
+                    ConnectFault::Refused
+                    | ConnectFault::NoRoute
+                    | ConnectFault::Rejected
+                    | ConnectFault::Local,
+                ) => Reach::Refused,
                 Some(ConnectFault::Timeout) => Reach::Deaf,
                 _ => Reach::Served,
             };

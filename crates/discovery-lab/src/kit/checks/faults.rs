@@ -60,9 +60,11 @@ fn one(
         time.keep(adapter.timers(), &client);
         trap.arm();
         let caught = timeout(PATIENCE, client.resolve(&name(CAUGHT)?)).await.ok();
-        let wanted = match phase.is_dns() {
-            true => Wanted::Fails(FailureKind::DnsFailure),
-            false => Wanted::Leads(Step::Default, "192.0.2.1:8448"),
+        let wanted = match (phase, fault) {
+            // A closed port is told of at once; whoever doesn't hear it waits, and blames the other side.
+            (Phase::DnsDatagram, Fault::Reset) => Wanted::Fails(FailureKind::Local),
+            _ if phase.is_dns() => Wanted::Fails(FailureKind::DnsFailure),
+            _ => Wanted::Leads(Step::Default, "192.0.2.1:8448"),
         };
         let mut complaints: Vec<String> = wrong(caught.as_ref(), wanted).into_iter().collect();
         if !trap.was_reached() {
