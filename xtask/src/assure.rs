@@ -248,12 +248,16 @@ fn fuzzed(setting: &Setting<'_>) -> Vec<Row> {
 }
 
 fn servers(setting: &Setting<'_>) -> Vec<Row> {
-    vec![timed("real servers", || {
-        let mut script = Command::new("bash");
-        let output = script.arg("xtask/real-servers.sh").current_dir(setting.root).output()?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        Ok(judged(&said, output.status.code()))
-    })]
+    let scripts =
+        [("real servers", "xtask/real-servers.sh"), ("real kernels", "xtask/real-kernels.sh")];
+    let run = |(name, path)| {
+        timed(name, || {
+            let output = Command::new("bash").arg(path).current_dir(setting.root).output()?;
+            let said = String::from_utf8_lossy(&output.stdout);
+            Ok(judged(&said, output.status.code()))
+        })
+    };
+    scripts.into_iter().map(run).collect()
 }
 
 fn peers(setting: &Setting<'_>) -> Vec<Row> {
