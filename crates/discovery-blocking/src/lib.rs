@@ -100,15 +100,15 @@ impl Resolving {
         }
         let waker = unpark();
         let start = Instant::now();
-        let mut check = DRIVER_PATIENCE;
+        let mut check = self.waiting.next_check();
         loop {
             if let Poll::Ready(outcome) = self.waiting.poll_outcome(&Context::from_waker(&waker)) {
                 return Some(outcome);
             }
             let waited = start.elapsed();
             if waited >= check {
-                check = waited.saturating_add(DRIVER_PATIENCE);
                 self.waiting.check_driver();
+                check = waited.saturating_add(self.waiting.next_check());
                 continue;
             }
             let left = patience.checked_sub(waited).filter(|left| !left.is_zero())?;

@@ -192,6 +192,9 @@ fn a_driver_that_leaves_work_lying_is_given_up() {
     assert!(caller.poll(&mut waiting).is_pending());
     pass(Duration::from_millis(1));
     waiting.check_driver();
+    assert!(caller.poll(&mut waiting).is_pending(), "the whole process may have been stopped");
+    pass(waiting.next_check());
+    waiting.check_driver();
     assert_eq!(kind(&caller.poll(&mut waiting)), FailureKind::Local);
     // Polled once, and never for its deadline.
     let mut waiting = handle.resolve(&name("example.com:8448"));
@@ -202,7 +205,27 @@ fn a_driver_that_leaves_work_lying_is_given_up() {
     assert!(caller.poll(&mut waiting).is_pending());
     pass(Duration::from_millis(1));
     waiting.check_driver();
+    assert!(caller.poll(&mut waiting).is_pending(), "the whole process may have been stopped");
+    pass(waiting.next_check());
+    waiting.check_driver();
     assert_eq!(kind(&caller.poll(&mut waiting)), FailureKind::Local);
+}
+
+#[test]
+fn i15_a_driver_that_acts_after_a_pause_is_not_given_up() {
+    let (handle, mut desk) = start();
+    let (driver, caller) = (Task::new(), Task::new());
+    let mut waiting = handle.resolve(&name("example.org:8448"));
+    driver.orders(&mut desk);
+    pass(Duration::from_secs(3600));
+    // The caller's timer rings first.
+    waiting.check_driver();
+    desk.handle_timeout();
+    driver.orders(&mut desk);
+    pass(waiting.next_check());
+    waiting.check_driver();
+    assert!(caller.poll(&mut waiting).is_pending());
+    assert_eq!(handle.counters().pauses, 1);
 }
 
 #[test]

@@ -20,6 +20,8 @@ use crate::setup::MAX_NAME_SERVERS;
 use crate::shared::{DRIVER_PATIENCE, Shared, Waiter};
 use crate::spans::LookupSpan;
 
+/// How long a driver that seems to be stuck gets to show that it is not.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// Facts that are taught while the machine is locked once: some milliseconds' worth.
 const PORTION: usize = 512;
 
@@ -33,6 +35,8 @@ pub struct Waiting {
     /// None once the outcome is there.
     ticket: Option<(Arc<Shared>, Ticket)>,
     outcome: Option<Outcome>,
+    /// The last check found that the driver leaves its work lying.
+    suspects: bool,
     span: LookupSpan,
 }
 
@@ -57,7 +61,7 @@ impl Handle {
         if let Some(outcome) = &outcome {
             span.end(outcome);
         }
-        Waiting { ticket, outcome, span }
+        Waiting { ticket, outcome, suspects: false, span }
     }
 
     /// Drops what is remembered of a name: its result, and every fact that it rests on.
@@ -199,7 +203,7 @@ impl Waiting {
                 return Poll::Ready(outcome);
             }
             if timer.is_none() {
-                *timer = start(DRIVER_PATIENCE);
+                *timer = start(self.next_check());
             }
             let Some(running) = timer else { return Poll::Pending };
             ready!(Pin::new(running).poll(cx));
@@ -208,15 +212,24 @@ impl Waiting {
         }
     }
 
-    /// Gives up where the driver has left its work lying for [`DRIVER_PATIENCE`]: it was never run, or is stuck. The outcome
-    /// is then a failure of our own side. Whoever has a timer calls this from time to time.
+    /// When to [check](Self::check_driver) next whether the driver is alive.
+    pub fn next_check(&self) -> Duration {
+        if self.suspects { SECOND_LOOK } else { DRIVER_PATIENCE }
+    }
+
+    /// Gives up where the driver has left its work lying for [`DRIVER_PATIENCE`], and still does at the next check: it was never
+    /// run, or is stuck. The outcome is then a local failure. One check proves nothing: after a pause of the whole process this
+    /// may come before the driver had a chance to act. Call it after [`next_check`](Self::next_check), for as long as there is no
+    /// outcome.
     pub fn check_driver(&mut self) {
-        if let Some((shared, ticket)) = &self.ticket {
-            shared.change(|state, now| {
-                if state.is_stalled((shared.now)(), now) {
-                    state.fail(*ticket, now);
-                }
-            });
+        let Some((shared, ticket)) = &self.ticket else { return };
+        let state = shared.lock();
+        let moment = (shared.now)();
+        let stalled = state.is_stalled(moment, shared.clock.to_core(moment));
+        drop(state);
+        let suspected = std::mem::replace(&mut self.suspects, stalled);
+        if stalled && suspected {
+            shared.change(|state, now| state.fail(*ticket, now));
         }
     }
 
