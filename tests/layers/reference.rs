@@ -32,6 +32,7 @@ pub fn declines(scenario: &Scenario) -> Option<&'static str> {
         | Line::Seed(_)
         | Line::Clock(_)
         | Line::Report { .. }
+        | Line::Away(_)
         | Line::At(_) => false,
     };
     if is_about_memory(scenario) {

@@ -19,8 +19,8 @@ use crate::spec::{self, LAST_REQUIREMENT};
 const MAX_LINES: usize = 600;
 const LONGER: [(&str, &str); 0] = [];
 
-/// The last promise of the machine: `I1` to `I14`.
-const LAST_PROMISE: u32 = 14;
+/// The last promise of the machine: `I1` to `I15`.
+const LAST_PROMISE: u32 = 15;
 
 /// Where machines keep things: no file may speak of such a place. Split, so that this file passes too.
 const MACHINE_PATHS: [&str; 4] =

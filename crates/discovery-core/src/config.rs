@@ -1,5 +1,7 @@
 //! What a machine is made with.
 
+use std::time::Duration;
+
 use crate::policy::Policy;
 use crate::request::Routes;
 
@@ -15,12 +17,18 @@ pub struct Config {
     pub seed: u64,
     /// Which address families have a route, as far as is known at the start.
     pub routes: Routes,
+    /// How often the driver calls while anything is under way, although nothing is due: `poll_timeout` asks for it. A pause of the
+    /// driver (a stopped process, a suspended machine) is only noticed where it comes later than it was to call by more than a
+    /// second, so this is how short a pause can be noticed. Default: 1 s. `None`: only a pause that lasts beyond a deadline is
+    /// noticed, and shorter ones count as the servers' time.
+    pub heartbeat: Option<Duration>,
 }
 
 impl Config {
-    /// A configuration with this policy, one name server and seed 0.
+    /// A configuration with this policy, one name server, seed 0 and a heartbeat of 1 s.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, name_servers: 1, seed: 0, routes: Routes::default() }
+        let heartbeat = Some(Duration::from_secs(1));
+        Self { policy, name_servers: 1, seed: 0, routes: Routes::default(), heartbeat }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Counters {
     pub taught: u64,
     /// Questions that speculation asked for nothing.
     pub speculated_in_vain: u64,
+    /// Times that the driver was away while something was under way ([`Config::heartbeat`](crate::Config::heartbeat)).
+    pub pauses: u64,
     /// Lookups under way.
     pub lookups: usize,
     /// DNS questions under way.

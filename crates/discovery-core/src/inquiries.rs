@@ -7,6 +7,7 @@ mod attempts;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
@@ -274,6 +275,21 @@ impl Inquiries {
         }
         let settled = inquiry.exhausted(question, context, now);
         self.put_back(question.clone(), inquiry, settled, context, out)
+    }
+
+    /// The driver was away for so long: none of that counts as waiting (I15).
+    pub(crate) fn resume(&mut self, away: Duration, policy: &Policy) {
+        self.timers.clear();
+        for (question, inquiry) in &mut self.open {
+            inquiry.resume(away);
+            inquiry.timer = inquiry.deadline(question, policy).map(|deadline| deadline.at);
+            self.timers.extend(inquiry.timer.map(|at| (at, inquiry.number, question.clone())));
+        }
+    }
+
+    /// When the first thing is due.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, ..)| *at)
     }
 
     /// The earliest deadline, and why.

@@ -41,6 +41,8 @@ pub(crate) struct Open {
     pub(crate) server: Option<u8>,
     pub(crate) since: Instant,
     pub(crate) connected: bool,
+    /// Whether the driver was away while it was open.
+    pub(crate) paused: bool,
 }
 
 /// What a GET under way has beside what a DNS question has, too.
@@ -93,12 +95,29 @@ impl Inquiry {
         }
     }
 
-    /// The last attempt does not count. Only while it is the last one: numbers of attempts that are open stay apart.
-    pub(crate) fn take_back(&mut self, place: Place) {
-        if let Place::Attempt(attempt) = place
-            && self.attempts.start == attempt.saturating_add(1)
-        {
-            self.attempts.start = attempt;
+    /// The place is to be tried again: what became of it says nothing. An attempt only while it is the last one: numbers of attempts that
+    /// are open stay apart.
+    pub(crate) fn put_back(&mut self, place: Place) {
+        match (&mut self.get, place) {
+            (Some(get), Place::Address(address)) => get.left.push_front(address),
+            (_, Place::Attempt(attempt)) => {
+                if self.attempts.start == attempt.saturating_add(1) {
+                    self.attempts.start = attempt;
+                }
+            }
+            // Addresses are a GET's.
+            (None, Place::Address(_)) => {}
+        }
+    }
+
+    /// The driver was away for so long: none of that counts as waiting (I15).
+    pub(crate) fn resume(&mut self, away: Duration) {
+        let moved = |at: &mut Instant| *at = *at + away;
+        [&mut self.released, &mut self.next_at].into_iter().flatten().for_each(moved);
+        moved(&mut self.last_start);
+        for open in &mut self.open {
+            moved(&mut open.since);
+            open.paused = true;
         }
     }
 

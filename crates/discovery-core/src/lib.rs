@@ -42,6 +42,7 @@ mod name;
 mod name_servers;
 mod order;
 mod outcome;
+mod pause;
 mod policy;
 mod question;
 mod rand;

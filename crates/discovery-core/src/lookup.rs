@@ -14,6 +14,7 @@ use crate::families::AddressFamily;
 use crate::few::few_more;
 use crate::name::ServerName;
 use crate::outcome::{Failed, FailureKind, Resolved, Timed, Timeline};
+use crate::pause::MAX_PAUSES;
 use crate::policy::Policy;
 use crate::question::{Fact, Failure, Known, Question};
 use crate::rand::Draw;
@@ -62,6 +63,10 @@ pub(crate) struct Lookup {
     doubts: Option<Instant>,
     in_vain: u64,
     timeline: Timeline,
+    /// Pauses of the driver that it has outlived.
+    pauses: u8,
+    /// When it had been through too many of them.
+    interrupted: Option<Instant>,
 }
 
 /// What a lookup wants done when its time has come.
@@ -95,6 +100,8 @@ impl Lookup {
             doubts: None,
             in_vain: 0,
             timeline: Timeline::default(),
+            pauses: 0,
+            interrupted: None,
         }
     }
 
@@ -264,8 +271,23 @@ impl Lookup {
 
     /// Forgets all that it has read, though not how long it has been waited for.
     pub(crate) fn begin_anew(&mut self) {
-        let first_request = self.first_request;
-        *self = Self { first_request, ..Self::new(self.name.clone(), self.number, self.began) };
+        let (first_request, pauses) = (self.first_request, self.pauses);
+        *self =
+            Self { first_request, pauses, ..Self::new(self.name.clone(), self.number, self.began) };
+    }
+
+    /// The driver was away for so long: none of that counts as waiting (I15), and too many pauses end it as a local failure.
+    pub(crate) fn resume(&mut self, away: Duration, now: Instant) {
+        self.pauses = self.pauses.saturating_add(1);
+        if self.pauses > MAX_PAUSES {
+            self.interrupted = self.interrupted.or(Some(now));
+        }
+        let moved = |at: &mut Instant| *at = *at + away;
+        moved(&mut self.began);
+        let since = [&mut self.first_request, &mut self.late_since, &mut self.fall_back_since];
+        since.into_iter().flatten().for_each(moved);
+        self.hold.iter_mut().for_each(|(_, until)| moved(until));
+        self.get.iter_mut().filter_map(|(_, since)| since.as_mut()).for_each(moved);
     }
 
     /// The questions whose facts have been read.
@@ -339,6 +361,9 @@ impl Lookup {
 
     /// When this lookup wants to be called, and why.
     pub(crate) fn deadline(&self, context: &Context) -> Option<Deadline> {
+        if let Some(at) = self.interrupted {
+            return Some(Deadline { at, why: Why::LookupDeadline });
+        }
         let policy = &context.policy;
         let held = self.notes.asks.iter().any(|ask| ask.hold);
         let hold = self.hold.as_ref().filter(|_| held).map(|(_, until)| *until);
@@ -354,7 +379,7 @@ impl Lookup {
         let (end, why) = match (self.first_request, policy.queue_deadline) {
             (Some(first), queue) => {
                 let end = first + policy.lookup_deadline;
-                // I14: what a driver brings late does not make it longer.
+                // I14: what a driver brings late does not make it longer, unless it was away (I15).
                 let longest = queue.map(|limit| self.began + limit + policy.lookup_deadline);
                 (Some(longest.map_or(end, |longest| end.min(longest))), Why::LookupDeadline)
             }
@@ -402,6 +427,9 @@ impl Lookup {
                 let asks = self.notes.asks.iter().filter(needed);
                 Due::FallBack(asks.map(|ask| ask.question.clone()).collect())
             }
+            Some(Why::LookupDeadline) if self.interrupted.is_some() => {
+                Due::End(self.give_up(FailureKind::Local))
+            }
             // A question that never got a slot says nothing about the world.
             Some(Why::LookupDeadline) => {
                 let mut asks = self.notes.asks.iter().filter(needed);
@@ -410,9 +438,10 @@ impl Lookup {
                 Due::End(self.give_up(kind))
             }
             Some(Why::QueueDeadline) => Due::End(self.give_up(FailureKind::Overloaded)),
-            Some(Why::ResolutionDelay | Why::NextAttempt | Why::QuestionTimeout) | None => {
-                Due::Turn
-            }
+            Some(
+                Why::ResolutionDelay | Why::NextAttempt | Why::QuestionTimeout | Why::Heartbeat,
+            )
+            | None => Due::Turn,
         }
     }
 

@@ -400,6 +400,8 @@ pub enum Why {
     LookupDeadline,
     /// A lookup that never got a slot is given up.
     QueueDeadline,
+    /// Nothing: the call shows that the driver is there ([`Config::heartbeat`](crate::Config::heartbeat)).
+    Heartbeat,
 }
 
 /// Which address families have a route to the outside, as far as the driver can tell (a connected UDP socket tells,

@@ -13,6 +13,7 @@ use crate::lookup::{Context, Due, Lookup, LookupState};
 use crate::name::ServerName;
 use crate::name_servers::NameServers;
 use crate::outcome::{Failed, FailureKind, Resolved};
+use crate::pause::{Heartbeat, TOLERANCE};
 use crate::question::{Fact, Known, Question};
 use crate::request::{Answer, Deadline, Disposition, Event, HttpId, Routes, Ticket};
 use crate::slots::Slots;
@@ -29,6 +30,7 @@ pub struct Resolution {
     inquiries: Inquiries,
     out: VecDeque<Event>,
     done: bool,
+    heartbeat: Heartbeat,
     now: Instant,
 }
 
@@ -69,6 +71,7 @@ impl Resolution {
             ),
             out: VecDeque::new(),
             done: false,
+            heartbeat: Heartbeat::new(config.heartbeat),
             now,
         };
         resolution.turn();
@@ -148,6 +151,12 @@ impl Resolution {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens. None: nothing is waited for (I7).
     pub fn poll_timeout(&self) -> Option<Deadline> {
+        let deadlines = [self.next_due(), self.heartbeat.deadline()];
+        deadlines.into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
+
+    /// The next thing that is due.
+    fn next_due(&self) -> Option<Deadline> {
         if self.done {
             return None;
         }
@@ -169,7 +178,15 @@ impl Resolution {
 
     /// Time never goes back inside (I8).
     fn advance(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        let last = self.now;
+        self.now = last.max(now);
+        if self.now > last + TOLERANCE {
+            let due = self.next_due().map(|deadline| deadline.at);
+            if let Some(away) = self.heartbeat.away(due, last, self.now) {
+                self.lookup.resume(away, self.now);
+                self.inquiries.resume(away, &self.context.policy);
+            }
+        }
     }
 
     fn learn(&mut self, learnt: Option<Learnt>) {
@@ -218,7 +235,7 @@ impl Resolution {
     /// Fires what is due, in order of instant, each at its own (I8).
     fn due(&mut self) {
         let now = self.now;
-        while let Some(deadline) = self.poll_timeout().filter(|deadline| deadline.at <= now) {
+        while let Some(deadline) = self.next_due().filter(|deadline| deadline.at <= now) {
             self.now = deadline.at;
             // Questions first: what they bring may be what the lookup has been waiting for.
             let question = self.inquiries.deadline(&self.context.policy);
@@ -240,6 +257,7 @@ impl Resolution {
             }
         }
         self.now = now;
+        self.heartbeat.beat(!self.done, now);
     }
 
     fn give_up(&mut self, question: &Question, fact: Fact) {

@@ -11,6 +11,7 @@ mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::config::Config;
@@ -24,6 +25,7 @@ use crate::lookup::{Context, Lookup};
 use crate::name::ServerName;
 use crate::name_servers::{NameServer, NameServers};
 use crate::outcome::{Failed, FailureKind, Resolved};
+use crate::pause::{Heartbeat, TOLERANCE};
 use crate::question::{Fact, Question};
 use crate::request::{Answer, Deadline, Disposition, Event, HttpId, Routes, Ticket, Why};
 use crate::results::{Hit, Results};
@@ -49,8 +51,9 @@ pub struct Resolver {
     /// Which lookups wait for a question.
     waiting: BTreeMap<Question, Few<u64>>,
     /// Questions that were given up as late: nobody needs to wait for them, what they bring is remembered. And until when.
-    orphans: BTreeMap<Question, Instant>,
+    orphans: BTreeMap<Question, Orphan>,
     orphan_timers: BTreeSet<(Instant, Question)>,
+    heartbeat: Heartbeat,
     inquiries: Inquiries,
     cache: Cache,
     results: Results,
@@ -76,10 +79,18 @@ struct Running {
     timer: Option<Instant>,
 }
 
+/// A question that is asked to its end although nobody needs to wait for it.
+#[derive(Clone, Copy, Debug)]
+struct Orphan {
+    until: Instant,
+    /// Whether the driver was away meanwhile: then that it got no answer until its time was over says nothing.
+    paused: bool,
+}
+
 impl Resolver {
     /// A resolver that has nothing to do yet, and knows nothing.
     pub fn new(config: Config, now: Instant) -> Self {
-        let Config { policy, name_servers, seed, routes } = config;
+        let Config { policy, name_servers, seed, routes, heartbeat } = config;
         let dns = Slots::new(policy.dns_slots, usize::MAX);
         let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
         Self {
@@ -101,6 +112,7 @@ impl Resolver {
             waiting: BTreeMap::new(),
             orphans: BTreeMap::new(),
             orphan_timers: BTreeSet::new(),
+            heartbeat: Heartbeat::new(heartbeat),
             counters: Counters::default(),
             timers: BTreeSet::new(),
             dirty: BTreeSet::new(),
@@ -226,6 +238,12 @@ impl Resolver {
     /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens. None: nothing is waited for, an idle
     /// resolver sleeps for ever (I7).
     pub fn poll_timeout(&self) -> Option<Deadline> {
+        let deadlines = [self.next_due(), self.heartbeat.deadline()];
+        deadlines.into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
+
+    /// The next thing that is due.
+    fn next_due(&self) -> Option<Deadline> {
         let question = self.inquiries.deadline(&self.context.policy);
         let lookup = self
             .timers
@@ -300,7 +318,30 @@ impl Resolver {
 
     /// Time never goes back inside (I8).
     fn advance(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        let last = self.now;
+        self.now = last.max(now);
+        if self.now > last + TOLERANCE {
+            let timers = [
+                self.inquiries.due(),
+                self.timers.first().map(|(at, _)| *at),
+                self.orphan_timers.first().map(|(at, _)| *at),
+            ];
+            let due = timers.into_iter().flatten().min();
+            if let Some(away) = self.heartbeat.away(due, last, self.now) {
+                self.resume(away);
+            }
+        }
+    }
+
+    /// The driver is back after so long (I15).
+    fn resume(&mut self, away: Duration) {
+        self.counters.pauses = self.counters.pauses.saturating_add(1);
+        self.inquiries.resume(away, &self.context.policy);
+        self.orphans.values_mut().for_each(|orphan| orphan.paused = true);
+        for (number, running) in &mut self.lookups {
+            running.lookup.resume(away, self.now);
+            turns::set_timer(&mut self.timers, *number, running, &self.context);
+        }
     }
 
     fn begin(&mut self, lookup: Lookup, tickets: Few<Ticket>) {

@@ -144,10 +144,16 @@ impl Run<'_> {
             while let Some(event) = self.resolver.poll() {
                 self.follow(event);
             }
-            let planned = self.due.first_key_value().map(|((at, _), _)| *at);
-            let deadline = self.resolver.poll_timeout().map(|deadline| deadline.at);
+            let planned = self.due.first_key_value().map(|((at, _), _)| self.reaches_at(*at));
+            let due = self.resolver.poll_timeout().map(|deadline| deadline.at);
+            let deadline = due.map(|at| self.reaches_at(at));
             match (planned, deadline) {
                 (None, None) => return Ok(()),
+                // Back from a pause, it looks at the clock before it reads what has arrived.
+                (_, Some(at)) if due < deadline && planned.is_none_or(|next| at <= next) => {
+                    self.now = self.now.max(at);
+                    self.resolver.handle_timeout(self.now);
+                }
                 // What arrives at its deadline has arrived in time (I9).
                 (Some(at), deadline) if deadline.is_none_or(|deadline| at <= deadline) => {
                     self.now = self.now.max(at);
@@ -163,6 +169,11 @@ impl Run<'_> {
             }
         }
         Err(RunTrouble::Restless)
+    }
+
+    /// When something that happens at this time reaches a machine that is away meanwhile.
+    fn reaches_at(&self, at: Instant) -> Instant {
+        Instant::ORIGIN + self.scenario.reaches_at(at.saturating_duration_since(Instant::ORIGIN))
     }
 
     fn follow(&mut self, event: Event) {

@@ -164,6 +164,22 @@ impl Scenario {
             .collect()
     }
 
+    /// When the machine is away, in order: from when, and until when.
+    pub fn pauses(&self) -> Vec<(Duration, Duration)> {
+        self.timed()
+            .filter_map(|(at, line)| {
+                let Line::Away(span) = line else { return None };
+                Some((at, at.saturating_add(*span)))
+            })
+            .collect()
+    }
+
+    /// When something that happens at `at` reaches a machine that is away from time to time.
+    pub fn reaches_at(&self, at: Duration) -> Duration {
+        let within = |at: Duration, (from, until)| if from < at && at < until { until } else { at };
+        self.pauses().into_iter().fold(at, within)
+    }
+
     /// Every line with the time it holds from.
     fn timed(&self) -> impl Iterator<Item = (Duration, &Line)> {
         self.lines.iter().scan(Duration::ZERO, |time, line| {

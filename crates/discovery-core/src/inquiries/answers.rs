@@ -8,6 +8,7 @@ use super::{Inquiries, Learnt};
 use crate::freshness::{self, Freshness};
 use crate::inquiry::{Error, Inquiry, Open, Place, life};
 use crate::lookup::Context;
+use crate::pause;
 use crate::question::{Fact, Known, Question, Standing};
 use crate::reply;
 use crate::request::{
@@ -78,7 +79,16 @@ impl Inquiries {
             self.open.insert(question, inquiry);
             return (Disposition::Stale, None);
         };
-        if let Some(server) = open.server {
+        if open.paused && pause::is_doubtful(answer) {
+            // I15: the other side may have given up on a driver that was away. Once more, for each pause.
+            inquiry.put_back(open.place);
+            let settled = self.start(&question, &mut inquiry, context, now, out);
+            return (
+                Disposition::Accepted,
+                self.put_back(question, inquiry, settled, context, out),
+            );
+        }
+        if let Some(server) = open.server.filter(|_| !open.paused) {
             self.heard_of(server, open.since, answer, &inquiry, context, now);
         }
         if let Answer::Http(_, said) = answer
@@ -121,7 +131,7 @@ impl Inquiries {
             Err(error) => {
                 inquiry.errors.push((open.place, error));
                 if is_turned_away(error) && self.name_servers.has_more_than(&inquiry.asked) {
-                    inquiry.take_back(open.place);
+                    inquiry.put_back(open.place);
                 }
                 // The next place at once; the ones before stay open.
                 self.start(&question, &mut inquiry, context, now, out)

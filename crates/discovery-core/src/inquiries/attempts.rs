@@ -138,7 +138,7 @@ impl Inquiries {
         self.ids.insert(id, question.clone());
         let server = inquiry.asked.last().copied();
         few_more(&mut inquiry.open);
-        inquiry.open.push(Open { id, place, server, since: now, connected: false });
+        inquiry.open.push(Open { id, place, server, since: now, connected: false, paused: false });
         inquiry.last_start = now;
         inquiry.next_at = match (place, inquiry.has_left()) {
             (_, false) => None,

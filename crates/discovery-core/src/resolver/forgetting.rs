@@ -38,7 +38,7 @@ impl Resolver {
         }
         for question in &questions {
             self.cache.forget(question);
-            if let Some(until) = self.orphans.remove(question) {
+            if let Some(super::Orphan { until, .. }) = self.orphans.remove(question) {
                 self.orphan_timers.remove(&(until, question.clone()));
             }
             self.inquiries.drop_question(question, &mut self.out);

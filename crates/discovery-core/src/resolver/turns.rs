@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Resolver, Running};
+use super::{Orphan, Resolver, Running};
 use crate::board::{Memory, Need};
 use crate::few::Few;
 use crate::inquiries::Learnt;
@@ -21,7 +21,7 @@ impl Resolver {
     pub(super) fn settle(&mut self) {
         self.run();
         let now = self.now;
-        while let Some(deadline) = self.poll_timeout().filter(|deadline| deadline.at <= now) {
+        while let Some(deadline) = self.next_due().filter(|deadline| deadline.at <= now) {
             self.now = deadline.at;
             // Questions first: what they bring may be what a lookup has been waiting for.
             let question = self.inquiries.deadline(&self.context.policy);
@@ -36,6 +36,8 @@ impl Resolver {
             self.run();
         }
         self.now = now;
+        let is_busy = !self.lookups.is_empty() || !self.orphans.is_empty();
+        self.heartbeat.beat(is_busy, now);
     }
 
     fn lookup_is_due(&mut self, number: u64) {
@@ -115,19 +117,19 @@ impl Resolver {
             Question::Get(_) => policy.well_known_timeout,
         };
         let until = self.now + limit;
-        self.orphans.insert(question.clone(), until);
+        self.orphans.insert(question.clone(), Orphan { until, paused: false });
         self.orphan_timers.insert((until, question.clone()));
     }
 
     /// A question that was to run on has run for long enough.
     fn drop_orphan(&mut self) {
         let Some((at, question)) = self.orphan_timers.pop_first() else { return };
-        self.orphans.remove(&question);
+        let paused = self.orphans.remove(&question).is_some_and(|orphan| orphan.paused);
         if self.waiting.contains_key(&question) {
             return;
         }
         self.inquiries.drop_question(&question, &mut self.out);
-        if matches!(question, Question::Get(_)) {
+        if matches!(question, Question::Get(_)) && !paused {
             let timeout = Fact::Failed(Failure::Http(HttpError::Timeout));
             self.learn(Some(Arc::new(Known::new(question, timeout, at, Some(at)))));
         }
@@ -136,7 +138,7 @@ impl Resolver {
     pub(super) fn learn(&mut self, learnt: Option<Learnt>) {
         let Some(known) = learnt else { return };
         let question = known.question.clone();
-        if let Some(until) = self.orphans.remove(&question) {
+        if let Some(Orphan { until, .. }) = self.orphans.remove(&question) {
             self.orphan_timers.remove(&(until, question.clone()));
         }
         let Context { policy, seed, .. } = &self.context;
@@ -285,7 +287,7 @@ impl Resolver {
     }
 }
 
-fn set_timer(
+pub(super) fn set_timer(
     timers: &mut BTreeSet<(Instant, u64)>,
     number: u64,
     running: &mut Running,

@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod pauses;
 mod promises;
 mod told;
 
@@ -28,7 +29,18 @@ fn config(change: impl FnOnce(&mut Policy)) -> Config {
     let mut policy = Policy::default();
     policy.addresses = AddressPolicy::any();
     change(&mut policy);
-    Config::new(policy)
+    let mut config = Config::new(policy);
+    // Deadlines are looked at one by one.
+    config.heartbeat = None;
+    config
+}
+
+/// Time passes, and the driver calls whenever something is due.
+fn pass(resolution: &mut Resolution, until: Instant) {
+    while let Some(deadline) = resolution.poll_timeout().filter(|deadline| deadline.at <= until) {
+        resolution.handle_timeout(deadline.at);
+    }
+    resolution.handle_timeout(until);
 }
 
 fn name(text: &str) -> ServerName {

@@ -33,6 +33,7 @@ pub(super) fn inexpressible(scenario: &Scenario) -> Option<&'static str> {
         | Line::Clock(Some(_))
         | Line::Resolve { .. }
         | Line::Report { .. }
+        | Line::Away(_)
         | Line::At(_) => None,
     })
 }

@@ -162,6 +162,8 @@ enum Happening {
     Report(Report),
     Resolve(usize),
     Abandon(usize),
+    /// The machine does nothing for so long, while the servers do.
+    Away(Duration),
 }
 
 struct Run<'a> {
@@ -196,10 +198,17 @@ impl Run<'_> {
             let abandon = resolve.abandon.map(|after| resolve.at.saturating_add(after));
             script.extend(abandon.map(|at| (at, Happening::Abandon(index))));
         }
+        let pauses = self.scenario.pauses().into_iter();
+        script.extend(pauses.map(|(from, to)| (from, Happening::Away(to.saturating_sub(from)))));
         // Stable: what happens at one moment happens in the order above.
         script.sort_by_key(|(at, _)| *at);
         for (at, happening) in script {
             time::sleep_until(self.began + at).await;
+            if let Happening::Away(span) = happening {
+                // Everybody's timers ring at once: those of the servers have long done so for a client that comes back.
+                time::advance(span).await;
+                continue;
+            }
             self.happen(happening, at);
         }
         time::timeout(PATIENCE, self.rest())
@@ -233,6 +242,8 @@ impl Run<'_> {
                 let routes = self.scenario.routes_at(at);
                 self.client.set_routes(routes);
             }
+            // It takes time: see above.
+            Happening::Away(_) => {}
             Happening::Report(Report { name, place, said, .. }) => {
                 let _: Disposition = self.client.report(&name, place, said);
             }

@@ -290,6 +290,7 @@ impl<'a, 'j> Walk<'a, 'j> {
             }
             if self.limits.faults > 0 {
                 self.repeat(&node);
+                self.away(&node);
             }
             for input in self.next(&node, answers) {
                 places.add(faults, self.go(&node, input));
@@ -386,7 +387,7 @@ impl<'a, 'j> Walk<'a, 'j> {
             .flat_map(|open| Fault::of(&open.request).into_iter().map(move |fault| (open, fault)))
             .map(|(open, fault)| node.go_wrong(open, &fault, world))
             .collect();
-        // The clock jumps: the machine was asleep, and all that was due meanwhile is due at once.
+        // The machine was away, and all that is open may have suffered from that.
         if let Some(deadline) = node.machine.poll_timeout() {
             let mut asleep = node.with(Input::Timeout(deadline.at + ASLEEP), world);
             asleep.timers = asleep.timers.saturating_add(1);
@@ -411,6 +412,24 @@ impl<'a, 'j> Walk<'a, 'j> {
             if !events.is_empty() || next.machine.machine().state(node.now) != before {
                 self.find(&next, Wrong::Stirred(format!("{input:?}")));
             }
+        }
+    }
+
+    /// I15: a machine that comes back from a pause decides nothing by that, and waits for as long as it would have before.
+    fn away(&mut self, node: &Node) {
+        let Some(deadline) = node.machine.poll_timeout() else { return };
+        let back = deadline.at + ASLEEP;
+        let mut next = node.clone();
+        next.now = back;
+        next.apply_first(Input::Timeout(back));
+        let events = next.machine.drain();
+        for violation in next.machine.violations().to_vec() {
+            self.find(&next, Wrong::Broken(violation));
+        }
+        let left =
+            next.machine.poll_timeout().map(|deadline| deadline.at.saturating_duration_since(back));
+        if !events.is_empty() || left != Some(deadline.at.saturating_duration_since(node.now)) {
+            self.find(&next, Wrong::Stirred(format!("a pause of {ASLEEP:?}")));
         }
     }
 

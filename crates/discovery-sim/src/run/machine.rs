@@ -35,6 +35,15 @@ pub enum Input {
 }
 
 impl Input {
+    /// The same, coming in at another moment: only what a reply may be is moved.
+    pub(super) fn told_at(self, now: Instant) -> Self {
+        match self {
+            Self::Answer(answer, _) => Self::Answer(answer, now),
+            Self::Connected(id, _) => Self::Connected(id, now),
+            other => other,
+        }
+    }
+
     /// When it comes in.
     pub fn at(&self) -> Instant {
         match self {

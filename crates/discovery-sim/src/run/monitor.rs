@@ -42,6 +42,8 @@ pub struct Bounds {
     pub patience: Option<Duration>,
 }
 
+/// How much later than it was to call a driver may do so without having been away (I15).
+const TOLERANCE: Duration = Duration::from_secs(1);
 /// Addresses of one GET that may be open at once.
 const MAX_ATTEMPTS: usize = 4;
 
@@ -98,12 +100,14 @@ pub struct Monitor<M> {
     machine: M,
     bounds: Bounds,
     now: Instant,
+    /// Since the beginning, how long the driver has been away: later than it was to call, by more than a second.
+    away: Duration,
     open: BTreeSet<RequestId>,
     /// The last ids minted, of DNS and HTTP requests.
     minted: (Option<RequestId>, Option<RequestId>),
     tickets: BTreeMap<Ticket, Life>,
-    /// Those without an end, by the moment they were given out.
-    waiting: BTreeSet<(Instant, Ticket)>,
+    /// Those without an end, by the moment they were given out, the time away not counted.
+    waiting: BTreeSet<(Duration, Ticket)>,
     broken: Vec<Violation>,
 }
 
@@ -114,6 +118,7 @@ impl<M: Machine> Monitor<M> {
             machine,
             bounds,
             now: Instant::ORIGIN,
+            away: Duration::ZERO,
             open: BTreeSet::new(),
             minted: (None, None),
             tickets: BTreeMap::new(),
@@ -172,8 +177,7 @@ impl<M: Machine> Monitor<M> {
 
     /// Gives an input; returns the ticket of a name that is asked for.
     pub fn apply(&mut self, input: &Input) -> Option<Ticket> {
-        // I8: a machine never goes back in time, whatever it is told.
-        self.now = self.now.max(input.at());
+        self.advance(input.at());
         match input {
             Input::Answer(answer, now) => {
                 self.answer(answer, *now);
@@ -194,7 +198,7 @@ impl<M: Machine> Monitor<M> {
                 if self.tickets.insert(ticket, Life::Open).is_some() {
                     self.violate("I11", format!("{ticket:?} was given out twice"));
                 }
-                self.waiting.insert((self.now, ticket));
+                self.waiting.insert((self.attended(), ticket));
                 Some(ticket)
             }
             Input::Report(name, place, said, now) => {
@@ -217,7 +221,7 @@ impl<M: Machine> Monitor<M> {
         said: Feedback,
         now: Instant,
     ) -> Disposition {
-        self.now = self.now.max(now);
+        self.advance(now);
         let quiet = self.is_quiet();
         let got = self.machine.report(name, place, said, now);
         // I3: what is not known to lead there changes nothing.
@@ -225,6 +229,21 @@ impl<M: Machine> Monitor<M> {
             self.check_unchanged(quiet);
         }
         got
+    }
+
+    /// I8: a machine never goes back in time, whatever it is told. I15: where it comes later than it was to call, it was away.
+    fn advance(&mut self, now: Instant) {
+        let last = self.now;
+        self.now = last.max(now);
+        let due = self.machine.poll_timeout().map(|deadline| deadline.at);
+        if due.is_some_and(|due| self.now > due + TOLERANCE) {
+            self.away = self.away.saturating_add(self.now.saturating_duration_since(last));
+        }
+    }
+
+    /// For how long somebody has been there to act.
+    pub(crate) fn attended(&self) -> Duration {
+        self.now.saturating_duration_since(Instant::ORIGIN).saturating_sub(self.away)
     }
 
     /// What became of a request; None: it was never handed out.
@@ -400,9 +419,10 @@ impl<M: Machine> Monitor<M> {
         }
         if let (Some((asked, ticket)), Some(patience)) =
             (self.waiting.first(), self.bounds.patience)
-            && self.now.saturating_duration_since(*asked) > patience
+            && self.attended().saturating_sub(*asked) > patience
         {
-            let what = format!("{ticket:?} has been waiting since {asked:?}, it is {:?}", self.now);
+            let what =
+                format!("{ticket:?} has been waiting since {asked:?}, it is {:?}", self.attended());
             self.violate("I14", what);
         }
         let open = self.open().next().is_some();

@@ -63,6 +63,8 @@ pub enum Line {
         /// What a caller tells of it.
         said: Feedback,
     },
+    /// `away T`: from then on the machine does nothing for so long: its process is stopped, or suspended.
+    Away(Duration),
     /// `at +T`: what follows holds from then on.
     At(Duration),
 }
@@ -180,6 +182,7 @@ impl Line {
             | Self::Clock(_)
             | Self::Resolve { .. }
             | Self::Report { .. }
+            | Self::Away(_)
             | Self::At(_) => {}
         }
     }

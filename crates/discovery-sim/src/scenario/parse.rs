@@ -177,6 +177,7 @@ fn world_line(line: &str) -> Parsed<Line> {
             let said = Feedback::parse(text).ok_or_else(|| bad("what is told", text))?;
             Line::Report { name, place, said }
         }
+        "away" => Line::Away(time(words.next("how long")?)?),
         "at" => {
             let text = words.next("+TIME")?;
             let text = text.strip_prefix('+').ok_or_else(|| bad("+TIME", text))?;

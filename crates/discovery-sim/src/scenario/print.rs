@@ -65,6 +65,7 @@ impl fmt::Display for Line {
                 }
             }
             Self::Report { name, place, said } => write!(f, "report {name} {place} {said}"),
+            Self::Away(time) => write!(f, "away {}", write_duration(*time)),
             Self::At(time) => write!(f, "at +{}", write_duration(*time)),
         }
     }
