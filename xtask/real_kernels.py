@@ -164,7 +164,8 @@ def main():
     for run, *arguments in threads:
         threading.Thread(target=run, args=arguments, daemon=True).start()
     open(ready, "w").close()
-    threading.Event().wait()
+    # Nobody is left behind, whatever becomes of the script.
+    threading.Event().wait(600)
 
 
 main()
