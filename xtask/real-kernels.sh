@@ -4,8 +4,7 @@
 # DNS and HTTPS servers (xtask/real_kernels.py), on every runtime of the command.
 #
 # Needs root, iproute2, iptables, openssl and Python 3. Says so and ends with status 77 where one is missing. The last line is a summary;
-# the exit status is 1 if a check failed. With ALL=1 it also tries what is known not to hold yet: a process that is stopped, and
-# `options use-vc`. MATRIX_DISCOVERY names a command that is built already.
+# the exit status is 1 if a check failed. With ALL=1 it also tries what is known not to hold yet: `options use-vc`. MATRIX_DISCOVERY names a command that is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -226,8 +225,7 @@ stopped() { # when it is stopped, in seconds after its start; for how long; a la
     right="$(grep -c 'rule=3.2' "$dir/stopped.$3" || true)"
     [ "$right" = 30 ] || echo "$((30 - right)) of 30 are wrong: $(grep -v 'rule=3.2' "$dir/stopped.$3" | head -2)" >"$dir/wrong.$3"
 }
-moments=""
-[ -z "${ALL:-}" ] || moments="0.2:3 0.5:11 0.3:15 1.0:11"
+moments="0.2:3 0.5:11 0.3:15 1.0:11"
 waiting=""
 n=0
 for moment in $moments; do
