@@ -5,7 +5,7 @@
 mod example;
 
 use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Timers, Trouble};
-use discovery_sim::{Line, Scenario};
+use discovery_sim::{Line, Scenario, Served};
 
 /// Checks of the kit that the libraries can't pass, whatever is done around them, and why.
 pub(super) const EXCEPTIONS: [(&str, &str); 3] =
@@ -56,6 +56,10 @@ impl Adapter for Libraries {
         let several = scenario.lines.iter().any(|line| matches!(line, Line::Servers(_)));
         if several {
             return Some("hickory-resolver chooses among name servers");
+        }
+        let raw = |line: &Line| matches!(line, Line::Https(line) if matches!(line.page.answer, Served::Raw { .. }));
+        if scenario.lines.iter().any(raw) {
+            return Some("reqwest reads responses by rules of its own");
         }
         scenario.lines.iter().find_map(|line| {
             let Line::Comment(text) = line else { return None };

@@ -305,6 +305,9 @@ impl Connection {
                         let response = Response::new(status, &headers, body, end);
                         self.stage = Stage::Respond(open, response);
                     }
+                    Served::Raw { pieces, end } => {
+                        self.stage = Stage::Respond(open, Response::raw(pieces, end));
+                    }
                     Served::Fault(ConnectFault::Stall | ConnectFault::Timeout) => {
                         self.end(Act::Hang);
                     }

@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod fuzz;
 pub mod life;
 mod play;
+mod raw;
 mod reference;
 mod run;
 mod scenario;
@@ -26,6 +27,7 @@ pub use explore::{
     explore_crowd, shrink,
 };
 pub use play::{Move, Played, lie, play};
+pub use raw::{RawReading, StreamEnd, read_raw};
 pub use reference::{
     Disagreement, Expected, ExpectedResult, Given, Group, Life, Place, Reference, Verdict,
 };
@@ -39,7 +41,7 @@ pub use scenario::{
 };
 pub use storm::{Lived, Storm};
 pub use weather::Weather;
-pub use web::{Body, End, Page, Served};
+pub use web::{Body, End, Page, RawPiece, Served, is_chunked, written_head};
 pub use world::{
     ConnectFault, DEFAULT_SOA, DEFAULT_TTL, Destination, DnsAnswer, DnsOutcome, HttpAnswer,
     ServerFault, WireFault, World, ZoneEntry, ZoneType, made_v4, made_v6, service,

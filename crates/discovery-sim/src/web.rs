@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use discovery_core::HttpResponse;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::raw::{self, Framing, MAX_FIELDS, MAX_HEAD, RawReading, StreamEnd};
 use crate::world::ConnectFault;
 
 /// What is found under one URL.
@@ -37,6 +38,22 @@ pub enum Served {
         /// How the body ends.
         end: End,
     },
+    /// It sends these bytes, which may or may not be a response.
+    Raw {
+        /// The bytes, in order.
+        pieces: Vec<RawPiece>,
+        /// What follows them.
+        end: End,
+    },
+}
+
+/// A part of a raw response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawPiece {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// How often they are sent; None: without end.
+    pub count: Option<u64>,
 }
 
 /// The body of a response.
@@ -107,17 +124,29 @@ impl Page {
         let (status, headers, body, end) = match &self.answer {
             Served::Fault(fault) => return Err(*fault),
             Served::Response { status, headers, body, end } => (*status, headers, body, *end),
+            Served::Raw { pieces, end } => return Ok(read_pieces(pieces, *end, max_body)),
         };
+        let fields = headers.len().saturating_add(added(headers, body, end).len());
+        // Few heads come near the limit of bytes, so most need not be written to know.
+        let bytes = || written_head(status, headers, body, end).len();
+        let large = headers.iter().any(|(_, value)| value.len() > MAX_HEAD / MAX_FIELDS / 2);
+        if fields > MAX_FIELDS || (large && bytes() > MAX_HEAD) {
+            return Ok(Reading::Contradictory);
+        }
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name, value.clone());
         }
         let whole =
             |map, body| Reading::Whole(HttpResponse { status, headers: map, body, received: None });
-        let Ok(announced) = announced_length(&map) else { return Ok(Reading::Contradictory) };
         if status != StatusCode::OK {
             return Ok(whole(map, Vec::new()));
         }
+        let announced = match Framing::of(&map, false) {
+            Ok(Framing::Length(length)) => Some(length),
+            Ok(Framing::Chunked | Framing::Stream) => None,
+            Err(raw::Unreadable) => return Ok(Reading::Contradictory),
+        };
         let limit = max_body.saturating_add(1);
         let bytes = body.first(limit);
         if let Some(length) = announced.filter(|length| *length <= bytes.len()) {
@@ -137,30 +166,80 @@ impl Page {
     }
 }
 
-/// The length that the headers announce; an error where they contradict themselves.
-fn announced_length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
-    let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let text = value.to_str().map_err(|_| ())?;
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(());
+/// What a strict reader makes of raw bytes.
+fn read_pieces(pieces: &[RawPiece], end: End, max_body: usize) -> Reading {
+    // More than any head and any framing of the body needs: behind that, every reader has come to an end.
+    let limit = max_body.saturating_mul(16).saturating_add(4 * MAX_HEAD);
+    let mut bytes = Vec::new();
+    for piece in pieces.iter().filter(|piece| !piece.bytes.is_empty()) {
+        let mut left = piece.count;
+        while bytes.len() < limit && left != Some(0) {
+            bytes.extend_from_slice(&piece.bytes);
+            left = left.map(|left| left.saturating_sub(1));
         }
-        let this: usize = text.parse().map_err(|_| ())?;
-        if length.is_some_and(|before| before != this) {
-            return Err(());
-        }
-        length = Some(this);
     }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(length),
-        (Some(only), None)
-            if only.as_bytes().eq_ignore_ascii_case(b"chunked") && length.is_none() =>
-        {
-            Ok(None)
-        }
-        _ => Err(()),
+    let end = match end {
+        _ if bytes.len() >= limit => StreamEnd::Open,
+        End::Proper => StreamEnd::Closed,
+        End::Stall => StreamEnd::Open,
+        End::Reset => StreamEnd::Broken,
+    };
+    match raw::read_raw(&bytes, end, max_body) {
+        RawReading::Unfinished => Reading::Stalls,
+        RawReading::BrokenOff => Reading::BreaksOff,
+        RawReading::Refused => Reading::Contradictory,
+        RawReading::Whole(response) => Reading::Whole(response),
     }
+}
+
+/// The head of a response as a server of the world sends it: with `Content-Length` where nothing else frames the body, and
+/// with `Connection: close`.
+pub fn written_head(
+    status: StatusCode,
+    headers: &[(HeaderName, HeaderValue)],
+    body: &Body,
+    end: End,
+) -> Vec<u8> {
+    let reason = status.canonical_reason().unwrap_or("Unnamed");
+    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    for (name, value) in headers.iter().chain(&added(headers, body, end)) {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            head.extend_from_slice(part);
+        }
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+/// The fields that a server adds to those that are written.
+fn added(
+    headers: &[(HeaderName, HeaderValue)],
+    body: &Body,
+    end: End,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let says = |wanted: HeaderName| headers.iter().any(|(name, _)| *name == wanted);
+    let mut added = Vec::new();
+    if !says(CONTENT_LENGTH)
+        && !says(TRANSFER_ENCODING)
+        && let Some(length) = body.length()
+    {
+        // A body that breaks off or stalls misses its last byte.
+        let length = length.saturating_add(u64::from(end != End::Proper));
+        added.push((CONTENT_LENGTH, HeaderValue::from(length)));
+    }
+    if !says(CONNECTION) {
+        added.push((CONNECTION, HeaderValue::from_static("close")));
+    }
+    added
+}
+
+/// Whether these headers have the body sent in chunks.
+pub fn is_chunked(headers: &[(HeaderName, HeaderValue)]) -> bool {
+    let coding = headers.iter().find(|(name, _)| *name == TRANSFER_ENCODING);
+    coding.is_some_and(|(_, value)| {
+        let mut parts = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        parts.any(|part| part.eq_ignore_ascii_case(b"chunked"))
+    })
 }
 
 impl Body {
@@ -184,8 +263,21 @@ impl Body {
         }
     }
 
+    /// How long the whole body is, in bytes; None: it never ends.
+    pub fn length(&self) -> Option<u64> {
+        let count = |text: &str| u64::try_from(text.len()).ok();
+        match self {
+            Self::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
+            Self::Repeat { prefix, unit, count: times, suffix } => {
+                let units =
+                    if unit.is_empty() { 0 } else { count(unit)?.saturating_mul((*times)?) };
+                Some(count(prefix)?.saturating_add(count(suffix)?).saturating_add(units))
+            }
+        }
+    }
+
     /// Whether the body never ends by itself.
     pub fn is_endless(&self) -> bool {
-        matches!(self, Self::Repeat { count: None, .. })
+        self.length().is_none()
     }
 }

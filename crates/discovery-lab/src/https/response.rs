@@ -2,8 +2,9 @@
 //!
 //! Knows nothing of TLS.
 
-use discovery_sim::{Body, End};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use std::collections::VecDeque;
+
+use discovery_sim::{Body, End, RawPiece, is_chunked, written_head};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::Act;
@@ -17,7 +18,7 @@ const MAX_ENDLESS: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Response {
     head: Vec<u8>,
-    body: Source,
+    body: VecDeque<Source>,
     chunked: bool,
     end: Act,
 }
@@ -39,50 +40,35 @@ impl Response {
         body: Body,
         end: End,
     ) -> Self {
-        let reason = status.canonical_reason().unwrap_or("Unnamed");
-        let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
-        let mut put = |name: &HeaderName, value: &[u8]| {
-            head.extend_from_slice(name.as_str().as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value);
-            head.extend_from_slice(b"\r\n");
+        let head = written_head(status, headers, &body, end);
+        let endless = body.is_endless();
+        let chunked = is_chunked(headers);
+        Self {
+            head,
+            body: VecDeque::from([Source::from(body)]),
+            chunked,
+            end: last_act(end, endless),
+        }
+    }
+
+    /// These bytes.
+    pub(super) fn raw(pieces: Vec<RawPiece>, end: End) -> Self {
+        let source = |piece: RawPiece| Source {
+            prefix: Vec::new(),
+            left: if piece.bytes.is_empty() { Some(0) } else { piece.count },
+            unit: piece.bytes,
+            suffix: Vec::new(),
+            sent: 0,
         };
-        for (name, value) in headers {
-            put(name, value.as_bytes());
-        }
-        let source = Source::from(body);
-        let says = |wanted: HeaderName| headers.iter().any(|(name, _)| *name == wanted);
-        let announced = says(CONTENT_LENGTH);
-        let coded = headers.iter().find(|(name, _)| *name == TRANSFER_ENCODING);
-        let chunked =
-            coded.is_some_and(|(_, value)| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
-        if !announced
-            && coded.is_none()
-            && let Some(length) = source.length()
-        {
-            // A body that breaks off or stalls misses its last byte.
-            let length = length.saturating_add(u64::from(end != End::Proper));
-            put(&CONTENT_LENGTH, length.to_string().as_bytes());
-        }
-        if !says(CONNECTION) {
-            put(&CONNECTION, b"close");
-        }
-        head.extend_from_slice(b"\r\n");
-        let endless = source.length().is_none();
-        let end = match end {
-            End::Proper if endless => Act::Hang,
-            End::Proper => Act::Close,
-            End::Stall => Act::Hang,
-            End::Reset => Act::Break,
-        };
-        Self { head, body: source, chunked, end }
+        let body: VecDeque<Source> = pieces.into_iter().map(source).collect();
+        let endless = body.iter().any(|piece| piece.left.is_none());
+        Self { head: Vec::new(), body, chunked: false, end: last_act(end, endless) }
     }
 
     /// What no reader of HTTP understands.
     pub(super) fn garbage() -> Self {
         let head = b"220 mail.invalid ESMTP\r\n\r\n".to_vec();
-        let body = Source::from(Body::Bytes(Vec::new()));
-        Self { head, body, chunked: false, end: Act::Close }
+        Self { head, body: VecDeque::new(), chunked: false, end: Act::Close }
     }
 
     /// The next portion; None: everything has been sent.
@@ -90,7 +76,15 @@ impl Response {
         if !self.head.is_empty() {
             return Some(std::mem::take(&mut self.head));
         }
-        let part = self.body.next_portion();
+        let mut part = Vec::new();
+        while part.is_empty()
+            && let Some(source) = self.body.front_mut()
+        {
+            part = source.next_portion();
+            if part.is_empty() {
+                self.body.pop_front();
+            }
+        }
         if !self.chunked {
             return (!part.is_empty()).then_some(part);
         }
@@ -107,6 +101,16 @@ impl Response {
     /// What to do when everything has been sent.
     pub(super) fn end(&self) -> Act {
         self.end.clone()
+    }
+}
+
+/// What follows the last byte.
+fn last_act(end: End, endless: bool) -> Act {
+    match end {
+        End::Proper if endless => Act::Hang,
+        End::Proper => Act::Close,
+        End::Stall => Act::Hang,
+        End::Reset => Act::Break,
     }
 }
 
@@ -131,13 +135,6 @@ impl From<Body> for Source {
 }
 
 impl Source {
-    /// How long the whole body is; None: it never ends.
-    fn length(&self) -> Option<u64> {
-        let fixed = self.prefix.len().saturating_add(self.suffix.len());
-        let (fixed, unit) = (u64::try_from(fixed).ok()?, u64::try_from(self.unit.len()).ok()?);
-        Some(fixed.saturating_add(unit.saturating_mul(self.left?)))
-    }
-
     fn next_portion(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         if self.sent >= MAX_ENDLESS {

@@ -41,7 +41,7 @@ impl Places {
         for (url, address, page) in world.pages() {
             let fault = match &page.answer {
                 Served::Fault(fault) => Some(*fault),
-                Served::Response { .. } => None,
+                Served::Response { .. } | Served::Raw { .. } => None,
             };
             let hosts = match (address, url.host()) {
                 (Some(address), _) => vec![address],

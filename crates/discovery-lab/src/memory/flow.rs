@@ -197,7 +197,7 @@ impl Flow {
                 let fault =
                     world.destination(get.address).or(match page.map(|page| &page.answer) {
                         Some(Served::Fault(fault)) => Some(*fault),
-                        Some(Served::Response { .. }) => None,
+                        Some(Served::Response { .. } | Served::Raw { .. }) => None,
                         None => Some(ConnectFault::Refused),
                     });
                 let failure = match fault? {

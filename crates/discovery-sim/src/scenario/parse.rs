@@ -18,8 +18,8 @@ use serde_json::Value;
 use super::Scenario;
 use super::expect::{Addresses, Count, Done, Expect, Fresh, Wanted};
 use super::line::{DnsLine, HttpsLine, Line, RouteSet};
-use super::token::{Keyword, base64, duration, quoted, word};
-use crate::web::{Body, End, Page, Served};
+use super::token::{Keyword, base64, duration, latin1, quoted, word};
+use crate::web::{Body, End, Page, RawPiece, Served};
 use crate::world::{
     ConnectFault, DEFAULT_TTL, Destination, DnsOutcome, ServerFault, ZoneEntry, ZoneType,
 };
@@ -284,6 +284,10 @@ fn https(line: &str) -> Parsed<HttpsLine> {
     if what.is_empty() {
         return Err(Problem::Missing("a status, or how it fails"));
     }
+    if let Some(text) = rest.trim_start().strip_prefix("raw=") {
+        let answer = Served::Raw { pieces: raw(text)?, end };
+        return Ok(HttpsLine { url, address, page: Page { connect, after, answer } });
+    }
     let (_, rest) = word(rest);
     let answer = match ConnectFault::read(what) {
         Some(fault) => {
@@ -316,6 +320,27 @@ fn headers(text: &str) -> Parsed<(Headers, &str)> {
         rest = behind.trim_start();
     }
     Ok((headers, rest))
+}
+
+/// Quoted texts, each with how often it is sent behind it.
+fn raw(text: &str) -> Parsed<Vec<RawPiece>> {
+    let mut pieces = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() || pieces.is_empty() {
+        let problem = || bad("a quoted text, its characters up to U+00FF", rest);
+        let (piece, behind) = quoted(rest).ok_or_else(problem)?;
+        let bytes = latin1(&piece).ok_or_else(problem)?;
+        let (count, behind) = match behind.strip_prefix('*') {
+            None => (Some(1), behind),
+            Some(behind) => match word(behind) {
+                ("infinite", behind) => (None, behind),
+                (count, behind) => (Some(number("a number, or infinite", count)?), behind),
+            },
+        };
+        pieces.push(RawPiece { bytes, count });
+        rest = behind.trim_start();
+    }
+    Ok(pieces)
 }
 
 fn body(text: &str) -> Parsed<Body> {

@@ -11,7 +11,7 @@ use discovery_core::{Question, RecordData};
 use super::Scenario;
 use super::expect::{Addresses, Count, Done, Expect, Fresh, Wanted};
 use super::line::{DnsLine, HttpsLine, Line, RouteSet};
-use super::token::{Keyword, quote, write_base64, write_duration};
+use super::token::{Keyword, quote, write_base64, write_duration, write_latin1};
 use crate::web::{Body, End, Page, Served};
 use crate::world::{DEFAULT_SOA, DEFAULT_TTL, Destination, DnsOutcome};
 
@@ -155,11 +155,7 @@ impl fmt::Display for Page {
         match &self.answer {
             Served::Fault(fault) => write!(f, " {}", fault.write()),
             Served::Response { status, headers, body, end } => {
-                match end {
-                    End::Proper => {}
-                    End::Stall => write!(f, " then=stall")?,
-                    End::Reset => write!(f, " then=reset")?,
-                }
+                end.fmt(f)?;
                 write!(f, " {}", status.as_u16())?;
                 for (name, value) in headers {
                     let value = String::from_utf8_lossy(value.as_bytes());
@@ -167,7 +163,30 @@ impl fmt::Display for Page {
                 }
                 body.fmt(f)
             }
+            Served::Raw { pieces, end } => {
+                end.fmt(f)?;
+                for (index, piece) in pieces.iter().enumerate() {
+                    let start = if index == 0 { "raw=" } else { "" };
+                    write!(f, " {start}{}", quote(&write_latin1(&piece.bytes)))?;
+                    match piece.count {
+                        Some(1) => {}
+                        Some(count) => write!(f, "*{count}")?,
+                        None => write!(f, "*infinite")?,
+                    }
+                }
+                Ok(())
+            }
         }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proper => "",
+            Self::Stall => " then=stall",
+            Self::Reset => " then=reset",
+        })
     }
 }
 

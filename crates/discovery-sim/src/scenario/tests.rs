@@ -31,6 +31,8 @@ https [2001:db8::1]:8443/path 302 "Location: https://a.example/" "Location: /b"
 https deep.example 200 repeat="{\"x\":" "[" 20000 ""
 https endless.example 200 repeat="" "a" infinite "end"
 https latin.example 200 body64=/wA=
+https raw.example then=stall raw="HTTP/1.1 200 OK\r\nX: \u0001\u00e4\r\n" "Y: z\r\n"*200 "\r\n"
+https flood.example raw="HTTP/1.1 100\r\n\r\n"*infinite
 https broken.example bad-cert
 https slow.example then=reset 404
 tcp 192.0.2.7:443 refused

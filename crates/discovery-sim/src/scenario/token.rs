@@ -101,6 +101,15 @@ pub(super) fn quoted(text: &str) -> Option<(String, &str)> {
     Some((value, rest))
 }
 
+/// The bytes that a text stands for, of which each character is one: U+0000 to U+00FF.
+pub(super) fn latin1(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|c| u8::try_from(c).ok()).collect()
+}
+
+pub(super) fn write_latin1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
 pub(super) fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

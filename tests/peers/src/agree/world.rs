@@ -206,7 +206,7 @@ fn places(world: &World) -> BTreeMap<SocketAddr, Reach> {
         for place in hosts.into_iter().map(|ip| SocketAddr::new(ip, url.port())) {
             let fault = match &page.answer {
                 Served::Fault(fault) => Some(*fault),
-                Served::Response { .. } => None,
+                Served::Response { .. } | Served::Raw { .. } => None,
             };
             let reach = match world.destination(place).or(fault) {
                 Some(
