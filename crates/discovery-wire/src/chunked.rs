@@ -18,6 +18,8 @@ pub(crate) struct Chunked {
 enum State {
     /// In the digits of a size.
     Size { value: u64, digits: u8 },
+    /// In the blanks between a size and its extension.
+    Blank { size: u64 },
     /// In the extensions behind a size.
     Extension { size: u64 },
     /// Behind the CR that ends a size line.
@@ -83,7 +85,12 @@ impl Chunked {
         Ok(match (self.state, byte) {
             (State::Size { digits: 1.., value }, b'\r') => State::SizeEnd { size: value },
             (State::Size { digits: 1.., value }, b';') => State::Extension { size: value },
-            // Digits only: a sign or a space would be read differently by others.
+            // RFC 9112 §7.1.1: blanks may come before an extension. Without one behind them, others would read them differently.
+            (State::Size { digits: 1.., value: size } | State::Blank { size }, b' ' | b'\t') => {
+                self.count(State::Blank { size })?
+            }
+            (State::Blank { size }, b';') => State::Extension { size },
+            // Digits only: a sign would be read differently by others.
             (State::Size { digits, value }, digit) if digits < MAX_SIZE_DIGITS => {
                 let digit = char::from(digit).to_digit(16).ok_or(Broken)?;
                 State::Size {
@@ -106,6 +113,7 @@ impl Chunked {
             (State::TrailerEnd { empty: false }, b'\n') => State::TrailerStart,
             (
                 State::Size { .. }
+                | State::Blank { .. }
                 | State::Extension { .. }
                 | State::SizeEnd { .. }
                 | State::Data { .. }
@@ -158,6 +166,12 @@ mod tests {
     }
 
     #[test]
+    fn blanks_may_come_before_an_extension() {
+        let text = b"1 ;a\r\nx\r\n2\t \t; b = c\r\nyz\r\n0 ;z\r\n\r\n";
+        assert_eq!(decode(text, 99), Ok((b"xyz".to_vec(), true)));
+    }
+
+    #[test]
     fn what_is_unfinished_is_not_done() {
         for text in
             [&b""[..], b"3", b"3\r\nab", b"3\r\nabc\r\n", b"0\r\n", b"0\r\nA: b\r\n", b"0\r\n\r"]
@@ -173,7 +187,10 @@ mod tests {
             b"-3\r\nabc",
             b" 3\r\nabc",
             b"3 \r\nabc",
-            b"3 ;x\r\nabc",
+            b"3 x\r\nabc",
+            b"3 \t\r\nabc",
+            b" ;x\r\nabc",
+            b"3 4\r\nabc",
             b"0x3\r\nabc",
             b"\r\nabc",
             b";x\r\nabc",
@@ -206,6 +223,7 @@ mod tests {
             text.extend_from_slice(b"\r\n.\r\n");
         }
         assert_eq!(decode(&text, 1000), Err(Broken));
+        assert_eq!(decode(&[b"1".as_slice(), &[b' '; MAX_OVERHEAD + 1]].concat(), 9), Err(Broken));
         let mut endless = b"0\r\n".to_vec();
         endless.extend(b"A: b\r\n".repeat(5000));
         assert_eq!(decode(&endless, 1000), Err(Broken));

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of TLS, and nothing of what the response means.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use discovery_core::{HttpError, HttpGet, HttpResponse, UnixTime};
@@ -10,12 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::chunked::Chunked;
 
-/// Longest response head, in bytes.
-const MAX_HEAD: usize = 16 * 1024;
+/// Longest response head in bytes, and most bytes of all interim (1xx) heads before the final one together. Policies and cookies
+/// of 20 KB occur in the field; browsers and other clients take 256 KiB and more.
+const MAX_HEAD: usize = 128 * 1024;
 /// Most header fields in a response head.
-const MAX_HEADERS: usize = 64;
-/// Most interim (1xx) heads before the final one.
-const MAX_INTERIM: u8 = 4;
+const MAX_HEADERS: usize = 256;
 
 /// The bytes of a request. None for a URL without host, which nothing can be got from.
 pub(crate) fn request(get: &HttpGet) -> Option<Vec<u8>> {
@@ -48,7 +48,8 @@ pub(crate) struct Reading {
     state: State,
     /// The bytes of the head so far.
     head: Vec<u8>,
-    interim: u8,
+    /// The bytes of the interim heads so far.
+    interim: usize,
     max_body: usize,
 }
 
@@ -131,19 +132,26 @@ impl Reading {
 
     /// Reads the head that is complete. `Some` where the response has ended with it.
     fn read_head(&mut self, now: Option<UnixTime>) -> Result<Option<Progress>, HttpError> {
-        let bytes = std::mem::take(&mut self.head);
+        let mut bytes = std::mem::take(&mut self.head);
+        if folds_framing(&bytes) {
+            return Err(HttpError::Protocol);
+        }
+        read_minor_version_as_1(&mut bytes);
         let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut head = httparse::Response::new(&mut fields);
-        match head.parse(&bytes) {
+        // RFC 9112 §5.2: a user agent unfolds header lines; see `unfolded`.
+        let mut config = httparse::ParserConfig::default();
+        config.allow_obsolete_multiline_headers_in_responses(true);
+        match config.parse_response(&mut head, &bytes) {
             Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
             Ok(_) | Err(_) => return Err(HttpError::Protocol),
         }
         let status = head.code.and_then(|code| StatusCode::from_u16(code).ok());
         let status = status.ok_or(HttpError::Protocol)?;
         if status.is_informational() {
-            self.interim = self.interim.saturating_add(1);
+            self.interim = self.interim.saturating_add(bytes.len());
             // An upgrade was not asked for.
-            if status == StatusCode::SWITCHING_PROTOCOLS || self.interim > MAX_INTERIM {
+            if status == StatusCode::SWITCHING_PROTOCOLS || self.interim > MAX_HEAD {
                 return Err(HttpError::Protocol);
             }
             return Ok(None);
@@ -151,7 +159,7 @@ impl Reading {
         let mut headers = HeaderMap::with_capacity(head.headers.len());
         for field in head.headers.iter() {
             let name = HeaderName::from_bytes(field.name.as_bytes());
-            let value = HeaderValue::from_bytes(field.value);
+            let value = HeaderValue::from_bytes(&unfolded(field.value));
             match (name, value) {
                 (Ok(name), Ok(value)) => headers.append(name, value),
                 (Err(_), _) | (_, Err(_)) => return Err(HttpError::Protocol),
@@ -201,9 +209,52 @@ impl Reading {
     }
 }
 
+/// Whether a fold touches a field that frames the body: such a field must be readable in one way only. A continuation line that
+/// looks like one counts, too, because a reader that overlooks the fold would obey it.
+fn folds_framing(head: &[u8]) -> bool {
+    let lines = head.split(|byte| *byte == b'\n');
+    let is_framing = |line: &[u8]| {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        let known = [CONTENT_LENGTH, TRANSFER_ENCODING];
+        let name_is =
+            |known: &HeaderName| name.trim_ascii().eq_ignore_ascii_case(known.as_str().as_bytes());
+        name.len() < line.len() && known.iter().any(name_is)
+    };
+    lines.clone().zip(lines.skip(1)).any(|(line, next)| {
+        let folded = next.starts_with(b" ") || next.starts_with(b"\t");
+        folded && (is_framing(line) || is_framing(next))
+    })
+}
+
+/// Replaces a minor version above 1: such a response is read as one of HTTP/1.1 (RFC 9110 §2.5).
+fn read_minor_version_as_1(head: &mut [u8]) {
+    let start = head.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(0);
+    if let Some([b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9', b' ', ..]) =
+        head.get_mut(start..)
+    {
+        *minor = b'1';
+    }
+}
+
+/// A field value without folds: each is replaced by one space (RFC 9112 §5.2).
+fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
+    if !value.contains(&b'\n') {
+        return Cow::Borrowed(value);
+    }
+    let lines = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
+    Cow::Owned(lines.join(&b' '))
+}
+
 /// How the end of the body is told (RFC 9112 §6.3). Whatever two readers could understand differently is refused.
 fn framing(headers: &HeaderMap, old: bool) -> Result<Framing, HttpError> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    // RFC 9110 §5.6.1: empty elements of a list are ignored.
+    let mut codings = headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|coding| !coding.is_empty());
     let mut length = None;
     for value in headers.get_all(CONTENT_LENGTH) {
         let text = value.to_str().map_err(|_| HttpError::Protocol)?;
@@ -218,15 +269,14 @@ fn framing(headers: &HeaderMap, old: bool) -> Result<Framing, HttpError> {
             }
         }
     }
+    if !headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(length.map_or(Framing::EndOfStream, Framing::Length));
+    }
     match (codings.next(), codings.next(), length) {
-        (None, _, Some(length)) => Ok(Framing::Length(length)),
-        (None, _, None) => Ok(Framing::EndOfStream),
-        (Some(coding), None, None)
-            if !old && coding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
-        {
+        (Some(coding), None, None) if !old && coding.eq_ignore_ascii_case(b"chunked") => {
             Ok(Framing::Chunked(Chunked::new()))
         }
-        (Some(_), _, _) => Err(HttpError::Protocol),
+        _ => Err(HttpError::Protocol),
     }
 }
 

@@ -110,13 +110,16 @@ fn another_status_is_answered_at_its_head() {
 }
 
 #[test]
-fn interim_heads_are_passed_over_up_to_four() {
-    let flood = |n: usize| {
-        let interim = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(n);
-        interim + "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"
-    };
-    assert_eq!(ok(&flood(4)), Ok((200, b"x".to_vec())));
-    refused(&flood(5));
+fn interim_heads_are_skipped_up_to_128_kib() {
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+    let flood = |n: usize| interim.repeat(n) + "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
+    for n in [1, 4, 5, 20] {
+        assert_eq!(ok(&flood(n)), Ok((200, b"x".to_vec())));
+    }
+    let most = MAX_HEAD / interim.len();
+    let at = |text: &str| body(read_parts(&[text.as_bytes()], None, 100));
+    assert_eq!(at(&flood(most)), Ok((200, b"x".to_vec())));
+    assert_eq!(at(&flood(most + 1)), Err(HttpError::Protocol));
     refused("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n");
 }
 
@@ -148,6 +151,16 @@ fn framing_that_readers_would_differ_on_is_refused() {
         "Transfer-Encoding: identity",
         "Transfer-Encoding: xchunked",
         "Transfer-Encoding:",
+        "Transfer-Encoding: ,",
+        "Transfer-Encoding: chunked,\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\n ",
+        "Transfer-Encoding: chun\r\n ked",
+        "X: y\r\n Transfer-Encoding: chunked",
+        "X: y\n\tcontent-length : 3",
+        " X: y",
+        "\tX: y",
+        "Content-Length: 3\r\n ",
+        "Content-Length: 1\n\t3",
         "Transfer-Encoding:\r\n chunked",
         "Content-Length: 3\r\n\tX: y",
         "Transfer-Encoding : chunked",
@@ -160,10 +173,59 @@ fn framing_that_readers_would_differ_on_is_refused() {
 }
 
 #[test]
+fn empty_list_elements_and_minor_versions_are_accepted() {
+    for (version, coding) in [
+        ("1.1", "chunked,"),
+        ("1.1", ", ,\tchunked ,"),
+        ("1.2", "chunked"),
+        ("1.9", "CHUNKED"),
+        ("1.1", "chunked\r\nTransfer-Encoding:"),
+    ] {
+        let text = format!(
+            "HTTP/{version} 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+        );
+        assert_eq!(ok(&text), Ok((200, b"x".to_vec())), "{text:?}");
+    }
+}
+
+/// The value of the field `X` of a 404.
+fn x(fields: &str) -> Vec<u8> {
+    let text = format!("HTTP/1.1 404 No\r\n{fields}\r\n");
+    let Progress::Finished(Ok(response)) = read(text.as_bytes(), None) else { panic!("{text:?}") };
+    response.headers.get("x").unwrap().as_bytes().to_vec()
+}
+
+#[test]
+fn folded_header_lines_are_unfolded_with_one_space() {
+    for (fields, value) in [
+        ("X: a\r\n b\r\n", "a b"),
+        ("X: a\n\tb\n", "a b"),
+        ("X: a \r\n \t b \r\n\tc\r\nY: z\r\n", "a b c"),
+        ("X:\r\n a\r\n", "a"),
+        ("X: a\r\n \r\n b\r\n", "a b"),
+        ("X: a\r\n \r\n", "a"),
+        ("X:\r\n \r\n", ""),
+        ("Y: z\r\n y\r\nX: a\r\n", "a"),
+        ("X: a\r\n b: c\r\n", "a b: c"),
+        ("X: a,\r\n Content-Length, Transfer-Encoding\r\n", "a, Content-Length, Transfer-Encoding"),
+    ] {
+        assert_eq!(x(fields), value.as_bytes(), "{fields:?}");
+    }
+    let text = "HTTP/1.1 103 Hints\r\nLink: a;\r\n b\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\nY: a\r\n b\r\n\r\nx";
+    assert_eq!(ok(text), Ok((200, b"x".to_vec())));
+}
+
+#[test]
 fn what_is_no_http_head_is_refused() {
     for text in [
         "SSH-2.0-OpenSSH_9.6\r\n\r\n",
         "HTTP/2 200\r\n\r\n",
+        "HTTP/1.10 200\r\n\r\n",
+        "HTTP/1. 200\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n X: y\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n \r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: y\r\n a\0b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: y\r z\r\n\r\n",
         "HTTP/1.1 20 OK\r\n\r\n",
         "HTTP/1.1 099 Low\r\n\r\n",
         "HTTP/1.1 2000 OK\r\n\r\n",
@@ -178,7 +240,7 @@ fn what_is_no_http_head_is_refused() {
 }
 
 #[test]
-fn an_endless_head_is_refused_at_16_kib() {
+fn an_endless_head_is_refused_at_128_kib() {
     let head = |padding: usize| {
         format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX: {}\r\n\r\nx", "y".repeat(padding))
     };

@@ -14,7 +14,6 @@ mod dns;
 mod exchange;
 mod freshness;
 mod http;
-mod naive;
 mod url;
 
 pub use config::{hosts_target, resolv_conf_target};
