@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName};
+use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, VARY};
 
 use crate::policy::Policy;
 use crate::question::Question;
@@ -21,7 +21,7 @@ pub struct Freshness {
     /// Seconds that the response is still fresh for, its age taken off; zero or less: it is stale on arrival; None: the
     /// headers say nothing of use.
     pub seconds: Option<i64>,
-    /// Whether it must never be used once it is stale: `must-revalidate`, `no-cache`, `no-store`.
+    /// Whether it must never be used once it is stale: `must-revalidate`, `no-cache`, `no-store`, `Vary: *`.
     pub never_stale: bool,
 }
 
@@ -29,7 +29,7 @@ impl Freshness {
     /// Reads the headers of a response that came in when the wall clock showed `received`.
     ///
     /// As a private cache: `s-maxage` and `private` say nothing, nor does `Pragma`. The first of duplicates counts, and an
-    /// unreadable lifetime is a stale one (R119).
+    /// unreadable lifetime is a stale one (R119). `Cache-Control` is read as bytes: a quoted string may hold any above 127.
     pub fn from_headers(headers: &HeaderMap, received: Option<UnixTime>) -> Self {
         let control = CacheControl::parse(headers);
         let date = |name: &HeaderName| {
@@ -39,13 +39,16 @@ impl Freshness {
         };
         let now = received.and_then(|now| i64::try_from(now.0).ok());
         let sent = date(&DATE);
-        let lifetime = if control.no_store || control.no_cache {
+        // RFC 9111 §4.1: a response that varies with everything fits no other request.
+        let varies = list(headers, &VARY).any(|name| name == b"*");
+        let lifetime = if control.no_store || control.no_cache || control.unclosed || varies {
             Some(0)
         } else {
             match (control.max_age, headers.contains_key(EXPIRES)) {
                 (Some(Ok(seconds)), _) => Some(seconds),
                 (Some(Err(Unreadable)), false) => Some(0),
-                (None, false) => None,
+                // R119: what can't be read may have been a lifetime.
+                (None, false) => control.garbled.then_some(0),
                 // R120: what can't be read as a date lies in the past.
                 (Some(Err(Unreadable)) | None, true) => match (date(&EXPIRES), sent.or(now)) {
                     (Some(expires), Some(from)) => Some(expires.saturating_sub(from)),
@@ -55,11 +58,9 @@ impl Freshness {
             }
         };
         // R118: the age that an upstream cache reports, or that the clocks show, whichever is more.
-        let reported = headers
-            .get(AGE)
-            .and_then(|age| age.to_str().ok())
-            .and_then(|age| delta_seconds(age.trim()).ok())
-            .unwrap_or(0);
+        // RFC 9111 §5.1: of a list the first member counts.
+        let reported = list(headers, &AGE).next();
+        let reported = reported.and_then(|age| delta_seconds(age).ok()).unwrap_or(0);
         let apparent = match (now, sent) {
             (Some(now), Some(sent)) => now.saturating_sub(sent).max(0),
             _ => 0,
@@ -67,7 +68,7 @@ impl Freshness {
         let age = reported.max(apparent);
         Self {
             seconds: lifetime.map(|lifetime| lifetime.saturating_sub(age)),
-            never_stale: control.no_store || control.no_cache || control.must_revalidate,
+            never_stale: control.no_store || control.no_cache || control.must_revalidate || varies,
         }
     }
 }
@@ -80,60 +81,100 @@ struct CacheControl {
     no_cache: bool,
     must_revalidate: bool,
     max_age: Option<Result<i64, Unreadable>>,
+    /// Whether a quoted string never ends: nobody can tell what stands in it and what behind it.
+    unclosed: bool,
+    /// Whether an element is no directive by its grammar.
+    garbled: bool,
 }
 
 impl CacheControl {
     fn parse(headers: &HeaderMap) -> Self {
         let mut control = Self::default();
         for value in headers.get_all(CACHE_CONTROL) {
-            // A value that is not ASCII holds no directive that is known here.
-            let Ok(value) = value.to_str() else { continue };
-            for directive in elements(value) {
-                let (name, argument) = match directive.split_once('=') {
-                    Some((name, argument)) => (name.trim(), Some(argument.trim())),
-                    None => (directive, None),
-                };
-                match name.to_ascii_lowercase().as_str() {
-                    "no-store" => control.no_store = true,
-                    // With an argument it restricts the fields that it names, none of which is used here.
-                    "no-cache" => control.no_cache |= argument.is_none(),
-                    "must-revalidate" => control.must_revalidate = true,
-                    "max-age" if control.max_age.is_none() => {
-                        control.max_age = Some(delta_seconds(unquote(argument.unwrap_or(""))));
-                    }
-                    _ => {}
-                }
+            let value = value.as_bytes();
+            let unclosed = elements(value, true).any(|element| !closes(element));
+            control.unclosed |= unclosed;
+            // What forbids reuse counts wherever it may stand.
+            for directive in elements(value, !unclosed) {
+                control.read(directive);
             }
         }
         control
     }
+
+    fn read(&mut self, directive: &[u8]) {
+        let mut parts = directive.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+        let (name, argument) = (parts.next().unwrap_or_default(), parts.next());
+        match name.to_ascii_lowercase().as_slice() {
+            b"no-store" => self.no_store = true,
+            // With an argument it restricts the fields that it names, none of which is used here.
+            b"no-cache" => self.no_cache |= argument.is_none(),
+            b"must-revalidate" => self.must_revalidate = true,
+            b"max-age" if self.max_age.is_none() => {
+                self.max_age = Some(delta_seconds(unquote(argument.unwrap_or_default())));
+            }
+            name => {
+                let quoted = |text| unquote(text).len() < text.len();
+                let readable = argument.is_none_or(|text| is_token(text) || quoted(text));
+                self.garbled |= !(is_token(name) && readable);
+            }
+        }
+    }
 }
 
-/// The elements of a comma-separated list, quoted strings kept whole, empty elements left out.
-fn elements(value: &str) -> impl Iterator<Item = &str> {
+/// The elements of a comma-separated list, empty ones left out; quoted strings are kept whole where `quotes` says so.
+fn elements(value: &[u8], quotes: bool) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     value
-        .split(move |c: char| {
-            let comma = c == ',' && !quoted;
+        .split(move |byte| {
+            let comma = *byte == b',' && !quoted;
             if escaped {
                 escaped = false;
-            } else if quoted && c == '\\' {
+            } else if quoted && *byte == b'\\' {
                 escaped = true;
-            } else if c == '"' {
-                quoted = !quoted;
+            } else if *byte == b'"' {
+                quoted = quotes && !quoted;
             }
             comma
         })
-        .map(|element| element.trim_matches([' ', '\t']))
+        .map(<[u8]>::trim_ascii)
         .filter(|element| !element.is_empty())
 }
 
-fn unquote(argument: &str) -> &str {
-    argument.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(argument)
+/// Whether every quoted string of an element ends within it.
+fn closes(element: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in element {
+        if escaped {
+            escaped = false;
+        } else if quoted && *byte == b'\\' {
+            escaped = true;
+        } else if *byte == b'"' {
+            quoted = !quoted;
+        }
+    }
+    !quoted
+}
+
+/// The members of a field that is a list without quoted strings.
+fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    headers.get_all(name).into_iter().flat_map(|value| elements(value.as_bytes(), false))
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(text: &[u8]) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(letter)
+}
+
+fn unquote(argument: &[u8]) -> &[u8] {
+    let inner = argument.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    inner.unwrap_or(argument)
 }
 
 /// Reads `1*DIGIT`; what is too large means the largest there is.
-fn delta_seconds(text: &str) -> Result<i64, Unreadable> {
+fn delta_seconds(text: &[u8]) -> Result<i64, Unreadable> {
+    let text = std::str::from_utf8(text).map_err(|_| Unreadable)?;
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Unreadable);
     }

@@ -55,7 +55,14 @@ fn r117_max_age_is_read_as_a_list_of_directives() {
         ("ext=\"a, max-age=5\"", None),
         ("ext=\"a\\\", max-age=5\", max-age=7", Some(7)),
         ("ext=\"a\\\\\", max-age=7", Some(7)),
-        ("ext=\"never closed, max-age=5", None),
+        ("ext=\"never closed, max-age=5", Some(0)),
+        ("max-age=5, ext=\"never closed", Some(0)),
+        ("max-age=5, ext=\"never closed\\\"", Some(0)),
+        ("public max-age=5", Some(0)),
+        ("no store", Some(0)),
+        ("max-age:5", Some(0)),
+        ("ext=", Some(0)),
+        ("max-age=5, no store", Some(5)),
         ("s-maxage=50", None),
         ("s-maxage=50, max-age=60", Some(60)),
         ("public", None),
@@ -160,7 +167,10 @@ fn r118_age_is_what_a_cache_reports_or_the_clocks_show() {
         read(&[("date", AN_HOUR_AGO), ("cache-control", "max-age=100")], None).seconds,
         Some(100)
     );
-    for age in ["", "x", "-1", "1.5"] {
+    for age in ["60, 3600", "60,", ", 60", "60 , x"] {
+        assert_eq!(seconds(&[("age", age), ("cache-control", "max-age=100")]), Some(40), "{age:?}");
+    }
+    for age in ["", "x", "-1", "1.5", "x, 60"] {
         assert_eq!(
             seconds(&[("age", age), ("cache-control", "max-age=100")]),
             Some(100),
@@ -175,12 +185,40 @@ fn r118_age_is_what_a_cache_reports_or_the_clocks_show() {
 }
 
 #[test]
-fn values_that_are_not_text_are_no_directives() {
-    let mut headers = HeaderMap::new();
-    headers.append(CACHE_CONTROL, HeaderValue::from_bytes(b"max-age=5\xff").unwrap());
-    assert_eq!(Freshness::from_headers(&headers, None).seconds, None);
-    headers.append(CACHE_CONTROL, HeaderValue::from_static("max-age=7"));
-    assert_eq!(Freshness::from_headers(&headers, None).seconds, Some(7));
+fn r119_directives_are_read_beside_bytes_above_127() {
+    let control = |value: &[u8]| {
+        let mut headers = HeaderMap::new();
+        headers.append(CACHE_CONTROL, HeaderValue::from_bytes(value).unwrap());
+        Freshness::from_headers(&headers, None)
+    };
+    let fresh = |seconds| Freshness { seconds, never_stale: false };
+    let never = Freshness { seconds: Some(0), never_stale: true };
+    for (value, expected) in [
+        (b"max-age=600, ext=\"\xe9\"".as_slice(), fresh(Some(600))),
+        (b"ext=\"\xc3\xa9, no-store\", max-age=600", fresh(Some(600))),
+        (b"no-store, ext=\"\xe9\"", never),
+        (b"ext=\"\xe9\", no-cache", never),
+        (b"max-age=600, \xe9", fresh(Some(600))),
+        (b"max-age=5\xff", fresh(Some(0))),
+        (b"\xff, public", fresh(Some(0))),
+        (b"ext=\"\xe9\"", fresh(None)),
+        (b"no-store, ext=\"never closed", never),
+        (b"ext=\"never closed, no-store", never),
+        (b"ext=\"never closed, must-revalidate", never),
+        (b"\"never closed, max-age=600", fresh(Some(0))),
+    ] {
+        assert_eq!(control(value), expected, "{:?}", value.escape_ascii().to_string());
+    }
+}
+
+#[test]
+fn a_response_that_varies_with_everything_is_stale() {
+    for value in ["*", "accept, *", " * ,"] {
+        let freshness = read(&[("vary", value), ("cache-control", "max-age=600")], Some(NOW));
+        assert_eq!(freshness, Freshness { seconds: Some(0), never_stale: true }, "{value:?}");
+    }
+    let accept = [("vary", "accept-encoding, x*"), ("cache-control", "max-age=600")];
+    assert_eq!(seconds(&accept), Some(600));
 }
 
 fn question() -> Question {

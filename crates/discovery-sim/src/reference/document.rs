@@ -2,14 +2,15 @@
 //!
 //! Knows nothing of what follows from it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use discovery_core::{DnsName, Fact, Host, HttpResponse, Policy, ServerName, Url, Useless};
-use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, LOCATION};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, LOCATION, VARY};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::fresh::Life;
+use super::fresh::{Life, Stated};
 
 /// What an HTTP answer says.
 pub(super) enum Answer {
@@ -51,9 +52,19 @@ impl Answer {
             }
             Self::Invalid | Self::BadRedirect | Self::Status(_) => (firm, firm.most),
         };
-        let told = [CACHE_CONTROL, EXPIRES, AGE, DATE];
+        let told = [CACHE_CONTROL, EXPIRES, AGE, DATE, VARY];
         let told = told.iter().any(|name| response.headers.contains_key(name));
-        if told { Life::at_most(bound) } else { life }
+        if !told {
+            return life;
+        }
+        if !matches!(self, Self::Document(_)) {
+            return Life::at_most(bound);
+        }
+        match Stated::by(&response.headers) {
+            Stated::Nothing => life,
+            Stated::Seconds(seconds) => Life::stated(seconds, policy),
+            Stated::ByTheClock => Life::at_most(bound),
+        }
     }
 
     pub(super) fn read(url: &Url, response: &HttpResponse, policy: &Policy) -> Self {
@@ -61,10 +72,15 @@ impl Answer {
             200 => document(response, policy).map_or(Self::Invalid, Self::Document),
             // R113: relative to where it stands; R69, R115: to nothing but https.
             301 | 302 | 303 | 307 | 308 => {
-                let mut locations = response.headers.get_all(LOCATION).iter();
-                match (locations.next(), locations.next()) {
-                    (Some(location), None) => {
-                        let next = location.to_str().ok().and_then(|text| url.join(text).ok());
+                let locations: BTreeSet<&[u8]> = response
+                    .headers
+                    .get_all(LOCATION)
+                    .iter()
+                    .map(|value| value.as_bytes())
+                    .collect();
+                match (locations.first(), locations.len()) {
+                    (Some(location), 1) => {
+                        let next = uri_reference(location).and_then(|text| url.join(text).ok());
                         next.map_or(Self::BadRedirect, Self::Redirect)
                     }
                     _ => Self::BadRedirect,
@@ -75,13 +91,35 @@ impl Answer {
     }
 }
 
+/// A `Location` with every character escaped that no URI has (RFC 3986 §2), unless it could lead elsewhere for other readers. A
+/// host that has such a character stays one that no host can have.
+fn uri_reference(location: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    for (index, byte) in location.iter().enumerate() {
+        let escape =
+            |at: usize| location.get(index.saturating_add(at)).copied().unwrap_or_default();
+        let encoded = escape(1).is_ascii_hexdigit() && escape(2).is_ascii_hexdigit();
+        match byte {
+            b'\\' | 0..=0x1f | 0x7f => return None,
+            b'%' if !encoded => text.push_str("%25"),
+            b' ' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80.. => {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+            _ => text.push(char::from(*byte)),
+        }
+    }
+    Some(text)
+}
+
 /// `m.server` of a valid document (R22, R43, R68, R131); the type of the content does not matter (R66).
 fn document(response: &HttpResponse, policy: &Policy) -> Option<ServerName> {
     let coded = response
         .headers
         .get_all(CONTENT_ENCODING)
         .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
     if coded || response.body.len() > policy.max_body {
         return None;
     }

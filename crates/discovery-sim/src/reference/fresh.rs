@@ -1,10 +1,12 @@
-//! For how long what was read may be reused: bounds, for jitter is left to chance and headers to other tests.
+//! For how long what was read may be reused: bounds, for jitter is left to chance.
 //!
 //! Knows nothing of what the facts lead to.
 
 use std::time::Duration;
 
 use discovery_core::Policy;
+use http::HeaderMap;
+use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, VARY};
 
 /// A life between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,12 @@ impl Life {
             least: within(life.saturating_sub(part(life, policy))),
             most: within(life.saturating_add(part(life, policy))),
         }
+    }
+
+    /// The life of a document whose headers state it, within the policy's bounds (R37, R39).
+    pub(super) fn stated(seconds: u64, policy: &Policy) -> Self {
+        let life = Duration::from_secs(seconds);
+        Self::exactly(life.max(policy.well_known_min_ttl).min(policy.well_known_max_ttl))
     }
 
     /// The life of records with this TTL (RFC 2181 §8).
@@ -78,4 +86,106 @@ fn part(life: Duration, policy: &Policy) -> Duration {
 /// A TTL; one with the top bit set counts as 0.
 fn seconds(ttl: u32) -> Duration {
     Duration::from_secs(if ttl > u32::MAX / 2 { 0 } else { ttl.into() })
+}
+
+/// The lifetime that headers state, the age taken off (RFC 9111 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stated {
+    /// The headers say nothing of it.
+    Nothing,
+    /// So many seconds.
+    Seconds(u64),
+    /// It depends on a clock, which the model has not.
+    ByTheClock,
+}
+
+impl Stated {
+    pub(super) fn by(headers: &HeaderMap) -> Self {
+        let first = |name| headers.get_all(name).iter().next();
+        let mut directives = Vec::new();
+        let mut readable = true;
+        for value in headers.get_all(CACHE_CONTROL) {
+            match split(value.as_bytes()) {
+                Some(list) => directives.extend(list),
+                // §4.2.1: stale, where nobody can tell what is quoted.
+                None => return Self::Seconds(0),
+            }
+        }
+        // §4.1: `*` never matches.
+        let varies = headers.get_all(VARY).iter().any(|value| value.as_bytes().contains(&b'*'));
+        if varies {
+            return Self::Seconds(0);
+        }
+        let mut max_age = None;
+        for directive in &directives {
+            let text = String::from_utf8_lossy(directive);
+            let (name, argument) = match text.split_once('=') {
+                Some((name, argument)) => (name.trim(), Some(argument.trim())),
+                None => (&*text, None),
+            };
+            match (name.to_ascii_lowercase().as_str(), argument) {
+                ("no-store", _) | ("no-cache", None) => return Self::Seconds(0),
+                ("max-age", argument) => {
+                    let argument = argument.unwrap_or_default().trim_matches('"');
+                    // §1.2.2: what is too large is 2^31.
+                    let digits =
+                        !argument.is_empty() && argument.bytes().all(|b| b.is_ascii_digit());
+                    let seconds = argument.parse().unwrap_or(u64::MAX).min(1 << 31);
+                    max_age = max_age.or(Some(digits.then_some(seconds)));
+                }
+                (name, argument) => {
+                    let odd = |c: char| !c.is_ascii_graphic() || "\"(),/:;<=>?@[\\]{}".contains(c);
+                    let quoted =
+                        |text: &str| text.len() > 1 && text.starts_with('"') && text.ends_with('"');
+                    let wrong = |text: &str| text.is_empty() || text.contains(odd);
+                    readable &=
+                        !wrong(name) && argument.is_none_or(|text| !wrong(text) || quoted(text));
+                }
+            }
+        }
+        let lifetime = match max_age {
+            Some(Some(seconds)) => seconds,
+            _ if headers.contains_key(EXPIRES) => return Self::ByTheClock,
+            Some(None) => return Self::Seconds(0),
+            None if !readable => return Self::Seconds(0),
+            None => return Self::Nothing,
+        };
+        if headers.contains_key(DATE) {
+            return Self::ByTheClock;
+        }
+        // §5.1: the first member of a list, if it is a number.
+        let age = first(AGE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let age = age.unwrap_or_default();
+        let age = age.split(',').map(str::trim).find(|member| !member.is_empty());
+        let age = age.filter(|age| age.bytes().all(|byte| byte.is_ascii_digit()));
+        let age = age.map_or(0, |age| age.parse().unwrap_or(1_u64 << 31));
+        Self::Seconds(lifetime.saturating_sub(age))
+    }
+}
+
+/// The members of a list, which may hold quoted strings (RFC 9110 §5.6.1, §5.6.4). None where one never ends.
+fn split(value: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut members = vec![Vec::new()];
+    let mut bytes = value.iter();
+    while let Some(byte) = bytes.next() {
+        if *byte == b',' {
+            members.push(Vec::new());
+            continue;
+        }
+        let member = members.last_mut()?;
+        member.push(*byte);
+        if *byte == b'"' {
+            loop {
+                let inner = *bytes.next()?;
+                member.push(inner);
+                match inner {
+                    b'"' => break,
+                    b'\\' => member.push(*bytes.next()?),
+                    _ => {}
+                }
+            }
+        }
+    }
+    let members = members.iter().map(|member| member.trim_ascii().to_vec());
+    Some(members.filter(|member| !member.is_empty()).collect())
 }
