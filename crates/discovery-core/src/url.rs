@@ -3,7 +3,7 @@
 //! Knows nothing of HTTP beyond that.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -80,13 +80,18 @@ impl Url {
 
     /// Where a redirect from this URL leads: the `Location`, resolved against it (R113).
     ///
+    /// What RFC 3986 does not allow in a path or query is percent-encoded, as browsers do: spaces, bytes above 127, `"<>[]^{|}`,
+    /// backticks, and a percent sign without two digits behind it (RFC 9110 §10.2.2 leaves recovery to the client). The authority is
+    /// taken as it is. Control characters and backslashes are refused everywhere.
+    ///
     /// # Errors
     /// Says why nothing can be fetched from there.
-    pub fn join(&self, location: &str) -> Result<Self, BadUrl> {
+    pub fn join(&self, location: impl AsRef<[u8]>) -> Result<Self, BadUrl> {
+        let location = location.as_ref();
         if location.len() > MAX_URL_LENGTH {
             return Err(BadUrl::TooLong);
         }
-        Self::resolve(&self.text(), location)
+        Self::resolve(&self.text(), &encoded(location)?)
     }
 
     fn resolve(base: &str, reference: &str) -> Result<Self, BadUrl> {
@@ -185,6 +190,46 @@ impl Url {
     pub(crate) fn socket_addr(&self, address: IpAddr) -> SocketAddr {
         SocketAddr::new(address, self.port())
     }
+}
+
+/// A `Location` as a URI reference, its path and query percent-encoded where they must be. The fragment is left out.
+fn encoded(location: &[u8]) -> Result<String, BadUrl> {
+    let location = location.trim_ascii();
+    // Browsers drop control characters and take a backslash for a slash; that would be another place than the one written.
+    if location.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\') {
+        return Err(BadUrl::Syntax);
+    }
+    let location = location.split(|byte| *byte == b'#').next().unwrap_or_default();
+    let (start, mut rest) = location.split_at_checked(path_start(location)).unwrap_or_default();
+    let mut text = std::str::from_utf8(start).map_err(|_| BadUrl::Syntax)?.to_owned();
+    while let Some((byte, behind)) = rest.split_first() {
+        let stays = match byte {
+            b'%' => matches!(behind, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()),
+            byte => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(byte),
+        };
+        if stays {
+            text.push(char::from(*byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+        rest = behind;
+    }
+    Ok(text)
+}
+
+/// How long the scheme and authority of a URI reference are.
+fn path_start(reference: &[u8]) -> usize {
+    let end = |text: &[u8], ends: &[u8]| text.iter().position(|byte| ends.contains(byte));
+    let scheme = match end(reference, b":/?") {
+        Some(at) if reference.get(at) == Some(&b':') => at.saturating_add(1),
+        _ => 0,
+    };
+    let Some(rest) = reference.get(scheme..).and_then(|rest| rest.strip_prefix(b"//")) else {
+        return scheme;
+    };
+    let authority = end(rest, b"/?").unwrap_or(rest.len());
+    scheme.saturating_add(2).saturating_add(authority)
 }
 
 struct Bracketed<'a>(&'a TlsName);

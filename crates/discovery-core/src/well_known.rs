@@ -43,17 +43,19 @@ pub(crate) fn is_temporary(why: Useless) -> bool {
 fn redirect(url: &Url, response: &HttpResponse) -> Result<Url, RedirectError> {
     let mut locations = response.headers.get_all(LOCATION).iter();
     let location = locations.next().ok_or(RedirectError::NoLocation)?;
-    if locations.next().is_some() {
+    // A field that was added twice still says one thing.
+    if locations.any(|other| other != location) {
         return Err(RedirectError::ManyLocations);
     }
-    let location = location.to_str().map_err(|_| RedirectError::Url(crate::url::BadUrl::Syntax))?;
     url.join(location).map_err(RedirectError::Url)
 }
 
 fn document(response: &HttpResponse, max_body: usize) -> Result<ServerName, DocumentError> {
-    let identity = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"identity");
-    if !response.headers.get_all(CONTENT_ENCODING).iter().all(|coding| identity(coding.as_bytes()))
-    {
+    // RFC 9110 §5.6.1: empty elements of a list are ignored.
+    let identity = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+    let codings = response.headers.get_all(CONTENT_ENCODING).iter();
+    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if !codings.all(|coding| identity(coding.trim_ascii())) {
         return Err(DocumentError::ContentCoding);
     }
     if response.body.len() > max_body {

@@ -12,7 +12,7 @@ use proptest::sample::select;
 
 use crate::play::Move;
 use crate::scenario::{DnsLine, HttpsLine, Line, RouteSet, Scenario};
-use crate::web::{Body, End, Page, Served};
+use crate::web::{Body, End, Page, RawPiece, Served};
 use crate::world::{
     ConnectFault, DEFAULT_TTL, Destination, DnsOutcome, ServerFault, WireFault, ZoneEntry,
     ZoneType, service,
@@ -203,9 +203,33 @@ pub fn page() -> impl Strategy<Value = Page> {
         6 => document,
         2 => status,
         2 => redirect,
+        1 => raw(),
         2 => fault.prop_map(Served::Fault),
     ];
     served.prop_map(|answer| Page { connect: Duration::ZERO, after: Duration::ZERO, answer })
+}
+
+/// A response as bytes, with and without what only bytes can show.
+fn raw() -> impl Strategy<Value = Served> {
+    let head = select(
+        &[
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.2 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n",
+            "HTTP/1.1 200 OK\nCache-Control: max-age=600,\n\tno-store\n\n",
+            "HTTP/1.1 200 OK\r\nContent-Length:\r\n 3\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n X: a\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\nX: \u{e9}\r\n\r\n",
+            "HTTP/1.1 302 Found\r\nLocation: /a b\r\n\r\n",
+        ][..],
+    );
+    let interim = (select(&["HTTP/1.1 103 Hints\r\n\r\n", "\r\n"][..]), 0..9_u64);
+    let end = select(&[End::Proper, End::Stall, End::Reset][..]);
+    (interim, head, known_name(), end).prop_map(|((interim, count), head, name, end)| {
+        let body = format!("{{\"m.server\":\"{name}\"}}");
+        let piece = |text: &str, count| RawPiece { bytes: text.into(), count: Some(count) };
+        Served::Raw { pieces: vec![piece(interim, count), piece(head, 1), piece(&body, 1)], end }
+    })
 }
 
 fn empty(code: u16, headers: Vec<(HeaderName, HeaderValue)>) -> Served {
@@ -225,8 +249,13 @@ fn headers() -> impl Strategy<Value = Vec<(HeaderName, HeaderValue)>> {
             ("cache-control", "max-age=600, must-revalidate"),
             ("expires", "0"),
             ("age", "60"),
+            ("age", "60, 3600"),
+            ("cache-control", "x=\"never closed, max-age=600"),
+            ("vary", "*"),
             ("content-length", "3"),
             ("content-encoding", "gzip"),
+            ("content-encoding", ""),
+            ("transfer-encoding", "chunked,"),
             ("content-type", "text/html"),
             ("transfer-encoding", "chunked"),
         ][..],

@@ -46,12 +46,45 @@ fn r113_a_relative_location_is_resolved_against_the_url() {
         ("https://1.2.3.4/x", "https://1.2.3.4/x"),
         ("https://[2001:DB8:0::1]:8448/x", "https://[2001:db8::1]:8448/x"),
         ("https://b.example/a%20b?c=%2F", "https://b.example/a%20b?c=%2F"),
+        ("https://b.example/x#a#b c", "https://b.example/x"),
     ] {
         assert_eq!(join(location).as_deref(), Ok(expected), "{location:?}");
     }
     // Browsers take such a segment for a drive, above which nothing is; RFC 3986 knows none.
     let below = Url::parse("https://a.example/t:/b").unwrap();
     assert_eq!(below.join("../d").unwrap().text(), "https://a.example/d");
+}
+
+#[test]
+fn r113_what_a_uri_does_not_allow_is_percent_encoded() {
+    for (location, expected) in [
+        ("/a b?c d", "https://a.example/a%20b?c%20d"),
+        (" /x ", "https://a.example/x"),
+        ("/\u{e4}?\u{fc}", "https://a.example/%C3%A4?%C3%BC"),
+        ("https://b.example/\u{1f600}", "https://b.example/%F0%9F%98%80"),
+        ("/{a|b}^`\"<>[]", "https://a.example/%7Ba%7Cb%7D%5E%60%22%3C%3E%5B%5D"),
+        (
+            "?{a|b}^`\"<>[]",
+            "https://a.example/.well-known/matrix/server?%7Ba%7Cb%7D%5E%60%22%3C%3E%5B%5D",
+        ),
+        ("/%", "https://a.example/%25"),
+        ("/%zz%4", "https://a.example/%25zz%254"),
+        ("/100%/%41%", "https://a.example/100%25/%41%25"),
+        ("https://b.example?a b", "https://b.example/?a%20b"),
+        ("//b.example/a b", "https://b.example/a%20b"),
+        ("a b", "https://a.example/.well-known/matrix/a%20b"),
+        ("/a b#c d", "https://a.example/a%20b"),
+        ("https://[2001:db8::1]/a b", "https://[2001:db8::1]/a%20b"),
+    ] {
+        assert_eq!(join(location).as_deref(), Ok(expected), "{location:?}");
+    }
+    // Bytes that are no UTF-8 are encoded one by one.
+    let url = Url::parse(BASE).unwrap().join(b"/caf\xe9").unwrap();
+    assert_eq!(url.text(), "https://a.example/caf%E9");
+    // Encoding may make a URL too long.
+    assert_eq!(join(&format!("/{}", " ".repeat(2000) + "x")), Err(BadUrl::TooLong));
+    // What is kept as text is strict.
+    assert_eq!(Url::parse("https://a.example/a b"), Err(BadUrl::Syntax));
 }
 
 #[test]
@@ -119,16 +152,21 @@ fn a_port_that_nobody_listens_on_is_refused() {
 #[test]
 fn what_is_no_reference_is_refused() {
     for location in [
-        " /x",
-        "/x y",
-        "https://b.example/ä",
-        "/%zz",
         "https://b.example:x/",
+        "https://bä.example/",
+        "//b .example/",
+        "https://b%.example/",
+        "x y:z",
         "https://[::1",
         "https://[fe80::1%25eth0]/",
         "\\x",
+        "/x\\y",
+        "https://b.example\\@a.example/",
+        "/x#\\",
         "/x\0",
-        "https://b.example/<x>",
+        "/x\ty",
+        "/x\r\ny",
+        "/x\u{7f}",
         "http s://a/",
     ] {
         assert_eq!(join(location), Err(BadUrl::Syntax), "{location:?}");
@@ -169,7 +207,7 @@ proptest! {
         let base = Url::parse(BASE).unwrap();
         if let Ok(url) = base.join(&location) {
             prop_assert_eq!(Url::parse(&url.text()), Ok(url.clone()), "a normal form is its own");
-            prop_assert_eq!(base.join(&url.text()), Ok(url.clone()), "an absolute location does not need its base");
+            prop_assert_eq!(base.join(&*url.text()), Ok(url.clone()), "an absolute location does not need its base");
             prop_assert!(url.text().len() <= MAX_URL_LENGTH);
             prop_assert!(!url.text().contains('#'));
             let uri: http::Uri = url.text().parse().expect("every URL is a URI of the http crate");

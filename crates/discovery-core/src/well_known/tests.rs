@@ -150,7 +150,13 @@ fn a_body_longer_than_allowed_is_invalid_and_a_coded_one_too() {
     assert!(matches!(read(&[], body.len()), Fact::Document(_)));
     assert_eq!(useless(&read(&[], body.len() - 1)), Useless::Document(DocumentError::TooLong));
     assert!(matches!(read(&[("content-encoding", " Identity ")], 100), Fact::Document(_)));
-    for coding in ["gzip", "identity, gzip", "", "x"] {
+    for coding in ["", " , ", "identity,", "identity, Identity"] {
+        assert!(
+            matches!(read(&[("content-encoding", coding)], 100), Fact::Document(_)),
+            "{coding:?}"
+        );
+    }
+    for coding in ["gzip", "identity, gzip", ",gzip", "x"] {
         let fact = read(&[("content-encoding", coding)], 100);
         assert_eq!(useless(&fact), Useless::Document(DocumentError::ContentCoding), "{coding:?}");
     }
@@ -183,7 +189,7 @@ fn a_redirect_leads_to_one_place_or_nowhere() {
     };
     assert_eq!(to(&[]), Useless::Redirect(RedirectError::NoLocation));
     assert_eq!(
-        to(&[("location", "/x"), ("location", "/x")]),
+        to(&[("location", "/x"), ("location", "/y"), ("location", "/x")]),
         Useless::Redirect(RedirectError::ManyLocations)
     );
     assert_eq!(
@@ -191,10 +197,18 @@ fn a_redirect_leads_to_one_place_or_nowhere() {
         Useless::Redirect(RedirectError::Url(BadUrl::Downgrade))
     );
     let mut answer = response(302, &[], b"");
-    answer.headers.insert("location", HeaderValue::from_bytes(b"/\xff").unwrap());
+    answer.headers.insert("location", HeaderValue::from_bytes(b"//\xff/").unwrap());
     assert_eq!(
         useless(&read(&url(), &answer, 100)),
         Useless::Redirect(RedirectError::Url(BadUrl::Syntax))
+    );
+    answer.headers.insert("location", HeaderValue::from_bytes(b"/\xff").unwrap());
+    let encoded = Url::parse("https://a.example/%FF").unwrap();
+    assert_eq!(read(&url(), &answer, 100), Fact::Redirect(encoded));
+    let twins = response(302, &[("location", "/x"), ("location", "/x")], b"");
+    assert_eq!(
+        read(&url(), &twins, 100),
+        Fact::Redirect(Url::parse("https://a.example/x").unwrap())
     );
 }
 
