@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of what lines mean.
 
+mod response;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,15 +13,16 @@ use discovery_core::{
     DnsName, FailureKind, Feedback, Policy, Question, RecordData, RecordKind, ServerName, Service,
     Step, UnixTime, Url,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::response::{body, headers, raw};
 use super::Scenario;
 use super::expect::{Addresses, Count, Done, Expect, Fresh, Wanted};
 use super::line::{DnsLine, HttpsLine, Line, RouteSet};
-use super::token::{Keyword, base64, duration, latin1, quoted, word};
-use crate::web::{Body, End, Page, RawPiece, Served};
+use super::token::{Keyword, duration, quoted, word};
+use crate::web::{End, Page, Served};
 use crate::world::{
     ConnectFault, DEFAULT_TTL, Destination, DnsOutcome, ServerFault, ZoneEntry, ZoneType,
 };
@@ -302,77 +305,6 @@ fn https(line: &str) -> Parsed<HttpsLine> {
         }
     };
     Ok(HttpsLine { url, address, page: Page { connect, after, answer } })
-}
-
-type Headers = Vec<(HeaderName, HeaderValue)>;
-
-fn headers(text: &str) -> Parsed<(Headers, &str)> {
-    let mut headers = Vec::new();
-    let mut rest = text.trim_start();
-    while rest.starts_with('"') {
-        let (header, behind) = quoted(rest).ok_or_else(|| bad("\"NAME: VALUE\"", rest))?;
-        let problem = || bad("\"NAME: VALUE\"", &header);
-        let (name, value) = header.split_once(':').ok_or_else(problem)?;
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| problem())?;
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| problem())?;
-        headers.push((name, value));
-        rest = behind.trim_start();
-    }
-    Ok((headers, rest))
-}
-
-/// Quoted texts, each with how often it is sent behind it.
-fn raw(text: &str) -> Parsed<Vec<RawPiece>> {
-    let mut pieces = Vec::new();
-    let mut rest = text.trim();
-    while !rest.is_empty() || pieces.is_empty() {
-        let problem = || bad("a quoted text, its characters up to U+00FF", rest);
-        let (piece, behind) = quoted(rest).ok_or_else(problem)?;
-        let bytes = latin1(&piece).ok_or_else(problem)?;
-        let (count, behind) = match behind.strip_prefix('*') {
-            None => (Some(1), behind),
-            Some(behind) => match word(behind) {
-                ("infinite", behind) => (None, behind),
-                (count, behind) => (Some(number("a number, or infinite", count)?), behind),
-            },
-        };
-        pieces.push(RawPiece { bytes, count });
-        rest = behind.trim_start();
-    }
-    Ok(pieces)
-}
-
-fn body(text: &str) -> Parsed<Body> {
-    let text = text.trim();
-    if text.starts_with(['{', '[']) {
-        return Ok(Body::Bytes(text.into()));
-    }
-    if let Some(rest) = text.strip_prefix("body=") {
-        let (body, rest) = quoted(rest).ok_or_else(|| bad("a quoted text", rest))?;
-        Words(rest).end()?;
-        return Ok(Body::Bytes(body.into()));
-    }
-    if let Some(text) = text.strip_prefix("body64=") {
-        return Ok(Body::Bytes(base64(text).ok_or_else(|| bad("base64", text))?));
-    }
-    if let Some(rest) = text.strip_prefix("repeat=") {
-        let problem = || bad("\"PREFIX\" \"UNIT\" COUNT \"SUFFIX\"", rest);
-        let (prefix, rest) = quoted(rest).ok_or_else(problem)?;
-        let (unit, rest) = quoted(rest).ok_or_else(problem)?;
-        let (count, rest) = word(rest);
-        let count = match count {
-            "infinite" => None,
-            count => Some(number("a number, or infinite", count)?),
-        };
-        let (suffix, rest) = match rest.trim() {
-            "" => (String::new(), ""),
-            rest => quoted(rest).ok_or_else(|| bad("a quoted text", rest))?,
-        };
-        Words(rest).end()?;
-        return Ok(Body::Repeat { prefix, unit, count, suffix });
-    }
-    Ok(Body::Bytes(text.into()))
 }
 
 fn server(words: &mut Words<'_>) -> Parsed<Line> {
