@@ -79,6 +79,11 @@ pub enum InvalidServerName {
     Ipv6Address,
     /// The port is not one to five digits with a value from 1 to 65535 (R2).
     Port,
+    /// It is a URL, or has a path behind the port.
+    Url,
+    /// It is an identifier of a user, a room, a room alias, an event or a group, whose first character is one of `@!#$+`. The server
+    /// name, where there is one, stands behind its first colon.
+    Identifier,
 }
 
 impl ServerName {
@@ -88,6 +93,10 @@ impl ServerName {
     /// Says which part of the grammar the text breaks. A name that passes may still be one that nothing can resolve
     /// (`a..b`): that is told by the resolution, before anything is asked.
     pub fn parse(text: &str) -> Result<Self, InvalidServerName> {
+        Self::parse_literal(text).map_err(|why| mistaken(text, why))
+    }
+
+    fn parse_literal(text: &str) -> Result<Self, InvalidServerName> {
         let (host, port) = split(text)?;
         let is_ip = match bracketed(host) {
             Some(inner) => ipv6(inner).map(|_| true)?,
@@ -182,6 +191,19 @@ fn dns_grammar(host: &str) -> Result<(), InvalidServerName> {
     Ok(())
 }
 
+/// The reason that helps most where a text is none: what people give instead of a server name breaks the grammar at a place that says
+/// little about it.
+fn mistaken(text: &str, why: InvalidServerName) -> InvalidServerName {
+    let path = why == InvalidServerName::Port && text.contains('/');
+    if text.starts_with(['@', '#', '!', '$', '+']) && !text.contains("//") {
+        InvalidServerName::Identifier
+    } else if text.contains("://") || text.starts_with("//") || path {
+        InvalidServerName::Url
+    } else {
+        why
+    }
+}
+
 fn parse_port(text: &str) -> Result<NonZeroU16, InvalidServerName> {
     // R2: digits only (no sign), at most five; leading zeros are digits too.
     if text.is_empty() || text.len() > 5 || !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -235,6 +257,10 @@ impl fmt::Display for InvalidServerName {
             Self::Brackets => "an IPv6 address must stand alone in brackets, with at most a port behind",
             Self::Ipv6Address => "what stands in brackets is not an IPv6 address",
             Self::Port => "the port must be 1 to 5 digits with a value from 1 to 65535",
+            Self::Url => "it is a URL; only its host is wanted, without scheme and path",
+            Self::Identifier => {
+                "it is the ID of a user, a room or an event; its server name stands behind the first ':'"
+            }
         })
     }
 }

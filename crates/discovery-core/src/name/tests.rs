@@ -116,7 +116,6 @@ fn r7_only_letters_digits_hyphens_and_dots_make_a_host() {
     for text in bad.iter().filter(|text| **text != "https") {
         assert_eq!(error(text), InvalidServerName::Character, "{text:?}");
     }
-    assert_eq!(error("https://a"), InvalidServerName::Port);
     assert_eq!(ServerName::parse(&"a".repeat(255)).unwrap().host_str().len(), 255);
     assert_eq!(error(&"a".repeat(256)), InvalidServerName::HostTooLong);
     check(&format!("{}:65535", "a".repeat(255)), &"a".repeat(255), None, Some(65535));
@@ -329,4 +328,19 @@ fn a_tls_name_has_a_final_dot_only_where_it_looks_like_an_address() {
     assert_eq!(text("a.example"), "a.example");
     assert_eq!(text("1.2.3.4"), "1.2.3.4.");
     assert_eq!(String::from(TlsName::Ip([1, 2, 3, 4].into())), "1.2.3.4");
+}
+
+#[test]
+fn what_people_give_instead_of_a_name_is_recognized() {
+    for url in
+        ["https://a", "https://a.example/", "matrix://a", "//a", "a:8448/", "matrix:u/a:b.example"]
+    {
+        assert_eq!(error(url), InvalidServerName::Url, "{url}");
+        assert!(!error(url).to_string().contains("port"), "{url}");
+    }
+    for id in ["@a:b.example", "#a:b.example", "!a:b.example", "!a", "$a", "+a:b.example", "@"] {
+        assert_eq!(error(id), InvalidServerName::Identifier, "{id}");
+    }
+    assert_eq!(error("a:b"), InvalidServerName::Port);
+    assert_eq!(error("a@b"), InvalidServerName::Character);
 }

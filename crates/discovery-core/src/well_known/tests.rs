@@ -133,10 +133,7 @@ fn r12_m_server_obeys_the_grammar_of_server_names() {
     assert_eq!(server("a\\u0000"), Err(DocumentError::ServerName(InvalidServerName::Character)));
     assert_eq!(server("b.example:"), Err(DocumentError::ServerName(InvalidServerName::Port)));
     assert_eq!(server("b.example:0"), Err(DocumentError::ServerName(InvalidServerName::Port)));
-    assert_eq!(
-        server("https://b.example"),
-        Err(DocumentError::ServerName(InvalidServerName::Port))
-    );
+    assert_eq!(server("https://b.example"), Err(DocumentError::ServerName(InvalidServerName::Url)));
     assert_eq!(server(" b.example"), Err(DocumentError::ServerName(InvalidServerName::Character)));
     assert_eq!(server("a..b"), Err(DocumentError::Unresolvable(InvalidDnsName::EmptyLabel)));
     assert_eq!(server("010.0.0.1"), Err(DocumentError::Unresolvable(InvalidDnsName::Numeric)));
