@@ -7,9 +7,10 @@
 mod check;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
@@ -27,7 +28,7 @@ const VERSION: u64 = 1;
 /// Most facts of one export that is read: more than any memory is meant to hold.
 pub const MAX_EXPORT_FACTS: usize = 4_000_000;
 /// Longest line of an export, in bytes: as many SRV records as the largest DNS message holds, each with the longest name.
-const MAX_LINE: usize = 2 * 1024 * 1024;
+const MAX_LINE: u64 = 2 * 1024 * 1024;
 /// Most letters of what is said of a line that can't be read.
 const MAX_WHY: usize = 200;
 
@@ -131,7 +132,9 @@ pub enum BadExport {
     Trailing,
     /// It holds more than [`MAX_EXPORT_FACTS`], or a line is longer than any fact.
     TooLarge,
-    /// A line can't be read.
+    /// What keeps it could not be read.
+    Read(io::ErrorKind),
+    /// A line can't be parsed.
     Unreadable {
         /// Which one, from 1.
         line: usize,
@@ -241,36 +244,48 @@ impl Export {
     /// # Errors
     /// Says why nothing of it can be used.
     pub fn read(text: &[u8]) -> Result<Self, BadExport> {
-        let mut lines = Lines { rest: text, number: 0 };
+        Self::read_from(text)
+    }
+
+    /// Reads a text from where it is kept, line by line: no more than one line is held beside the facts.
+    ///
+    /// # Errors
+    /// Says why nothing of it can be used. The head tells what is something else, so no more than 2 MiB of that are read.
+    pub fn read_from(from: impl BufRead) -> Result<Self, BadExport> {
+        let mut lines = Lines { from, line: Vec::new(), number: 0 };
         let mut sum = SipHasher13::new();
-        let first = lines.next_line()?.ok_or(BadExport::Foreign)?;
-        let any: AnyHead = serde_json::from_slice(first).map_err(|_| BadExport::Foreign)?;
+        if !lines.advance()? {
+            return Err(BadExport::Foreign);
+        }
+        let any: AnyHead = serde_json::from_slice(&lines.line).map_err(|_| BadExport::Foreign)?;
         if any.format != FORMAT {
             return Err(BadExport::Foreign);
         }
         if any.version != VERSION {
             return Err(BadExport::Version(any.version));
         }
-        let Head { at, cursor, more, .. } = lines.parse(first)?;
-        add(&mut sum, first);
+        let Head { at, cursor, more, .. } = lines.parse()?;
+        add(&mut sum, &lines.line);
         let mut export = Self { at, cursor, more, facts: Vec::new() };
         loop {
-            let line = lines.next_line()?.ok_or(BadExport::CutOff)?;
-            if line.starts_with(b"{\"end\":") {
-                let end: End = lines.parse(line)?;
+            if !lines.advance()? {
+                return Err(BadExport::CutOff);
+            }
+            if lines.line.starts_with(b"{\"end\":") {
+                let end: End = lines.parse()?;
                 if end.end != export.facts.len() || end.sum != total(&sum) {
                     return Err(BadExport::Damaged);
                 }
-                return if lines.rest.is_empty() { Ok(export) } else { Err(BadExport::Trailing) };
+                return if lines.is_at_end()? { Ok(export) } else { Err(BadExport::Trailing) };
             }
             if export.facts.len() >= MAX_EXPORT_FACTS {
                 return Err(BadExport::TooLarge);
             }
-            let mut exported: Exported = lines.parse(line)?;
+            let mut exported: Exported = lines.parse()?;
             let impossible = |why| BadExport::Impossible { line: lines.number, why };
             exported.check().map_err(impossible)?;
             exported.share_name(export.facts.last());
-            add(&mut sum, line);
+            add(&mut sum, &lines.line);
             export.facts.push(exported);
         }
     }
@@ -343,28 +358,34 @@ fn total(sum: &SipHasher13) -> String {
     format!("{:016x}", sum.finish())
 }
 
-struct Lines<'a> {
-    rest: &'a [u8],
+struct Lines<R> {
+    from: R,
+    /// The last line, without its end.
+    line: Vec<u8>,
     /// Of the last line, from 1.
     number: usize,
 }
 
-impl<'a> Lines<'a> {
-    /// The next line, which must have an end.
-    fn next_line(&mut self) -> Result<Option<&'a [u8]>, BadExport> {
-        let within = self.rest.get(..MAX_LINE).unwrap_or(self.rest);
-        let Some(end) = within.iter().position(|byte| *byte == b'\n') else {
-            let whole = within.len() == self.rest.len();
-            return if whole { Ok(None) } else { Err(BadExport::TooLarge) };
-        };
-        let (line, rest) = self.rest.split_at(end);
-        self.rest = rest.get(1..).unwrap_or_default();
+impl<R: BufRead> Lines<R> {
+    /// Reads the next line, which must have an end. False: there is none.
+    fn advance(&mut self) -> Result<bool, BadExport> {
+        self.line.clear();
+        let mut within = (&mut self.from).take(MAX_LINE);
+        within.read_until(b'\n', &mut self.line).map_err(|error| BadExport::Read(error.kind()))?;
+        if self.line.pop_if(|last| *last == b'\n').is_none() {
+            return if within.limit() == 0 { Err(BadExport::TooLarge) } else { Ok(false) };
+        }
         self.number = self.number.saturating_add(1);
-        Ok(Some(line))
+        Ok(true)
     }
 
-    fn parse<T: Deserialize<'a>>(&self, line: &'a [u8]) -> Result<T, BadExport> {
-        serde_json::from_slice(line)
+    fn is_at_end(&mut self) -> Result<bool, BadExport> {
+        let rest = self.from.fill_buf().map_err(|error| BadExport::Read(error.kind()))?;
+        Ok(rest.is_empty())
+    }
+
+    fn parse<T: DeserializeOwned>(&self) -> Result<T, BadExport> {
+        serde_json::from_slice(&self.line)
             .map_err(|error| BadExport::Unreadable { line: self.number, why: legible(&error) })
     }
 }
@@ -396,6 +417,7 @@ impl fmt::Display for BadExport {
             Self::TooLarge => {
                 f.write_str("too large: more facts, or a longer line, than there can be")
             }
+            Self::Read(kind) => write!(f, "it could not be read: {kind}"),
             Self::Unreadable { line, why } => write!(f, "line {line} can't be read: {why}"),
             Self::Impossible { line, why } => write!(f, "line {line} can't be true: {why}"),
         }

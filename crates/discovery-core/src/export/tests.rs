@@ -87,7 +87,7 @@ fn what_is_not_an_export_of_this_version_says_so() {
     assert_eq!(Export::read(twice.as_bytes()), Err(BadExport::Trailing));
     let fewer = all().replacen(LINES[3], LINES[4], 1);
     assert_eq!(Export::read(fewer.as_bytes()), Err(BadExport::Damaged));
-    let long = format!("{HEAD}\n{}", "x".repeat(MAX_LINE + 1));
+    let long = format!("{HEAD}\n{}", "x".repeat(usize::try_from(MAX_LINE).unwrap() + 1));
     assert_eq!(Export::read(long.as_bytes()), Err(BadExport::TooLarge));
 }
 
@@ -213,8 +213,26 @@ fn what_is_said_of_a_hostile_line_is_short_and_legible() {
         assert!(text.len() < 1000 && !text.contains(char::is_control), "{text}");
     }
     // A line without an end is refused at its longest, not at the end of the text.
-    let endless = "x".repeat(MAX_LINE + 1);
+    let endless = "x".repeat(usize::try_from(MAX_LINE).unwrap() + 1);
     assert_eq!(Export::read(endless.as_bytes()).unwrap_err(), BadExport::TooLarge);
     let text = format!("{HEAD}\n{endless}\n");
     assert_eq!(Export::read(text.as_bytes()).unwrap_err(), BadExport::TooLarge);
+}
+
+#[test]
+fn a_text_may_come_in_pieces_and_a_reader_that_fails_is_told() {
+    struct Breaks;
+    impl Read for Breaks {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+    }
+    let text = all();
+    let pieces = |text| io::BufReader::with_capacity(7, text);
+    assert_eq!(Export::read_from(pieces(text.as_bytes())), Export::read(text.as_bytes()));
+    let broken = io::BufReader::new(text.as_bytes()[..400].chain(Breaks));
+    assert_eq!(Export::read_from(broken), Err(BadExport::Read(io::ErrorKind::StorageFull)));
+    // A line without an end is read no further than any fact is long.
+    let endless = io::BufReader::new(io::repeat(b'0'));
+    assert_eq!(Export::read_from(endless), Err(BadExport::TooLarge));
 }
