@@ -13,14 +13,13 @@ use discovery_core::{
 
 use crate::memory;
 use crate::options::CacheOptions;
-use crate::output::table;
+use crate::output::{printable, table};
 use crate::status::{Status, Trouble, say};
 
 /// Shows a file, or forgets names in it.
 pub(crate) fn run(options: &CacheOptions) -> Result<Status, Trouble> {
     let path = &options.file;
-    let export = memory::read(path)?
-        .ok_or_else(|| Trouble::Here(format!("{}: there is no such file", path.display())))?;
+    let export = memory::read(path)?;
     let mut resolver = knowing(export.clone());
     if options.forget.is_empty() {
         let mut rows = resolver.table(Instant::ORIGIN);
@@ -83,7 +82,7 @@ fn forget(
     };
     let parse = |name: &String| {
         let parsed = name.parse::<ServerName>();
-        parsed.map_err(|why| Trouble::Usage(format!("--forget {name}: {why}")))
+        parsed.map_err(|why| Trouble::Usage(format!("--forget {}: {why}", printable(name))))
     };
     let names = options.forget.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let before = known(resolver);
@@ -103,7 +102,7 @@ fn forget(
         match count {
             0 => {
                 status = Status::No;
-                say(&format!("{name}: nothing is known of it."));
+                say(&format!("{}: nothing is known of it.", printable(name)));
             }
             1 => say(&format!("{name}: 1 fact forgotten.")),
             count => say(&format!("{name}: {count} facts forgotten.")),

@@ -9,82 +9,111 @@ use std::vec;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::status::warn;
-
 /// Most names at once.
 pub(crate) const MAX_JOBS: usize = 10_000;
-/// Longest line of use, in bytes: far more than the longest server name. What follows on the line is dropped.
+/// Longest line, in bytes with its end: far more than the longest server name.
 const MAX_LINE: u64 = 4096;
 /// Names that are handed over together, at most, where so many are there already.
 const TOGETHER: usize = 64;
 
+/// What stands where a name is expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// The text, without blanks around it.
+    pub(crate) text: String,
+    /// Whether the line was too long, so that this is not all of it.
+    pub(crate) cut: bool,
+}
+
+impl From<String> for Given {
+    fn from(text: String) -> Self {
+        Self { text, cut: false }
+    }
+}
+
+type Portion = io::Result<Vec<Given>>;
+
 /// Names, in the order in which they come.
 pub(crate) struct Names {
-    portions: Receiver<Vec<String>>,
-    ready: vec::IntoIter<String>,
+    portions: Receiver<Portion>,
+    ready: vec::IntoIter<Given>,
 }
 
 impl Names {
-    /// The next name, as soon as there is one; none if there will be no more.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<String>> {
+    /// The next name, as soon as there is one; none if there will be no more. An error is the last that comes.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Given>>> {
         loop {
             if let Some(name) = self.ready.next() {
-                return Poll::Ready(Some(name));
+                return Poll::Ready(Some(Ok(name)));
             }
             let Some(portion) = ready!(self.portions.poll_recv(context)) else {
                 return Poll::Ready(None);
             };
-            self.ready = portion.into_iter();
+            match portion {
+                Ok(portion) => self.ready = portion.into_iter(),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
         }
     }
 }
 
-impl From<Receiver<Vec<String>>> for Names {
-    fn from(portions: Receiver<Vec<String>>) -> Self {
+impl From<Receiver<Portion>> for Names {
+    fn from(portions: Receiver<Portion>) -> Self {
         Self { portions, ready: Vec::new().into_iter() }
     }
 }
 
 /// Hands names out as they come. A thread of its own reads standard input: a read that never ends must not keep the
 /// program from ending.
-pub(crate) fn names(arguments: Vec<String>) -> Names {
+///
+/// # Errors
+/// When there is no thread to be had.
+pub(crate) fn names(arguments: Vec<String>) -> io::Result<Names> {
     let (sender, receiver) = channel(1);
-    thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         let mut gathered = Gathered { sender, names: Vec::new() };
         for argument in arguments {
             let going = match argument.as_str() {
                 "-" => gathered.hand_over() && read(BufReader::new(io::stdin()), &mut gathered),
-                _ => gathered.add(argument),
+                _ => gathered.add(argument.into()),
             };
             if !going {
                 return;
             }
         }
         let _ = gathered.hand_over();
-    });
-    receiver.into()
+    })?;
+    Ok(receiver.into())
 }
 
 /// Names that are still to be handed over: doing so one by one would wake two threads for each.
 struct Gathered {
-    sender: Sender<Vec<String>>,
-    names: Vec<String>,
+    sender: Sender<Portion>,
+    names: Vec<Given>,
 }
 
 impl Gathered {
     /// Adds one; hands over when there are enough. False: nobody wants more.
-    fn add(&mut self, name: String) -> bool {
+    fn add(&mut self, name: Given) -> bool {
         self.names.push(name);
         self.names.len() < TOGETHER || self.hand_over()
     }
 
     /// Hands over what there is. False: nobody wants more.
     fn hand_over(&mut self) -> bool {
-        self.names.is_empty() || self.sender.blocking_send(std::mem::take(&mut self.names)).is_ok()
+        let names = std::mem::take(&mut self.names);
+        names.is_empty() || self.sender.blocking_send(Ok(names)).is_ok()
+    }
+
+    /// Hands over what there is, and why there is no more.
+    fn fail(&mut self, error: io::Error) -> bool {
+        let _ = self.hand_over() && self.sender.blocking_send(Err(error)).is_ok();
+        false
     }
 }
 
-/// Reads names, one a line; empty lines are none. All are handed over before it waits for more. False: nobody wants more.
+/// Reads names, one a line; empty lines are none. All are handed over before it waits for more. False: nobody wants more, or there
+/// can be no more.
 fn read(mut from: BufReader<impl Read>, gathered: &mut Gathered) -> bool {
     let mut line = Vec::new();
     loop {
@@ -95,17 +124,15 @@ fn read(mut from: BufReader<impl Read>, gathered: &mut Gathered) -> bool {
         match from.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
             Ok(0) => return gathered.hand_over(),
             Ok(_) => {}
-            Err(error) => {
-                warn(&format!("standard input: {error}"));
-                return gathered.hand_over();
-            }
+            Err(error) => return gathered.fail(error),
         }
-        if !line.ends_with(b"\n") && from.skip_until(b'\n').is_err() {
-            return gathered.hand_over();
+        let cut = !line.ends_with(b"\n") && u64::try_from(line.len()) == Ok(MAX_LINE);
+        if cut && let Err(error) = from.skip_until(b'\n') {
+            return gathered.fail(error);
         }
-        let text = String::from_utf8_lossy(&line);
-        let name = text.trim();
-        if !name.is_empty() && !gathered.add(name.to_owned()) {
+        // Blanks of ASCII alone: others are no blanks to whoever looks at a name.
+        let text = String::from_utf8_lossy(line.trim_ascii()).into_owned();
+        if (cut || !text.is_empty()) && !gathered.add(Given { text, cut }) {
             return false;
         }
     }
@@ -128,7 +155,13 @@ mod tests {
         }
         let going = read(BufReader::new(from), &mut gathered);
         drop(gathered);
-        (going, std::iter::from_fn(|| receiver.blocking_recv()).collect())
+        let text = |given: Given| if given.cut { format!("{}…", given.text) } else { given.text };
+        let portions = std::iter::from_fn(|| receiver.blocking_recv());
+        let shown = |portion: Portion| match portion {
+            Ok(names) => names.into_iter().map(text).collect(),
+            Err(error) => vec![format!("error: {error}")],
+        };
+        (going, portions.map(shown).collect())
     }
 
     fn all(text: &[u8]) -> Vec<String> {
@@ -146,13 +179,43 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_cut_and_stays_one_line() {
+    fn a_line_that_is_too_long_is_marked_and_stays_one_line() {
         let mut text = vec![b'a'; 10_000];
         text.extend_from_slice(b"\nb.example\n");
         let names = all(&text);
         assert_eq!(names.len(), 2);
-        assert_eq!(names[0].len(), usize::try_from(MAX_LINE).unwrap());
+        assert!(names[0].ends_with("a…"), "{}", names[0]);
         assert_eq!(names[1], "b.example");
+    }
+
+    #[test]
+    fn a_name_before_many_blanks_is_no_whole_line() {
+        let text = format!("a.example{}\nb.example\n", " ".repeat(5000));
+        assert_eq!(all(text.as_bytes()), ["a.example…", "b.example"]);
+    }
+
+    #[test]
+    fn blanks_of_ascii_alone_are_dropped() {
+        assert_eq!(all("\t a \r\n\u{a0}b\u{2003}\n".as_bytes()), ["a", "\u{a0}b\u{2003}"]);
+    }
+
+    #[test]
+    fn an_error_comes_behind_the_names_before_it() {
+        struct Breaks;
+        impl Read for Breaks {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("it broke"))
+            }
+        }
+        for (text, expected) in
+            [("a\nb", &["a", "error: it broke"][..]), ("", &["error: it broke"])]
+        {
+            let (going, portions) = portions(text.as_bytes().chain(Breaks), usize::MAX);
+            assert!(!going);
+            assert_eq!(portions.concat(), expected);
+        }
+        let long = [b'a'; 5000];
+        assert_eq!(portions(long.chain(Breaks), usize::MAX).1.concat(), ["error: it broke"]);
     }
 
     #[test]
@@ -180,7 +243,10 @@ mod tests {
         });
         let mut names = Names::from(receiver);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut next = || runtime.block_on(poll_fn(|context| names.poll(context)));
+        let mut next = || {
+            let next = runtime.block_on(poll_fn(|context| names.poll(context)));
+            next.map(|name| name.unwrap().text)
+        };
         go.send(()).unwrap();
         assert_eq!(next().as_deref(), Some("a.example"));
         go.send(()).unwrap();

@@ -3,13 +3,13 @@
 //! Knows nothing of sockets: the lab has them.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use discovery_core::InvalidServerName;
 use discovery_lab::{
-    BUILT_IN, BuiltInName, Lab, LabOptions as Serving, Ran, built_in, built_in_names,
+    Authority, BUILT_IN, BuiltInName, Lab, LabOptions as Serving, Ran, built_in, built_in_names,
 };
 use discovery_wire::Setup;
 
@@ -83,6 +83,7 @@ impl Tally {
             outcome: match &answered.end {
                 End::Outcome(outcome) => Ok(outcome.clone()),
                 End::NotAName(why) => Err(*why),
+                End::LineTooLong => Err(InvalidServerName::HostTooLong),
             },
             asked: None,
             hurried: true,
@@ -124,7 +125,7 @@ pub(crate) fn run(options: &LabOptions) -> Result<Status, Trouble> {
             .map_err(|error| Trouble::write(&error, Status::Resolved));
     }
     let lab = Lab::start(built_in().world_at(Duration::ZERO)).map_err(|error| no_lab(&error))?;
-    let ca_file = write_authority(options.ca_file.as_ref(), lab.authority().pem())?;
+    let ca_file = write_authority(options.ca_file.as_ref(), lab.authority())?;
     let directions = directions(&lab, &ca_file);
     out.write_all(directions.as_bytes())
         .and_then(|()| out.flush())
@@ -136,22 +137,17 @@ pub(crate) fn run(options: &LabOptions) -> Result<Status, Trouble> {
     }
 }
 
-/// Writes the authority's certificate to a file that nobody else has prepared.
-fn write_authority(chosen: Option<&PathBuf>, pem: &str) -> Result<PathBuf, Trouble> {
-    let path = chosen.cloned().unwrap_or_else(|| {
-        let name = format!("matrix-discovery-lab-{}.pem", std::process::id());
-        std::env::temp_dir().join(name)
-    });
-    let mut file = OpenOptions::new();
-    file.write(true);
+/// Writes the authority's certificate to the file that was chosen, or to a new one.
+fn write_authority(chosen: Option<&PathBuf>, authority: &Authority) -> Result<PathBuf, Trouble> {
     match chosen {
-        Some(_) => file.create(true).truncate(true),
-        None => file.create_new(true),
-    };
-    file.open(&path)
-        .and_then(|mut file| file.write_all(pem.as_bytes()))
-        .map_err(|error| Trouble::Usage(format!("{}: {error}", path.display())))?;
-    Ok(path)
+        Some(path) => authority
+            .write_to(path)
+            .map(|()| path.clone())
+            .map_err(|error| Trouble::Usage(format!("{}: {error}", path.display()))),
+        None => authority.write_to_temporary().map_err(|error| {
+            Trouble::Usage(format!("{}: {error}", std::env::temp_dir().display()))
+        }),
+    }
 }
 
 /// How to point clients at the lab.

@@ -13,7 +13,9 @@ mod output;
 mod resolve;
 mod runtime;
 mod setting;
+mod signals;
 mod status;
+mod trust;
 
 use std::process::ExitCode;
 

@@ -36,7 +36,8 @@ pub(crate) enum Command {
 }
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 every name resolved; 1 the answer is no; 2 wrong usage; 3 nobody can tell now.
+Exit status: 0 every name resolved; 1 the answer is no; 2 wrong usage; 3 nobody can tell now;
+130 and 143 ended by SIGINT and SIGTERM, with what was known by then.
 With --lab: 0 every name came out as the lab says, 1 otherwise.";
 
 /// Options of `resolve`.
@@ -50,10 +51,11 @@ pub(crate) struct ResolveOptions {
     #[command(flatten)]
     pub(crate) format: FormatOptions,
 
-    /// Begin with the facts of this file, if there is one, and write those known at the end; see `cache`
+    /// Begin with the facts of this file, if there is one, and write those known at the end, after SIGINT and SIGTERM too; see `cache`.
+    /// A file that is damaged is kept as FILE.damaged; one that holds something else is left alone
     #[arg(long, value_name = "FILE", conflicts_with = "lab")]
     pub(crate) cache: Option<PathBuf>,
-    /// Resolve so many names at once
+    /// Resolve so many names at once; those that take longer than 250 ms do not count, up to 16 times as many
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = jobs)]
     pub(crate) jobs: usize,
     /// Give each name up after this long: 10, 10s, 500ms [default: 40s]
@@ -66,7 +68,8 @@ pub(crate) struct ResolveOptions {
     /// Ask this name server (repeatable), such as 192.0.2.1:53 or fe80::1%eth0 [default: the system's]
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
     pub(crate) nameserver: Vec<SocketAddr>,
-    /// Trust the certificates in this file, instead of the system's (SSL_CERT_FILE is honoured)
+    /// Trust the certificates in this file in place of the system's; without it SSL_CERT_FILE and SSL_CERT_DIR replace them, both if
+    /// both are set
     #[arg(long, value_name = "PEM")]
     pub(crate) ca_file: Option<PathBuf>,
     /// Take this address for this host, ask nobody (repeatable)

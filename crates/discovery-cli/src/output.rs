@@ -6,6 +6,7 @@ mod json;
 pub(crate) mod table;
 mod text;
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use discovery_core::{Failed, Instant, InvalidServerName, Outcome, Resolved};
 
 use crate::options::FormatOptions;
 use crate::status::Status;
+
+pub(crate) use text::printable;
 
 /// What became of one name.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub(crate) struct Answered {
 pub(crate) enum End {
     /// There was none: the name breaks the grammar.
     NotAName(InvalidServerName),
+    /// There was none: the line was longer than any name, and was not read to its end.
+    LineTooLong,
     /// With a result, or without.
     Outcome(Outcome),
 }
@@ -104,7 +109,7 @@ impl Answered {
     /// What this answer makes the program end with.
     pub(crate) fn status(&self) -> Status {
         match &self.end {
-            End::NotAName(_) => Status::No,
+            End::NotAName(_) | End::LineTooLong => Status::No,
             End::Outcome(outcome) => match outcome.as_ref() {
                 Ok(_) => Status::Resolved,
                 Err(failed) if failed.temporary => Status::Unknown,
@@ -131,7 +136,8 @@ impl Answered {
 
     fn result(&self) -> Result<&Resolved, Trouble<'_>> {
         match &self.end {
-            End::NotAName(why) => Err(Trouble::NotAName(*why)),
+            End::NotAName(why) => Err(Trouble::NotAName(why)),
+            End::LineTooLong => Err(Trouble::NotAName(&"the line is longer than 4096 bytes")),
             End::Outcome(outcome) => outcome.as_ref().as_ref().map_err(Trouble::Failed),
         }
     }
@@ -140,7 +146,7 @@ impl Answered {
 /// Why there is no result.
 #[derive(Clone, Copy)]
 enum Trouble<'a> {
-    NotAName(InvalidServerName),
+    NotAName(&'a dyn fmt::Display),
     Failed(&'a Failed),
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io::{self, BufWriter, Write};
+use std::pin::pin;
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -16,15 +17,16 @@ use discovery_wire::Setup;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use crate::input::{self, Names};
+use crate::input::{self, Given, Names};
 use crate::lab;
-use crate::memory;
+use crate::memory::Memory;
 use crate::options::ResolveOptions;
 use crate::output::{Answered, End, Format, Paint};
 use crate::runtime::Discovery;
 use crate::setting;
+use crate::signals::Stop;
 use crate::status::{Status, Trouble};
 
 /// Answers that wait for whoever reads, at most; so many more wait for their turn. Enough for those of names that take no packet to
@@ -54,7 +56,7 @@ pub(crate) fn answer(
     write: impl FnMut(&[Answered]) -> io::Result<()> + Send,
 ) -> Result<Status, Trouble> {
     let here = |error: &dyn std::fmt::Display| Trouble::Here(error.to_string());
-    let known = options.cache.as_deref().map(memory::read).transpose()?.flatten();
+    let (memory, known) = options.cache.as_deref().map(Memory::open).unzip();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -63,21 +65,22 @@ pub(crate) fn answer(
     let typed = options.names.iter().any(|name| name == "-");
     let order = if typed { Order::Done } else { Order::Given };
     let ended = written_by(write, &runtime, async |answers| {
+        let stop = Stop::on_signals().map_err(|error| here(&error))?;
         let discovery = options.runtime.spawn(setup)?;
-        if let Some(known) = known {
+        if let Some(known) = known.flatten() {
             let _ = discovery.handle().teach(known, wall());
         }
-        let names = input::names(options.names);
-        let look_up = |name| look_up(discovery.clone(), name);
-        let status = answer_all(names, options.jobs, order, look_up, answers).await?;
-        if let Some(file) = &options.cache {
+        let names = input::names(options.names).map_err(|error| no_thread(&error))?;
+        let look_up = |given| look_up(discovery.clone(), given);
+        let ended = answer_all(names, options.jobs, order, look_up, answers, stop).await;
+        if let Some(memory) = memory {
             let mut all = discovery.handle().export_since(Cursor::START, wall());
             while all.has_more() {
                 all.append(discovery.handle().export_since(all.cursor(), wall()));
             }
-            memory::write(file, &all)?;
+            memory.write(&all)?;
         }
-        Ok(status)
+        ended
     });
     // What still runs is of no use to anybody.
     runtime.shutdown_background();
@@ -92,7 +95,7 @@ fn written_by(
 ) -> Result<Status, Trouble> {
     thread::scope(|scope| {
         let (sender, mut answers) = channel(UNREAD);
-        let writer = scope.spawn(move || {
+        let writer = thread::Builder::new().spawn_scoped(scope, move || {
             let mut batch = Vec::new();
             while answers.blocking_recv_many(&mut batch, UNREAD) > 0 {
                 write(&batch)?;
@@ -105,13 +108,15 @@ fn written_by(
             }
             Ok(())
         });
-        let status = runtime.block_on(answering(sender));
+        let writer = writer.map_err(|error| no_thread(&error))?;
+        let ended = runtime.block_on(answering(sender));
         writer.thread().unpark();
-        let status = status?;
-        match writer.join() {
-            Ok(written) => written.map_err(|error| Trouble::write(&error, status))?,
+        let written = match writer.join() {
+            Ok(written) => written,
             Err(panic) => std::panic::resume_unwind(panic),
-        }
+        };
+        let status = ended?;
+        written.map_err(|error| Trouble::write(&error, status))?;
         Ok(status)
     })
 }
@@ -120,9 +125,16 @@ fn wall() -> UnixMillis {
     UnixMillis::from_system_time(SystemTime::now())
 }
 
-async fn look_up(discovery: Discovery, name: String) -> Answered {
+/// There is no thread to be had.
+pub(crate) fn no_thread(error: &io::Error) -> Trouble {
+    Trouble::Here(format!("this machine gives no thread: {error}"))
+}
+
+async fn look_up(discovery: Discovery, given: Given) -> Answered {
     let begun = Instant::now();
+    let Given { text: name, cut } = given;
     let end = match ServerName::parse(&name) {
+        _ if cut => End::LineTooLong,
         Ok(parsed) => End::Outcome(discovery.resolve(&parsed).await),
         Err(why) => End::NotAName(why),
     };
@@ -141,50 +153,100 @@ pub(crate) enum Order {
 }
 
 enum Turn {
-    Name(String),
+    Name(Given),
     NoMoreNames,
+    Unread(io::Error),
     Done(usize, Answered),
+    Slow,
     Finished,
+    Stopped(u8),
 }
 
-/// Looks up every name that comes, at most `jobs` at once, and sends each answer as soon as its order allows. It ends early where
-/// nobody takes the answers any more.
+/// After this long a lookup no longer counts against the jobs: names whose servers are silent must not hold up the others.
+const SLOW: Duration = Duration::from_millis(250);
+/// Lookups at once, slow ones included, are so many times the jobs at most,
+const SLOW_JOBS: usize = 16;
+/// and more than the jobs only up to this many, which bounds memory.
+const MAX_SLOW: usize = 2048;
+
+/// How many lookups there may be at once, slow ones included.
+pub(crate) fn most_lookups(jobs: usize) -> usize {
+    jobs.saturating_mul(SLOW_JOBS).min(MAX_SLOW).max(jobs)
+}
+
+/// Looks up every name that comes, at most `jobs` at once that are not slow, and sends each answer as soon as its order allows. It ends
+/// early where nobody takes the answers any more, and by a signal: what is known then is sent first.
 pub(crate) async fn answer_all<F>(
     mut names: Names,
     jobs: usize,
     order: Order,
-    mut lookup: impl FnMut(String) -> F,
+    mut lookup: impl FnMut(Given) -> F,
     answers: Sender<Answered>,
+    mut stop: Stop,
 ) -> Result<Status, Trouble>
 where
     F: Future<Output = Answered> + Send + 'static,
 {
+    let most = most_lookups(jobs);
     let mut running = JoinSet::new();
+    // Those that are not slow, and since when.
+    let mut quick: BTreeMap<usize, Instant> = BTreeMap::new();
+    let mut timer = pin!(sleep(SLOW));
     let mut waiting = BTreeMap::new();
     let (mut started, mut next, mut more) = (0_usize, 0_usize, true);
     let mut status = Status::default();
+    let mut unread = None;
     loop {
         let turn = poll_fn(|context| {
+            if let Poll::Ready(number) = stop.poll(context) {
+                return Poll::Ready(Ok(Turn::Stopped(number)));
+            }
             if let Poll::Ready(Some(joined)) = running.poll_join_next(context) {
                 let (index, answered) = joined
                     .map_err(|error| Trouble::Here(format!("a lookup broke off: {error}")))?;
                 return Poll::Ready(Ok(Turn::Done(index, answered)));
             }
-            if more && running.len() < jobs {
-                return names
-                    .poll(context)
-                    .map(|name| Ok(name.map_or(Turn::NoMoreNames, Turn::Name)));
+            if more && quick.len() < jobs && running.len() < most {
+                return names.poll(context).map(|name| {
+                    Ok(match name {
+                        Some(Ok(name)) => Turn::Name(name),
+                        Some(Err(error)) => Turn::Unread(error),
+                        None => Turn::NoMoreNames,
+                    })
+                });
             }
-            if running.is_empty() { Poll::Ready(Ok(Turn::Finished)) } else { Poll::Pending }
+            if running.is_empty() {
+                return Poll::Ready(Ok(Turn::Finished));
+            }
+            match quick.first_key_value() {
+                Some((_, since)) if more => {
+                    let at = *since + SLOW;
+                    if timer.deadline() != at {
+                        timer.as_mut().reset(at);
+                    }
+                    timer.as_mut().poll(context).map(|()| Ok(Turn::Slow))
+                }
+                _ => Poll::Pending,
+            }
         });
         match turn.await? {
             Turn::Name(name) => {
                 let (index, future) = (started, lookup(name));
                 running.spawn(async move { (index, future.await) });
+                quick.insert(index, Instant::now());
                 started = started.saturating_add(1);
             }
             Turn::NoMoreNames => more = false,
+            Turn::Unread(error) => {
+                more = false;
+                unread = Some(Trouble::Here(format!("standard input: {error}")));
+            }
+            Turn::Slow => {
+                let slow = Instant::now().checked_sub(SLOW);
+                quick.retain(|_, since| slow.is_none_or(|slow| *since > slow));
+            }
             Turn::Done(index, answered) => {
+                quick.remove(&index);
                 waiting.insert(index, answered);
                 while let Some(answered) = match order {
                     Order::Given => waiting.remove(&next),
@@ -192,12 +254,24 @@ where
                 } {
                     next = next.saturating_add(1);
                     status = status.max(answered.status());
-                    if answers.send(answered).await.is_err() {
+                    let mut sending = pin!(answers.send(answered));
+                    let sent = poll_fn(|context| match stop.poll(context) {
+                        Poll::Ready(number) => Poll::Ready(Err(Trouble::Signal(number))),
+                        Poll::Pending => sending.as_mut().poll(context).map(Ok),
+                    });
+                    if sent.await?.is_err() {
                         return Ok(status);
                     }
                 }
             }
-            Turn::Finished => return Ok(status),
+            Turn::Finished => return unread.map_or(Ok(status), Err),
+            Turn::Stopped(number) => {
+                for answered in waiting.into_values() {
+                    // Whoever does not read now has no more time to.
+                    let _ = answers.try_send(answered);
+                }
+                return Err(Trouble::Signal(number));
+            }
         }
     }
 }

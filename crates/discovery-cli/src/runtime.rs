@@ -64,11 +64,13 @@ impl Runtime {
             }
             #[cfg(feature = "async-std")]
             Self::AsyncStd => {
+                threads_to_be_had(1 + std::thread::available_parallelism().map_or(1, Into::into))?;
                 let it = discovery_async_std::Builder::from(setup).spawn().map_err(here)?;
                 Ok(Discovery::new(it.handle().clone(), move |name| Box::pin(it.resolve(name))))
             }
             #[cfg(feature = "smol")]
             Self::Smol => {
+                threads_to_be_had(2)?;
                 let it = discovery_smol::Builder::from(setup).spawn().map_err(here)?;
                 Ok(Discovery::new(it.handle().clone(), move |name| Box::pin(it.resolve(name))))
             }
@@ -85,6 +87,26 @@ impl Runtime {
             ))),
         }
     }
+}
+
+/// Whether so many threads can be started. Some executors panic where they get none of theirs.
+#[cfg(any(feature = "async-std", feature = "smol"))]
+fn threads_to_be_had(count: usize) -> Result<(), Trouble> {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Arc::new(std::sync::Mutex::new(wait));
+    let threads: Vec<_> = (0..count)
+        .map(|_| {
+            let wait = Arc::clone(&wait);
+            // Until the other end is gone.
+            std::thread::Builder::new().spawn(move || drop(wait.lock().map(|wait| wait.recv())))
+        })
+        .collect();
+    drop(go);
+    for thread in threads {
+        let thread = thread.map_err(|error| crate::resolve::no_thread(&error))?;
+        let _ = thread.join();
+    }
+    Ok(())
 }
 
 fn here(error: discovery_wire::BuildError) -> Trouble {

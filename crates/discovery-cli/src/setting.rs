@@ -13,15 +13,17 @@ use discovery_core::{
 };
 use discovery_wire::{Hosts, NameServers, OddityKind, Setup, remembering_signatures};
 use rustls::client::Resumption;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{CipherSuite, ClientConfig, RootCertStore};
 
 use crate::options::{ConnectTo, ResolveOptions};
+use crate::resolve::most_lookups;
 use crate::status::{Trouble, warn};
+use crate::trust;
 
 /// DNS questions that one lookup has in flight at most: both families of 16 SRV targets, and what is asked beside them.
 const DNS_PER_LOOKUP: usize = 40;
+/// DNS questions that a lookup has in flight for as long as its name servers are silent: addresses of both families, and services.
+const DNS_PER_SLOW_LOOKUP: usize = 4;
 /// GETs that one lookup has in flight at most: one, and one that is on its way out.
 const HTTP_PER_LOOKUP: usize = 2;
 /// Open files that one question takes at most: four attempts, or as many addresses of one GET.
@@ -60,14 +62,13 @@ pub(crate) fn policy(options: &ResolveOptions, base: Policy) -> Policy {
     }
     // Nobody else waits behind this batch: names wait for their turn as long as it takes.
     policy.queue_deadline = None;
-    policy.max_lookups = policy.max_lookups.max(options.jobs);
+    let most = most_lookups(options.jobs);
+    policy.max_lookups = policy.max_lookups.max(most);
     let files = open_files() / FILES_PER_QUESTION / 2;
-    let slots = |default: usize, each: usize| {
-        let wanted = options.jobs.saturating_mul(each).max(default);
-        wanted.min(files.max(1))
-    };
-    policy.dns_slots = slots(policy.dns_slots, DNS_PER_LOOKUP);
-    policy.http_slots = slots(policy.http_slots, HTTP_PER_LOOKUP);
+    let slots = |default: usize, wanted: usize| wanted.max(default).min(files.max(1));
+    let dns = options.jobs.saturating_mul(DNS_PER_LOOKUP);
+    policy.dns_slots = slots(policy.dns_slots, dns.max(most.saturating_mul(DNS_PER_SLOW_LOOKUP)));
+    policy.http_slots = slots(policy.http_slots, most.saturating_mul(HTTP_PER_LOOKUP));
     policy
 }
 
@@ -160,34 +161,7 @@ fn read(path: &str) -> Vec<u8> {
 
 /// Whom to trust: the authorities in a file, or the system's (R16, R17).
 fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
-    let mut roots = RootCertStore::empty();
-    match options.ca_file.as_deref() {
-        Some(path) => {
-            let unusable = |why: &dyn std::fmt::Display| {
-                Trouble::Usage(format!("--ca-file {}: {why}", path.display()))
-            };
-            let text = fs::read(path).map_err(|error| unusable(&error))?;
-            for certificate in CertificateDer::pem_slice_iter(&text) {
-                let certificate = certificate.map_err(|error| unusable(&error))?;
-                roots.add(certificate).map_err(|error| unusable(&error))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable(&"there is no certificate in it"));
-            }
-        }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-            if roots.is_empty() && options.names.iter().any(|name| wants_document(name)) {
-                // Going on would mean that no document is ever believed, and that every answer may be wrong.
-                let why = found.errors.first().map_or_else(String::new, |why| format!(" ({why})"));
-                return Err(Trouble::Here(format!(
-                    "this machine has no trusted certificate authorities{why}: install them \
-                     (ca-certificates), or name a file with --ca-file or SSL_CERT_FILE"
-                )));
-            }
-        }
-    }
+    let roots = roots(options)?;
     let mut provider = remembering_signatures(rustls::crypto::ring::default_provider());
     // Nearly all of a short connection's hashing is in its handshake, and most processors hash SHA-256 by themselves.
     provider
@@ -200,6 +174,35 @@ fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
     // Every host is visited once.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
+}
+
+/// The authorities to trust: those that are named, or the system's.
+fn roots(options: &ResolveOptions) -> Result<RootCertStore, Trouble> {
+    if let Some(path) = options.ca_file.as_deref() {
+        let mut roots = RootCertStore::empty();
+        let unusable = |why| Trouble::Usage(format!("--ca-file {}: {why}", path.display()));
+        trust::add_file(path, &mut roots).map_err(unusable)?;
+        return Ok(roots);
+    }
+    if !options.names.iter().any(|name| wants_document(name)) {
+        // No certificate will be looked at, so whatever is wrong with them does not matter.
+        return Ok(RootCertStore::empty());
+    }
+    if let Some(roots) = trust::from_environment().map_err(Trouble::Usage)? {
+        return Ok(roots);
+    }
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        // Going on would mean that no document is ever believed, and that every answer may be wrong.
+        let why = found.errors.first().map_or_else(String::new, |why| format!(" ({why})"));
+        return Err(Trouble::Here(format!(
+            "this machine has no trusted certificate authorities{why}: install them \
+             (ca-certificates), or name a file with --ca-file or SSL_CERT_FILE"
+        )));
+    }
+    Ok(roots)
 }
 
 /// Whether a document may have to be fetched for a name: not for IP literals and explicit ports (R26, R29).

@@ -37,6 +37,8 @@ pub(crate) enum Trouble {
     Here(String),
     /// Whoever read the results does so no more. That is no trouble of ours: the names seen so far say how it ends.
     BrokenPipe(Status),
+    /// A signal of this number ended the work early. What was known by then has been written.
+    Signal(u8),
 }
 
 impl Trouble {
@@ -54,12 +56,14 @@ impl Trouble {
         match self {
             Self::Usage(_) => say(&format!("error: {self}")),
             Self::Here(_) => warn(&self.to_string()),
-            Self::BrokenPipe(_) => {}
+            Self::BrokenPipe(_) | Self::Signal(_) => {}
         }
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Here(_) => Status::Unknown.into(),
             Self::BrokenPipe(status) => (*status).into(),
+            // As shells tell of what a signal has ended.
+            Self::Signal(number) => ExitCode::from(number.saturating_add(128)),
         }
     }
 }
@@ -71,7 +75,8 @@ pub(crate) fn warn(text: &str) {
 
 /// Says something on standard error. If nobody listens there, nobody is told.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    // In one write: lines of several processes must not mix.
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 impl fmt::Display for Trouble {
@@ -79,6 +84,7 @@ impl fmt::Display for Trouble {
         match self {
             Self::Usage(what) | Self::Here(what) => f.write_str(what),
             Self::BrokenPipe(_) => f.write_str("nobody reads the results any more"),
+            Self::Signal(number) => write!(f, "ended by signal {number}"),
         }
     }
 }

@@ -414,8 +414,8 @@ fn the_system_s_authorities_may_be_named_by_the_environment() {
     assert!(out.contains("192.0.2.7:8448") && out.contains("rule=3.1"), "{out}");
     // Nobody to trust: going on would mean to believe no document, and to give another answer.
     let (status, out, error) = resolve(&PathBuf::from("/no/such/file"), "example.org");
-    assert_eq!((status, out.as_str()), (Some(3), ""));
-    assert!(error.contains("--ca-file"), "{error}");
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    assert!(error.contains("SSL_CERT_FILE /no/such/file: "), "{error}");
     // No document is asked for.
     assert_eq!(resolve(&PathBuf::from("/no/such/file"), "192.0.2.1").0, Some(0));
     assert_eq!(resolve(&PathBuf::from("/no/such/file"), "example.org:1").0, Some(0));
@@ -452,13 +452,16 @@ fn a_file_of_facts_spares_the_questions_of_the_next_run() {
     let output = again().unwrap();
     assert!(text(&output.stdout).starts_with("a.example 192.0.2.1:1 "), "{output:?}");
     assert_eq!(place.lab.take_asked(), []);
-    // A damaged file is told, used for nothing, and left as it is.
+    // A damaged file is told and used for nothing; it is kept aside, and a good one takes its place.
     let whole = std::fs::read(&file).unwrap();
-    std::fs::write(&file, &whole[..whole.len() - 9]).unwrap();
+    let damaged = &whole[..whole.len() - 9];
+    std::fs::write(&file, damaged).unwrap();
     let output = again().unwrap();
-    assert_eq!(output.status.code(), Some(3));
-    assert!(text(&output.stderr).ends_with(".facts: cut off: it has no end\n"), "{output:?}");
-    assert_eq!((output.stdout.len(), std::fs::read(&file).unwrap().len()), (0, whole.len() - 9));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stderr).contains(".facts: cut off: it has no end"), "{output:?}");
+    assert!(!place.lab.take_asked().is_empty());
+    assert_eq!(std::fs::read(file.with_extension("facts.damaged")).unwrap(), damaged);
+    assert_eq!(again().unwrap().status.code(), Some(0));
     assert_eq!(place.lab.take_asked(), []);
     assert_eq!(run(&["resolve", "--lab", "--cache", "x", "a.example"]).status.code(), Some(2));
 }
@@ -564,5 +567,8 @@ fn a_file_of_facts_keeps_its_readers_and_a_read_only_one_stays_as_it_is() {
 fn what_has_no_lines_is_no_file_of_facts_and_is_not_read_to_its_end() {
     let output = cache(std::path::Path::new("/dev/zero"), &[]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(text(&output.stderr).contains("not an export of facts"));
+    assert!(text(&output.stderr).contains("not a regular file"));
 }
+
+#[path = "command_line/abuse.rs"]
+mod abuse;

@@ -3,9 +3,11 @@
 //! Knows nothing of connections.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::io::{self, Write};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, fs};
 
 use discovery_core::TlsName;
 use rcgen::{
@@ -91,6 +93,33 @@ impl Authority {
         &self.pem
     }
 
+    /// Writes [`pem`](Self::pem) to a file, which is replaced in one step where it exists: nobody reads half of it, and a link that
+    /// somebody else has put there is replaced, not followed. What is there and no regular file, a terminal for instance, is written to.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn write_to(&self, path: &Path) -> io::Result<()> {
+        if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return fs::write(path, &self.pem);
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut new = authority_file().tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        new.write_all(self.pem.as_bytes())?;
+        new.persist(path)?;
+        Ok(())
+    }
+
+    /// Writes [`pem`](Self::pem) to a new file in the temporary directory. It is not removed.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn write_to_temporary(&self) -> io::Result<PathBuf> {
+        let mut new = authority_file().tempfile()?;
+        new.write_all(self.pem.as_bytes())?;
+        let (_, path) = new.keep()?;
+        Ok(path)
+    }
+
     /// A client's configuration that trusts this authority, and no other.
     pub fn client_config(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
@@ -174,6 +203,15 @@ fn fingerprint(text: &str) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     (hash >> 2) | 1
+}
+
+/// A file that is to hold an authority's certificate: not a secret, so whoever the system lets may read it.
+fn authority_file() -> tempfile::Builder<'static, 'static> {
+    let mut file = tempfile::Builder::new();
+    file.prefix("matrix-discovery-lab-").suffix(".pem");
+    #[cfg(unix)]
+    file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    file
 }
 
 impl fmt::Debug for Authority {

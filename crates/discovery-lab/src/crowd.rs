@@ -121,7 +121,7 @@ impl Crowd {
         output: &mut dyn Write,
     ) -> io::Result<()> {
         let lab = self.serve(front_door)?;
-        std::fs::write(ca_file, lab.authority().pem())?;
+        lab.authority().write_to(ca_file)?;
         let directions = Directions { crowd: self, lab: &lab, ca_file };
         write!(output, "{directions}")?;
         output.flush()?;

@@ -13,13 +13,14 @@
 
 mod setting;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use discovery_core::{Cursor, Export};
 use discovery_tokio::Discovery;
 use setting::Anyway;
+use tempfile::NamedTempFile;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Anyway<()> {
@@ -47,17 +48,14 @@ fn save(discovery: &Discovery, file: &Path) -> Anyway<()> {
     while all.has_more() {
         all.append(discovery.export_since(all.cursor()));
     }
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
-    let written = File::create(&beside).and_then(|new| {
-        let mut new = BufWriter::new(new);
-        all.write(&mut new)?;
-        new.flush()?;
-        new.get_ref().sync_all()?;
-        fs::rename(&beside, file)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    Ok(written?)
+    // A new file with a random name, which nobody else can have prepared.
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut new = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut to = BufWriter::new(&mut new);
+    all.write(&mut to)?;
+    to.flush()?;
+    drop(to);
+    new.as_file().sync_all()?;
+    new.persist(file)?;
+    Ok(())
 }

@@ -53,7 +53,26 @@ pub(super) fn line(answered: &Answered) -> io::Result<String> {
         Err(trouble) => serde_json::to_string(&bad(answered, trouble, ms)),
     }?;
     text.push('\n');
-    Ok(text)
+    Ok(ascii(text))
+}
+
+/// The same JSON in ASCII: a name may hold characters that a terminal acts upon or shows as others. Outside strings there are none.
+pub(super) fn ascii(text: String) -> String {
+    let plain = |c: char| matches!(c, ' '..='~' | '\n');
+    if text.chars().all(plain) {
+        return text;
+    }
+    let mut units = [0; 2];
+    let mut escaped = String::with_capacity(text.len().saturating_mul(2));
+    for c in text.chars() {
+        if plain(c) {
+            escaped.push(c);
+        } else {
+            let units = c.encode_utf16(&mut units).iter();
+            units.for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    escaped
 }
 
 fn good<'a>(answered: &'a Answered, resolved: &'a Resolved, ms: f64) -> Good<'a> {

@@ -9,7 +9,7 @@ use discovery_core::{FailureKind, Row, Standing, Step};
 use serde::Serialize;
 
 use super::json::{Place, place};
-use super::text::{printable, time};
+use super::text::{legible, printable, time};
 
 /// Most places shown of one name.
 const MAX_PLACES: usize = 2;
@@ -121,6 +121,6 @@ fn cells(row: &Row) -> [String; 7] {
         or_dash(row.age.map(seconds)),
         or_dash(row.left.map(seconds)),
         state,
-        printable(&reason.join(" ")),
+        legible(&reason.join(" ")),
     ]
 }

@@ -278,16 +278,26 @@ const fn gist(step: Step) -> &'static str {
     }
 }
 
-/// A name as it may be shown: what is no name may hold anything, but must not speak to the terminal.
-pub(super) fn printable(name: &str) -> String {
-    let shown: String = name
-        .chars()
-        .take(300)
-        .flat_map(|c| {
-            let plain = !c.is_control();
-            let escaped = (!plain).then(|| c.escape_default()).into_iter().flatten();
-            plain.then_some(c).into_iter().chain(escaped)
-        })
-        .collect();
+/// A name as it may be shown: what is no name may hold anything, but must not speak to the terminal, nor look like another name.
+/// Everything but printable ASCII is escaped.
+pub(crate) fn printable(name: &str) -> String {
+    let shown = escaped(name, |c| matches!(c, ' '..='~'));
     if shown.is_empty() { "\"\"".to_owned() } else { shown }
+}
+
+/// A text of the program's own, with whatever it quotes.
+pub(super) fn legible(text: &str) -> String {
+    escaped(text, |c| matches!(c, ' '..='~' | '→' | '…' | '×' | '§'))
+}
+
+fn escaped(text: &str, plain: impl Fn(char) -> bool) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(300) {
+        if plain(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_default());
+        }
+    }
+    shown
 }
