@@ -164,7 +164,7 @@ fn a_clock_moved_by_hand_rules_deadlines() {
     let start = Instant::now();
     while discovery.counters().lookups > 0 {
         pass(Duration::from_millis(100));
-        discovery.handle().with(|resolver, now| resolver.handle_timeout(now));
+        discovery.handle().handle_timeout();
         thread::yield_now();
     }
     assert_eq!(kind(&wait(waiting)), Some(FailureKind::DnsFailure));

@@ -37,7 +37,7 @@ pub(crate) fn build(
 ) -> Result<(Handle, impl Future<Output = ()> + use<>), BuildError> {
     let routes = setting.routes;
     let (handle, work) = setting.into_setup().open(common::SYSTEM)?;
-    handle.with(|resolver, now| resolver.set_routes(routes, now));
+    handle.set_routes(routes);
     Ok((handle, drive(work)))
 }
 

@@ -78,7 +78,7 @@ impl Adapter for Erring {
             let handle = handle.clone();
             tokio::spawn(async move {
                 loop {
-                    handle.with(|resolver, now| resolver.handle_timeout(now));
+                    handle.handle_timeout();
                     tokio::task::yield_now().await;
                 }
             });

@@ -127,7 +127,7 @@ async fn a_clock_moved_by_hand_rules_deadlines_and_lifetimes() {
     assert_eq!(discovery.counters().lookups, 1);
     while discovery.counters().lookups > 0 {
         pass(Duration::from_secs(1));
-        discovery.handle().with(|resolver, now| resolver.handle_timeout(now));
+        discovery.handle().handle_timeout();
         tokio::task::yield_now().await;
     }
     let outcome = resolving.await;

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use discovery_core::{
-    Counters, Cursor, Disposition, Export, Feedback, FromMemory, Instant, Outcome, Resolver, Row,
-    ServerName, Taught, Ticket, UnixMillis,
+    Counters, Cursor, Disposition, Export, FamiliesHealth, Feedback, FromMemory, Instant,
+    NameServer, Outcome, Resolver, Routes, Row, ServerName, Taught, Ticket, UnixMillis,
 };
 
 use crate::clock::Clock;
@@ -132,8 +132,35 @@ impl Handle {
         self.with(|resolver, _now| resolver.counters())
     }
 
-    /// Looks at the machine, or changes it: its routes, its number of name servers. The machine is locked meanwhile.
-    pub fn with<T>(&self, change: impl FnOnce(&mut Resolver, Instant) -> T) -> T {
+    /// Sets which address families have a route, for drivers that do not probe. See [`Resolver::set_routes`].
+    pub fn set_routes(&self, routes: Routes) {
+        self.with(|resolver, now| resolver.set_routes(routes, now));
+    }
+
+    /// Does what is due by now. Early calls do nothing. For clocks that jump: what became due is done at once, not when the
+    /// driver's timer rings.
+    pub fn handle_timeout(&self) {
+        self.with(|resolver, now| resolver.handle_timeout(now));
+    }
+
+    /// The machine's next deadline, by the machine's [clock](Self::clock); None: nothing is under way that has one.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.with(|resolver, _now| resolver.poll_timeout()).map(|deadline| deadline.at)
+    }
+
+    /// What is remembered of the name servers. See [`Resolver::name_servers`].
+    pub fn name_servers(&self) -> Vec<NameServer> {
+        self.with(|resolver, _now| resolver.name_servers().cloned().collect())
+    }
+
+    /// What is remembered of the address families. See [`Resolver::families`].
+    pub fn families(&self) -> FamiliesHealth {
+        self.with(|resolver, _now| resolver.families().clone())
+    }
+
+    /// Looks at the machine, or changes it; the machine is locked meanwhile. Not public: what takes events out of the machine, or
+    /// starts lookups of its own, leaves the driver and the callers waiting.
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Resolver, Instant) -> T) -> T {
         self.shared.change(|state, now| change(&mut state.resolver, now))
     }
 

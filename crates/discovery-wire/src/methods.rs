@@ -66,7 +66,7 @@ macro_rules! builder_methods {
         /// hand. It must never go back, and must not ask the discovery: it is read while the machine is locked.
         ///
         /// Timers stay the runtime's. Where this clock has jumped, what became due is done when the driver's timer rings or somebody
-        /// asks; at once it is done by `handle().with(|resolver, now| resolver.handle_timeout(now))`.
+        /// asks; at once it is done by `handle().handle_timeout()`.
         pub fn clock(
             mut self,
             clock: impl Fn() -> ::std::time::Instant + Send + Sync + 'static,
@@ -147,7 +147,7 @@ macro_rules! discovery_methods {
             self.handle.close();
         }
 
-        /// The machine and the clock behind it, for what has no method here.
+        /// The callers' side of the machine behind it, and its clock, for what has no method here.
         pub fn handle(&self) -> &$crate::Handle {
             &self.handle
         }

@@ -119,16 +119,15 @@ where
     }
 
     fn poke(&self) {
-        self.handle.with(|resolver, now| resolver.handle_timeout(now));
+        self.handle.handle_timeout();
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let deadline = self.handle.with(|resolver, _now| resolver.poll_timeout())?;
-        self.handle.clock().to_std(deadline.at)
+        self.handle.clock().to_std(self.handle.deadline()?)
     }
 
     fn set_routes(&self, routes: Routes) {
-        self.handle.with(|resolver, now| resolver.set_routes(routes, now));
+        self.handle.set_routes(routes);
     }
 
     fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
@@ -136,7 +135,7 @@ where
     }
 
     fn counters(&self) -> Option<Counters> {
-        Some(self.handle.with(|resolver, _now| resolver.counters()))
+        Some(self.handle.counters())
     }
 }
 
