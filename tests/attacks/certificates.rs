@@ -31,11 +31,8 @@ pub fn client() -> Arc<ClientConfig> {
     let make = || {
         let mut roots = RootCertStore::empty();
         roots.add(authority().certificate.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap();
-        Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+        let provider = rustls::crypto::ring::default_provider();
+        Arc::new(discovery_wire::client_config(provider, roots).unwrap())
     };
     Arc::clone(CLIENT.get_or_init(make))
 }
@@ -67,6 +64,43 @@ pub fn server_by(
     configured(provider, versions, certificate.der().clone(), &key)
 }
 
+/// A server whose certificate is signed by the last of so many authorities in a row, each with so many certificates that share a name and
+/// are all signed by the one above; the first is signed by the trusted authority if `trusted`.
+pub fn server_behind(rows: usize, each: usize, trusted: bool) -> Arc<ServerConfig> {
+    let mut chain = Vec::new();
+    let mut above: Option<Issuer<'static, KeyPair>> = None;
+    for row in 0..rows {
+        let mut last = None;
+        for _ in 0..each {
+            let mut params = CertificateParams::new([]).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, format!("row {row}"));
+            let key = KeyPair::generate().unwrap();
+            let made = match &above {
+                Some(above) => params.signed_by(&key, above),
+                None if trusted => params.signed_by(&key, &authority().issuer),
+                None => params.self_signed(&key),
+            };
+            chain.push(made.unwrap().der().clone());
+            last = Some(Issuer::new(params, key));
+        }
+        above = last;
+    }
+    let key = KeyPair::generate().unwrap();
+    let params = params(&["a.host.example"], |_| {});
+    chain.push(params.signed_by(&key, &above.unwrap()).unwrap().der().clone());
+    chain.reverse();
+    with_chain(rustls::crypto::ring::default_provider(), rustls::DEFAULT_VERSIONS, chain, &key)
+}
+
+/// A server with a good certificate and so many bytes beside it that are none.
+pub fn server_with_ballast(bytes: usize) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params(&["a.host.example"], |_| {}).signed_by(&key, &authority().issuer);
+    let chain = vec![certificate.unwrap().der().clone(), vec![0; bytes].into()];
+    with_chain(rustls::crypto::ring::default_provider(), rustls::DEFAULT_VERSIONS, chain, &key)
+}
+
 /// A server whose certificate nobody but itself has signed.
 pub fn self_signed(names: &[&str]) -> Arc<ServerConfig> {
     let key = KeyPair::generate().unwrap();
@@ -93,12 +127,21 @@ fn configured(
     certificate: CertificateDer<'static>,
     key: &KeyPair,
 ) -> Arc<ServerConfig> {
+    with_chain(provider, versions, vec![certificate], key)
+}
+
+fn with_chain(
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+    chain: Vec<CertificateDer<'static>>,
+    key: &KeyPair,
+) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
+        .with_single_cert(chain, key)
         .unwrap();
     config.send_tls13_tickets = 0;
     Arc::new(config)

@@ -11,7 +11,9 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use rcgen::{CertificateParams, DnType, SanType, date_time_ymd};
 use rustls::{ServerConfig, ServerConnection};
 
-use crate::certificates::{client, self_signed, server, server_with};
+use crate::certificates::{
+    client, self_signed, server, server_behind, server_with, server_with_ballast,
+};
 use crate::stack::{Stack, Web, at_once, reply};
 
 const DOCUMENT: &str = "HTTP/1.1 200 OK\r\n\r\n{\"m.server\":\"evil.example:1\"}";
@@ -242,4 +244,30 @@ fn a_stranger_is_told_nothing_but_the_name_it_should_have() {
     assert!(stack.resolve("a.host.example").is_ok());
     assert_eq!(stack.dialled, [SocketAddr::from((ADDRESS, 443))]);
     assert_eq!(stack.requests, b"");
+}
+
+/// R33: a document whose server sends too costly a chain is not used. Seconds of one call would be spent on the largest of these, and
+/// timeouts of all other names would pass meanwhile.
+#[test]
+fn chains_that_cost_more_than_they_prove_are_refused_before_a_path_is_built() {
+    let error = |config| handshake(TlsName::Dns("a.host.example".parse().unwrap()), config);
+    for (why, config) in [
+        ("six layers of 24 authorities, 145 certificates", server_behind(6, 24, false)),
+        ("the same below a trusted authority", server_behind(6, 24, true)),
+        ("eleven certificates in a row", server_behind(10, 1, true)),
+        ("three layers of three, of which each issues the next", server_behind(3, 3, false)),
+        ("a certificate message of 63 kB", server_with_ballast(63 * 1024 + 1000)),
+        ("a certificate message of 1 MB", server_with_ballast(1024 * 1024)),
+    ] {
+        assert_eq!(error(Arc::clone(&config)), Some(HttpError::CertificateChain), "{why}");
+        disbelieved(why, config);
+    }
+    for (why, config) in [
+        ("six authorities in a row", server_behind(6, 1, true)),
+        ("a layer of eight authorities", server_behind(1, 8, true)),
+        ("two layers of two", server_behind(2, 2, true)),
+    ] {
+        assert_eq!(error(Arc::clone(&config)), None, "{why}");
+        assert_eq!(led("a.host.example", config), (Step::DelegatedPort, true), "{why}");
+    }
 }

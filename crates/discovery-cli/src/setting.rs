@@ -11,7 +11,7 @@ use std::sync::Arc;
 use discovery_core::{
     DnsName, Families, Host, HttpGet, Otherwise, Policy, ServerName, Speculation,
 };
-use discovery_wire::{Hosts, NameServers, OddityKind, Setup, remembering_signatures};
+use discovery_wire::{Hosts, NameServers, OddityKind, Setup, client_config};
 use rustls::client::Resumption;
 use rustls::{CipherSuite, ClientConfig, RootCertStore};
 
@@ -162,15 +162,20 @@ fn read(path: &str) -> Vec<u8> {
 /// Whom to trust: the authorities in a file, or the system's (R16, R17).
 fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
     let roots = roots(options)?;
-    let mut provider = remembering_signatures(rustls::crypto::ring::default_provider());
+    let mut provider = rustls::crypto::ring::default_provider();
     // Nearly all of a short connection's hashing is in its handshake, and most processors hash SHA-256 by themselves.
     provider
         .cipher_suites
         .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
-    let versions = ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Trouble::Here(error.to_string()))?;
-    let mut config = versions.with_root_certificates(roots).with_no_client_auth();
+    let config = if roots.is_empty() {
+        // No name needs a document, so there will be no connection.
+        ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .map(|versions| versions.with_root_certificates(roots).with_no_client_auth())
+    } else {
+        client_config(provider, roots)
+    };
+    let mut config = config.map_err(|error| Trouble::Here(error.to_string()))?;
     // Every host is visited once.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))

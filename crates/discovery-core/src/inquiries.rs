@@ -17,6 +17,7 @@ use crate::families::FamilyMemory;
 use crate::inquiry::{Get, Inquiry, InquiryState};
 use crate::lookup::Context;
 use crate::name_servers::{NameServer, NameServers};
+use crate::own_clock::OwnClock;
 use crate::policy::Policy;
 use crate::question::{Known, Question};
 use crate::request::{Deadline, Event, RequestId, Why};
@@ -31,6 +32,7 @@ const MAX_OPEN: usize = 4;
 pub(crate) struct Inquiries {
     name_servers: NameServers,
     families: FamilyMemory,
+    own_clock: OwnClock,
     open: BTreeMap<Question, Box<Inquiry>>,
     ids: BTreeMap<RequestId, Question>,
     timers: BTreeSet<(Instant, u64, Question)>,
@@ -72,6 +74,7 @@ impl Inquiries {
         Self {
             name_servers,
             families,
+            own_clock: OwnClock::default(),
             open: BTreeMap::new(),
             ids: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -334,6 +337,7 @@ impl Inquiries {
         inquiries.sort_by_key(|(_, inquiry)| inquiry.number);
         InquiriesState {
             name_servers: self.name_servers.clone(),
+            own_clock: self.own_clock.clone(),
             inquiries: inquiries
                 .into_iter()
                 .map(|(question, inquiry)| inquiry.state(question, &ranks, now))
@@ -346,5 +350,6 @@ impl Inquiries {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InquiriesState {
     name_servers: NameServers,
+    own_clock: OwnClock,
     inquiries: Vec<InquiryState>,
 }

@@ -178,7 +178,8 @@ impl Inquiry {
                 let error = errors.max().unwrap_or(DnsError::Timeout);
                 (Failure::Dns(error), policy.dns_failure_ttl)
             }
-            // The first address's, unless it is our own side's and another got further.
+            // The first address's, unless it is our own side's and another got further. Where the clock is wrong, no address
+            // got further than that.
             Question::Get(_) => {
                 let error = |ip: &IpAddr| {
                     let failed = |(place, _): &&(Place, Error)| *place == Place::Address(*ip);
@@ -190,7 +191,9 @@ impl Inquiry {
                 let world = |error: &HttpError| !Failure::Http(*error).is_local();
                 let via = self.get.iter().flat_map(|get| &get.via);
                 let mut errors = via.filter_map(error);
-                let error = errors.clone().find(world).or_else(|| errors.next());
+                let wrong_clock = errors.clone().find(|error| *error == HttpError::WrongClock);
+                let error =
+                    wrong_clock.or_else(|| errors.clone().find(world)).or_else(|| errors.next());
                 (Failure::Http(error.unwrap_or(HttpError::Local)), policy.well_known_retry_ttl)
             }
         };

@@ -156,7 +156,7 @@ impl Failure {
                     | DnsError::NoRoute
                     | DnsError::NotListening(_)
                     | DnsError::Rejected(_)
-            ) | Self::Http(HttpError::Local | HttpError::NoRoute)
+            ) | Self::Http(HttpError::Local | HttpError::NoRoute | HttpError::WrongClock)
         )
     }
 }
@@ -365,8 +365,16 @@ impl fmt::Display for Failure {
                 HttpError::Tls => "TLS failed",
                 HttpError::CertificateName => "certificate for another name",
                 HttpError::CertificateExpired => "certificate out of date",
+                HttpError::CertificateNotYetValid => "certificate not valid yet",
+                HttpError::CertificateAlgorithm => {
+                    "certificate signed with an unsupported algorithm"
+                }
+                HttpError::CertificateChain => "certificate chain too long to be checked",
                 HttpError::Certificate => "certificate not trusted",
                 HttpError::Protocol => "not proper HTTP",
+                HttpError::WrongClock => {
+                    "certificate not valid yet, which means that the clock of this machine is wrong"
+                }
             },
             Self::AliasLoop => "aliases lead in a circle",
             Self::TooManyAliases => "too many aliases in a row",

@@ -302,6 +302,12 @@ impl From<HttpResponse> for http::Response<Vec<u8>> {
     }
 }
 
+/// The earliest time that a correct clock can show, in the month of this release: 2026-11-01T00:00:00Z.
+///
+/// A constant in the source, so that builds are reproducible; it is raised with each release. Drivers report
+/// [`HttpError::WrongClock`] instead of [`HttpError::CertificateNotYetValid`] where the clock shows an earlier time.
+pub const EARLIEST_CLOCK: UnixTime = UnixTime(1_793_491_200);
+
 /// What can go wrong with one GET before it is an HTTP answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -324,12 +330,22 @@ pub enum HttpError {
     Tls,
     /// The certificate is not valid for the name asked for.
     CertificateName,
-    /// The certificate is out of date.
+    /// The certificate has expired.
     CertificateExpired,
+    /// The validity period of the certificate has not begun yet. At three hosts in a row it is taken for
+    /// [`WrongClock`](Self::WrongClock).
+    CertificateNotYetValid,
+    /// A certificate of the chain is signed with an algorithm that the client's TLS provider does not support.
+    CertificateAlgorithm,
+    /// The certificate chain is too long, too large or too branched to be checked.
+    CertificateChain,
     /// The certificate was not issued by a known authority, or is otherwise invalid.
     Certificate,
     /// What came back is not HTTP, or HTTP that must not be trusted (contradictory framing, an endless head).
     Protocol,
+    /// The client's own clock is wrong, so no certificate can be judged: its time is before [`EARLIEST_CLOCK`], or several
+    /// hosts in a row had certificates that seemed not valid yet. A failure of our own side.
+    WrongClock,
 }
 
 /// What a driver tells: the result of one request.

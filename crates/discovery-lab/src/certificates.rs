@@ -1,4 +1,4 @@
-//! The lab's certificate authority, and certificates for whichever name is asked for: good ones, and three bad ways.
+//! The lab's certificate authority, and certificates for whichever name is asked for: good ones, and six bad ways.
 //!
 //! Knows nothing of connections.
 
@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use std::{fmt, fs};
 
-use discovery_core::TlsName;
+use discovery_core::{TlsName, UnixTime};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
 };
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// Most certificates kept; whoever connects chooses the name.
@@ -30,8 +32,14 @@ pub(crate) enum Flaw {
     Stranger,
     /// It is for another name.
     OtherName,
-    /// It is out of date.
+    /// It has expired.
     Expired,
+    /// Its validity period begins in the year 3000.
+    NotYetValid,
+    /// It claims to be signed by ECDSA P-256 with SHA-512, which ring does not support.
+    Algorithm,
+    /// It comes with ten certificates of authorities.
+    LongChain,
 }
 
 /// A certificate authority that nobody should trust outside of a test: its key lives in memory alone.
@@ -41,11 +49,22 @@ pub struct Authority {
     certificate: CertificateDer<'static>,
     pem: String,
     stranger: Issuer<'static, KeyPair>,
+    client: OnceLock<Arc<ClientConfig>>,
     /// One key for every leaf: what differs is the name.
     leaf: KeyPair,
     kept: Mutex<BTreeMap<(TlsName, Flaw), Arc<ServerConfig>>>,
     /// A domain, and the certificate that all names directly under it share.
     common: Option<(String, Arc<ServerConfig>)>,
+}
+
+#[derive(Debug)]
+struct StoppedClock(UnixTime);
+
+impl TimeProvider for StoppedClock {
+    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+        let since = Duration::from_secs(self.0.0);
+        Some(rustls::pki_types::UnixTime::since_unix_epoch(since))
+    }
 }
 
 /// A certificate could not be made.
@@ -66,6 +85,7 @@ impl Authority {
             certificate,
             pem,
             stranger,
+            client: OnceLock::new(),
             leaf: KeyPair::generate()?,
             kept: Mutex::default(),
             common: None,
@@ -122,14 +142,29 @@ impl Authority {
 
     /// A client's configuration that trusts this authority, and no other.
     pub fn client_config(&self) -> Arc<ClientConfig> {
+        Arc::clone(self.client.get_or_init(|| self.make_client_config()))
+    }
+
+    /// The same with a clock that stands still at this time; None: the system's clock.
+    pub(crate) fn client_config_at(&self, clock: Option<UnixTime>) -> Arc<ClientConfig> {
+        let config = self.client_config();
+        let Some(clock) = clock else { return config };
+        let mut config = ClientConfig::clone(&config);
+        config.time_provider = Arc::new(StoppedClock(clock));
+        Arc::new(config)
+    }
+
+    fn make_client_config(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         // A certificate that this authority has made for itself is always one.
         let _ = roots.add(self.certificate.clone());
-        let versions = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions();
-        #[expect(clippy::expect_used, reason = "ring supports the default versions")]
-        let versions = versions.expect("ring supports the default versions");
-        Arc::new(versions.with_root_certificates(roots).with_no_client_auth())
+        let config = discovery_wire::client_config((*self.provider).clone(), roots);
+        #[expect(
+            clippy::expect_used,
+            reason = "there is a root, and ring supports the default versions"
+        )]
+        let config = config.expect("there is a root, and ring supports the default versions");
+        Arc::new(config)
     }
 
     /// The configuration of a server with a certificate for `name`, flawed or not.
@@ -171,13 +206,25 @@ impl Authority {
             params.not_before = date_time_ymd(2001, 1, 1);
             params.not_after = date_time_ymd(2002, 1, 1);
         }
+        if flaw == Flaw::NotYetValid {
+            params.not_before = date_time_ymd(3000, 1, 1);
+        }
         let issuer = if flaw == Flaw::Stranger { &self.stranger } else { &self.issuer };
         let certificate = params.signed_by(&self.leaf, issuer)?;
+        let leaf = if flaw == Flaw::Algorithm {
+            with_sha512(certificate.der())
+        } else {
+            certificate.der().clone()
+        };
+        let mut chain = vec![leaf];
+        if flaw == Flaw::LongChain {
+            chain.extend(std::iter::repeat_n(self.certificate.clone(), 10));
+        }
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.leaf.serialize_der()));
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)?;
+            .with_single_cert(chain, key)?;
         // Every connection is a new acquaintance.
         config.send_tls13_tickets = 0;
         Ok(config)
@@ -195,6 +242,25 @@ fn authority(
     let certificate = params.self_signed(&key)?;
     let (der, pem) = (certificate.der().clone(), certificate.pem());
     Ok((Issuer::new(params, key), der, pem))
+}
+
+/// The certificate with `ecdsa-with-SHA512` in place of `ecdsa-with-SHA256` as its signature algorithm. Clients look at the algorithm
+/// before they verify the signature, so it need not be a good one.
+fn with_sha512(certificate: &CertificateDer<'_>) -> CertificateDer<'static> {
+    const SHA256: [u8; 10] = [6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let mut der = certificate.to_vec();
+    let places: Vec<usize> = der
+        .windows(SHA256.len())
+        .enumerate()
+        .filter(|(_, it)| *it == SHA256)
+        .map(|(at, _)| at)
+        .collect();
+    for place in places {
+        if let Some(last) = der.get_mut(place.saturating_add(SHA256.len() - 1)) {
+            *last = 4;
+        }
+    }
+    der.into()
 }
 
 /// FNV-1a, without the sign that DER would give it.

@@ -227,7 +227,10 @@ impl Connection {
                 | ConnectFault::Garbage
                 | ConnectFault::BadCert
                 | ConnectFault::WrongName
-                | ConnectFault::Expired,
+                | ConnectFault::Expired
+                | ConnectFault::NotYetValid
+                | ConnectFault::Algorithm
+                | ConnectFault::LongChain,
             )
             | None => self.stage = Stage::Handshake(Box::new(ready)),
         }
@@ -239,6 +242,9 @@ impl Connection {
             Some(ConnectFault::BadCert) => Flaw::Stranger,
             Some(ConnectFault::WrongName) => Flaw::OtherName,
             Some(ConnectFault::Expired) => Flaw::Expired,
+            Some(ConnectFault::NotYetValid) => Flaw::NotYetValid,
+            Some(ConnectFault::Algorithm) => Flaw::Algorithm,
+            Some(ConnectFault::LongChain) => Flaw::LongChain,
             _ => Flaw::None,
         };
         let Ok(config) = self.authority.server_config(&host, flaw) else {

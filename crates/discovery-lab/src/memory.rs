@@ -1,7 +1,7 @@
 //! A scenario from end to end in memory: the core's `Resolver`, the wire's exchanges and the lab's servers hand each other
 //! bytes, in virtual time.
 //!
-//! Opens no socket and reads no clock, except for the one that TLS judges certificates by.
+//! Opens no socket and reads no clock, except where a scenario has none: TLS judges certificates by the system's then.
 
 mod flow;
 
@@ -28,7 +28,6 @@ const MAX_STEPS: usize = 2_000_000;
 #[derive(Clone, Debug)]
 pub struct MemoryRunner {
     authority: Arc<Authority>,
-    client: Arc<ClientConfig>,
 }
 
 impl MemoryRunner {
@@ -37,8 +36,7 @@ impl MemoryRunner {
     /// # Errors
     /// When the machine gives no randomness for its keys.
     pub fn new() -> Result<Self, RunTrouble> {
-        let authority = Arc::new(Authority::new()?);
-        Ok(Self { client: authority.client_config(), authority })
+        Ok(Self { authority: Arc::new(Authority::new()?) })
     }
 
     /// Runs every `resolve` of a scenario, each at its time.
@@ -65,6 +63,7 @@ impl MemoryRunner {
         change(&mut config);
         let mut run = Run {
             runner: self,
+            client: self.authority.client_config_at(scenario.clock()),
             scenario,
             resolves: scenario.resolves(),
             resolver: Resolver::new(config, Instant::ORIGIN),
@@ -102,6 +101,7 @@ enum Due {
 
 struct Run<'a> {
     runner: &'a MemoryRunner,
+    client: Arc<ClientConfig>,
     scenario: &'a Scenario,
     resolves: Vec<Resolve>,
     resolver: Resolver,
@@ -186,7 +186,7 @@ impl Run<'_> {
                 };
                 self.asked.extend(question.map(|question| (at, question)));
                 let id = request.id();
-                let client = Arc::clone(&self.runner.client);
+                let client = Arc::clone(&self.client);
                 self.flows.insert(id, Flow::new(request, client, &mut self.entropy));
                 self.move_on(id);
             }

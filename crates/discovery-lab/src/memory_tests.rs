@@ -60,6 +60,11 @@ fn each_way_to_fail_before_a_response_is_told_apart() {
     well_known("bad-cert", "no well-known (certificate not trusted)");
     well_known("wrong-name", "no well-known (certificate for another name)");
     well_known("expired", "no well-known (certificate out of date)");
+    well_known(
+        "unknown-algorithm",
+        "no well-known (certificate signed with an unsupported algorithm)",
+    );
+    well_known("long-chain", "no well-known (certificate chain too long to be checked)");
     well_known("bad-tls", "no well-known (TLS failed)");
     well_known("reset", "no well-known (connection broke off)");
     well_known("stall", "no well-known (no response in time)");

@@ -303,7 +303,7 @@ fn ttl_lie(draw: &mut Draw) -> u32 {
 }
 
 fn http_lie(get: &HttpGet, draw: &mut Draw) -> Result<HttpResponse, HttpError> {
-    const ERRORS: [HttpError; 11] = [
+    const ERRORS: [HttpError; 15] = [
         HttpError::Local,
         HttpError::NoRoute,
         HttpError::Timeout,
@@ -313,8 +313,12 @@ fn http_lie(get: &HttpGet, draw: &mut Draw) -> Result<HttpResponse, HttpError> {
         HttpError::Tls,
         HttpError::CertificateName,
         HttpError::CertificateExpired,
+        HttpError::CertificateNotYetValid,
+        HttpError::CertificateAlgorithm,
+        HttpError::CertificateChain,
         HttpError::Certificate,
         HttpError::Protocol,
+        HttpError::WrongClock,
     ];
     if draw.below(4) == 0 {
         return Err(*draw.one_of(&ERRORS));

@@ -124,6 +124,7 @@ impl Scenario {
     /// The world as it is at that time.
     pub fn world_at(&self, at: Duration) -> World {
         let mut world = World::new();
+        world.clock = self.clock();
         let mut said = line::Said::default();
         for (time, line) in self.timed() {
             if time <= at {

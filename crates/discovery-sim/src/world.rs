@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsError, DnsName, DnsRecord, DnsReply, HttpError, HttpResponse, RecordData, RecordKind,
-    Service, TlsName, Url,
+    DnsError, DnsName, DnsRecord, DnsReply, EARLIEST_CLOCK, HttpError, HttpResponse, RecordData,
+    RecordKind, Service, TlsName, UnixTime, Url,
 };
 
 use crate::web::{Page, Reading};
@@ -20,6 +20,8 @@ const MAX_CHAIN: usize = 64;
 pub const DEFAULT_TTL: u32 = 300;
 /// Lifetime of a negative answer where nothing else is said, in seconds.
 pub const DEFAULT_SOA: u32 = 300;
+/// From when on good certificates are valid: 1975-01-01T00:00:00Z, as those of the lab are.
+const VALID_FROM: UnixTime = UnixTime(157_766_400);
 
 /// A type of record that a zone holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,8 +119,14 @@ pub enum ConnectFault {
     BadCert,
     /// The certificate is for another name.
     WrongName,
-    /// The certificate is out of date.
+    /// The certificate has expired.
     Expired,
+    /// The validity period of the certificate has not begun yet.
+    NotYetValid,
+    /// The certificate is signed with an algorithm that the client does not support (ECDSA P-256 with SHA-512).
+    Algorithm,
+    /// The certificate chain is longer than a client is willing to check.
+    LongChain,
     /// TLS fails for another reason.
     Tls,
     /// There is no route to the address.
@@ -154,6 +162,8 @@ pub struct World {
     pub(crate) web: BTreeMap<Place, Page>,
     pub(crate) tcp: BTreeMap<Destination, ConnectFault>,
     pub(crate) servers: BTreeMap<u8, ServerFault>,
+    /// The clock that clients judge certificates by, where it is not right.
+    pub(crate) clock: Option<UnixTime>,
 }
 
 /// What comes of one DNS request.
@@ -379,6 +389,9 @@ impl World {
             (None, Some(page)) => page.read(max_body),
             (None, None) => Err(ConnectFault::Refused),
         };
+        if self.clock.is_some_and(|clock| is_too_early(clock, &reading)) {
+            return never(Some(Err(HttpError::WrongClock)));
+        }
         match reading {
             Ok(Reading::Whole(response)) => up(Some(Ok(response))),
             Ok(Reading::BreaksOff) | Err(ConnectFault::Reset) => up(Some(Err(HttpError::Reset))),
@@ -391,11 +404,41 @@ impl World {
             Err(ConnectFault::BadCert) => never(Some(Err(HttpError::Certificate))),
             Err(ConnectFault::WrongName) => never(Some(Err(HttpError::CertificateName))),
             Err(ConnectFault::Expired) => never(Some(Err(HttpError::CertificateExpired))),
+            Err(ConnectFault::NotYetValid) => never(Some(Err(HttpError::CertificateNotYetValid))),
+            Err(ConnectFault::Algorithm) => never(Some(Err(HttpError::CertificateAlgorithm))),
+            Err(ConnectFault::LongChain) => never(Some(Err(HttpError::CertificateChain))),
             Err(ConnectFault::Tls) => never(Some(Err(HttpError::Tls))),
             Err(ConnectFault::Rejected) => never(Some(Err(HttpError::Rejected))),
             Err(ConnectFault::NoRoute) => never(Some(Err(HttpError::NoRoute))),
             Err(ConnectFault::Local) => never(Some(Err(HttpError::Local))),
         }
+    }
+}
+
+/// Whether the clock shows a time that no correct one shows, at which the certificate is not valid yet.
+fn is_too_early(clock: UnixTime, reading: &Result<Reading, ConnectFault>) -> bool {
+    match reading {
+        Err(ConnectFault::NotYetValid) => clock < EARLIEST_CLOCK,
+        // No certificate is judged.
+        Err(
+            ConnectFault::Timeout
+            | ConnectFault::Refused
+            | ConnectFault::Rejected
+            | ConnectFault::LongChain
+            | ConnectFault::Tls
+            | ConnectFault::NoRoute
+            | ConnectFault::Local,
+        ) => false,
+        Ok(_)
+        | Err(
+            ConnectFault::Reset
+            | ConnectFault::Stall
+            | ConnectFault::Garbage
+            | ConnectFault::BadCert
+            | ConnectFault::WrongName
+            | ConnectFault::Expired
+            | ConnectFault::Algorithm,
+        ) => clock < VALID_FROM,
     }
 }
 

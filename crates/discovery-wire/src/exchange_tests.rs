@@ -261,7 +261,7 @@ fn a_bad_certificate_is_named_and_the_server_is_told() {
         (server_for(&["*.example.net"], |_| {}), client(), HttpError::CertificateName),
         (server_for(&["192.0.2.1"], |_| {}), client(), HttpError::CertificateName),
         (server_for(&["example.org"], expired), client(), HttpError::CertificateExpired),
-        (server_for(&["example.org"], future), client(), HttpError::CertificateExpired),
+        (server_for(&["example.org"], future), client(), HttpError::CertificateNotYetValid),
         (server_for(&["example.org"], |_| {}), nobody, HttpError::Certificate),
     ] {
         for step in [1, usize::MAX] {

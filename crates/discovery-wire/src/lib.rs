@@ -76,6 +76,7 @@
 )]
 
 mod alarm;
+mod bounded;
 mod chunked;
 mod clock;
 mod config;
@@ -101,6 +102,7 @@ mod verified;
 mod work;
 
 pub use alarm::Alarm;
+pub use bounded::{ChainTooLong, bounded_verification, client_config};
 pub use clock::Clock;
 pub use config::{Hosts, NameServers, Oddity, OddityKind, name_server_address};
 pub use desk::{Desk, Order, Report};
@@ -114,5 +116,6 @@ pub use job::Job;
 pub use running::{Run, Running, yield_now};
 pub use setup::{BuildError, Setup, System};
 pub use shared::DRIVER_PATIENCE;
+pub use tls::tls_error;
 pub use verified::remembering_signatures;
 pub use work::{Todo, Work, local_address};

@@ -6,9 +6,11 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
-use discovery_core::{HttpError, TlsName};
+use discovery_core::{EARLIEST_CLOCK, HttpError, TlsName};
 use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, ClientConnection, Error};
+use rustls::{CertificateError, ClientConfig, ClientConnection, Error, InvalidMessage, OtherError};
+
+use crate::bounded::ChainTooLong;
 
 /// One TLS connection, seen from the client.
 pub(crate) struct Tls {
@@ -22,7 +24,7 @@ impl Tls {
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
     ) -> Result<Self, HttpError> {
-        let connection = ClientConnection::new(config, name).map_err(|error| kind(&error))?;
+        let connection = ClientConnection::new(config, name).map_err(|error| tls_error(&error))?;
         Ok(Self { connection })
     }
 
@@ -53,7 +55,7 @@ impl Tls {
             reader.consume(count);
         }
         match state {
-            Err(error) => Err(kind(&error)),
+            Err(error) => Err(tls_error(&error)),
             Ok(state) if state.peer_has_closed() => Ok(Received::Closed),
             // rustls takes nothing only behind the end of the connection.
             Ok(_) if bytes.len() == before => Ok(Received::Closed),
@@ -103,21 +105,35 @@ pub(crate) enum Received {
     Closed,
 }
 
-/// The error's kind. Whatever is no matter of the certificate is a failure of TLS.
-fn kind(error: &Error) -> HttpError {
+/// The kind of a rustls error, for the answer to a request. Errors that do not concern the certificate are failures of TLS.
+///
+/// For drivers that use rustls through another library. An error on account of time is [`HttpError::WrongClock`] where the clock
+/// that the certificate was judged by shows a time before [`EARLIEST_CLOCK`].
+#[must_use]
+pub fn tls_error(error: &Error) -> HttpError {
     use CertificateError as Bad;
     if let Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) =
         error
     {
         HttpError::CertificateName
+    } else if let Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) = error {
+        HttpError::CertificateExpired
+    } else if let Error::InvalidCertificate(Bad::NotValidYetContext { time, .. }) = error
+        && time.as_secs() < EARLIEST_CLOCK.0
+    {
+        HttpError::WrongClock
+    } else if let Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) =
+        error
+    {
+        HttpError::CertificateNotYetValid
     } else if let Error::InvalidCertificate(
-        Bad::Expired
-        | Bad::ExpiredContext { .. }
-        | Bad::NotValidYet
-        | Bad::NotValidYetContext { .. },
+        Bad::UnsupportedSignatureAlgorithmContext { .. }
+        | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
     ) = error
     {
-        HttpError::CertificateExpired
+        HttpError::CertificateAlgorithm
+    } else if is_chain_too_long(error) {
+        HttpError::CertificateChain
     } else if matches!(error, Error::InvalidCertificate(_) | Error::NoCertificatesPresented) {
         HttpError::Certificate
     } else if matches!(error, Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes) {
@@ -126,4 +142,17 @@ fn kind(error: &Error) -> HttpError {
     } else {
         HttpError::Tls
     }
+}
+
+fn is_chain_too_long(error: &Error) -> bool {
+    if let Error::InvalidCertificate(CertificateError::Other(OtherError(why))) = error {
+        return why.is::<ChainTooLong>();
+    }
+    // No other handshake message gets as large.
+    matches!(
+        error,
+        Error::InvalidMessage(
+            InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge
+        )
+    )
 }

@@ -3,6 +3,7 @@
 //! Knows nothing of chains, names and times: those are judged anew for every connection, by rustls. Whether a key has signed a
 //! message is a matter of arithmetic, and comes out the same each time.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -37,6 +38,34 @@ pub fn remembering_signatures(mut provider: CryptoProvider) -> CryptoProvider {
     provider.signature_verification_algorithms =
         WebPkiSupportedAlgorithms { all: Box::leak(remembering.into_boxed_slice()), mapping };
     provider
+}
+
+thread_local! {
+    /// How many signatures may still be verified for the chain that is being judged on this thread; None: any number.
+    static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+    /// Whether more were asked for.
+    static EXCEEDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `judge` with so many verifications of signatures that are not remembered, of algorithms from [`remembering_signatures`].
+/// All others fail. Gives whether there were others.
+pub(crate) fn with_signatures<T>(limit: usize, judge: impl FnOnce() -> T) -> (T, bool) {
+    LEFT.set(Some(limit));
+    EXCEEDED.set(false);
+    let said = judge();
+    LEFT.set(None);
+    (said, EXCEEDED.get())
+}
+
+/// Takes one verification from those that are left.
+fn take_one() -> Result<(), InvalidSignature> {
+    let Some(left) = LEFT.get() else { return Ok(()) };
+    let Some(left) = left.checked_sub(1) else {
+        EXCEEDED.set(true);
+        return Err(InvalidSignature);
+    };
+    LEFT.set(Some(left));
+    Ok(())
 }
 
 /// A good signature: key, message and signature.
@@ -83,6 +112,7 @@ impl SignatureVerificationAlgorithm for Remembering {
     ) -> Result<(), InvalidSignature> {
         let it = [public_key, message, signature];
         if !self.knows(it) {
+            take_one()?;
             self.algorithm.verify_signature(public_key, message, signature)?;
             self.remember(it);
         }

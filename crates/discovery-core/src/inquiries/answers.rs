@@ -29,6 +29,7 @@ impl Inquiries {
         let id = RequestId::Http(id);
         let Some(question) = self.ids.get(&id).cloned() else { return self.unknown(id) };
         let Some(mut inquiry) = self.open.remove(&question) else { return Disposition::Stale };
+        self.own_clock.trust();
         for open in inquiry.open.iter_mut().filter(|open| open.id == id) {
             // Said twice, it changes nothing (I3).
             if std::mem::replace(&mut open.connected, true) {
@@ -110,6 +111,7 @@ impl Inquiries {
                 Ok(Known::new(question.clone(), fact, now, Some(now + life)))
             }
             (Question::Get(url), Answer::Http(_, Ok(response))) => {
+                self.own_clock.trust();
                 let fact = well_known::read(url, response, context.policy.max_body);
                 let freshness = Freshness::from_headers(&response.headers, response.received);
                 let life = life(&fact, freshness, &question, context);
@@ -120,7 +122,10 @@ impl Inquiries {
                 Ok(Known { standing, ..known })
             }
             (_, Answer::Dns(_, Err(error))) => Err(Error::Dns(*error)),
-            (_, Answer::Http(_, Err(error))) => Err(Error::Http(*error)),
+            (Question::Get(url), Answer::Http(_, Err(error))) => {
+                Err(Error::Http(self.own_clock.judge(&url.host(), *error)))
+            }
+            (Question::Dns(..), Answer::Http(_, Err(error))) => Err(Error::Http(*error)),
             // Ids are typed: these pairs can't come up.
             (Question::Dns(..), Answer::Http(_, Ok(_))) => Err(Error::Dns(DnsError::Local)),
             (Question::Get(_), Answer::Dns(_, Ok(_))) => Err(Error::Http(HttpError::Local)),
@@ -214,8 +219,12 @@ fn is_of_the_server(said: &Result<HttpResponse, HttpError>) -> bool {
             HttpError::Tls
             | HttpError::CertificateName
             | HttpError::CertificateExpired
+            | HttpError::CertificateNotYetValid
+            | HttpError::CertificateAlgorithm
+            | HttpError::CertificateChain
             | HttpError::Certificate
-            | HttpError::Protocol,
+            | HttpError::Protocol
+            | HttpError::WrongClock,
         ) => true,
         Err(
             HttpError::Local

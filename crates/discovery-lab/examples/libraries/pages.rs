@@ -8,7 +8,6 @@ use discovery_core::{HttpError, HttpGet, HttpResponse, TlsName, UnixTime};
 use discovery_wire::Transport;
 use reqwest::header::HOST;
 use reqwest::{Client, Response, StatusCode, Url, redirect, retry};
-use rustls::CertificateError as Bad;
 
 use super::common::{SYSTEM, Setting};
 
@@ -78,7 +77,7 @@ fn failure(error: &reqwest::Error) -> HttpError {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            kind = tls(error);
+            kind = discovery_wire::tls_error(error);
         } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
             kind = if error.is_parse() { HttpError::Protocol } else { kind };
         }
@@ -106,21 +105,5 @@ fn system(error: ErrorKind, otherwise: HttpError) -> HttpError {
         // It carries another error, which is looked at next.
         ErrorKind::InvalidData | ErrorKind::Other => otherwise,
         _ => HttpError::Local,
-    }
-}
-
-fn tls(error: &rustls::Error) -> HttpError {
-    match error {
-        rustls::Error::InvalidCertificate(
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. },
-        ) => HttpError::CertificateName,
-        rustls::Error::InvalidCertificate(
-            Bad::Expired
-            | Bad::ExpiredContext { .. }
-            | Bad::NotValidYet
-            | Bad::NotValidYetContext { .. },
-        ) => HttpError::CertificateExpired,
-        rustls::Error::InvalidCertificate(_) => HttpError::Certificate,
-        _ => HttpError::Tls,
     }
 }

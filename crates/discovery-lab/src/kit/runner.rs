@@ -120,6 +120,7 @@ impl Runner {
             let gets = Arc::new(Mutex::new(Vec::new()));
             let log = Arc::clone(&gets);
             let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+            setup.tls = self.authority.client_config_at(scenario.clock());
             setup.policy = config.policy;
             setup.seed = config.seed;
             setup.routes = scenario.routes_at(Duration::ZERO);

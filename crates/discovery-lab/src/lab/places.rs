@@ -92,6 +92,9 @@ impl Places {
             | ConnectFault::BadCert
             | ConnectFault::WrongName
             | ConnectFault::Expired
+            | ConnectFault::NotYetValid
+            | ConnectFault::Algorithm
+            | ConnectFault::LongChain
             | ConnectFault::Tls => Fate::Served,
         };
         if let Some(fault) = world.destination(place) {

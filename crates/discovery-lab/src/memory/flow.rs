@@ -213,6 +213,9 @@ impl Flow {
                     | ConnectFault::BadCert
                     | ConnectFault::WrongName
                     | ConnectFault::Expired
+                    | ConnectFault::NotYetValid
+                    | ConnectFault::Algorithm
+                    | ConnectFault::LongChain
                     | ConnectFault::Tls => return None,
                 };
                 Some((page.map_or(Duration::ZERO, |page| page.connect), failure))

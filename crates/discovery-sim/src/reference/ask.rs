@@ -326,6 +326,8 @@ impl Reading<'_, '_> {
                     self.keep(answer.life(&response, policy));
                     return Ok(Some(answer));
                 }
+                // The document may be there: nothing can be concluded from what other addresses say.
+                Some(Err(HttpError::WrongClock)) => return Err(FailureKind::Local),
                 Some(Err(HttpError::Local | HttpError::NoRoute)) => {}
                 Some(Err(_)) | None => reaction = true,
             }
