@@ -15,12 +15,14 @@ const AN_ADDRESS: &str = "reqwest connects to an address in a URL, whatever else
 const CLOSED_PORT: &str =
     "hickory-resolver's datagram sockets are not connected, so it never hears of a closed port";
 const ATTEMPTS: &str = "hickory-resolver has its own times for further attempts";
+const FAULTY: &str = "hickory-resolver does not read messages with such faults";
 const ALIAS: &str = "to hickory-resolver an alias that leads nowhere is a name without records";
 
 /// How the first lines of scenarios begin that the libraries can't do, and why.
-const BEYOND: [(&str, &str); 11] = [
+const BEYOND: [(&str, &str); 12] = [
     ("R97: nothing listens at the only name server", CLOSED_PORT),
     ("§7 \"DNS attempts\"", ATTEMPTS),
+    ("RFC 1035 §4.1", FAULTY),
     (
         "§5: an address that is connected gets company",
         "reqwest does not tell when it has connected",

@@ -140,7 +140,11 @@ pub fn react(
         (_, None) => Said::Nothing,
         (Some(WireFault::Truncated), Some(_)) if transport == Transport::Udp => to.truncated(),
         (Some(WireFault::TruncatedTwice), Some(_)) => to.truncated(),
-        (_, Some(Ok(reply))) => to.whole(kind, &reply),
+        (Some(WireFault::Oversize), Some(Ok(reply))) if transport == Transport::Udp => {
+            to.oversize(kind, &reply)
+        }
+        (Some(fault), Some(Ok(reply))) => to.with_fault(kind, &reply, fault),
+        (None, Some(Ok(reply))) => to.whole(kind, &reply),
         (_, Some(Err(error))) => match error {
             DnsError::ServerFailure => to.code(ResponseCode::ServFail),
             DnsError::Refused => to.code(ResponseCode::Refused),

@@ -129,6 +129,11 @@ fn options() -> impl Strategy<Value = DnsOptions> {
             WireFault::BadRecord,
             WireFault::Truncated,
             WireFault::TruncatedTwice,
+            WireFault::ExtraCount,
+            WireFault::BadAuthority,
+            WireFault::BadAdditional,
+            WireFault::OptOwner,
+            WireFault::Oversize,
         ][..],
     );
     (

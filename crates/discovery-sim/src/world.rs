@@ -91,6 +91,16 @@ pub enum WireFault {
     Truncated,
     /// It is truncated over TCP too: to the machine, a malformed reply.
     TruncatedTwice,
+    /// It counts one more additional record than it holds: to the machine, the reply.
+    ExtraCount,
+    /// A record of its authority section can't be read: to the machine, the reply.
+    BadAuthority,
+    /// A record of its additional section can't be read: to the machine, the reply.
+    BadAdditional,
+    /// Its OPT record has an owner name other than the root: to the machine, the reply.
+    OptOwner,
+    /// Over UDP it is longer than a driver's read buffer, without the truncation bit; over TCP it is whole: to the machine, the reply.
+    Oversize,
 }
 
 /// What is the matter with one name server.
@@ -343,7 +353,15 @@ impl World {
                 Some(WireFault::BadRecord | WireFault::TruncatedTwice) => {
                     return DnsAnswer { after, said: Some(Err(DnsError::Malformed)) };
                 }
-                Some(WireFault::Truncated) | None => {}
+                Some(
+                    WireFault::Truncated
+                    | WireFault::ExtraCount
+                    | WireFault::BadAuthority
+                    | WireFault::BadAdditional
+                    | WireFault::OptOwner
+                    | WireFault::Oversize,
+                )
+                | None => {}
             }
             match &entry.outcome {
                 DnsOutcome::Silence => return DnsAnswer { after, said: None },

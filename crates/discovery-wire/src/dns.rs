@@ -7,7 +7,7 @@
 use discovery_core::{DnsError, DnsName, DnsReply, DnsRequest, RecordKind};
 
 use crate::entropy::Entropy;
-use crate::exchange::Transport;
+use crate::exchange::{READ_BUFFER, Transport};
 use crate::message::{Asked, Letters, Nonce, Reply};
 
 /// Queries that one exchange can send: the first, one without EDNS, one over TCP.
@@ -115,7 +115,12 @@ impl Lookup {
             Transport::Udp => Letters::Exact,
             Transport::Tcp => Letters::Any,
         };
-        match (asked.read(bytes, letters), self.transport) {
+        let reply = match (asked.read(bytes, letters), self.transport) {
+            // The system cuts a datagram that is longer than the driver's buffer, and does not say so.
+            (Reply::Whole(_), Transport::Udp) if bytes.len() >= READ_BUFFER => Reply::Truncated,
+            (reply, _) => reply,
+        };
+        match (reply, self.transport) {
             // R98: on a datagram socket strangers can speak; they are not listened to.
             (Reply::Foreign, Transport::Udp) => Next::Continue,
             (Reply::Foreign | Reply::Truncated, Transport::Tcp) => DnsError::Malformed.into(),

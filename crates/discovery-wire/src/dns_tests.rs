@@ -390,3 +390,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_datagram_that_fills_the_read_buffer_is_asked_for_over_tcp() {
+    // R100.
+    for (length, fills) in [(READ_BUFFER - 1, false), (READ_BUFFER, true)] {
+        let mut exchange = open(Transport::Udp);
+        let query = sent(&mut exchange);
+        let mut message = reply(&query, |m| address(m, 1));
+        message.resize(length, 0);
+        exchange.read(&message, None);
+        if fills {
+            assert_eq!(exchange.wants(), Want::Open(Transport::Tcp, server()));
+        } else {
+            assert_eq!(addresses(exchange), Ok(vec![1]));
+        }
+    }
+}

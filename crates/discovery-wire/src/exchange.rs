@@ -18,6 +18,9 @@ use crate::https::Https;
 
 /// A size of read buffer that takes every datagram a well-behaved name server sends, and that TLS is fed with fastest.
 ///
+/// Read datagrams into a buffer of at least this size: one that fills so much counts as truncated, and its question is asked again over
+/// TCP.
+///
 /// An exchange keeps no read buffer of its own: a driver can share one among all of its exchanges.
 pub const READ_BUFFER: usize = 4096;
 

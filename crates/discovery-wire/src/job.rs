@@ -30,6 +30,9 @@ pub struct Job {
     span: RequestSpan,
 }
 
+/// Windows' code of "a datagram was longer than the buffer".
+const WSAEMSGSIZE: i32 = 10_040;
+
 /// What every request needs.
 pub(crate) struct Setting {
     pub(crate) tls: Arc<ClientConfig>,
@@ -99,6 +102,11 @@ impl Job {
     /// So many bytes have come, to the beginning of the buffer, or none. False where that would have blocked: wait for the socket.
     pub fn read(&mut self, count: io::Result<usize>, buffer: &[u8]) -> bool {
         let wall_clock = self.setting.system.wall_clock;
+        let count = count.or_else(|error| match error.raw_os_error() {
+            // On Windows a datagram that is longer than the buffer is an error, and its beginning is in the buffer.
+            Some(WSAEMSGSIZE) if cfg!(windows) => Ok(buffer.len()),
+            _ => Err(error),
+        });
         self.take(count, |exchange, count| {
             let now = UnixTime::from_system_time(wall_clock());
             exchange.read(buffer.get(..count).unwrap_or_default(), Some(now));

@@ -128,23 +128,24 @@ impl Asked {
             records.extend(self.relevant(&record));
         }
         let (mut lifetime, mut delegation) = (None, false);
-        for _ in 0..counts.authorities {
-            let record = record(decoder)?;
-            if let RData::SOA(soa) = &record.data {
+        // Behind the answer section a fault does no harm: a record there that cannot be read is skipped, and where not even its
+        // length can be read, or records are missing, the rest of the message is.
+        let mut code = header.response_code;
+        let rest = u32::from(counts.authorities).saturating_add(counts.additionals.into());
+        for number in 0..rest {
+            let Some(skipped) = Skipped::read(decoder) else { break };
+            if number >= u32::from(counts.authorities) {
+                if skipped.kind == RecordType::OPT {
+                    // RFC 6891 §6.1.3: the upper bits of the code stand first in the TTL.
+                    let [upper, ..] = skipped.ttl.to_be_bytes();
+                    code = ResponseCode::from(upper, code.low());
+                }
+            } else if let Some(minimum) = skipped.minimum {
                 // R96: the lesser of the two; with the top bit set either counts as zero (RFC 2181 §8).
                 let seconds = |ttl: u32| if ttl > i32::MAX as u32 { 0 } else { ttl };
-                lifetime.get_or_insert(seconds(record.ttl).min(seconds(soa.minimum)));
+                lifetime.get_or_insert(seconds(skipped.ttl).min(seconds(minimum)));
             }
-            delegation |= record.record_type() == RecordType::NS;
-        }
-        let mut code = header.response_code;
-        for _ in 0..counts.additionals {
-            let record = record(decoder)?;
-            if record.record_type() == RecordType::OPT {
-                // RFC 6891 §6.1.3: the upper bits of the code stand first in the TTL.
-                let [upper, ..] = record.ttl.to_be_bytes();
-                code = ResponseCode::from(upper, code.low());
-            }
+            delegation |= skipped.kind == RecordType::NS && number < u32::from(counts.authorities);
         }
         let nxdomain = code == ResponseCode::NXDomain;
         if !nxdomain && code != ResponseCode::NoError {
@@ -218,6 +219,34 @@ fn record(decoder: &mut BinDecoder<'_>) -> Result<Record, DnsError> {
     let record = Record::read(decoder).map_err(|_| DnsError::Malformed)?;
     let empty = matches!(record.data, RData::Update0(kind) if kind != RecordType::OPT);
     if empty { Err(DnsError::Malformed) } else { Ok(record) }
+}
+
+/// What is of use of a record outside of the answer section.
+struct Skipped {
+    kind: RecordType,
+    ttl: u32,
+    /// MINIMUM of a SOA record that can be read.
+    minimum: Option<u32>,
+}
+
+impl Skipped {
+    /// Goes past the next record, whatever its data holds; none where its length cannot be read or there is less of it.
+    fn read(decoder: &mut BinDecoder<'_>) -> Option<Self> {
+        let mut whole = decoder.clone(u16::try_from(decoder.index()).ok()?);
+        Name::read(decoder).ok()?;
+        let kind = RecordType::from(decoder.read_u16().ok()?.unverified());
+        decoder.read_u16().ok()?;
+        let ttl = decoder.read_u32().ok()?.unverified();
+        let length = decoder.read_u16().ok()?.unverified();
+        decoder.read_slice(usize::from(length)).ok()?;
+        let record = (kind == RecordType::SOA).then(|| Record::read(&mut whole));
+        let minimum = match record {
+            Some(Ok(Record { data: RData::SOA(soa), .. })) => Some(soa.minimum),
+            // A broken one is none.
+            Some(Ok(_) | Err(_)) | None => None,
+        };
+        Some(Self { kind, ttl, minimum })
+    }
 }
 
 /// The name as a host name; none where a label holds what no host name can (a dot or a space, for instance).

@@ -385,3 +385,34 @@ proptest! {
         asked.read(&damaged, Letters::Any);
     }
 }
+
+#[test]
+fn a_broken_record_behind_the_answers_is_skipped() {
+    // R96, R101: what stands behind it counts all the same.
+    let asked = asked("a.example", RecordKind::A);
+    let message = reply(&asked, |m| {
+        m.add_answer(record_of("a.example", 300, RData::A(A(Ipv4Addr::LOCALHOST))));
+    });
+    let counted = |mut message: Vec<u8>, authorities: u8, additionals: u8, records: &[&[u8]]| {
+        (message[9], message[11]) = (authorities, additionals);
+        message.extend(records.concat());
+        asked.read(&message, Letters::Exact)
+    };
+    let addresses = |reply| match reply {
+        Reply::Whole(result) => result.map(|reply| reply.records.len()),
+        other => panic!("{other:?}"),
+    };
+    // A SOA record of two octets, an NS record whose name does not end, and an address of three octets.
+    let broken_soa = [0, 0, 6, 0, 1, 0, 0, 0, 9, 0, 2, 1, b'x'];
+    let broken_ns = [0, 0, 2, 0, 1, 0, 0, 0, 9, 0, 2, 9, b'n'];
+    let broken_a = [0, 0, 1, 0, 1, 0, 0, 0, 9, 0, 3, 1, 2, 3];
+    let bad_version = [0, 0, 41, 4, 208, 1, 0, 0, 0, 0, 0];
+    assert_eq!(addresses(counted(message.clone(), 2, 0, &[&broken_soa, &broken_ns])), Ok(1));
+    assert_eq!(addresses(counted(message.clone(), 0, 9, &[&broken_a])), Ok(1));
+    assert_eq!(addresses(counted(message.clone(), 255, 255, &[&[0xc0]])), Ok(1));
+    let said = counted(message, 1, 2, &[&broken_ns, &broken_a, &bad_version]);
+    assert_eq!(addresses(said), Err(DnsError::OtherCode));
+    let nothing = reply(&asked, |_| {});
+    let Reply::Whole(Ok(said)) = counted(nothing, 1, 0, &[&broken_soa]) else { panic!() };
+    assert_eq!((said.nxdomain, said.negative_ttl), (false, None), "a broken SOA record is none");
+}

@@ -4,7 +4,8 @@
 //! over TCP, which takes every owner as a pointer to the question's name, and some must be wrong.
 
 use discovery_core::{DnsName, DnsReply, RecordData, RecordKind};
-use discovery_wire::Transport;
+use discovery_sim::WireFault;
+use discovery_wire::{READ_BUFFER, Transport};
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 
@@ -48,10 +49,57 @@ impl<'a> Reply<'a> {
 
     /// The records, or the sign that they don't fit.
     pub(super) fn whole(&self, kind: RecordKind, answer: &DnsReply) -> Said {
+        let sections = self.sections(kind, answer);
+        match self.said(&self.with_code_of(answer), &sections) {
+            Said::Message(out) if out.len() > self.limit() => self.truncated(),
+            said @ (Said::Message(_) | Said::Nothing | Said::HangUp) => said,
+        }
+    }
+
+    /// The records, in a message with a fault outside of the answer section.
+    pub(super) fn with_fault(&self, kind: RecordKind, answer: &DnsReply, fault: WireFault) -> Said {
+        let mut sections = self.sections(kind, answer);
+        match fault {
+            WireFault::ExtraCount => sections.missing = 1,
+            WireFault::BadAuthority => {
+                // A name whose only label is longer than the record.
+                sections.authorities = sections.authorities.saturating_add(1);
+                sections.put(&[0], RecordType::NS.into(), ASTRAY_TTL, &[9, b'n']);
+            }
+            WireFault::BadAdditional => {
+                sections.additionals = 1;
+                sections.put(&QUESTION, RecordType::A.into(), ASTRAY_TTL, &[192, 0, 2]);
+            }
+            WireFault::OptOwner => sections.opt_owner = labels(["opt", "invalid"]),
+            WireFault::WrongId
+            | WireFault::WrongQuestion
+            | WireFault::BadRecord
+            | WireFault::Truncated
+            | WireFault::TruncatedTwice
+            | WireFault::Oversize => {}
+        }
+        self.said(&self.with_code_of(answer), &sections)
+    }
+
+    /// The records and as many others as make the datagram longer than a read buffer.
+    pub(super) fn oversize(&self, kind: RecordKind, answer: &DnsReply) -> Said {
+        let mut sections = self.sections(kind, answer);
+        let text = [&[255][..], &[b'x'; 255]].concat();
+        while sections.bytes.len() <= READ_BUFFER {
+            sections.answer(&QUESTION, RecordType::TXT.into(), ASTRAY_TTL, &text);
+        }
+        self.said(&self.with_code_of(answer), &sections)
+    }
+
+    fn with_code_of(&self, answer: &DnsReply) -> Message {
         let mut message = self.empty();
         if answer.nxdomain {
             message.metadata.response_code = ResponseCode::NXDomain;
         }
+        message
+    }
+
+    fn sections(&self, kind: RecordKind, answer: &DnsReply) -> Sections {
         let asked = self.query.queries.first().map(|query| query.name().clone());
         let mut sections = Sections::default();
         for record in &answer.records {
@@ -64,10 +112,7 @@ impl<'a> Reply<'a> {
         if let Some(ttl) = answer.negative_ttl {
             sections.lifetime(ttl);
         }
-        match self.said(&message, &sections) {
-            Said::Message(out) if out.len() > self.limit() => self.truncated(),
-            said @ (Said::Message(_) | Said::Nothing | Said::HangUp) => said,
-        }
+        sections
     }
 
     /// A tempting answer under another id.
@@ -138,11 +183,13 @@ impl<'a> Reply<'a> {
         let edns = u16::from(self.query.edns.is_some());
         if edns > 0 {
             // The root, type OPT, the size of datagrams, no flags, no options (R101).
-            out.extend_from_slice(&[0, 0, 41]);
+            out.extend_from_slice(&sections.opt_owner);
+            out.extend_from_slice(&[0, 41]);
             out.extend_from_slice(&MAX_DATAGRAM.to_be_bytes());
             out.extend_from_slice(&[0; 6]);
         }
-        let counts = [sections.answers, sections.authorities, edns];
+        let additionals = [sections.additionals, edns, sections.missing].iter().sum();
+        let counts = [sections.answers, sections.authorities, additionals];
         let field = out.iter_mut().skip(6);
         for (octet, count) in field.zip(counts.iter().flat_map(|count| count.to_be_bytes())) {
             *octet = count;
@@ -152,11 +199,28 @@ impl<'a> Reply<'a> {
 }
 
 /// The sections behind the question.
-#[derive(Default)]
 struct Sections {
     bytes: Vec<u8>,
     answers: u16,
     authorities: u16,
+    additionals: u16,
+    /// Additional records that are counted and not there.
+    missing: u16,
+    /// The owner of the OPT record: the root.
+    opt_owner: Vec<u8>,
+}
+
+impl Default for Sections {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            answers: 0,
+            authorities: 0,
+            additionals: 0,
+            missing: 0,
+            opt_owner: vec![0],
+        }
+    }
 }
 
 impl Sections {

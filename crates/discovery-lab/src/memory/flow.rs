@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use discovery_core::{Answer, DnsError, HttpId, Request, UnixTime, Url};
 use discovery_sim::{ConnectFault, Served, World};
-use discovery_wire::{Entropy, Exchange, Transport, Want};
+use discovery_wire::{Entropy, Exchange, READ_BUFFER, Transport, Want};
 use rustls::ClientConfig;
 
 use super::Due;
@@ -237,7 +237,11 @@ impl Flow {
             Server::Datagrams => {
                 let reaction = react(world, dns.server, dns.attempt, Transport::Udp, bytes);
                 match reaction.said {
-                    Said::Message(message) => arrive(reaction.after, Arrival::Bytes(message)),
+                    Said::Message(mut message) => {
+                        // As an adapter receives it: the system cuts what its buffer can't hold.
+                        message.truncate(READ_BUFFER);
+                        arrive(reaction.after, Arrival::Bytes(message));
+                    }
                     Said::Nothing | Said::HangUp => {}
                 }
             }

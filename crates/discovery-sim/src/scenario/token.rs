@@ -52,6 +52,11 @@ impl Keyword for WireFault {
         ("bad-record", Self::BadRecord),
         ("truncated", Self::Truncated),
         ("truncated-twice", Self::TruncatedTwice),
+        ("extra-count", Self::ExtraCount),
+        ("bad-authority", Self::BadAuthority),
+        ("bad-additional", Self::BadAdditional),
+        ("opt-owner", Self::OptOwner),
+        ("oversize", Self::Oversize),
     ];
 }
 
