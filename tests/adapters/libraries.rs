@@ -55,9 +55,12 @@ impl Adapter for Libraries {
     }
 
     fn declines(&self, scenario: &Scenario) -> Option<&'static str> {
-        let several = scenario.lines.iter().any(|line| matches!(line, Line::Servers(_)));
-        if several {
-            return Some("hickory-resolver chooses among name servers");
+        let of_servers = |line: &Line| {
+            matches!(line, Line::Servers(_) | Line::Server(..))
+                || matches!(line, Line::Set { field, .. } if field == "dns_transport")
+        };
+        if scenario.lines.iter().any(of_servers) {
+            return Some("hickory-resolver chooses how to ask name servers");
         }
         let raw = |line: &Line| matches!(line, Line::Https(line) if matches!(line.page.answer, Served::Raw { .. }));
         if scenario.lines.iter().any(raw) {

@@ -35,7 +35,12 @@ fn drain(
 fn nxdomain(request: &Request) -> Option<Answer> {
     Some(match request {
         Request::Dns(dns) => {
-            let reply = DnsReply { nxdomain: true, records: vec![], negative_ttl: Some(3600) };
+            let reply = DnsReply {
+                nxdomain: true,
+                records: vec![],
+                negative_ttl: Some(3600),
+                noticed: Default::default(),
+            };
             Answer::Dns(dns.id, Ok(reply))
         }
         Request::Http(get) => Answer::Http(get.id, Err(discovery_core::HttpError::Refused)),

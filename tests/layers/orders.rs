@@ -3,7 +3,7 @@
 //! The explorer holds each end against the reference model by itself; what the scenario expects is only what comes of it in time.
 
 use discovery_core::Outcome;
-use discovery_sim::{Limits, Scenario, explore};
+use discovery_sim::{Limits, Line, Scenario, explore};
 
 use super::is_about_memory;
 
@@ -14,6 +14,11 @@ fn limits() -> Limits {
 
 /// Why orders say nothing of a scenario; None: they do.
 pub fn declines(scenario: &Scenario) -> Option<&'static str> {
+    let budget =
+        |line: &Line| matches!(line, Line::Set { field, .. } if field == "max_queries_per_lookup");
+    if scenario.lines.iter().any(budget) {
+        return Some("which questions a budget leaves out depends on the order");
+    }
     is_about_memory(scenario).then_some("it remembers nothing")
 }
 

@@ -64,7 +64,12 @@ fn answer(request: Request, delegated: &str) -> Answer {
                 .into_iter()
                 .map(|data| DnsRecord { owner: owner.clone(), ttl: 300, data })
                 .collect();
-            let reply = DnsReply { nxdomain: records.is_empty(), records, negative_ttl: Some(300) };
+            let reply = DnsReply {
+                nxdomain: records.is_empty(),
+                records,
+                negative_ttl: Some(300),
+                noticed: Default::default(),
+            };
             Answer::Dns(request.id, Ok(reply))
         }
         Request::Http(get) => Answer::Http(

@@ -307,7 +307,12 @@ impl Sent {
             .into_iter()
             .map(|data| DnsRecord { owner: owner.clone(), ttl: 3600, data })
             .collect();
-        let reply = DnsReply { nxdomain: records.is_empty(), records, negative_ttl: Some(300) };
+        let reply = DnsReply {
+            nxdomain: records.is_empty(),
+            records,
+            negative_ttl: Some(300),
+            noticed: Default::default(),
+        };
         Answer::Dns(request.id, Ok(reply))
     }
 }

@@ -408,6 +408,7 @@ fn in_place_of(good: &Known, until: Option<Instant>, policy: &Policy) -> Arc<Kno
         learnt: good.learnt,
         fresh_until: until.map(|until| until.min(usable)),
         standing: Standing::LastGood,
+        noticed: good.noticed,
     })
 }
 

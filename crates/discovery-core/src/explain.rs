@@ -15,6 +15,7 @@ use crate::feedback::Feedback;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::outcome::FailureKind;
 use crate::question::{Fact, Known, Question, Useless};
+use crate::request::Noticed;
 use crate::time::Instant;
 
 /// A step of the specification, by today's numbers in every revision.
@@ -116,6 +117,9 @@ struct Told {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fact: Option<Fact>,
     effect: Effect,
+    /// What was noticed about the name server that the fact came from.
+    #[serde(default, skip_serializing_if = "Noticed::is_nothing")]
+    noticed: Noticed,
 }
 
 impl Decision {
@@ -194,10 +198,10 @@ impl fmt::Debug for Decision {
 
 impl From<Told> for Decision {
     fn from(told: Told) -> Self {
-        let Told { step, question, fact, effect } = told;
+        let Told { step, question, fact, effect, noticed } = told;
         match (question, fact) {
             (Some(question), Some(fact)) => {
-                let known = Known::new(question, fact, Instant::ORIGIN, None);
+                let known = Known { noticed, ..Known::new(question, fact, Instant::ORIGIN, None) };
                 Self::with_fact(step, Arc::new(known), effect)
             }
             // No fact is told without its question.
@@ -210,7 +214,8 @@ impl From<Decision> for Told {
     fn from(decision: Decision) -> Self {
         let (step, question, fact, effect) = decision.parts();
         let (question, fact, effect) = (question.cloned(), fact.cloned(), effect.clone());
-        Self { step, question, fact, effect }
+        let noticed = decision.known().map(|known| known.noticed).unwrap_or_default();
+        Self { step, question, fact, effect, noticed }
     }
 }
 
@@ -383,7 +388,15 @@ impl fmt::Display for Decision {
         if let Some(fact) = self.fact() {
             write!(f, "{fact}: ")?;
         }
-        self.effect.fmt(f)
+        self.effect.fmt(f)?;
+        let noticed = self.known().map(|known| known.noticed).unwrap_or_default();
+        if noticed.folds_letters {
+            f.write_str(" (asked over TCP: the name server does not keep the letter case)")?;
+        }
+        if noticed.rejects_edns {
+            f.write_str(" (asked without EDNS: the name server rejects it)")?;
+        }
+        Ok(())
     }
 }
 

@@ -14,18 +14,22 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
 use crate::board::Ask;
 use crate::families::FamilyMemory;
+use crate::few::few_more;
 use crate::inquiry::{Get, Inquiry, InquiryState};
 use crate::lookup::Context;
 use crate::name_servers::{NameServer, NameServers};
 use crate::own_clock::OwnClock;
 use crate::policy::Policy;
 use crate::question::{Known, Question};
-use crate::request::{Deadline, Event, RequestId, Why};
+use crate::request::{Deadline, DnsTransport, Event, RequestId, Why};
 use crate::slots::Slots;
 use crate::time::Instant;
 
 /// Addresses of one GET that are open at once, at most (I10).
 const MAX_OPEN: usize = 4;
+
+/// A budget of queries from which on explored states are not told apart by what is left of it: more than a usual name needs.
+const GENEROUS: u32 = 64;
 
 /// All questions under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,8 +45,22 @@ pub(crate) struct Inquiries {
     next_number: u64,
     next_dns: u64,
     next_http: u64,
+    /// Queries that one lookup may cause.
+    budget: u32,
+    /// What each lookup has caused, by its number.
+    accounts: BTreeMap<u64, Account>,
     /// Sent with every GET.
     headers: Arc<Headers>,
+}
+
+/// The DNS queries that one lookup has caused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Account {
+    queries: u32,
+    /// Open questions that count against it.
+    questions: u32,
+    /// The lookup has ended: the account goes with its last question.
+    ended: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -83,6 +101,8 @@ impl Inquiries {
             next_number: 0,
             next_dns: 0,
             next_http: 0,
+            budget: policy.max_queries_per_lookup,
+            accounts: BTreeMap::new(),
             headers: Arc::new(Headers(headers)),
         }
     }
@@ -146,6 +166,7 @@ impl Inquiries {
         out: &mut VecDeque<Event>,
     ) -> Option<Learnt> {
         if let Some(mut inquiry) = self.open.remove(&ask.question) {
+            self.pays(lookup, &ask.question, &mut inquiry);
             let settled = self.extend(&mut inquiry, ask, lookup, context, now, out);
             return self.put_back(ask.question.clone(), inquiry, settled, context, out);
         }
@@ -160,11 +181,13 @@ impl Inquiries {
             }
         };
         let place = (lookup, number);
-        let inquiry = Box::new(Inquiry {
+        let mut inquiry = Box::new(Inquiry {
             number,
             place,
             attempts,
             asked: Vec::new(),
+            payers: Vec::new(),
+            over_budget: false,
             open: Vec::new(),
             errors: Vec::new(),
             get,
@@ -173,6 +196,7 @@ impl Inquiries {
             last_start: now,
             timer: None,
         });
+        self.pays(lookup, &ask.question, &mut inquiry);
         if !self.slots(&ask.question).take_or_wait(place, &ask.question) {
             self.open.insert(ask.question.clone(), inquiry);
             return None;
@@ -222,8 +246,52 @@ impl Inquiries {
         }
     }
 
+    /// From now on the queries of a DNS question count against a lookup's budget, too.
+    fn pays(&mut self, lookup: u64, question: &Question, inquiry: &mut Inquiry) {
+        if matches!(question, Question::Dns(..)) && !inquiry.payers.contains(&lookup) {
+            few_more(&mut inquiry.payers);
+            inquiry.payers.push(lookup);
+            let account = self.accounts.entry(lookup).or_default();
+            account.questions = account.questions.saturating_add(1);
+        }
+    }
+
+    /// Counts one more query of a question, unless every lookup that waits for it has used up its budget.
+    fn may_query(&mut self, inquiry: &Inquiry) -> bool {
+        let accounts = &self.accounts;
+        let has_some =
+            |payer: &u64| accounts.get(payer).is_none_or(|own| own.queries < self.budget);
+        if !inquiry.payers.iter().any(has_some) {
+            return false;
+        }
+        for payer in &inquiry.payers {
+            if let Some(account) = self.accounts.get_mut(payer) {
+                account.queries = account.queries.saturating_add(1);
+            }
+        }
+        true
+    }
+
+    /// A lookup has ended.
+    pub(crate) fn end_account(&mut self, lookup: u64) {
+        if let Some(account) = self.accounts.get_mut(&lookup) {
+            account.ended = true;
+            if account.questions == 0 {
+                self.accounts.remove(&lookup);
+            }
+        }
+    }
+
     /// Cancels what is open and gives the slot back.
     fn close(&mut self, question: &Question, inquiry: &mut Inquiry, out: &mut VecDeque<Event>) {
+        for payer in inquiry.payers.drain(..) {
+            if let Some(account) = self.accounts.get_mut(&payer) {
+                account.questions = account.questions.saturating_sub(1);
+                if account.ended && account.questions == 0 {
+                    self.accounts.remove(&payer);
+                }
+            }
+        }
         self.clear_timer(question, inquiry);
         for open in &inquiry.open {
             self.ids.remove(&open.id);
@@ -317,8 +385,12 @@ impl Inquiries {
         let due = inquiry.deadline(&question, &context.policy);
         let settled = match due.map(|deadline| deadline.why) {
             Some(Why::QuestionTimeout) => {
-                let silent = inquiry.open.iter().filter_map(|open| open.server);
-                silent.for_each(|server| self.name_servers.failed(server, now));
+                for asked in inquiry.open.iter().filter_map(|open| open.asked) {
+                    self.name_servers.failed(asked.server, now);
+                    if asked.transport == DnsTransport::Tcp {
+                        self.name_servers.tcp_failed(asked.server);
+                    }
+                }
                 Some(inquiry.timed_out(&question, context, now))
             }
             _ => {
@@ -338,6 +410,8 @@ impl Inquiries {
         InquiriesState {
             name_servers: self.name_servers.clone(),
             own_clock: self.own_clock.clone(),
+            // A budget that is generous makes no difference, and would only tell apart states that behave alike.
+            accounts: if self.budget < GENEROUS { self.accounts.clone() } else { BTreeMap::new() },
             inquiries: inquiries
                 .into_iter()
                 .map(|(question, inquiry)| inquiry.state(question, &ranks, now))
@@ -351,5 +425,6 @@ impl Inquiries {
 pub(crate) struct InquiriesState {
     name_servers: NameServers,
     own_clock: OwnClock,
+    accounts: BTreeMap<u64, Account>,
     inquiries: Vec<InquiryState>,
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::freshness::{self, Freshness};
 use crate::lookup::Context;
+use crate::name_servers::{Asked, Fared};
 use crate::policy::Policy;
 use crate::question::{Fact, Failure, Known, Question};
 use crate::request::{Deadline, DnsError, HttpError, RequestId, Why};
@@ -37,8 +38,8 @@ pub(crate) enum Error {
 pub(crate) struct Open {
     pub(crate) id: RequestId,
     pub(crate) place: Place,
-    /// For a DNS request, the name server.
-    pub(crate) server: Option<u8>,
+    /// For a DNS request, the name server and how it is asked.
+    pub(crate) asked: Option<Asked>,
     pub(crate) since: Instant,
     pub(crate) connected: bool,
     /// Whether the driver was away while it was open.
@@ -67,8 +68,12 @@ pub(crate) struct Inquiry {
     pub(crate) place: slots::Place,
     /// For a DNS question, the attempts that are left.
     pub(crate) attempts: Range<u8>,
-    /// For a DNS question, the name servers asked so far.
-    pub(crate) asked: Vec<u8>,
+    /// For a DNS question, the queries sent so far, by attempt.
+    pub(crate) asked: Vec<Asked>,
+    /// For a DNS question, the lookups that have waited for it: its queries count against their budgets.
+    pub(crate) payers: Vec<u64>,
+    /// Whether an attempt was left out for want of a budget.
+    pub(crate) over_budget: bool,
     pub(crate) open: Vec<Open>,
     /// Places that failed, and how.
     pub(crate) errors: Vec<(Place, Error)>,
@@ -126,6 +131,29 @@ impl Inquiry {
             || self.errors.iter().any(|(other, _)| *other == place)
     }
 
+    /// How each query fared that has no reply, or none of use. `patience` is how long a server's reply may take.
+    pub(crate) fn fared(
+        &self,
+        patience: impl Fn(u8) -> Duration,
+        now: Instant,
+    ) -> Vec<(Asked, Fared)> {
+        let open = self.open.iter().filter_map(|open| {
+            let asked = open.asked?;
+            (open.since + patience(asked.server) <= now).then_some((asked, Fared::Silent))
+        });
+        let failed = self.errors.iter().filter_map(|(place, error)| {
+            let Place::Attempt(attempt) = place else { return None };
+            let fared = match error {
+                Error::Dns(DnsError::ServerFailure | DnsError::Malformed) => Fared::Failed,
+                Error::Dns(DnsError::Timeout) => Fared::Silent,
+                Error::Dns(_) | Error::Http(_) => return None,
+            };
+            let asked = self.asked.iter().rev().find(|asked| asked.attempt == *attempt);
+            Some((*asked?, fared))
+        });
+        open.chain(failed).collect()
+    }
+
     pub(crate) fn deadline(&self, question: &Question, policy: &Policy) -> Option<Deadline> {
         let next = self.next_at.map(|at| Deadline { at, why: Why::NextAttempt });
         let end = match question {
@@ -170,6 +198,9 @@ impl Inquiry {
         let policy = &context.policy;
         let (why, base) = match question {
             // The most telling error, whatever the order in which they came.
+            Question::Dns(..) if self.over_budget => {
+                (Failure::TooManyQueries, policy.dns_failure_ttl)
+            }
             Question::Dns(..) => {
                 let errors = self.errors.iter().filter_map(|(_, error)| match error {
                     Error::Dns(error) => Some(*error),
@@ -197,8 +228,8 @@ impl Inquiry {
                 (Failure::Http(error.unwrap_or(HttpError::Local)), policy.well_known_retry_ttl)
             }
         };
-        // A failure of our own side is never kept.
-        let fresh_until = if why.is_local() {
+        // A failure of our own side is never kept, nor what a budget left unasked: it says nothing about the question.
+        let fresh_until = if why.is_local() || why == Failure::TooManyQueries {
             now
         } else {
             now + freshness::failure(base, policy, context.seed, question)
@@ -219,6 +250,7 @@ impl Inquiry {
             question: question.clone(),
             attempts: self.attempts.clone(),
             asked: self.asked.clone(),
+            over_budget: self.over_budget,
             open: self.open.iter().map(open).collect(),
             errors: self.errors.clone(),
             get: self.get.clone(),
@@ -234,7 +266,8 @@ impl Inquiry {
 pub(crate) struct InquiryState {
     question: Question,
     attempts: Range<u8>,
-    asked: Vec<u8>,
+    asked: Vec<Asked>,
+    over_budget: bool,
     open: Vec<(Option<usize>, Place, bool)>,
     errors: Vec<(Place, Error)>,
     get: Option<Box<Get>>,

@@ -83,9 +83,9 @@ pub use policy::{
 };
 pub use question::{DocumentError, Fact, Failure, NotFound, Question, RedirectError, Useless};
 pub use request::{
-    Answer, Deadline, Disposition, DnsError, DnsId, DnsRecord, DnsReply, DnsRequest,
-    EARLIEST_CLOCK, Event, HttpError, HttpGet, HttpId, HttpResponse, RecordData, RecordKind,
-    Request, RequestId, Routes, Service, Ticket, Why,
+    Answer, Deadline, Disposition, DnsError, DnsId, DnsRecord, DnsReply, DnsRequest, DnsTransport,
+    EARLIEST_CLOCK, Event, HttpError, HttpGet, HttpId, HttpResponse, Noticed, RecordData,
+    RecordKind, Request, RequestId, Routes, Service, Ticket, Why,
 };
 pub use resolution::{Resolution, State};
 pub use resolver::{FromMemory, LastFailure, Missing, Resolver, Row, Standing, Taught};

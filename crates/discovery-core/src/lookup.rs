@@ -61,6 +61,8 @@ pub(crate) struct Lookup {
     background: bool,
     /// Facts learnt before are in doubt.
     doubts: Option<Instant>,
+    /// A question that was not asked to its end because the lookup had used up its budget of queries.
+    over_budget: Option<Arc<Known>>,
     in_vain: u64,
     timeline: Timeline,
     /// Pauses of the driver that it has outlived.
@@ -98,6 +100,7 @@ impl Lookup {
             insists: false,
             background: false,
             doubts: None,
+            over_budget: None,
             in_vain: 0,
             timeline: Timeline::default(),
             pauses: 0,
@@ -163,6 +166,9 @@ impl Lookup {
         let waits = self.notes.asks.iter().any(|ask| ask.question == *question)
             || self.notes.held_up.as_ref() == Some(question);
         if waits {
+            if known.fact == Fact::Failed(Failure::TooManyQueries) {
+                self.over_budget = Some(Arc::clone(known));
+            }
             self.facts.insert(Arc::clone(known));
             let mut timed = self.timeline.questions.iter_mut();
             if let Some(timed) = timed.find(|timed| timed.question == *question) {
@@ -180,6 +186,16 @@ impl Lookup {
         now: Instant,
     ) -> Option<Result<Resolved, Failed>> {
         let mut result = self.read(context, memory.as_mut());
+        // Whatever else is known: which questions were left out depends on the order of answers.
+        if let Some(known) = &self.over_budget {
+            let kind = FailureKind::TooManyQueries;
+            let step = self.notes.decisions.last().map_or(Step::WellKnown, |last| last.step);
+            let failed = Decision::with_fact(step, Arc::clone(known), Effect::Failed(kind));
+            self.notes.decisions.push(failed);
+            self.notes.asks.clear();
+            self.notes.fresh_until = None;
+            result = Err(Stop::Failed(kind));
+        }
         // That another lookup did not wait for an answer is no reason to fail.
         if memory.is_some()
             && !self.insists

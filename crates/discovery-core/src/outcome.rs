@@ -151,6 +151,8 @@ pub enum FailureKind {
     Gone,
     /// Every address is denied by the address policy.
     Blocked,
+    /// The name leads to more DNS queries than the policy allows one lookup (`max_queries_per_lookup`).
+    TooManyQueries,
     /// The lookup took too long.
     TimedOut,
     /// There are too many lookups, or this one never got a slot.
@@ -173,6 +175,7 @@ impl FailureKind {
             Self::WellKnownInvalid => "well_known_invalid",
             Self::Gone => "gone",
             Self::Blocked => "blocked",
+            Self::TooManyQueries => "too_many_queries",
             Self::TimedOut => "timed_out",
             Self::Overloaded => "overloaded",
             Self::Local => "local",
@@ -188,6 +191,7 @@ impl FailureKind {
             | Self::SrvUnavailable
             | Self::WellKnownInvalid
             | Self::Gone
+            | Self::TooManyQueries
             | Self::TimedOut => Fault::Remote,
             Self::Local => Fault::Network,
             Self::Blocked => Fault::Policy,
@@ -200,7 +204,14 @@ impl FailureKind {
 
     /// Whether asking again later may help without anybody mending anything.
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::DnsFailure | Self::TimedOut | Self::Overloaded | Self::Local)
+        matches!(
+            self,
+            Self::DnsFailure
+                | Self::TooManyQueries
+                | Self::TimedOut
+                | Self::Overloaded
+                | Self::Local
+        )
     }
 }
 
@@ -279,6 +290,9 @@ impl fmt::Display for Failed {
             FailureKind::WellKnownInvalid => "the well-known document is invalid",
             FailureKind::Gone => "the server is gone for good",
             FailureKind::Blocked => "every address is denied by the address policy",
+            FailureKind::TooManyQueries => {
+                "it needs more DNS queries than `max_queries_per_lookup` of the policy allows"
+            }
             FailureKind::TimedOut => "it took too long, which may pass",
             FailureKind::Overloaded => "too many lookups at once",
             FailureKind::Local => "nothing could be asked from here",

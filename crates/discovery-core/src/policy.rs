@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::AddressPolicy;
 use crate::name::DnsName;
+use crate::request::DnsTransport;
 use crate::revision::Revision;
 
 /// The choices. Start from [`Policy::default`] and change fields; more fields may come.
@@ -62,6 +63,13 @@ pub struct Policy {
 
     /// Attempts at one DNS question, over the name servers in turn. 4; 1 for drivers with a DNS library of their own.
     pub dns_attempts: u8,
+    /// Over which transport name servers are asked. UDP, and TCP where a reply is truncated or UDP does not work; `tcp` for TCP alone
+    /// (`options use-vc` of resolv.conf): some networks let no DNS datagrams through.
+    pub dns_transport: DnsTransport,
+    /// DNS queries that one lookup may cause, further attempts included; with more it fails as
+    /// [`TooManyQueries`](crate::FailureKind::TooManyQueries). 100: 16 SRV targets of both families take about 40, and records that a
+    /// stranger writes could otherwise lead to more than a thousand.
+    pub max_queries_per_lookup: u32,
     /// When the second attempt starts after the first; each later wait is twice as long. 0.8 s: attempts start at 0, 0.8, 2.4 and
     /// 5.6 s.
     #[serde(with = "duration")]
@@ -193,6 +201,8 @@ impl Default for Policy {
             max_redirects: 10,
             max_body: 50 * 1024,
             dns_attempts: 4,
+            dns_transport: DnsTransport::Udp,
+            max_queries_per_lookup: 100,
             dns_retry_interval: Duration::from_millis(800),
             dns_min_retry_interval: Some(Duration::from_millis(200)),
             dns_timeout: seconds(10),

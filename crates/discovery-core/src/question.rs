@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::addresses::Addresses;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
-use crate::request::{DnsError, HttpError, RecordKind, Service};
+use crate::request::{DnsError, HttpError, Noticed, RecordKind, Service};
 use crate::time::Instant;
 use crate::url::{BadUrl, Url};
 use crate::well_known;
@@ -143,6 +143,8 @@ pub enum Failure {
     TooManyAliases,
     /// An alias whose name no host can have.
     UnusableAlias,
+    /// The lookup had sent as many DNS queries as the policy allows.
+    TooManyQueries,
 }
 
 impl Failure {
@@ -170,6 +172,8 @@ pub(crate) struct Known {
     /// None: for ever (static facts).
     pub(crate) fresh_until: Option<Instant>,
     pub(crate) standing: Standing,
+    /// What was noticed about the name server that it came from.
+    pub(crate) noticed: Noticed,
 }
 
 /// How a fact came to be used.
@@ -190,7 +194,14 @@ impl Known {
         learnt: Instant,
         fresh_until: Option<Instant>,
     ) -> Self {
-        Self { question, fact, learnt, fresh_until, standing: Standing::Fresh }
+        Self {
+            question,
+            fact,
+            learnt,
+            fresh_until,
+            standing: Standing::Fresh,
+            noticed: Noticed::default(),
+        }
     }
 
     /// The memory that it takes, in bytes.
@@ -379,6 +390,7 @@ impl fmt::Display for Failure {
             Self::AliasLoop => "aliases lead in a circle",
             Self::TooManyAliases => "too many aliases in a row",
             Self::UnusableAlias => "an alias that names no host",
+            Self::TooManyQueries => "the lookup's budget of DNS queries is used up",
         })
     }
 }

@@ -103,10 +103,46 @@ pub struct DnsRequest {
     pub server: u8,
     /// Which attempt at the question this is, from 0.
     pub attempt: u8,
+    /// Whether the query carries an OPT record (RFC 6891). Where the server rejects that with FORMERR, NOTIMP or BADVERS, a driver asks
+    /// once more without, and says so by [`Noticed::rejects_edns`].
+    pub edns: bool,
+    /// Over which transport to ask. From UDP a driver changes to TCP where the reply is truncated, and where it repeats the question in
+    /// other letters than were sent, which it says by [`Noticed::folds_letters`].
+    pub transport: DnsTransport,
     /// The name asked for.
     pub name: DnsName,
     /// The type asked for.
     pub kind: RecordKind,
+}
+
+/// The transports of DNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsTransport {
+    /// UDP first, TCP where that is needed.
+    Udp,
+    /// TCP alone (RFC 7766).
+    Tcp,
+}
+
+/// What a driver noticed about a name server on the way to a reply. A resolver remembers it for a while, so that the next query is sent in
+/// a form that the server understands.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(default)]
+pub struct Noticed {
+    /// The server rejected a query with an OPT record, and answered one without.
+    pub rejects_edns: bool,
+    /// Over UDP the server did not repeat the letters of the question as they were sent (upper and lower case), so the reply came over TCP.
+    pub folds_letters: bool,
+}
+
+impl Noticed {
+    /// Whether nothing out of the ordinary was noticed.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The record types that are asked for.
@@ -150,6 +186,8 @@ pub struct DnsReply {
     pub records: Vec<DnsRecord>,
     /// For a negative answer, the lesser of TTL and MINIMUM of the SOA record in the authority section, in seconds (R96).
     pub negative_ttl: Option<u32>,
+    /// What the driver noticed about the name server.
+    pub noticed: Noticed,
 }
 
 /// One record of an answer.

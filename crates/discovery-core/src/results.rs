@@ -265,6 +265,7 @@ fn is_about_the_world(kind: FailureKind) -> bool {
         | FailureKind::Blocked => true,
         FailureKind::InvalidServerName
         | FailureKind::UnresolvableName
+        | FailureKind::TooManyQueries
         | FailureKind::TimedOut
         | FailureKind::Overloaded
         | FailureKind::Local

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use discovery_core::{DnsError, DnsName, RecordData, RecordKind};
-use discovery_sim::{DnsOutcome, WireFault, World, ZoneEntry, ZoneType};
+use discovery_sim::{DnsOutcome, NoEdns, WireFault, World, ZoneEntry, ZoneType};
 use discovery_wire::Transport;
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, RecordType};
@@ -30,6 +30,8 @@ pub struct Reaction {
     pub after: Duration,
     /// What it is.
     pub said: Said,
+    /// Whether the client asks once more within the same attempt.
+    pub again: bool,
 }
 
 /// What comes back.
@@ -43,10 +45,18 @@ pub enum Said {
     HangUp,
 }
 
-/// Which attempt at its question a query is, where only the queries are seen: every datagram is another, and what is asked
-/// over TCP belongs to the last. An answer ends the count.
+/// Which attempt at its question a query is, where only the queries are seen: every query is another, unless the last reply asked for it
+/// (a truncated one, one in other letters, one that rejects EDNS). An answer ends the count.
 #[derive(Clone, Debug, Default)]
-pub struct Attempts(BTreeMap<(DnsName, RecordKind), u8>);
+pub struct Attempts(BTreeMap<(DnsName, RecordKind), Count>);
+
+/// The attempts at one question.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    next: u8,
+    /// The last reply makes the client ask once more within the same attempt.
+    again: bool,
+}
 
 /// Loss and delay on the way, the same in every run: they follow from the question and the attempt alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,25 +84,30 @@ impl Reaction {
 
 impl Attempts {
     /// The attempt that a query belongs to.
-    pub fn of(&mut self, query: &[u8], transport: Transport) -> u8 {
+    pub fn of(&mut self, query: &[u8]) -> u8 {
         let Some(key) = parse(query).and_then(|query| question(&query)) else { return 0 };
         if self.0.len() >= MAX_COUNTED {
             self.0.clear();
         }
-        let next = self.0.entry(key).or_default();
-        match transport {
-            Transport::Udp => {
-                let this = *next;
-                *next = next.saturating_add(1);
-                this
-            }
-            Transport::Tcp => next.saturating_sub(1),
+        let count = self.0.entry(key).or_default();
+        if std::mem::take(&mut count.again) {
+            return count.next.saturating_sub(1);
         }
+        let this = count.next;
+        count.next = this.saturating_add(1);
+        this
     }
 
-    /// The question has been answered: whoever asks again begins again.
-    pub fn answered(&mut self, asked: &(DnsName, RecordKind)) {
-        self.0.remove(asked);
+    /// What a query led to. An answer ends the count: whoever asks again begins again.
+    pub fn note(&mut self, reaction: &Reaction) {
+        let Some(asked) = &reaction.asked else { return };
+        if reaction.again {
+            if let Some(count) = self.0.get_mut(asked) {
+                count.again = true;
+            }
+        } else if reaction.is_answer() {
+            self.0.remove(asked);
+        }
     }
 }
 
@@ -120,9 +135,9 @@ pub fn react(
     transport: Transport,
     query: &[u8],
 ) -> Reaction {
-    let at_once = |said| Reaction { asked: None, after: Duration::ZERO, said };
+    let at_once = |said| Reaction { asked: None, after: Duration::ZERO, said, again: false };
     let Some(query) = parse(query) else { return at_once(Said::Nothing) };
-    let to = Reply::to(&query, transport);
+    let mut to = Reply::to(&query, transport);
     if query.metadata.op_code != OpCode::Query || query.queries.len() != 1 {
         return at_once(to.code(ResponseCode::NotImp));
     }
@@ -130,6 +145,24 @@ pub fn react(
         // A type that nobody here asks for, or a name that no host has.
         return at_once(to.code(ResponseCode::NoError));
     };
+    let asked = Some((name.clone(), kind));
+    let own = world.server(server).map(|fault| fault.about(kind)).unwrap_or_default();
+    (to.folds, to.bare) = (own.folds, own.bare);
+    if own.udp_silent && transport == Transport::Udp {
+        return Reaction { asked, ..at_once(Said::Nothing) };
+    }
+    if let Some(edns) = own.edns.filter(|_| query.edns.is_some()) {
+        let said = match edns {
+            NoEdns::Silent => Said::Nothing,
+            NoEdns::Cut => to.cut_in_question(),
+            NoEdns::FormErr => to.code(ResponseCode::FormErr),
+            NoEdns::NotImp => to.code(ResponseCode::NotImp),
+            NoEdns::ServFail => to.code(ResponseCode::ServFail),
+            NoEdns::BadVers => to.bad_version(),
+        };
+        let again = matches!(edns, NoEdns::FormErr | NoEdns::NotImp | NoEdns::BadVers);
+        return Reaction { asked, again, ..at_once(said) };
+    }
     let answer = world.dns_answer(&name, kind, server, attempt);
     let ruled = world.server(server).is_some_and(|fault| fault.outcome.is_some());
     let fault = if ruled { None } else { wire_fault(world, &name, kind) };
@@ -161,7 +194,8 @@ pub fn react(
     // What has to be asked again over TCP takes its time there.
     let short = matches!(&said, Said::Message(message) if reply::is_truncated(message));
     let after = if short && transport == Transport::Udp { Duration::ZERO } else { answer.after };
-    Reaction { asked: Some((name, kind)), after, said }
+    let again = transport == Transport::Udp && (short || (own.folds && said != Said::Nothing));
+    Reaction { asked, after, said, again }
 }
 
 /// Messages out of a stream, each with its length before it (RFC 7766).

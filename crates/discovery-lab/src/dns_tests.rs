@@ -91,13 +91,16 @@ fn other_types_have_no_records_and_noise_has_no_reply() {
 }
 
 #[test]
-fn attempts_count_datagrams_until_an_answer() {
+fn attempts_count_queries_until_an_answer() {
     let query = query("a.example.", RecordType::A, None);
     let mut attempts = Attempts::default();
-    let mut next = |transport| attempts.of(&query, transport);
-    assert_eq!([next(Transport::Udp), next(Transport::Udp), next(Transport::Tcp)], [0, 1, 1]);
-    attempts.answered(&("a.example".parse().unwrap(), RecordKind::A));
-    assert_eq!(attempts.of(&query, Transport::Udp), 0);
+    let asked = Some(("a.example".parse().unwrap(), RecordKind::A));
+    let note = |said, again| Reaction { asked: asked.clone(), after: Duration::ZERO, said, again };
+    assert_eq!([attempts.of(&query), attempts.of(&query)], [0, 1]);
+    attempts.note(&note(Said::Nothing, true));
+    assert_eq!([attempts.of(&query), attempts.of(&query)], [1, 2], "asked once more, then anew");
+    attempts.note(&note(Said::Message(vec![0; 12]), false));
+    assert_eq!(attempts.of(&query), 0);
 }
 
 #[test]

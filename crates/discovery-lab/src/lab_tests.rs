@@ -89,6 +89,8 @@ fn ask(lab: &Lab, name: &str, kind: RecordKind) -> Result<DnsReply, DnsError> {
     let request = discovery_core::DnsRequest {
         id: discovery_core::DnsId::from_number(0),
         server: 0,
+        edns: true,
+        transport: discovery_core::DnsTransport::Udp,
         attempt: 0,
         name: name.parse().unwrap(),
         kind,
@@ -255,6 +257,8 @@ fn lost_datagrams_are_lost_until_the_attempt_that_is_not() {
         let request = discovery_core::DnsRequest {
             id: discovery_core::DnsId::from_number(id),
             server: 0,
+            edns: true,
+            transport: discovery_core::DnsTransport::Udp,
             attempt: 0,
             name: "a.example".parse().unwrap(),
             kind: RecordKind::A,

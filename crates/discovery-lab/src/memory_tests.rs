@@ -119,8 +119,8 @@ fn each_fault_of_a_name_server_is_told_apart() {
     };
     service("1 0 8001 a.example.net wire=truncated-twice", &failed("unreadable reply"));
     service("1 0 8001 a.example.net wire=bad-record", &failed("unreadable reply"));
-    service("1 0 8001 a.example.net wire=wrong-id", &failed("no reply"));
-    service("1 0 8001 a.example.net wire=wrong-question", &failed("no reply"));
+    service("1 0 8001 a.example.net wire=wrong-id", &failed("unreadable reply"));
+    service("1 0 8001 a.example.net wire=wrong-question", &failed("unreadable reply"));
     service("SERVFAIL", &failed("SERVFAIL"));
     service("REFUSED", &failed("REFUSED"));
     service("NOTIMP", &failed("NOTIMP"));

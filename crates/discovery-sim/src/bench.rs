@@ -380,7 +380,7 @@ impl Bench {
         let world = fate.lie.as_ref().unwrap_or(&self.world);
         let (connected, after, answer) = match request {
             Request::Dns(dns) => {
-                let told = world.dns_answer(&dns.name, dns.kind, dns.server, dns.attempt);
+                let told = world.dns_reply(dns);
                 (None, told.after, told.said.map(|said| Answer::Dns(dns.id, said)))
             }
             Request::Http(get) => match Url::parse(&get.url.to_string()) {

@@ -248,6 +248,7 @@ impl Fleet {
                 nxdomain: false,
                 records: vec![DnsRecord { owner: name.clone(), ttl: self.ttl(server), data }],
                 negative_ttl: None,
+                noticed: Default::default(),
             },
             None => self.negative(server, false),
         }))
@@ -255,7 +256,7 @@ impl Fleet {
 
     fn negative(&self, server: u64, nxdomain: bool) -> DnsReply {
         let ttl = pick(&self.negative_ttls, draw(self.seed, "negative", server, 0));
-        DnsReply { nxdomain, records: Vec::new(), negative_ttl: ttl }
+        DnsReply { nxdomain, records: Vec::new(), negative_ttl: ttl, noticed: Default::default() }
     }
 
     /// The lifetime of a server's records, in seconds.

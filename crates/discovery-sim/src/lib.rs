@@ -43,6 +43,6 @@ pub use storm::{Lived, Storm};
 pub use weather::Weather;
 pub use web::{Body, End, Page, RawPiece, Served, is_chunked, written_head};
 pub use world::{
-    ConnectFault, DEFAULT_SOA, DEFAULT_TTL, Destination, DnsAnswer, DnsOutcome, HttpAnswer,
+    ConnectFault, DEFAULT_SOA, DEFAULT_TTL, Destination, DnsAnswer, DnsOutcome, HttpAnswer, NoEdns,
     ServerFault, WireFault, World, ZoneEntry, ZoneType, made_v4, made_v6, service,
 };

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use discovery_core::{
     Answer, DnsError, DnsId, DnsName, DnsRecord, DnsReply, DnsRequest, Event, Feedback, HttpError,
-    HttpGet, HttpId, HttpResponse, Instant, Outcome, RecordData, Request, RequestId, Routes,
-    ServerName, Service, Ticket, UnixTime,
+    HttpGet, HttpId, HttpResponse, Instant, Noticed, Outcome, RecordData, Request, RequestId,
+    Routes, ServerName, Service, Ticket, UnixTime,
 };
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -263,7 +263,12 @@ fn dns_lie(dns: &DnsRequest, draw: &mut Draw) -> Result<DnsReply, DnsError> {
         };
     }
     let negative_ttl = (draw.below(2) == 0).then(|| ttl_lie(draw));
-    Ok(DnsReply { nxdomain: draw.below(3) == 0, records, negative_ttl })
+    Ok(DnsReply {
+        nxdomain: draw.below(3) == 0,
+        records,
+        negative_ttl,
+        noticed: Noticed { rejects_edns: draw.below(8) == 0, folds_letters: draw.below(8) == 0 },
+    })
 }
 
 fn record_lie(owner: &DnsName, draw: &mut Draw) -> RecordData {

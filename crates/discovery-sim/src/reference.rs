@@ -76,8 +76,13 @@ impl<'a> Reference<'a> {
 
     /// Resolves a name as the text reads.
     pub fn resolve(&self, name: &ServerName) -> Verdict {
-        let mut reading = Reading { of: self, asked: BTreeSet::new(), fresh: None };
-        let expected = match reading.server_name(name) {
+        let mut reading = Reading { of: self, asked: BTreeSet::new(), fresh: None, queries: 0 };
+        let end = reading.server_name(name);
+        let expected = match end {
+            // The budget is the whole lookup's, whatever has been found within it.
+            _ if reading.queries > self.policy.max_queries_per_lookup => {
+                Expected::Failed(FailureKind::TooManyQueries)
+            }
             Ok(result) => Expected::Resolved(result),
             Err(kind) => Expected::Failed(kind),
         };
@@ -90,6 +95,8 @@ struct Reading<'a, 'w> {
     of: &'a Reference<'w>,
     asked: BTreeSet<Question>,
     fresh: Option<Life>,
+    /// DNS queries sent, every attempt counted.
+    queries: u32,
 }
 
 type End = Result<ExpectedResult, FailureKind>;
@@ -249,8 +256,14 @@ impl Reading<'_, '_> {
             left -= take;
             let mut group =
                 Group { priority: Some(priority), places: BTreeSet::new(), take, without: 0 };
-            for (host, port) in if take == 0 { BTreeSet::new() } else { targets } {
+            let targets = if take == 0 { BTreeSet::new() } else { targets };
+            for (number, (host, port)) in targets.into_iter().enumerate() {
+                let before = self.queries;
                 let addresses = self.addresses(&host);
+                if number >= take {
+                    // All are looked at here, since a draw decides which are asked for; no more than those count.
+                    self.queries = before;
+                }
                 // R62, R88: an alias is followed, unless the policy says otherwise.
                 let alias =
                     addresses.alias && self.of.policy.srv_target_alias == SrvTargetAlias::Reject;

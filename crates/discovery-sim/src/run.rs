@@ -213,7 +213,7 @@ pub(crate) struct Answered {
 pub(crate) fn answer(world: &World, request: &Request, received: Option<UnixTime>) -> Answered {
     match request {
         Request::Dns(dns) => {
-            let told = world.dns_answer(&dns.name, dns.kind, dns.server, dns.attempt);
+            let told = world.dns_reply(dns);
             let answer = told.said.map(|said| Answer::Dns(dns.id, said));
             Answered { connected: None, after: told.after, answer }
         }

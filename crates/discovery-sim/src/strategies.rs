@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use discovery_core::{DnsName, RecordData, Revision, ServerName, Speculation, Url};
+use discovery_core::{DnsName, RecordData, RecordKind, Revision, ServerName, Speculation, Url};
 use http::{HeaderName, HeaderValue, StatusCode};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use crate::play::Move;
 use crate::scenario::{DnsLine, HttpsLine, Line, RouteSet, Scenario};
 use crate::web::{Body, End, Page, RawPiece, Served};
 use crate::world::{
-    ConnectFault, DEFAULT_TTL, Destination, DnsOutcome, ServerFault, WireFault, ZoneEntry,
+    ConnectFault, DEFAULT_TTL, Destination, DnsOutcome, NoEdns, ServerFault, WireFault, ZoneEntry,
     ZoneType, service,
 };
 
@@ -296,8 +296,23 @@ pub fn world_line() -> impl Strategy<Value = Line> {
         Some(DnsOutcome::Error(discovery_core::DnsError::Refused)),
         Some(DnsOutcome::Error(discovery_core::DnsError::Unreachable)),
     ];
-    let server = (0..2_u8, select(replies.to_vec()))
-        .prop_map(|(index, outcome)| (index, ServerFault { outcome, after: Duration::ZERO }));
+    let edns = [
+        NoEdns::Silent,
+        NoEdns::Cut,
+        NoEdns::FormErr,
+        NoEdns::NotImp,
+        NoEdns::ServFail,
+        NoEdns::BadVers,
+    ];
+    let edns = proptest::option::weighted(0.2, select(edns.to_vec()));
+    let only = [RecordKind::A, RecordKind::Aaaa, RecordKind::Srv];
+    let only = proptest::option::weighted(0.2, select(only.to_vec()));
+    let rare = || proptest::bool::weighted(0.1);
+    let server = (0..2_u8, select(replies.to_vec()), edns, (rare(), rare(), rare()), only)
+        .prop_map(|(index, outcome, edns, (folds, udp_silent, bare), only)| {
+            let after = Duration::ZERO;
+            (index, ServerFault { outcome, after, edns, folds, udp_silent, bare, only })
+        });
     let routes = [RouteSet::Both, RouteSet::V4, RouteSet::V6, RouteSet::Neither];
     prop_oneof![
         12 => dns_line().prop_map(|line| Line::Dns(Box::new(line))),

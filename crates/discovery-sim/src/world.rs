@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsError, DnsName, DnsRecord, DnsReply, EARLIEST_CLOCK, HttpError, HttpResponse, RecordData,
-    RecordKind, Service, TlsName, UnixTime, Url,
+    DnsError, DnsName, DnsRecord, DnsReply, DnsRequest, DnsTransport, EARLIEST_CLOCK, HttpError,
+    HttpResponse, Noticed, RecordData, RecordKind, Service, TlsName, UnixTime, Url,
 };
 
 use crate::web::{Page, Reading};
@@ -110,6 +110,44 @@ pub struct ServerFault {
     pub outcome: Option<DnsOutcome>,
     /// How much longer it takes than others.
     pub after: Duration,
+    /// What it does with queries that carry an OPT record; None: it knows EDNS.
+    pub edns: Option<NoEdns>,
+    /// Whether it repeats the question in lower case, whatever was sent.
+    pub folds: bool,
+    /// Whether it never answers over UDP.
+    pub udp_silent: bool,
+    /// Whether its error replies come without the question.
+    pub bare: bool,
+    /// The only type of questions that the four fields above concern; None: all.
+    pub only: Option<RecordKind>,
+}
+
+/// What a name server that does not know EDNS does with a query that carries an OPT record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoEdns {
+    /// It does not reply.
+    Silent,
+    /// Its reply ends within the question: to the machine, silence.
+    Cut,
+    /// It says FORMERR.
+    FormErr,
+    /// It says NOTIMP.
+    NotImp,
+    /// It says SERVFAIL.
+    ServFail,
+    /// It says BADVERS, though the version is 0.
+    BadVers,
+}
+
+impl ServerFault {
+    /// The same for questions of one type: without what does not concern that type.
+    #[must_use]
+    pub fn about(&self, kind: RecordKind) -> Self {
+        if self.only.is_none_or(|only| only == kind) {
+            return self.clone();
+        }
+        Self { outcome: self.outcome.clone(), after: self.after, ..Self::default() }
+    }
 }
 
 /// How connecting to a web server fails.
@@ -303,7 +341,53 @@ impl World {
         server: u8,
         attempt: u8,
     ) -> DnsAnswer {
-        let mut answer = self.recurse(name, kind, attempt);
+        self.answer_over(DnsTransport::Udp, name, kind, server, attempt)
+    }
+
+    /// What comes of one request, for a driver that asks as [`DnsRequest`] says: once more without EDNS where the server rejects that, and
+    /// over TCP where the server folds letters.
+    pub fn dns_reply(&self, request: &DnsRequest) -> DnsAnswer {
+        let DnsRequest { name, kind, server, attempt, edns, transport, .. } = request;
+        let fault = self.servers.get(server).map(|fault| fault.about(*kind)).unwrap_or_default();
+        let silence = DnsAnswer { after: Duration::ZERO, said: None };
+        let mut noticed = Noticed::default();
+        let udp = *transport == DnsTransport::Udp;
+        if udp && fault.udp_silent {
+            return silence;
+        }
+        match fault.edns.filter(|_| *edns) {
+            Some(NoEdns::Silent) => return silence,
+            // Over TCP it is known who speaks: the reply is no good.
+            Some(NoEdns::Cut) if udp => return silence,
+            Some(NoEdns::Cut) => {
+                return DnsAnswer { said: Some(Err(DnsError::Malformed)), ..silence };
+            }
+            Some(NoEdns::ServFail) => {
+                return DnsAnswer { said: Some(Err(DnsError::ServerFailure)), ..silence };
+            }
+            Some(NoEdns::FormErr | NoEdns::NotImp | NoEdns::BadVers) => noticed.rejects_edns = true,
+            None => {}
+        }
+        let mut answer = self.answer_over(*transport, name, *kind, *server, *attempt);
+        if udp && fault.folds && answer.said.is_some() {
+            noticed.folds_letters = true;
+            answer = self.answer_over(DnsTransport::Tcp, name, *kind, *server, *attempt);
+        }
+        if let Some(Ok(reply)) = &mut answer.said {
+            reply.noticed = noticed;
+        }
+        answer
+    }
+
+    fn answer_over(
+        &self,
+        transport: DnsTransport,
+        name: &DnsName,
+        kind: RecordKind,
+        server: u8,
+        attempt: u8,
+    ) -> DnsAnswer {
+        let mut answer = self.recurse(name, kind, attempt, transport);
         if let Some(fault) = self.servers.get(&server) {
             answer.after = answer.after.saturating_add(fault.after);
             match &fault.outcome {
@@ -329,7 +413,13 @@ impl World {
         answer
     }
 
-    fn recurse(&self, question: &DnsName, kind: RecordKind, attempt: u8) -> DnsAnswer {
+    fn recurse(
+        &self,
+        question: &DnsName,
+        kind: RecordKind,
+        attempt: u8,
+        transport: DnsTransport,
+    ) -> DnsAnswer {
         let mut reply = negative(false, None);
         let mut after = Duration::ZERO;
         let mut name = question.clone();
@@ -347,10 +437,18 @@ impl World {
                 return DnsAnswer { after, said: None };
             }
             match entry.wire {
-                Some(WireFault::WrongId | WireFault::WrongQuestion) => {
+                Some(WireFault::WrongId | WireFault::WrongQuestion)
+                    if transport == DnsTransport::Udp =>
+                {
                     return DnsAnswer { after, said: None };
                 }
-                Some(WireFault::BadRecord | WireFault::TruncatedTwice) => {
+                // Over TCP it is known who speaks: the reply is no good.
+                Some(
+                    WireFault::WrongId
+                    | WireFault::WrongQuestion
+                    | WireFault::BadRecord
+                    | WireFault::TruncatedTwice,
+                ) => {
                     return DnsAnswer { after, said: Some(Err(DnsError::Malformed)) };
                 }
                 Some(
@@ -485,7 +583,7 @@ fn closed_port(server: u8) -> SocketAddr {
 }
 
 fn negative(nxdomain: bool, negative_ttl: Option<u32>) -> DnsReply {
-    DnsReply { nxdomain, records: Vec::new(), negative_ttl }
+    DnsReply { nxdomain, records: Vec::new(), negative_ttl, noticed: Default::default() }
 }
 
 fn append(reply: &mut DnsReply, owner: &DnsName, records: &[(RecordData, u32)]) {

@@ -31,6 +31,8 @@ pub struct NameServers {
     /// At most eight, in the order to try. None where the file names servers, but each of them on an interface that this machine
     /// does not have.
     pub addresses: Vec<SocketAddr>,
+    /// Whether they are to be asked over TCP alone: `options use-vc`.
+    pub tcp_only: bool,
     /// What was passed over.
     pub oddities: Vec<Oddity>,
 }
@@ -127,7 +129,7 @@ impl NameServers {
             addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
         }
         oddities.truncate(MAX_ODDITIES);
-        Self { addresses, oddities }
+        Self { addresses, tcp_only: config.use_vc, oddities }
     }
 }
 

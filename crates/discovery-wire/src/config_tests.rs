@@ -56,6 +56,13 @@ fn odd_lines_are_passed_over_and_reported() {
 }
 
 #[test]
+fn use_vc_asks_for_tcp_alone() {
+    let tcp_only = |text: &str| read_file(text.as_bytes()).tcp_only;
+    assert!(tcp_only("nameserver 192.0.2.1\noptions edns0 use-vc ndots:1\n"));
+    assert!(!tcp_only("nameserver 192.0.2.1\noptions edns0\n# options use-vc\n"));
+}
+
+#[test]
 fn without_name_servers_it_is_this_machine() {
     for text in ["search example.org\n", "", "nameserver one.example\n"] {
         let (addresses, oddities) = servers(text);

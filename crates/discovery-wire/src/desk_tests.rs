@@ -130,7 +130,12 @@ fn an_outcome_wakes_who_waits() {
             data: RecordData::Aaaa(Ipv6Addr::new(0x2a00, 0, 0, 0, 0, 0, 0, 1)),
         };
         let records = if request.kind.as_str() == "AAAA" { vec![record] } else { vec![] };
-        let reply = DnsReply { nxdomain: false, records, negative_ttl: Some(60) };
+        let reply = DnsReply {
+            nxdomain: false,
+            records,
+            negative_ttl: Some(60),
+            noticed: Default::default(),
+        };
         desk.report(RequestId::Dns(request.id)).answer(Answer::Dns(request.id, Ok(reply)));
     }
     assert_eq!(caller.wakes(), 2);
@@ -296,7 +301,12 @@ fn learnt(names: usize) -> Export {
         resolver.resolve(&name, Instant::ORIGIN);
         while let Some(event) = resolver.poll() {
             let discovery_core::Event::Request(Request::Dns(dns)) = event else { continue };
-            let reply = DnsReply { nxdomain: true, records: Vec::new(), negative_ttl: Some(300) };
+            let reply = DnsReply {
+                nxdomain: true,
+                records: Vec::new(),
+                negative_ttl: Some(300),
+                noticed: Default::default(),
+            };
             let _ = resolver.handle_answer(Answer::Dns(dns.id, Ok(reply)), Instant::ORIGIN);
         }
     }

@@ -1,10 +1,10 @@
 //! One question to one name server: which query goes out over which transport, and which reply counts.
 //!
-//! Knows nothing of the messages' layout, nor of what the answer is for. A server's reply counts over UDP only with the
-//! question's name in the very letters that were sent (R98, R99): one that lower-cases it cannot be told from a stranger
-//! who guessed the id, so its replies are passed over, and the question times out.
+//! Knows nothing of the messages' layout, nor of what the answer is for. A reply over UDP counts only with the question's name in the very
+//! letters that were sent (R98, R99). One that fits but for upper and lower case may come from a server that folds letters, or from a
+//! stranger who guessed the id: it is not read, and the question is asked again over TCP, where nobody else can answer.
 
-use discovery_core::{DnsError, DnsName, DnsReply, DnsRequest, RecordKind};
+use discovery_core::{DnsError, DnsName, DnsReply, DnsRequest, DnsTransport, Noticed, RecordKind};
 
 use crate::entropy::Entropy;
 use crate::exchange::{READ_BUFFER, Transport};
@@ -24,6 +24,7 @@ pub(crate) struct Lookup {
     asked: Option<Asked>,
     edns: bool,
     transport: Transport,
+    noticed: Noticed,
     /// What came over TCP so far.
     received: Vec<u8>,
 }
@@ -36,6 +37,15 @@ pub(crate) enum Next {
     Reopen(Transport),
     /// The end.
     Finish(Result<DnsReply, DnsError>),
+}
+
+impl From<DnsTransport> for Transport {
+    fn from(transport: DnsTransport) -> Self {
+        match transport {
+            DnsTransport::Udp => Self::Udp,
+            DnsTransport::Tcp => Self::Tcp,
+        }
+    }
 }
 
 impl From<DnsError> for Next {
@@ -54,8 +64,9 @@ impl Lookup {
             kind: request.kind,
             nonces: nonces.into_iter(),
             asked: None,
-            edns: true,
-            transport: Transport::Udp,
+            edns: request.edns,
+            transport: request.transport.into(),
+            noticed: Noticed::default(),
             received: Vec::new(),
         })
     }
@@ -126,13 +137,20 @@ impl Lookup {
             (Reply::Foreign | Reply::Truncated, Transport::Tcp) => DnsError::Malformed.into(),
             // R100.
             (Reply::Truncated, Transport::Udp) => Next::Reopen(Transport::Tcp),
-            (Reply::FormatError, _) if self.edns => {
+            (Reply::OtherLetters, _) => {
+                self.noticed.folds_letters = true;
+                Next::Reopen(Transport::Tcp)
+            }
+            (Reply::NoEdns(_), _) if self.edns => {
                 // R101: once more, as before 1999.
                 self.edns = false;
+                self.noticed.rejects_edns = true;
                 self.ask(output)
             }
-            (Reply::FormatError, _) => DnsError::OtherCode.into(),
-            (Reply::Whole(result), _) => Next::Finish(result),
+            (Reply::NoEdns(error), _) => error.into(),
+            (Reply::Whole(result), _) => {
+                Next::Finish(result.map(|reply| DnsReply { noticed: self.noticed, ..reply }))
+            }
         }
     }
 }

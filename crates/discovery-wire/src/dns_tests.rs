@@ -26,6 +26,8 @@ fn exchange_with(entropy: &mut dyn Entropy) -> Exchange {
     let request = DnsRequest {
         id: DnsId::from_number(7),
         server: 0,
+        edns: true,
+        transport: discovery_core::DnsTransport::Udp,
         attempt: 0,
         name: DnsName::parse("a.long-enough-name.example").unwrap(),
         kind: RecordKind::A,
@@ -207,6 +209,8 @@ fn a_thousand_services_come_over_tcp() {
     let request = DnsRequest {
         id: DnsId::from_number(7),
         server: 0,
+        edns: true,
+        transport: discovery_core::DnsTransport::Udp,
         attempt: 0,
         name: DnsName::parse("_matrix._tcp.example").unwrap(),
         kind: RecordKind::Srv,

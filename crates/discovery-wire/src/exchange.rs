@@ -83,8 +83,9 @@ enum Connected {
 }
 
 impl Exchange {
-    /// The exchange of one question with the name server at `server`: over UDP, then TCP where the reply is truncated
-    /// (R100); with EDNS, then without where the server does not understand it (R101).
+    /// The exchange of one question with the name server at `server`, over the transport that the request names: over UDP, then TCP where
+    /// the reply is truncated (R100) or repeats the question in other letters (R99); with EDNS if the request says so, then without where
+    /// the server rejects it (R101).
     ///
     /// The unguessable bits come from `entropy`, here and now; when it gives none, the exchange ends as a failure of our
     /// own side.
@@ -93,7 +94,7 @@ impl Exchange {
         match Lookup::new(request, entropy) {
             Ok(lookup) => Self::start(
                 Talk::Dns(id, Some(Box::new(lookup))),
-                Phase::Opening(Transport::Udp, server),
+                Phase::Opening(request.transport.into(), server),
             ),
             Err(error) => Self::start(Talk::Dns(id, None), ended(Answer::Dns(id, Err(error)))),
         }

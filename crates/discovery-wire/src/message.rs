@@ -39,8 +39,11 @@ pub(crate) enum Reply {
     Foreign,
     /// The reply, cut short.
     Truncated,
-    /// The server did not understand the format of the query (R101).
-    FormatError,
+    /// The reply over UDP, but for upper and lower case in the question: a stranger may have sent it (R99).
+    OtherLetters,
+    /// An error with which servers that don't know EDNS reject a query (RFC 6891 §7, §6.1.3): FORMERR, NOTIMP, BADVERS. What it means where
+    /// the query had no OPT record.
+    NoEdns(DnsError),
     /// The reply.
     Whole(Result<DnsReply, DnsError>),
 }
@@ -82,43 +85,49 @@ impl Asked {
         if !ours {
             return Reply::Foreign;
         }
-        // A server that cannot read the query cannot repeat the question either. All that such a message can do is to have
-        // the question asked once more, in plainer form.
-        if header.counts.queries == 0 && header.response_code == ResponseCode::FormErr {
-            return Reply::FormatError;
+        // A server that cannot or will not read the query need not repeat the question. All that such a message can do over UDP is to
+        // have the question asked once more, of another server or in another form.
+        if header.counts.queries == 0 && !header.truncation {
+            let code = header.response_code;
+            if rejects_edns(code) {
+                return Reply::NoEdns(error(code));
+            }
+            if code == ResponseCode::ServFail || code == ResponseCode::Refused {
+                return Reply::Whole(Err(error(code)));
+            }
         }
         if header.counts.queries != 1 {
             return Reply::Foreign;
         }
         let Ok(question) = Query::read(&mut decoder) else { return Reply::Foreign };
-        let named = match letters {
-            Letters::Exact => question.name().eq_case(&self.name),
-            Letters::Any => *question.name() == self.name,
-        };
-        if !named
+        if *question.name() != self.name
             || question.query_type() != record_type(self.kind)
             || question.query_class() != DNSClass::IN
         {
             return Reply::Foreign;
         }
+        if letters == Letters::Exact && !question.name().eq_case(&self.name) {
+            return Reply::OtherLetters;
+        }
         if header.response_code == ResponseCode::FormErr {
-            return Reply::FormatError;
+            return Reply::NoEdns(DnsError::OtherCode);
         }
         // R100: what a truncated reply holds is of no use.
         if header.truncation {
             return Reply::Truncated;
         }
-        Reply::Whole(self.sections(&header, &mut decoder))
+        match self.sections(&header, &mut decoder) {
+            Ok(reply) => Reply::Whole(Ok(reply)),
+            Err(Trouble::Code(code)) if rejects_edns(code) => Reply::NoEdns(error(code)),
+            Err(Trouble::Code(code)) => Reply::Whole(Err(error(code))),
+            Err(Trouble::Error(error)) => Reply::Whole(Err(error)),
+        }
     }
 
-    fn sections(
-        &self,
-        header: &Header,
-        decoder: &mut BinDecoder<'_>,
-    ) -> Result<DnsReply, DnsError> {
+    fn sections(&self, header: &Header, decoder: &mut BinDecoder<'_>) -> Result<DnsReply, Trouble> {
         let counts = header.counts;
         if counts.answers > MAX_RECORDS {
-            return Err(DnsError::Malformed);
+            return Err(DnsError::Malformed.into());
         }
         let mut records = Vec::new();
         let mut found = false;
@@ -149,7 +158,7 @@ impl Asked {
         }
         let nxdomain = code == ResponseCode::NXDomain;
         if !nxdomain && code != ResponseCode::NoError {
-            return Err(error(code));
+            return Err(Trouble::Code(code));
         }
         // A referral to other servers, of one that does not recurse for us, says nothing about the name (RFC 2308 §2.2).
         let referral = !nxdomain
@@ -158,10 +167,10 @@ impl Asked {
             && delegation
             && !header.authoritative;
         if referral {
-            return Err(DnsError::Refused);
+            return Err(DnsError::Refused.into());
         }
         let negative_ttl = lifetime.filter(|_| nxdomain || !found);
-        Ok(DnsReply { nxdomain, records, negative_ttl })
+        Ok(DnsReply { nxdomain, records, negative_ttl, noticed: Default::default() })
     }
 
     /// The record as the core wants it; none for kinds that were not asked for.
@@ -192,6 +201,24 @@ impl Asked {
         };
         Some(DnsRecord { owner, ttl: record.ttl, data })
     }
+}
+
+/// Why a message holds no answer.
+enum Trouble {
+    Code(ResponseCode),
+    Error(DnsError),
+}
+
+impl From<DnsError> for Trouble {
+    fn from(error: DnsError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Whether servers that don't know EDNS, or not this version of it, say so to a query with an OPT record.
+fn rejects_edns(code: ResponseCode) -> bool {
+    [ResponseCode::FormErr, ResponseCode::NotImp, ResponseCode::BADVERS, ResponseCode::BADSIG]
+        .contains(&code)
 }
 
 fn error(code: ResponseCode) -> DnsError {

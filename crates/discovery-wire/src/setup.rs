@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant as StdInstant, SystemTime};
 
-use discovery_core::{Config, HttpGet, Policy};
+use discovery_core::{Config, DnsTransport, HttpGet, Policy};
 use rustls::ClientConfig;
 
 use crate::desk::Desk;
@@ -137,14 +137,17 @@ impl Setup {
     /// # Errors
     /// When the system gives no randomness for the seed.
     pub fn open(self, system: System) -> Result<(Handle, Work), BuildError> {
+        let mut config = Config::new(self.policy);
         let (name_servers, resolv_conf) = match self.name_servers {
             Some(servers) => (servers, None),
             None => {
-                let (file, servers) = ResolvConf::read(&system);
-                (servers, Some(file))
+                let (file, found) = ResolvConf::read(&system);
+                if found.tcp_only {
+                    config.policy.dns_transport = DnsTransport::Tcp;
+                }
+                (found.addresses, Some(file))
             }
         };
-        let mut config = Config::new(self.policy);
         config.name_servers = u8::try_from(name_servers.len()).unwrap_or(u8::MAX);
         config.seed = match self.seed {
             Some(seed) => seed,

@@ -152,10 +152,11 @@ pub(crate) struct ResolvConf {
 }
 
 impl ResolvConf {
-    /// Reads the file for the first time; gives the name servers, too.
-    pub(crate) fn read(system: &System) -> (Self, Vec<SocketAddr>) {
+    /// Reads the file for the first time; gives the name servers, too. Whether they are asked over TCP alone is settled then: what the
+    /// file says of that later is not followed.
+    pub(crate) fn read(system: &System) -> (Self, NameServers) {
         let text = (system.resolv_conf)();
-        let servers = NameServers::from_resolv_conf(&text, system.interface_index).addresses;
+        let servers = NameServers::from_resolv_conf(&text, system.interface_index);
         (Self { look_at: Instant::ORIGIN + RESOLV_CONF_INTERVAL }, servers)
     }
 

@@ -99,6 +99,8 @@ fn told(exchange: Exchange) -> Told {
 /// An exchange that waits for its reply, and the query that it sent, without the prefix.
 fn asking(kind: RecordKind, tcp: bool) -> (Exchange, Vec<u8>) {
     let request = DnsRequest {
+        edns: true,
+        transport: discovery_core::DnsTransport::Udp,
         id: DnsId::from_number(1),
         server: 0,
         attempt: 0,

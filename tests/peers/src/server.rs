@@ -149,16 +149,14 @@ impl Servers {
     fn react(&self, transport: Transport, query: &[u8]) -> Option<Said> {
         self.queries.fetch_add(1, Ordering::Relaxed);
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempt = attempts.of(query, transport);
+        let attempt = attempts.of(query);
         let reaction: Reaction = react(&self.world, 0, attempt, transport, query);
         if let Some(asked) = &reaction.asked {
             if transport == Transport::Udp {
                 self.weather.fate(&asked.0, asked.1, attempt)?;
             }
-            if reaction.is_answer() {
-                attempts.answered(asked);
-            }
         }
+        attempts.note(&reaction);
         Some(reaction.said)
     }
 

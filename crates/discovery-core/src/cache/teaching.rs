@@ -225,7 +225,8 @@ fn known(
     }
     let standing = if told.never_stale { Standing::NeverStale } else { Standing::Fresh };
     let fresh_until = Some(now + left);
-    Some(Known { question: question.clone(), fact: told.fact, learnt, fresh_until, standing })
+    let known = Known::new(question.clone(), told.fact, learnt, fresh_until);
+    Some(Known { standing, ..known })
 }
 
 /// The longest that a fact may live from when it was learnt.

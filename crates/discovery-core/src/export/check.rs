@@ -92,7 +92,7 @@ fn possible_record(name: &DnsName, kind: RecordKind, fact: &Fact) -> Result<(), 
             Err(Impossible::NotKept)
         }
         Fact::Failed(why) if why.is_local() => Err(Impossible::OwnSide),
-        Fact::Late => Err(Impossible::OwnSide),
+        Fact::Late | Fact::Failed(Failure::TooManyQueries) => Err(Impossible::OwnSide),
         Fact::Failed(
             Failure::Dns(_) | Failure::AliasLoop | Failure::TooManyAliases | Failure::UnusableAlias,
         ) => Ok(()),

@@ -8,11 +8,13 @@ use super::{Inquiries, Learnt};
 use crate::freshness::{self, Freshness};
 use crate::inquiry::{Error, Inquiry, Open, Place, life};
 use crate::lookup::Context;
+use crate::name_servers::Asked;
 use crate::pause;
 use crate::question::{Fact, Known, Question, Standing};
 use crate::reply;
 use crate::request::{
-    Answer, Disposition, DnsError, DnsId, Event, HttpError, HttpId, HttpResponse, RequestId,
+    Answer, Disposition, DnsError, DnsId, DnsTransport, Event, HttpError, HttpId, HttpResponse,
+    Noticed, RequestId,
 };
 use crate::time::Instant;
 use crate::well_known;
@@ -89,8 +91,8 @@ impl Inquiries {
                 self.put_back(question, inquiry, settled, context, out),
             );
         }
-        if let Some(server) = open.server.filter(|_| !open.paused) {
-            self.heard_of(server, open.since, answer, &inquiry, context, now);
+        if let Some(asked) = open.asked.filter(|_| !open.paused) {
+            self.heard_of(asked, open.since, answer, &inquiry, context, now);
         }
         if let Answer::Http(_, said) = answer
             && is_of_the_server(said)
@@ -108,7 +110,9 @@ impl Inquiries {
                 } else {
                     life
                 };
-                Ok(Known::new(question.clone(), fact, now, Some(now + life)))
+                let mut known = Known::new(question.clone(), fact, now, Some(now + life));
+                known.noticed = self.noticed(open.asked, reply.noticed);
+                Ok(known)
             }
             (Question::Get(url), Answer::Http(_, Ok(response))) => {
                 self.own_clock.trust();
@@ -169,26 +173,56 @@ impl Inquiries {
         }
     }
 
+    /// What is said of the server beside its answer: what was noticed now, or is remembered and the reason for how it was asked.
+    fn noticed(&self, asked: Option<Asked>, now: Noticed) -> Noticed {
+        let Some(asked) = asked else { return now };
+        let by_tcp = asked.transport == DnsTransport::Tcp;
+        let folds = by_tcp && self.name_servers.folds_letters(asked.server);
+        Noticed { folds_letters: now.folds_letters || folds, ..now }
+    }
+
     /// Remembers how a name server did.
     fn heard_of(
         &mut self,
-        server: u8,
+        asked: Asked,
         since: Instant,
         answer: &Answer,
         inquiry: &Inquiry,
         context: &Context,
         now: Instant,
     ) {
+        let server = asked.server;
+        let policy = &context.policy;
+        if let Answer::Dns(_, Ok(reply)) = answer {
+            let patience = |server| {
+                self.name_servers.wait(server, policy).unwrap_or(policy.dns_retry_interval)
+            };
+            let others = inquiry.fared(patience, now);
+            self.name_servers.learn_manner(asked, since, reply.noticed, &others, now);
+        } else if asked.transport == DnsTransport::Tcp
+            && let Answer::Dns(
+                _,
+                Err(
+                    DnsError::Unreachable
+                    | DnsError::NotListening(_)
+                    | DnsError::Rejected(_)
+                    | DnsError::Malformed
+                    | DnsError::Timeout
+                    | DnsError::NoRoute,
+                ),
+            ) = answer
+        {
+            self.name_servers.tcp_failed(server);
+        }
         match answer {
             Answer::Dns(_, Ok(_) | Err(DnsError::ServerFailure | DnsError::OtherCode)) => {
                 self.name_servers.replied(server, now.saturating_duration_since(since));
                 // The same question, asked earlier, and no reply yet: that tells of the server, not of the question.
-                let policy = &context.policy;
                 let patience = |server| {
                     self.name_servers.wait(server, policy).unwrap_or(policy.dns_retry_interval)
                 };
                 let silent =
-                    inquiry.open.iter().filter_map(|open| Some((open.server?, open.since)));
+                    inquiry.open.iter().filter_map(|open| Some((open.asked?.server, open.since)));
                 let silent: Vec<u8> = silent
                     .filter(|(other, since)| *other != server && *since + patience(*other) <= now)
                     .map(|(other, _)| other)

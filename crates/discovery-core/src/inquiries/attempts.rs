@@ -11,9 +11,12 @@ use crate::board::Ask;
 use crate::few::few_more;
 use crate::inquiry::{Error, Inquiry, Open, Place};
 use crate::lookup::Context;
+use crate::name_servers::Asked;
 use crate::policy::Policy;
 use crate::question::{Known, Question};
-use crate::request::{DnsError, DnsId, DnsRequest, Event, HttpGet, HttpId, Request, RequestId};
+use crate::request::{
+    DnsError, DnsId, DnsRequest, DnsTransport, Event, HttpGet, HttpId, Request, RequestId,
+};
 use crate::time::Instant;
 
 impl Inquiries {
@@ -101,14 +104,24 @@ impl Inquiries {
                     inquiry.attempts = 0..0;
                     return inquiry.exhausted(question, context, now);
                 };
+                if !self.may_query(inquiry) {
+                    inquiry.over_budget = true;
+                    inquiry.attempts = 0..0;
+                    inquiry.next_at = None;
+                    return inquiry.exhausted(question, context, now);
+                }
+                let asked = self.manner(server, attempt, inquiry, policy, now);
                 self.next_dns = id.0.saturating_add(1);
                 few_more(&mut inquiry.asked);
-                inquiry.asked.push(server);
+                inquiry.asked.push(asked);
+                let Asked { edns, transport, .. } = asked;
                 let (name, kind) = (name.clone(), *kind);
                 out.push_back(Event::Request(Request::Dns(DnsRequest {
                     id,
                     server,
                     attempt,
+                    edns,
+                    transport,
                     name,
                     kind,
                 })));
@@ -136,15 +149,15 @@ impl Inquiries {
             }
         };
         self.ids.insert(id, question.clone());
-        let server = inquiry.asked.last().copied();
+        let asked = inquiry.asked.last().copied();
         few_more(&mut inquiry.open);
-        inquiry.open.push(Open { id, place, server, since: now, connected: false, paused: false });
+        inquiry.open.push(Open { id, place, asked, since: now, connected: false, paused: false });
         inquiry.last_start = now;
         inquiry.next_at = match (place, inquiry.has_left()) {
             (_, false) => None,
             (Place::Attempt(attempt), true) => {
                 let doubled = |by: u8| 1_u32.checked_shl(u32::from(by)).unwrap_or(u32::MAX);
-                match server.and_then(|server| self.name_servers.wait(server, policy)) {
+                match asked.and_then(|asked| self.name_servers.wait(asked.server, policy)) {
                     Some(wait) => Some(now + wait.saturating_mul(doubled(attempt))),
                     // Starts lie at 0, 1, 3, 7… times the interval after the first.
                     None => {
@@ -157,6 +170,45 @@ impl Inquiries {
             (Place::Address(_), true) => Some(now + pace(inquiry, policy)),
         };
         None
+    }
+}
+
+impl Inquiries {
+    /// How one attempt at a question is put to a server: as the server is remembered to need it, and otherwise more plainly from attempt
+    /// to attempt.
+    fn manner(
+        &mut self,
+        server: u8,
+        attempt: u8,
+        inquiry: &Inquiry,
+        policy: &Policy,
+        now: Instant,
+    ) -> Asked {
+        let (plain, by_tcp) = self.name_servers.manner(server, now);
+        // RFC 6891 §7: servers that don't know EDNS may say anything, or nothing. From the third attempt on there is no telling which.
+        let rejected = |(_, error): &(Place, Error)| {
+            matches!(error, Error::Dns(DnsError::ServerFailure | DnsError::Malformed))
+        };
+        let edns = !plain && attempt < 2 && !inquiry.errors.iter().any(rejected);
+        let of_server = |asked: &Asked| asked.server == server;
+        let tried_tcp = inquiry
+            .asked
+            .iter()
+            .any(|asked| of_server(asked) && asked.transport == DnsTransport::Tcp);
+        let open = |open: &Open| open.asked.is_some_and(|asked| of_server(&asked));
+        let timed_out = |(place, error): &(Place, Error)| match (place, error) {
+            (Place::Attempt(attempt), Error::Dns(DnsError::Timeout)) => {
+                inquiry.asked.iter().any(|asked| asked.attempt == *attempt && of_server(asked))
+            }
+            _ => false,
+        };
+        // RFC 7766 §5: a server that has been silent over UDP may answer over TCP.
+        let is_last = attempt >= 2 && inquiry.attempts.is_empty();
+        let silent = || inquiry.open.iter().any(open) || inquiry.errors.iter().any(timed_out);
+        let tcp = policy.dns_transport == DnsTransport::Tcp
+            || (!tried_tcp && (by_tcp || (is_last && silent())));
+        let transport = if tcp { DnsTransport::Tcp } else { DnsTransport::Udp };
+        Asked { server, attempt, edns, transport }
     }
 }
 

@@ -33,7 +33,7 @@ fn unusable(owner: &str) -> DnsRecord {
 }
 
 fn reply(records: Vec<DnsRecord>) -> DnsReply {
-    DnsReply { nxdomain: false, records, negative_ttl: None }
+    DnsReply { nxdomain: false, records, negative_ttl: None, noticed: Default::default() }
 }
 
 /// What the reply says to a question for `q`, and for how many seconds.
@@ -104,8 +104,12 @@ fn as_many_aliases_are_followed_as_the_policy_allows() {
 
 #[test]
 fn r96_nothing_is_not_found_for_as_long_as_the_soa_says() {
-    let negative =
-        |nxdomain, negative_ttl| DnsReply { nxdomain, records: Vec::new(), negative_ttl };
+    let negative = |nxdomain, negative_ttl| DnsReply {
+        nxdomain,
+        records: Vec::new(),
+        negative_ttl,
+        noticed: Default::default(),
+    };
     assert_eq!(says(A, &negative(true, Some(60))), (Fact::NotFound(NotFound::NxDomain), 60));
     assert_eq!(says(A, &negative(false, Some(60))), (Fact::NotFound(NotFound::NoData), 60));
     assert_eq!(says(A, &negative(true, Some(99_999))), (Fact::NotFound(NotFound::NxDomain), 3600));
@@ -118,7 +122,15 @@ fn r96_nothing_is_not_found_for_as_long_as_the_soa_says() {
 fn a_cut_chain_is_an_alias_to_ask_on_unless_a_soa_says_that_nothing_is_there() {
     let chain = vec![cname("q", 300, "b"), cname("b", 40, "c")];
     let says = |nxdomain, negative_ttl| {
-        says(A, &DnsReply { nxdomain, records: chain.clone(), negative_ttl })
+        says(
+            A,
+            &DnsReply {
+                nxdomain,
+                records: chain.clone(),
+                negative_ttl,
+                noticed: Default::default(),
+            },
+        )
     };
     assert_eq!(says(false, None), (Fact::Alias(name("c")), 40));
     assert_eq!(says(false, Some(60)), (Fact::NotFound(NotFound::NoData), 40));
@@ -207,7 +219,7 @@ fn records() -> impl Strategy<Value = Vec<DnsRecord>> {
 proptest! {
     #[test]
     fn a_fact_holds_only_what_the_reply_holds(records in records(), nxdomain: bool, negative_ttl: Option<u32>) {
-        let reply = DnsReply { nxdomain, records, negative_ttl };
+        let reply = DnsReply { nxdomain, records, negative_ttl, noticed: Default::default() };
         let policy = Policy::default();
         for kind in [A, Aaaa, Srv] {
             let (fact, life) = read(&name("q"), kind, &reply, &policy);

@@ -240,6 +240,7 @@ impl Resolver {
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Box<Running>> {
         let mut running = self.lookups.remove(&number)?;
+        self.inquiries.end_account(number);
         let name = running.lookup.name();
         if running.lookup.is_background() {
             self.refreshing.remove(name);

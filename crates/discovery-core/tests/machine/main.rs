@@ -58,7 +58,15 @@ fn record(owner: &str, data: RecordData) -> DnsRecord {
 /// An answer with these records; NODATA without any.
 fn answer(request: &Request, records: Vec<DnsRecord>) -> Answer {
     let Request::Dns(dns) = request else { panic!("{request:?}") };
-    Answer::Dns(dns.id, Ok(DnsReply { nxdomain: false, records, negative_ttl: Some(300) }))
+    Answer::Dns(
+        dns.id,
+        Ok(DnsReply {
+            nxdomain: false,
+            records,
+            negative_ttl: Some(300),
+            noticed: Default::default(),
+        }),
+    )
 }
 
 fn address(owner: &str, kind: RecordKind, last: u8) -> DnsRecord {

@@ -59,13 +59,19 @@ pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsR
     match resolver.lookup(name, kind).await {
         Ok(found) => {
             let records = found.answers().iter().filter_map(record).collect();
-            Ok(DnsReply { nxdomain: false, records, negative_ttl: None })
+            Ok(DnsReply {
+                nxdomain: false,
+                records,
+                negative_ttl: None,
+                noticed: Default::default(),
+            })
         }
         // Nothing was found: that is a fact, not a failure.
         Err(NetError::Dns(Said::NoRecordsFound(nothing))) => Ok(DnsReply {
             nxdomain: nothing.response_code == ResponseCode::NXDomain,
             records: Vec::new(),
             negative_ttl: nothing.negative_ttl,
+            noticed: Default::default(),
         }),
         Err(error) => Err(failure(&error)),
     }

@@ -17,6 +17,8 @@ const MAX_DATAGRAM: u16 = 1232;
 const PLAIN_DATAGRAM: u16 = 512;
 /// Longest message over TCP.
 const MAX_MESSAGE: usize = 65_535;
+/// Octets of a message that ends within its question: the header and a little more.
+const CUT: usize = 15;
 /// A pointer to the first name behind the header: the question's.
 const QUESTION: [u8; 2] = [0xc0, 0x0c];
 /// TTL of what should never be taken for an answer.
@@ -26,18 +28,42 @@ const ASTRAY_TTL: u32 = 300;
 pub(super) struct Reply<'a> {
     query: &'a Message,
     transport: Transport,
+    /// The question is repeated in lower case.
+    pub(super) folds: bool,
+    /// Errors come without the question.
+    pub(super) bare: bool,
 }
 
 impl<'a> Reply<'a> {
     pub(super) fn to(query: &'a Message, transport: Transport) -> Self {
-        Self { query, transport }
+        Self { query, transport, folds: false, bare: false }
     }
 
     /// No records, and this code.
     pub(super) fn code(&self, code: ResponseCode) -> Said {
         let mut message = self.empty();
         message.metadata.response_code = code;
+        if self.bare && code != ResponseCode::NoError {
+            message.queries.clear();
+        }
         self.said(&message, &Sections::default())
+    }
+
+    /// BADVERS (RFC 6891 §6.1.3), whatever the version was.
+    pub(super) fn bad_version(&self) -> Said {
+        let sections = Sections { extended_code: 1, ..Sections::default() };
+        self.said(&self.empty(), &sections)
+    }
+
+    /// A message that ends within its question.
+    pub(super) fn cut_in_question(&self) -> Said {
+        match self.said(&self.empty(), &Sections::default()) {
+            Said::Message(mut message) => {
+                message.truncate(CUT);
+                Said::Message(message)
+            }
+            said @ (Said::Nothing | Said::HangUp) => said,
+        }
     }
 
     /// No records, and the sign that some are missing.
@@ -147,6 +173,12 @@ impl<'a> Reply<'a> {
         message.metadata.recursion_desired = query.recursion_desired;
         message.metadata.recursion_available = true;
         message.queries.clone_from(&self.query.queries);
+        if self.folds {
+            for query in &mut message.queries {
+                let name = query.name().to_lowercase();
+                query.set_name(name);
+            }
+        }
         message
     }
 
@@ -186,7 +218,7 @@ impl<'a> Reply<'a> {
             out.extend_from_slice(&sections.opt_owner);
             out.extend_from_slice(&[0, 41]);
             out.extend_from_slice(&MAX_DATAGRAM.to_be_bytes());
-            out.extend_from_slice(&[0; 6]);
+            out.extend_from_slice(&[sections.extended_code, 0, 0, 0, 0, 0]);
         }
         let additionals = [sections.additionals, edns, sections.missing].iter().sum();
         let counts = [sections.answers, sections.authorities, additionals];
@@ -206,6 +238,8 @@ struct Sections {
     additionals: u16,
     /// Additional records that are counted and not there.
     missing: u16,
+    /// The upper bits of the response code.
+    extended_code: u8,
     /// The owner of the OPT record: the root.
     opt_owner: Vec<u8>,
 }
@@ -218,6 +252,7 @@ impl Default for Sections {
             authorities: 0,
             additionals: 0,
             missing: 0,
+            extended_code: 0,
             opt_owner: vec![0],
         }
     }

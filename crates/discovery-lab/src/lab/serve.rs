@@ -135,7 +135,7 @@ impl Shared {
     fn react(&self, index: u8, transport: Transport, query: &[u8]) -> Option<Reaction> {
         let mut state = self.lock();
         let world = Arc::clone(&state.world);
-        let attempt = state.attempts.of(query, transport);
+        let attempt = state.attempts.of(query);
         let mut reaction = react(&world, index, attempt, transport, query);
         let Some(asked) = reaction.asked.clone() else { return Some(reaction) };
         let (name, kind) = &asked;
@@ -143,9 +143,7 @@ impl Shared {
             let delay = self.options.weather.fate(name, *kind, attempt)?;
             reaction.after = reaction.after.saturating_add(delay);
         }
-        if reaction.is_answer() {
-            state.attempts.answered(&asked);
-        }
+        state.attempts.note(&reaction);
         drop(state);
         self.note(Question::Dns(asked.0, asked.1));
         Some(reaction)

@@ -176,7 +176,7 @@ impl Flow {
     fn failure(&self, world: &World, transport: Transport) -> Option<(Duration, Arrival)> {
         match &self.request {
             Request::Dns(dns) => {
-                let answer = world.dns_answer(&dns.name, dns.kind, dns.server, dns.attempt);
+                let answer = world.dns_reply(dns);
                 let failure = match answer.said?.err()? {
                     DnsError::Local => Arrival::Failure(ErrorKind::OutOfMemory),
                     DnsError::NoRoute => Arrival::Failure(ErrorKind::HostUnreachable),

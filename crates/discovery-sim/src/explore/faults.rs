@@ -29,7 +29,12 @@ impl Fault {
     pub(super) fn of(request: &Request) -> Vec<Self> {
         let wrong = match request {
             Request::Dns(dns) => {
-                let nothing = DnsReply { nxdomain: true, records: Vec::new(), negative_ttl: None };
+                let nothing = DnsReply {
+                    nxdomain: true,
+                    records: Vec::new(),
+                    negative_ttl: None,
+                    noticed: Default::default(),
+                };
                 [Err(DnsError::ServerFailure), Ok(nothing)].map(|said| Answer::Dns(dns.id, said))
             }
             Request::Http(get) => {

@@ -99,11 +99,12 @@ fn reply(owner: &DnsName, data: impl IntoIterator<Item = (RecordData, u32)>) -> 
         nxdomain: false,
         records: data.into_iter().map(record).collect(),
         negative_ttl: None,
+        noticed: Default::default(),
     }
 }
 
 fn nothing(nxdomain: bool, negative_ttl: Option<u32>) -> DnsReply {
-    DnsReply { nxdomain, records: Vec::new(), negative_ttl }
+    DnsReply { nxdomain, records: Vec::new(), negative_ttl, noticed: Default::default() }
 }
 
 fn address(kind: RecordKind, number: u8) -> RecordData {

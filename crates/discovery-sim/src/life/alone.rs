@@ -45,7 +45,12 @@ pub(super) fn alone(
 /// What a world of these facts answers.
 fn told(request: &Request, facts: &BTreeMap<Question, Fact>) -> Option<Answer> {
     let question = question(request)?;
-    let negative = |nxdomain| DnsReply { nxdomain, records: Vec::new(), negative_ttl: Some(300) };
+    let negative = |nxdomain| DnsReply {
+        nxdomain,
+        records: Vec::new(),
+        negative_ttl: Some(300),
+        noticed: Default::default(),
+    };
     match request {
         Request::Dns(dns) => {
             let records = |data: Vec<RecordData>| {
@@ -54,6 +59,7 @@ fn told(request: &Request, facts: &BTreeMap<Question, Fact>) -> Option<Answer> {
                     nxdomain: false,
                     records: data.into_iter().map(record).collect(),
                     negative_ttl: None,
+                    noticed: Default::default(),
                 }
             };
             let said = match facts.get(&question) {

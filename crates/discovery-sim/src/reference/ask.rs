@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsError, DnsName, DnsReply, Fact, Failure, FailureKind, Families, HttpError, Question,
-    RecordData, RecordKind, Service, Url,
+    DnsError, DnsId, DnsName, DnsReply, DnsRequest, DnsTransport, Fact, Failure, FailureKind,
+    Families, HttpError, Question, RecordData, RecordKind, Service, Url,
 };
 
 use super::Reading;
@@ -157,7 +157,7 @@ impl Reading<'_, '_> {
                     .map_or(Found::Nothing, |records| Found::Records(records, seen.len() > 1));
             }
             let question = Question::Dns(name.clone(), kind);
-            self.asked.insert(question.clone());
+            let is_new = self.asked.insert(question.clone());
             match self.of.given.get(&question) {
                 Some(Fact::Failed(failure)) if failure.is_local() => return Found::Local,
                 // What is late is done without: as if there were none, and it would be back later.
@@ -185,7 +185,11 @@ impl Reading<'_, '_> {
                 }
                 _ => {}
             }
-            let reply = match self.reply(&name, kind) {
+            let (queries, reply) = self.reply(&name, kind);
+            if is_new {
+                self.queries = self.queries.saturating_add(queries);
+            }
+            let reply = match reply {
                 Ok(reply) => reply,
                 Err(error) if Failure::Dns(error).is_local() => {
                     self.keep(Life::at_most(Duration::MAX));
@@ -271,19 +275,41 @@ impl Reading<'_, '_> {
         (name.is_below("invalid") || name.is_below("onion")).then_some(None)
     }
 
-    /// The reply of the first attempt that gets one, else the most telling error.
-    fn reply(&self, name: &DnsName, kind: RecordKind) -> Result<DnsReply, DnsError> {
+    /// The reply of the first attempt that gets one, else the most telling error; and how many attempts that took.
+    fn reply(&self, name: &DnsName, kind: RecordKind) -> (u32, Result<DnsReply, DnsError>) {
+        let policy = self.of.policy;
+        let attempts = policy.dns_attempts.max(1);
         let mut worst = DnsError::Local;
         let servers = self.of.name_servers.max(1);
         // The server that is asked next, and whether all have been asked once.
         let (mut server, mut around) = (0, false);
-        let mut attempt = 0;
-        while attempt < self.of.policy.dns_attempts.max(1) {
-            let error = match self.of.world.dns_answer(name, kind, server, attempt).said {
-                Some(Ok(reply)) => return Ok(reply),
+        let (mut attempt, mut queries) = (0, 0_u32);
+        let (mut edns, mut silent) = (true, BTreeSet::new());
+        while attempt < attempts {
+            // The third attempt is plain, and the last goes over TCP where UDP brought nothing (RFC 6891 §7, RFC 7766 §5).
+            edns &= attempt < 2;
+            let last = attempt >= 2 && attempt.saturating_add(1) == attempts;
+            let by_tcp =
+                policy.dns_transport == DnsTransport::Tcp || (last && silent.contains(&server));
+            let request = DnsRequest {
+                id: DnsId::from_number(0),
+                server,
+                attempt,
+                edns,
+                transport: if by_tcp { DnsTransport::Tcp } else { DnsTransport::Udp },
+                name: name.clone(),
+                kind,
+            };
+            queries = queries.saturating_add(1);
+            let error = match self.of.world.dns_reply(&request).said {
+                Some(Ok(reply)) => return (queries, Ok(reply)),
                 Some(Err(error)) => error,
                 None => DnsError::Timeout,
             };
+            edns &= !matches!(error, DnsError::ServerFailure | DnsError::Malformed);
+            if error == DnsError::Timeout {
+                silent.insert(server);
+            }
             worst = worst.max(error);
             server = (server + 1) % servers;
             around |= server == 0;
@@ -296,7 +322,7 @@ impl Reading<'_, '_> {
                 attempt += 1;
             }
         }
-        Err(worst)
+        (queries, Err(worst))
     }
 
     /// The first HTTP answer among the addresses; None where there is none (R42).

@@ -175,6 +175,8 @@ fn dns(number: u64) -> Event {
     Event::Request(Request::Dns(DnsRequest {
         id,
         server: 0,
+        edns: true,
+        transport: discovery_core::DnsTransport::Udp,
         attempt: 0,
         name,
         kind: RecordKind::A,

@@ -313,11 +313,17 @@ fn server(words: &mut Words<'_>) -> Parsed<Line> {
         "ok" => None,
         text => Some(keyword_of("what a name server says", text)?),
     };
-    let mut fault = ServerFault { outcome, after: Duration::ZERO };
-    if let Some(option) = words.optional() {
-        let text =
-            option.strip_prefix("after=").ok_or_else(|| Problem::Leftover(option.to_owned()))?;
-        fault.after = time(text)?;
+    let mut fault = ServerFault { outcome, ..ServerFault::default() };
+    while let Some(option) = words.optional() {
+        match option.split_once('=') {
+            Some(("after", text)) => fault.after = time(text)?,
+            Some(("edns", text)) => fault.edns = Some(keyword_of("how it meets OPT", text)?),
+            Some(("only", text)) => fault.only = Some(keyword_of("A, AAAA or SRV", text)?),
+            Some(("udp", "silent")) => fault.udp_silent = true,
+            None if option == "folds" => fault.folds = true,
+            None if option == "bare" => fault.bare = true,
+            _ => return Err(Problem::Leftover(option.to_owned())),
+        }
     }
     Ok(Line::Server(index, fault))
 }

@@ -43,7 +43,21 @@ impl fmt::Display for Line {
             Self::Server(index, fault) => {
                 let outcome = fault.outcome.as_ref().map_or("ok", Keyword::write);
                 write!(f, "server {index} {outcome}")?;
-                option(f, "after", fault.after)
+                option(f, "after", fault.after)?;
+                if let Some(edns) = &fault.edns {
+                    write!(f, " edns={}", edns.write())?;
+                }
+                for (is_so, word) in
+                    [(fault.udp_silent, "udp=silent"), (fault.folds, "folds"), (fault.bare, "bare")]
+                {
+                    if is_so {
+                        write!(f, " {word}")?;
+                    }
+                }
+                match &fault.only {
+                    Some(only) => write!(f, " only={}", only.write()),
+                    None => Ok(()),
+                }
             }
             Self::Servers(count) => write!(f, "servers {count}"),
             Self::Routes(set) => f.write_str(match set {

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use discovery_core::DnsError;
+use discovery_core::{DnsError, RecordKind};
 
-use crate::world::{ConnectFault, DnsOutcome, WireFault, ZoneType};
+use crate::world::{ConnectFault, DnsOutcome, NoEdns, WireFault, ZoneType};
 
 /// A closed set of words, each with its meaning.
 pub(super) trait Keyword: Sized + PartialEq + 'static {
@@ -58,6 +58,22 @@ impl Keyword for WireFault {
         ("opt-owner", Self::OptOwner),
         ("oversize", Self::Oversize),
     ];
+}
+
+impl Keyword for NoEdns {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("silent", Self::Silent),
+        ("cut", Self::Cut),
+        ("FORMERR", Self::FormErr),
+        ("NOTIMP", Self::NotImp),
+        ("SERVFAIL", Self::ServFail),
+        ("BADVERS", Self::BadVers),
+    ];
+}
+
+impl Keyword for RecordKind {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("A", Self::A), ("AAAA", Self::Aaaa), ("SRV", Self::Srv)];
 }
 
 impl Keyword for ConnectFault {

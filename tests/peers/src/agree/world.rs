@@ -158,11 +158,9 @@ impl Stage {
 
     fn react(&self, index: u8, transport: Transport, query: &[u8]) -> Reaction {
         let mut shown = self.lock();
-        let attempt = shown.attempts.of(query, transport);
+        let attempt = shown.attempts.of(query);
         let reaction = react(&shown.world, index, attempt, transport, query);
-        if let Some(asked) = reaction.asked.as_ref().filter(|_| reaction.is_answer()) {
-            shown.attempts.answered(asked);
-        }
+        shown.attempts.note(&reaction);
         reaction
     }
 

@@ -203,7 +203,10 @@ fn answer(request: &Request, last: u8) -> Answer {
         RecordKind::Aaaa | RecordKind::Srv => Vec::new(),
     };
     let negative_ttl = records.is_empty().then_some(300);
-    Answer::Dns(request.id, Ok(DnsReply { nxdomain: false, records, negative_ttl }))
+    Answer::Dns(
+        request.id,
+        Ok(DnsReply { nxdomain: false, records, negative_ttl, noticed: Default::default() }),
+    )
 }
 
 #[test]
