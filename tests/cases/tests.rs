@@ -164,12 +164,12 @@ fn the_simple_kinds_fail_where_they_are_wrong() {
             "port",
         ),
         (
-            json!({"id": "c", "status": 200, "headers": {"Cache-Control": "max-age=600"}, "now": 1_000_000,
+            json!({"id": "c", "status": 200, "headers": {"Cache-Control": "max-age=600"}, "now": 1_548_833_700,
                 "expected_raw_s": 600, "expected_ttl_s": 600, "expected_ttl_with_min300_s": 600}),
             "expected_ttl_with_min300_s",
         ),
         (
-            json!({"id": "c", "status": 404, "headers": {}, "now": 1_000_000, "expected_raw_s": null, "expected_ttl_s": "<=3600"}),
+            json!({"id": "c", "status": 404, "headers": {}, "now": 1_548_833_700, "expected_raw_s": null, "expected_ttl_s": "<=3600"}),
             "expected_ttl_s",
         ),
         (json!({"ip": "127.0.0.1", "recommended_deny": true}), "recommended_deny"),

@@ -181,7 +181,7 @@ fn what_is_no_valid_document_leads_to_step_4() {
         "201 {\"m.server\":\"b.example\"}",
         "410",
         "302 {\"m.server\":\"b.example\"}",
-        "302 \"Location: https://c.example/\" \"Location: https://c.example/\"",
+        "302 \"Location: https://c.example/\" \"Location: https://d.example/\"",
         "302 \"Location: http://c.example/\"",
         "301 \"Location: https://a.example/.well-known/matrix/server\"",
         "300 \"Location: https://c.example/\"",
@@ -411,7 +411,7 @@ fn the_fact_that_expires_first_decides_how_long_a_result_lives() {
         ),
         (
             "https a.example 200 \"Cache-Control: max-age=400\" {\"m.server\":\"192.0.2.1\"}\nresolve a.example",
-            Some((0, hour * 48)),
+            Some((400, 400)),
         ),
         (
             "https a.example 404\nset dns_negative_max_ttl=48h\ndns a.example A 192.0.2.1 ttl=86400\ndns a.example AAAA 2001:db8::1 ttl=86400\ndns _matrix._tcp.a.example SRV NODATA soa=86400\ndns _matrix-fed._tcp.a.example SRV NODATA soa=86400\nresolve a.example",
