@@ -4,7 +4,8 @@
 # DNS and HTTPS servers (xtask/real_kernels.py), on every runtime of the command.
 #
 # Needs root, iproute2, iptables, openssl and Python 3. Says so and ends with status 77 where one is missing. The last line is a summary;
-# the exit status is 1 if a check failed. With ALL=1 it also tries what is known not to hold yet: `options use-vc`. MATRIX_DISCOVERY names a command that is built already.
+# the exit status is 1 if a check failed. MATRIX_DISCOVERY names a command that is built already; MOMENTS="0.2:3 1.0:60" names other moments
+# at which the process is stopped, and for how long, in seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -192,11 +193,9 @@ done
 check "an address of the hosts file is told as such" 1000 0 '192.0.2.77:8448' 'hosts_file' -- from-hosts.example:8448
 
 # --- A name server that speaks TCP alone.
-if [ -n "${ALL:-}" ]; then
-    resolv_conf "nameserver 192.0.2.54" "options use-vc"
-    new_name plain
-    check "options use-vc, and the server listens on TCP alone" 4000 0 '"rule":"6"' -- "$name"
-fi
+resolv_conf "nameserver 192.0.2.54" "options use-vc"
+new_name plain
+check "options use-vc, and the server listens on TCP alone" 4000 0 '"rule":"6"' -- "$name"
 
 # --- resolv.conf changes under a running batch: the server of before is gone.
 resolv_conf "nameserver 192.0.2.53"
@@ -211,11 +210,11 @@ inside iptables -F TRY
 
 # --- A process that is stopped while its answers arrive: none may be lost, and none may come out by a later step.
 resolv_conf "nameserver 192.0.2.53"
-stopped() { # when it is stopped, in seconds after its start; for how long; a label for its names
+stopped() { # when it is stopped, in seconds after its start; for how long; a label for its names; the runtime
     local pid names right
     names="$(for n in $(seq 30); do echo "slow$3x$n.w.example"; done)"
     # Without a shell in between: the signal is for the command itself.
-    ip netns exec "$space" env SSL_CERT_FILE="$dir/ca.pem" "$binary" resolve --any-address --short --jobs 30 $names >"$dir/stopped.$3" 2>&1 &
+    ip netns exec "$space" env SSL_CERT_FILE="$dir/ca.pem" "$binary" resolve --any-address --short --jobs 30 --runtime "$4" $names >"$dir/stopped.$3" 2>&1 &
     pid=$!
     sleep "$1"
     kill -STOP "$pid" 2>/dev/null || true
@@ -225,19 +224,25 @@ stopped() { # when it is stopped, in seconds after its start; for how long; a la
     right="$(grep -c 'rule=3.2' "$dir/stopped.$3" || true)"
     [ "$right" = 30 ] || echo "$((30 - right)) of 30 are wrong: $(grep -v 'rule=3.2' "$dir/stopped.$3" | head -2)" >"$dir/wrong.$3"
 }
-moments="0.2:3 0.5:11 0.3:15 1.0:11"
+moments="${MOMENTS:-0.2:3 0.5:11 0.3:15 1.0:11}"
+runtime_of() { # the runtimes in turn
+    # shellcheck disable=SC2086
+    set -- "$1" $runtimes
+    shift $((($1 - 1) % ($# - 1) + 1))
+    echo "$1"
+}
 waiting=""
 n=0
 for moment in $moments; do
     n=$((n + 1))
-    stopped "${moment%:*}" "${moment#*:}" "$n" &
+    stopped "${moment%:*}" "${moment#*:}" "$n" "$(runtime_of "$n")" &
     waiting="$waiting $!"
 done
 for pid in $waiting; do wait "$pid" || true; done
 n=0
 for moment in $moments; do
     n=$((n + 1))
-    verdict "stopped after ${moment%:*} s for ${moment#*:} s: no answer is lost" "$(cat "$dir/wrong.$n" 2>/dev/null || true)"
+    verdict "stopped after ${moment%:*} s for ${moment#*:} s, on $(runtime_of "$n"): no answer is lost" "$(cat "$dir/wrong.$n" 2>/dev/null || true)"
 done
 
 echo "asked: runtimes $runtimes"
