@@ -1,13 +1,14 @@
 //! What one thread does for all lookups: hands requests to the pools, and keeps the machine's deadline.
 
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
 use discovery_core::{Policy, RequestId};
-use discovery_wire::{Todo, Work};
+use discovery_wire::{Job, Todo, Work};
 
-use crate::pool::Pool;
+use crate::pool::{Finished, Pool};
 
 /// Does what the lookups need, on the thread that [runs](Self::run) it, and on one more for each request that is open.
 ///
@@ -16,47 +17,46 @@ use crate::pool::Pool;
 #[must_use = "nothing is resolved unless the driver runs"]
 pub struct Driver {
     work: Work,
-    questions: Pool,
-    gets: Pool,
+    policy: Policy,
 }
 
 impl Driver {
     pub(crate) fn new(work: Work, policy: &Policy) -> Self {
-        Self {
-            work,
-            questions: Pool::new(policy.dns_slots, policy.dns_timeout),
-            gets: Pool::new(policy.http_slots.saturating_mul(2), policy.well_known_timeout),
-        }
+        Self { work, policy: policy.clone() }
     }
 
     /// Returns when nobody can ask any more, and all of its other threads have ended.
-    pub fn run(mut self) {
+    pub fn run(self) {
+        let Self { mut work, policy } = self;
+        let finished = Finished::new();
+        let pool = |limit, patience| Pool::new(limit, patience, Arc::clone(&finished));
+        let questions = pool(policy.dns_slots, policy.dns_timeout);
+        let gets = pool(policy.http_slots.saturating_mul(2), policy.well_known_timeout);
+        let of = |id| match id {
+            RequestId::Dns(_) => &questions,
+            RequestId::Http(_) => &gets,
+        };
         let waker = crate::unpark();
         let cx = Context::from_waker(&waker);
         loop {
-            match self.work.poll(&cx) {
-                Poll::Ready(Todo::Start(job)) => self.pool(job.id()).start(job),
-                Poll::Ready(Todo::Stop(id)) => self.pool(id).stop(id),
+            // Answers that are here come before what their silence would lead to.
+            finished.take().into_iter().for_each(Job::finish);
+            match work.poll(&cx) {
+                Poll::Ready(Todo::Start(job)) => of(job.id()).start(job),
+                Poll::Ready(Todo::Stop(id)) => of(id).stop(id),
                 Poll::Ready(Todo::End) => break,
-                Poll::Pending => match self.work.time_left() {
-                    Some(left) if left.is_zero() => self.work.handle_timeout(),
+                Poll::Pending => match work.time_left() {
+                    Some(left) if left.is_zero() => work.handle_timeout(),
                     // Being woken early costs a look at the clock.
                     Some(left) => thread::park_timeout(left),
                     None => thread::park(),
                 },
             }
         }
-        self.questions.end();
-        self.gets.end();
-        self.questions.wait();
-        self.gets.wait();
-    }
-
-    fn pool(&self, id: RequestId) -> &Pool {
-        match id {
-            RequestId::Dns(_) => &self.questions,
-            RequestId::Http(_) => &self.gets,
-        }
+        questions.end();
+        gets.end();
+        questions.wait();
+        gets.wait();
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use discovery_core::RequestId;
@@ -22,10 +22,37 @@ const STACK: usize = 512 * 1024;
 
 pub(crate) struct Pool {
     shared: Arc<Shared>,
+    finished: Arc<Finished>,
     /// Most threads at once.
     limit: usize,
     /// How long a connection may take to come up.
     patience: Duration,
+}
+
+/// Jobs that have their answers, on their way to the driver's thread.
+///
+/// Whoever hands an answer to the machine allocates what the machine keeps. Were that each of many threads, an allocator with a heap for
+/// each thread would keep the facts of one cache in hundreds of heaps that are mostly empty.
+pub(crate) struct Finished {
+    jobs: Mutex<Vec<Job>>,
+    driver: Thread,
+}
+
+impl Finished {
+    /// On their way to the current thread.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { jobs: Mutex::default(), driver: thread::current() })
+    }
+
+    /// All that have come so far.
+    pub(crate) fn take(&self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put(&self, job: Job) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+        self.driver.unpark();
+    }
 }
 
 #[derive(Default)]
@@ -58,8 +85,8 @@ struct Held {
 }
 
 impl Pool {
-    pub(crate) fn new(limit: usize, patience: Duration) -> Self {
-        Self { shared: Arc::default(), limit: limit.max(1), patience }
+    pub(crate) fn new(limit: usize, patience: Duration, finished: Arc<Finished>) -> Self {
+        Self { shared: Arc::default(), finished, limit: limit.max(1), patience }
     }
 
     /// Hands a job to a thread, to a new one if none is idle. Without one it is dropped: a failure of our own side.
@@ -67,9 +94,10 @@ impl Pool {
         let mut state = self.shared.lock();
         let more = state.queue.len() >= state.idle && state.threads < self.limit;
         if more {
-            let (shared, patience) = (Arc::clone(&self.shared), self.patience);
+            let (shared, finished) = (Arc::clone(&self.shared), Arc::clone(&self.finished));
+            let patience = self.patience;
             let thread = thread::Builder::new().name("discovery-io".to_owned()).stack_size(STACK);
-            match thread.spawn(move || shared.work(patience)) {
+            match thread.spawn(move || shared.work(patience, &finished)) {
                 Ok(_) => state.threads = state.threads.saturating_add(1),
                 Err(_) if state.threads == 0 => {
                     // The job tells its end, and whom it tells may want to hand over the next.
@@ -132,13 +160,16 @@ impl Shared {
     }
 
     /// What one thread does.
-    fn work(&self, patience: Duration) {
+    fn work(&self, patience: Duration, finished: &Finished) {
         while let Some((job, stop)) = self.next() {
             let id = job.id();
             // A job that panics is dropped, and tells its end.
-            let _ = catch_unwind(AssertUnwindSafe(|| socket::run(job, &stop, patience)));
+            let run = catch_unwind(AssertUnwindSafe(|| socket::run(job, &stop, patience)));
             stop.hold(None);
             self.lock().stops.remove(&id);
+            if let Ok(Some(job)) = run {
+                finished.put(job);
+            }
         }
     }
 

@@ -17,8 +17,8 @@ enum Socket {
     Tcp(Arc<TcpStream>),
 }
 
-/// Moves bytes until the answer is there, or until it is stopped.
-pub(crate) fn run(mut job: Job, stop: &Stop, patience: Duration) {
+/// Moves bytes until the answer is there, and returns the job then; None where it was stopped.
+pub(crate) fn run(mut job: Job, stop: &Stop, patience: Duration) -> Option<Job> {
     let mut socket = None;
     let mut buffer = [0; READ_BUFFER];
     while !stop.is_stopped() {
@@ -26,7 +26,7 @@ pub(crate) fn run(mut job: Job, stop: &Stop, patience: Duration) {
             (Want::Finish, _) => {
                 drop(socket);
                 stop.hold(None);
-                return job.finish();
+                return Some(job);
             }
             (Want::Open(transport, address), _) => {
                 // One at a time: the old socket goes before the new one comes.
@@ -49,6 +49,7 @@ pub(crate) fn run(mut job: Job, stop: &Stop, patience: Duration) {
             (Want::Write(_) | Want::Read, None) => job.failed(io::ErrorKind::NotConnected),
         }
     }
+    None
 }
 
 impl Socket {
