@@ -118,25 +118,52 @@ fn a_datagram_is_sent_whole_or_not_at_all() {
 
 #[test]
 fn datagrams_of_strangers_are_passed_over() {
-    // R98, R99: another id, other letters.
+    // R98: another id, and no message at all.
     let mut exchange = open(Transport::Udp);
     let query = sent(&mut exchange);
     for _ in 0..100 {
         exchange.read(b"", None);
         exchange.read(b"short", None);
         exchange.read(&reply(&query, |m| m.metadata.id ^= 1), None);
-        exchange.read(
-            &reply(&query, |m| {
-                let lower = m.queries[0].name().to_lowercase();
-                m.queries[0].set_name(lower);
-                address(m, 66);
-            }),
-            None,
-        );
         assert_eq!(exchange.wants(), Want::Read);
     }
     exchange.read(&reply(&query, |m| address(m, 1)), None);
     assert_eq!(addresses(exchange), Ok(vec![1]));
+}
+
+#[test]
+fn a_reply_in_other_letters_leads_to_tcp_and_is_not_read() {
+    // R99.
+    let mut exchange = open(Transport::Udp);
+    let query = sent(&mut exchange);
+    let lower = reply(&query, |m| {
+        let lower = m.queries[0].name().to_lowercase();
+        m.queries[0].set_name(lower);
+        address(m, 66);
+    });
+    exchange.read(&lower, None);
+    assert_eq!(exchange.wants(), Want::Open(Transport::Tcp, server()));
+    exchange.opened();
+    let query = sent(&mut exchange);
+    exchange.read(&prefixed(&reply(&query, |m| address(m, 1))), None);
+    let reply = result(exchange).unwrap();
+    assert!(reply.noticed.folds_letters);
+    assert_eq!(reply.records.len(), 1);
+}
+
+#[test]
+fn a_query_is_repeated_without_edns_at_once_where_a_server_rejects_it() {
+    // R101.
+    for code in [ResponseCode::FormErr, ResponseCode::NotImp] {
+        let mut exchange = open(Transport::Udp);
+        let query = sent(&mut exchange);
+        assert!(query.edns.is_some());
+        exchange.read(&reply(&query, |m| m.metadata.response_code = code), None);
+        let plain = sent(&mut exchange);
+        assert!(plain.edns.is_none());
+        exchange.read(&reply(&plain, |m| address(m, 1)), None);
+        assert!(result(exchange).unwrap().noticed.rejects_edns, "{code}");
+    }
 }
 
 #[test]
