@@ -105,6 +105,30 @@ fn what_is_used_late_in_its_life_is_refreshed_once_and_in_the_background() {
     bench.finish();
 }
 
+/// `refresh_ahead_percent`: also where another fact of the name expires between any two uses.
+#[test]
+fn a_name_in_use_never_waits_for_its_document_though_its_addresses_expire_sooner() {
+    let world = "https a.example 200 \"cache-control: max-age=1000\" {\"m.server\":\"b.example:1\"}
+        dns a.example A 192.0.2.1 ttl=60
+        dns a.example AAAA NODATA soa=60
+        dns b.example A 192.0.2.2 ttl=60
+        dns b.example AAAA NODATA soa=60";
+    let mut bench = Bench::new(world);
+    bench.resolve("a.example");
+    let mut refreshed = 0;
+    for _ in 0..(24 * 60 * 60 / 90) {
+        bench.wait(seconds(90));
+        let outcome = bench.resolve("a.example");
+        let asked = outcome.as_ref().as_ref().unwrap().timeline.questions.iter();
+        let waited = asked.filter(|timed| matches!(timed.question, Question::Get(_))).count();
+        bench.settle();
+        refreshed += gets(&bench.asked());
+        assert_eq!(waited, 0, "{:?}", bench.now());
+    }
+    assert!((85..=110).contains(&refreshed), "{refreshed}");
+    bench.finish();
+}
+
 #[test]
 fn nobody_waits_for_what_is_still_fresh_though_its_refresh_has_failed() {
     let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));

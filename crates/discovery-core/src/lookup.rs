@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::{Ask, Board, Memory, Need, Notes, Stop};
-use crate::cache::Freshness;
+use crate::cache::{self, Freshness};
 use crate::explain::{Decision, Effect, Explanation, Step};
 use crate::facts::Facts;
 use crate::families::AddressFamily;
@@ -142,6 +142,15 @@ impl Lookup {
     }
 
     /// When the first of the facts that were read is worth asking again.
+    /// Whether a fact that it found in memory is fresh, and has lived so long that it is to be asked again ahead of its expiry.
+    pub(crate) fn has_due(&self, policy: &Policy, now: Instant) -> bool {
+        self.facts.iter().any(|known| {
+            known.learnt < self.began
+                && known.is_fresh(now)
+                && cache::due(known, policy).is_some_and(|due| due <= now)
+        })
+    }
+
     pub(crate) fn refresh_at(&self) -> Option<Instant> {
         self.notes.refresh_at
     }

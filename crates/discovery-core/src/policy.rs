@@ -151,7 +151,7 @@ pub struct Policy {
     pub late_max_ttl: Duration,
 
     /// After which part of its life a fact is asked again when it is used, in percent; `None` asks only when it has expired. 80:
-    /// names in use never wait.
+    /// names in use never wait. A fact that is due is also asked again where the lookup had to ask for another fact of the name.
     pub refresh_ahead_percent: Option<u8>,
     /// How long a lookup waits for a refresh before the last good fact is used instead; `None` never uses it. 1.8 s (RFC 8767 §5).
     #[serde(with = "optional_duration")]

@@ -278,11 +278,16 @@ impl Resolver {
             let outcome = self.reports.arrange(outcome, false, self.now);
             self.out.push_back(Event::Finished(ticket, outcome));
         }
-        // What came from memory alone and is near its expiry has been used: a reason to ask again.
-        let due = refresh_at.is_some_and(|at| at <= self.now);
+        // A fact from memory that is near its expiry has been used: a reason to ask again, also where the lookup had to ask for
+        // other facts of the name, which expire earlier.
+        let due = if running.has_asked {
+            running.lookup.has_due(&self.context.policy, self.now)
+        } else {
+            refresh_at.is_some_and(|at| at <= self.now)
+        };
         if !running.has_asked && self.reports.is_due(&name, self.now) {
             self.recheck(&name);
-        } else if due && shared.is_ok() && !running.has_asked && !running.lookup.is_background() {
+        } else if due && shared.is_ok() && !running.lookup.is_background() {
             self.refresh(&name);
         }
     }
