@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::backoff::Strikes;
 use crate::changes::Changes;
+use crate::config::HashKey;
 use crate::life::InMemory;
 use crate::name::DnsName;
 use crate::policy::Policy;
@@ -123,9 +124,9 @@ pub(crate) enum Freshness {
 }
 
 impl Cache {
-    pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
+    pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
         let max_bytes = policy.max_cache_bytes;
-        let facts = Segments::new(seed, policy.max_facts, max_bytes);
+        let facts = Segments::new(hash_key, policy.max_facts, max_bytes);
         Self { facts, changes: None, max_bytes }
     }
 

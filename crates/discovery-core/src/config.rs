@@ -1,5 +1,7 @@
 //! What a machine is made with.
 
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::Duration;
 
 use crate::policy::Policy;
@@ -15,6 +17,8 @@ pub struct Config {
     pub name_servers: u8,
     /// From which SRV draws and jitter are derived. The same seed and inputs give the same run; give each process its own.
     pub seed: u64,
+    /// Keeps the hash tables of memory safe from names that are chosen to collide. No result depends on it.
+    pub hash_key: HashKey,
     /// Which address families have a route, as far as is known at the start.
     pub routes: Routes,
     /// How often the driver calls while anything is under way, although nothing is due: `poll_timeout` asks for it. A pause of the
@@ -25,15 +29,77 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration with this policy, one name server, seed 0 and a heartbeat of 1 s.
+    /// A configuration with this policy, one name server, seed 0, a hash key of its own and a heartbeat of 1 s.
     pub fn new(policy: Policy) -> Self {
+        let hash_key = HashKey::default();
         let heartbeat = Some(Duration::from_secs(1));
-        Self { policy, name_servers: 1, seed: 0, routes: Routes::default(), heartbeat }
+        Self { policy, name_servers: 1, seed: 0, hash_key, routes: Routes::default(), heartbeat }
     }
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self::new(Policy::default())
+    }
+}
+
+/// A secret key of SipHash. Any two are equal: machines that differ in it alone do the same.
+#[derive(Clone, Copy)]
+pub struct HashKey(pub(crate) [u64; 2]);
+
+impl HashKey {
+    /// A key from 16 bytes of entropy. Whoever knows it can choose names that collide, and make each look at memory slow.
+    pub fn new(entropy: [u8; 16]) -> Self {
+        let number = u128::from_ne_bytes(entropy);
+        // Both halves, whatever the order of bytes.
+        let [low, high] = [number, number >> 64].map(|part| part & u128::from(u64::MAX));
+        Self([low, high].map(|part| u64::try_from(part).unwrap_or_default()))
+    }
+}
+
+impl Default for HashKey {
+    /// A key that cannot be computed offline: derived from the random state that the standard library's hash tables have in this
+    /// process.
+    fn default() -> Self {
+        let state = RandomState::new();
+        Self([0_u8, 1].map(|half| state.hash_one(half)))
+    }
+}
+
+impl PartialEq for HashKey {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for HashKey {}
+
+impl Hash for HashKey {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl fmt::Debug for HashKey {
+    /// Without the key: it is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_by_default_differ_and_do_not_show() {
+        let (one, other) = (HashKey::default(), HashKey::default());
+        assert_ne!(one.0, other.0);
+        assert_eq!(one, other, "machines that differ in it alone do the same");
+        assert_eq!(format!("{one:?}"), "HashKey");
+        let mut entropy = [0; 16];
+        let zero = HashKey::new(entropy);
+        entropy[0] = 1;
+        entropy[15] = 1;
+        let [a, b] = HashKey::new(entropy).0;
+        assert!(a != zero.0[0] && b != zero.0[1], "both halves count");
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::HashKey;
 use crate::explain::{Decision, Effect, Explanation, MovedBack};
 use crate::name::ServerName;
 use crate::outcome::{Outcome, Resolved, Target};
@@ -169,12 +170,12 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
+    pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
         let (entries, bytes) = (policy.max_reports, policy.max_cache_bytes);
         Self {
-            rests: Segments::new(seed, entries, bytes),
-            doubts: Segments::new(seed, entries, bytes),
-            arranged: Segments::new(seed, entries, bytes),
+            rests: Segments::new(hash_key, entries, bytes),
+            doubts: Segments::new(hash_key, entries, bytes),
+            arranged: Segments::new(hash_key, entries, bytes),
             first: policy.report_backoff,
             longest: policy.report_max_backoff,
         }

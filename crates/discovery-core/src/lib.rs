@@ -65,7 +65,7 @@ mod well_known;
 pub use address::{AddressPolicy, Denied, DeniedReason, Otherwise};
 pub use addresses::Addresses;
 pub use changes::{BadCursor, Cursor};
-pub use config::Config;
+pub use config::{Config, HashKey};
 pub use counters::Counters;
 pub use explain::{Decision, Effect, Explanation, MovedBack, Step};
 pub use export::{BadExport, Export, Exported, Impossible, MAX_EXPORT_FACTS};

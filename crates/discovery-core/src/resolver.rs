@@ -90,7 +90,7 @@ struct Orphan {
 impl Resolver {
     /// A resolver that has nothing to do yet, and knows nothing.
     pub fn new(config: Config, now: Instant) -> Self {
-        let Config { policy, name_servers, seed, routes, heartbeat } = config;
+        let Config { policy, name_servers, seed, hash_key, routes, heartbeat } = config;
         let dns = Slots::new(policy.dns_slots, usize::MAX);
         let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
         Self {
@@ -101,9 +101,9 @@ impl Resolver {
                 dns,
                 http,
             ),
-            cache: Cache::new(&policy, seed),
-            results: Results::new(&policy, seed),
-            reports: Reports::new(&policy, seed),
+            cache: Cache::new(&policy, hash_key),
+            results: Results::new(&policy, hash_key),
+            reports: Reports::new(&policy, hash_key),
             context: Context { policy: Arc::new(policy), routes, second: None, seed },
             lookups: BTreeMap::new(),
             names: BTreeMap::new(),

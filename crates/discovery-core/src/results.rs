@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::config::HashKey;
 use crate::explain::Decision;
 use crate::families::AddressFamily;
 use crate::name::ServerName;
@@ -128,8 +129,8 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    pub(crate) fn new(policy: &Policy, seed: u64) -> Self {
-        let kept = Segments::new(seed, policy.max_results, policy.max_cache_bytes);
+    pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
+        let kept = Segments::new(hash_key, policy.max_results, policy.max_cache_bytes);
         Self { kept, lessons: 0 }
     }
 

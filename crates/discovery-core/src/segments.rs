@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
 
+use crate::config::HashKey;
 use crate::order::{self, Links, List, MAX_PLACES, index};
 
 /// Of all entries, the part that may be protected, in percent: the rest is for what is new.
@@ -43,13 +44,14 @@ impl<V: Keyed> Front<V> for () {
 
 /// A hasher with a key: names are chosen by strangers, who must not be able to choose collisions.
 #[derive(Clone, Copy, Debug)]
-struct Hasher(u64, u64);
+struct Hasher(HashKey);
 
 impl BuildHasher for Hasher {
     type Hasher = SipHasher13;
 
     fn build_hasher(&self) -> SipHasher13 {
-        SipHasher13::new_with_keys(self.0, self.1)
+        let [k0, k1] = self.0.0;
+        SipHasher13::new_with_keys(k0, k1)
     }
 }
 
@@ -134,10 +136,10 @@ impl<V: Keyed> std::fmt::Debug for Segments<V> {
 }
 
 impl<V: Keyed> Segments<V> {
-    pub(crate) fn new(seed: u64, max_entries: usize, max_bytes: usize) -> Self {
+    pub(crate) fn new(hash_key: HashKey, max_entries: usize, max_bytes: usize) -> Self {
         let max = Limits { entries: max_entries.min(MAX_PLACES), bytes: max_bytes };
         Self {
-            hasher: Hasher(seed, !seed.rotate_left(32)),
+            hasher: Hasher(hash_key),
             table: HashTable::new(),
             slots: Vec::new(),
             links: Links::default(),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant as StdInstant, SystemTime};
 
-use discovery_core::{Config, DnsTransport, HttpGet, Policy};
+use discovery_core::{Config, DnsTransport, HashKey, HttpGet, Policy};
 use rustls::ClientConfig;
 
 use crate::desk::Desk;
@@ -149,6 +149,11 @@ impl Setup {
             }
         };
         config.name_servers = u8::try_from(name_servers.len()).unwrap_or(u8::MAX);
+        // Without entropy the key stays the one that the core derives from the standard library's.
+        let mut hash_key = [0; 16];
+        if (system.entropy)(&mut hash_key).is_ok() {
+            config.hash_key = HashKey::new(hash_key);
+        }
         config.seed = match self.seed {
             Some(seed) => seed,
             None => {

@@ -43,7 +43,7 @@ struct Memory {
 impl Memory {
     fn new() -> Self {
         let policy = Policy::default();
-        Self { cache: Cache::new(&policy, 7), policy }
+        Self { cache: Cache::new(&policy, crate::config::HashKey::default()), policy }
     }
 
     fn learn(&mut self, question: &Question, known: &Arc<Known>) -> Arc<Known> {
@@ -268,7 +268,8 @@ fn whoever_asks_again_in_doubt_is_given_what_was_learnt_since() {
 #[test]
 fn a_fact_that_was_used_outlives_one_that_was_not() {
     let policy = Policy { max_facts: 2, ..Policy::default() };
-    let mut memory = Memory { cache: Cache::new(&policy, 7), policy };
+    let mut memory =
+        Memory { cache: Cache::new(&policy, crate::config::HashKey::default()), policy };
     let question = |host: &str| Question::Dns(DnsName::parse(host).unwrap(), RecordKind::A);
     for host in ["a.example", "b.example"] {
         let _ = memory.learn(&question(host), &document(300));

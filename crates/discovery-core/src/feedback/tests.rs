@@ -11,7 +11,7 @@ fn at(seconds: u64) -> Instant {
 fn reports() -> Reports {
     let (first, longest) = (Duration::from_secs(60), Duration::from_secs(240));
     let policy = Policy { report_backoff: first, report_max_backoff: longest, ..Policy::default() };
-    Reports::new(&policy, 1)
+    Reports::new(&policy, crate::config::HashKey::default())
 }
 
 fn name(text: &str) -> ServerName {

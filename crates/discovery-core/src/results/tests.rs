@@ -46,7 +46,7 @@ fn resolved(targets: &[&[&str]], srv: Option<(u16, u16)>) -> Resolved {
 
 /// What is remembered of an outcome that came about while this family led nowhere.
 fn remembering(outcome: Result<Resolved, Failed>, second: Option<AddressFamily>) -> Results {
-    let mut results = Results::new(&Policy::default(), 1);
+    let mut results = Results::new(&Policy::default(), crate::config::HashKey::default());
     results.remember(&name(), &Arc::new(outcome), second, None, at(0));
     results
 }
@@ -91,7 +91,7 @@ fn what_has_been_used_has_been_used_when_it_is_replaced_and_its_successor_is_han
 
 #[test]
 fn names_that_begin_alike_are_told_apart() {
-    let mut results = Results::new(&Policy::default(), 1);
+    let mut results = Results::new(&Policy::default(), crate::config::HashKey::default());
     let lengths = [1, 2, Text::LEN - 1, Text::LEN, Text::LEN + 1, Text::LEN + 2, 200];
     let names = lengths.map(|length| ServerName::parse(&"a".repeat(length)).unwrap());
     let other = ServerName::parse(&format!("{}b", "a".repeat(Text::LEN))).unwrap();

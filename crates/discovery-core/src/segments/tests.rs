@@ -141,7 +141,7 @@ proptest! {
         max_entries in 1_usize..10,
         max_bytes in 20_usize..200,
     ) {
-        let mut map = Segments::new(7, max_entries, max_bytes);
+        let mut map = Segments::new(HashKey::default(), max_entries, max_bytes);
         let (probation, protected) = (Vec::new(), Vec::new());
         let mut plain = Plain { probation, protected, max_entries, max_bytes };
         for (number, one) in uses.into_iter().enumerate() {
@@ -197,7 +197,7 @@ proptest! {
 #[test]
 fn uses_count_in_their_order_however_many_come_between_two_changes() {
     for many in [1, MAX_USES - 1, MAX_USES, MAX_USES + 1, 5 * MAX_USES / 2] {
-        let mut map = Segments::new(7, 10, 1000);
+        let mut map = Segments::new(HashKey::default(), 10, 1000);
         let (probation, protected) = (Vec::new(), Vec::new());
         let mut plain = Plain { probation, protected, max_entries: 10, max_bytes: 1000 };
         for key in 0..10 {
@@ -245,7 +245,7 @@ impl Keyed for Number {
 #[test]
 fn the_table_grows_no_larger_where_entries_come_and_go() {
     for entries in [0, 1, 2, 3, 7, 8, 14, 449, 600, 690, 784, 785, 895, 896, 897] {
-        let mut map = Segments::new(7, entries, usize::MAX);
+        let mut map = Segments::new(HashKey::default(), entries, usize::MAX);
         for number in 0..60_000 {
             map.insert(Number(number), (), 1);
             let before = number.saturating_sub(5);
