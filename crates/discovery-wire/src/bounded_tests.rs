@@ -1,3 +1,4 @@
+//! How much work a certificate chain can cause: signatures are counted, not timed.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

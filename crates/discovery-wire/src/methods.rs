@@ -66,7 +66,8 @@ macro_rules! builder_methods {
         /// hand. It must never go back, and must not ask the discovery: it is read while the machine is locked.
         ///
         /// Timers stay the runtime's. Where this clock has jumped, what became due is done when the driver's timer rings or somebody
-        /// asks; at once it is done by `handle().handle_timeout()`.
+        /// asks; at once it is done by `handle().handle_timeout()`. A jump to more than a second beyond what is due counts as a
+        /// pause of the process: timeouts move by it, and lifetimes don't.
         pub fn clock(
             mut self,
             clock: impl Fn() -> ::std::time::Instant + Send + Sync + 'static,

@@ -31,7 +31,7 @@ pub(super) const GRACE: [Duration; 3] =
 /// Time of the scenario after which a run counts as one that never ends.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// How often to look whether all has come to rest.
-const GLANCE: Duration = Duration::from_millis(100);
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// Runs scenarios over real sockets on loopback, through an adapter.
 #[derive(Clone)]

@@ -40,7 +40,14 @@ impl Input {
         match self {
             Self::Answer(answer, _) => Self::Answer(answer, now),
             Self::Connected(id, _) => Self::Connected(id, now),
-            other => other,
+            Self::Resolve(..)
+            | Self::Timeout(_)
+            | Self::Abandon(..)
+            | Self::Routes(..)
+            | Self::NameServers(..)
+            | Self::Forget(..)
+            | Self::Report(..)
+            | Self::Teach(..) => self,
         }
     }
 
