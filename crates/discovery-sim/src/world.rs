@@ -3,6 +3,8 @@
 //! Knows nothing of who asks, in which order, nor when: it is what holds at one moment. Later moments are other worlds
 //! (see [`crate::Scenario::world_at`]).
 
+mod servers;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -13,6 +15,8 @@ use discovery_core::{
 };
 
 use crate::web::{Page, Reading};
+
+pub use servers::{NoEdns, ServerFault};
 
 /// Aliases that one reply follows at most: more than any resolver would.
 const MAX_CHAIN: usize = 64;
@@ -101,53 +105,6 @@ pub enum WireFault {
     OptOwner,
     /// Over UDP it is longer than a driver's read buffer, without the truncation bit; over TCP it is whole: to the machine, the reply.
     Oversize,
-}
-
-/// What is the matter with one name server.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServerFault {
-    /// What it says to everything; None: what the zone says.
-    pub outcome: Option<DnsOutcome>,
-    /// How much longer it takes than others.
-    pub after: Duration,
-    /// What it does with queries that carry an OPT record; None: it knows EDNS.
-    pub edns: Option<NoEdns>,
-    /// Whether it repeats the question in lower case, whatever was sent.
-    pub folds: bool,
-    /// Whether it never answers over UDP.
-    pub udp_silent: bool,
-    /// Whether its error replies come without the question.
-    pub bare: bool,
-    /// The only type of questions that the four fields above concern; None: all.
-    pub only: Option<RecordKind>,
-}
-
-/// What a name server that does not know EDNS does with a query that carries an OPT record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NoEdns {
-    /// It does not reply.
-    Silent,
-    /// Its reply ends within the question: to the machine, silence.
-    Cut,
-    /// It says FORMERR.
-    FormErr,
-    /// It says NOTIMP.
-    NotImp,
-    /// It says SERVFAIL.
-    ServFail,
-    /// It says BADVERS, though the version is 0.
-    BadVers,
-}
-
-impl ServerFault {
-    /// The same for questions of one type: without what does not concern that type.
-    #[must_use]
-    pub fn about(&self, kind: RecordKind) -> Self {
-        if self.only.is_none_or(|only| only == kind) {
-            return self.clone();
-        }
-        Self { outcome: self.outcome.clone(), after: self.after, ..Self::default() }
-    }
 }
 
 /// How connecting to a web server fails.
