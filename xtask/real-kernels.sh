@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tries what only a real kernel does: ICMP rejections of every kind over IPv4 and IPv6, closed UDP ports as name servers, name servers on
-# a link, a resolv.conf that changes, and a process that is stopped for a while. Runs in a network namespace of its own, against small
+# a link, a resolv.conf that changes, certificate chains that cost more than they prove, and a process that is stopped for a while. Runs in a network namespace of its own, against small
 # DNS and HTTPS servers (xtask/real_kernels.py), on every runtime of the command.
 #
 # Needs root, iproute2, iptables, openssl and Python 3. Says so and ends with status 77 where one is missing. The last line is a summary;
@@ -37,7 +37,7 @@ trap cleanup EXIT
 ip netns add "$space" 2>/dev/null || { echo "skipped: this machine gives no network namespaces"; exit 77; }
 inside() { ip netns exec "$space" "$@"; }
 inside ip link set lo up
-for address in 53 54 80 81 82 83 99; do inside ip addr add "192.0.2.$address/32" dev lo; done
+for address in 53 54 80 81 82 83 84 99; do inside ip addr add "192.0.2.$address/32" dev lo; done
 for address in 80 81 99; do inside ip -6 addr add "2001:db8::$address/128" dev lo nodad; done
 inside ip -6 addr add fe80::53/64 dev lo nodad
 inside iptables -N TRY 2>/dev/null || { echo "skipped: iptables doesn't work here"; exit 77; }
@@ -207,6 +207,34 @@ inside iptables -A TRY -d 192.0.2.53 -p udp --dport 53 -j DROP
 wait "$batch" || true
 verdict "a batch follows a resolv.conf that changes" "$([ "$(grep -c rule=2 "$dir/changed")" = 2 ] || echo "not all resolved")" "$(cat "$dir/changed")"
 inside iptables -F TRY
+
+# --- Certificate chains that lead nowhere by 16^6 paths, beside names that are in order.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=layer 0" \
+    -addext "basicConstraints=critical,CA:TRUE" -keyout "$dir/layer0.key" -out "$dir/layer0.pem" 2>/dev/null
+: >"$dir/layers.pem"
+for layer in 1 2 3 4 5 6; do
+    above=$((layer - 1))
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=layer $layer" -keyout "$dir/layer$layer.key" -out "$dir/layer.csr" 2>/dev/null
+    for serial in $(seq 16); do
+        openssl x509 -req -in "$dir/layer.csr" -CA "$dir/layer$above.pem" -CAkey "$dir/layer$above.key" -days 2 -set_serial "$serial" \
+            -extfile <(echo "basicConstraints=critical,CA:TRUE") -out "$dir/layer$layer.pem" 2>/dev/null
+        cat "$dir/layer$layer.pem" >>"$dir/layers.pem"
+    done
+done
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=leaf" -keyout "$dir/costly.key" -out "$dir/costly.csr" 2>/dev/null
+openssl x509 -req -in "$dir/costly.csr" -CA "$dir/layer6.pem" -CAkey "$dir/layer6.key" -days 2 -set_serial 1 \
+    -extfile <(echo "subjectAltName=DNS:*.w.example") -out "$dir/costly.pem" 2>/dev/null
+cat "$dir/layers.pem" >>"$dir/costly.pem"
+serve "https=192.0.2.84" "leaf=$dir/costly"
+resolv_conf "nameserver 192.0.2.53"
+costly="$(for n in $(seq 10); do echo "costly$n.w.example"; done)"
+good="$(for n in $(seq 30); do echo "slowbesidex$n.w.example"; done)"
+began="$(date +%s%N)"
+inside env SSL_CERT_FILE="$dir/ca.pem" "$binary" resolve --any-address --short --jobs 40 $costly $good >"$dir/beside" 2>&1 || true
+took=$((($(date +%s%N) - began) / 1000000))
+right="$(grep -c 'rule=3.2' "$dir/beside" || true)"
+wrong="$([ "$right" = 30 ] || echo "$right of 30 are right")"
+verdict "30 good names beside ten costly certificate chains ($took ms)" "$wrong" "$(grep slow "$dir/beside" | grep -v rule=3.2 | head -2)"
 
 # --- A process that is stopped while its answers arrive: none may be lost, and none may come out by a later step.
 resolv_conf "nameserver 192.0.2.53"

@@ -25,6 +25,7 @@ ADDRESSES = [
     (r"target4", ["192.0.2.81"]),
     (r"target6", ["2001:db8::81"]),
     (r"fed", ["192.0.2.83"]),
+    (r"costly", ["192.0.2.84"]),
 ]
 SERVICES = [(r"_matrix-fed\._tcp\.srv", "target4.example"), (r"_matrix-fed\._tcp\.six", "target6.example")]
 
