@@ -141,7 +141,6 @@ impl Lookup {
         self.fall_back_since = can.then(|| self.fall_back_since.unwrap_or(now));
     }
 
-    /// When the first of the facts that were read is worth asking again.
     /// Whether a fact that it found in memory is fresh, and has lived so long that it is to be asked again ahead of its expiry.
     pub(crate) fn has_due(&self, policy: &Policy, now: Instant) -> bool {
         self.facts.iter().any(|known| {
@@ -151,6 +150,7 @@ impl Lookup {
         })
     }
 
+    /// When the first of the facts that were read is worth asking again.
     pub(crate) fn refresh_at(&self) -> Option<Instant> {
         self.notes.refresh_at
     }

@@ -39,7 +39,9 @@ fn a_fortnight_gives_no_answer_beyond_its_bound() {
     assert!((HOUR..=HOUR * 24).contains(&report.longest_addresses), "{report}");
     // The names are few and used seldom, their lifetimes short.
     assert!((100..=500).contains(&report.hit_rate()), "{report}");
-    assert!(report.requests[0] < report.cold[0] && report.requests[1] < report.cold[1] / 2);
+    // A document that is due is refreshed ahead even where the lookup had to ask for addresses: a little more than half are fetched.
+    assert!(report.requests[0] < report.cold[0], "{report}");
+    assert!(report.requests[1] < report.cold[1] * 3 / 5, "{report}");
     assert!(report.stale > 0 && report.excused > 0, "{report}");
     assert_eq!(report.counters.lookups + report.counters.queued, 0);
 }
