@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn each_disorder_is_told() {
         assert_eq!(check_file("a.rs", "// R134\n").len(), 2);
-        assert_eq!(check_file("a.rs", "//! See I15.\n").len(), 1);
+        assert_eq!(check_file("a.rs", "//! See I16.\n").len(), 1);
         assert_eq!(check_file("a.scenario", "# R0\n").len(), 1);
         assert_eq!(check_file("a.scenario", "# R1\nresolve a.example\n---\n").len(), 1);
         assert_eq!(check_file("a.scenario", "resolve a.example\n---\nnonsense\n").len(), 2);
