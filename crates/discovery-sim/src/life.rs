@@ -8,15 +8,16 @@ mod pair;
 mod refer;
 mod scene;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use alone::alone;
 use discovery_core::{
-    Cursor, Decision, Disposition, Effect, Fact, FailureKind, Feedback, Instant, Outcome, Policy,
-    Question, RecordKind, Request, ServerName, Ticket, TlsName,
+    Answer, Cursor, Decision, Disposition, Effect, Fact, FailureKind, Feedback, Instant, Outcome,
+    Policy, Question, RecordKind, Request, RequestId, ServerName, Ticket, TlsName,
 };
+use http::StatusCode;
 use refer::refer;
 pub use scene::{Scene, Step};
 use scene::{name, span};
@@ -54,6 +55,10 @@ struct Half {
     strangers: usize,
     /// Since when nobody has told it the time.
     asleep_since: Option<Instant>,
+    /// Requests under way.
+    open: BTreeSet<RequestId>,
+    /// Those that were under way in a pause of the machine (I15).
+    paused: BTreeSet<RequestId>,
 }
 
 /// Names that strangers ask for at once, at most.
@@ -161,6 +166,8 @@ impl Half {
             told,
             strangers,
             asleep_since,
+            open: BTreeSet::new(),
+            paused: BTreeSet::new(),
         }
     }
 
@@ -195,7 +202,11 @@ impl Half {
                 // What failed while nobody looked failed at moments that only the machine knows.
                 self.model.forget(|_| true);
                 self.asleep_since = Some(self.bench.now());
+                let pauses = self.bench.counters().pauses;
                 self.bench.sleep(span(which));
+                if self.bench.counters().pauses > pauses {
+                    self.paused.extend(&self.open);
+                }
                 self.hear();
                 self.asleep_since = None;
                 self.model.forget(|_| true);
@@ -273,6 +284,7 @@ impl Half {
             last = Some(at);
             match happened {
                 Happened::Asked(request) => {
+                    self.open.insert(request.id());
                     let feedback = &mut self.feedback;
                     let model = &mut self.model;
                     let allowed = about(&request, |question| {
@@ -283,9 +295,16 @@ impl Half {
                     assert_eq!(allowed, Some(Ok(())), "{at:?}");
                 }
                 Happened::Answered(request, answer) => {
-                    about(&request, |question| self.model.answered(question, &answer, at));
+                    self.open.remove(&request.id());
+                    // I15: what may come from a pause is asked again, and says nothing.
+                    let says_nothing = self.paused.remove(&request.id()) && is_doubtful(&answer);
+                    about(&request, |question| match says_nothing {
+                        true => self.model.cancelled(question, at),
+                        false => self.model.answered(question, &answer, at),
+                    });
                 }
                 Happened::Cancelled(request) => {
+                    self.open.remove(&request.id());
                     about(&request, |question| self.model.cancelled(question, at));
                 }
                 Happened::Ended(ticket, outcome) => self.ended(ticket, &outcome, at),
@@ -405,6 +424,17 @@ fn may_rest_on(name: &str, question: &Question) -> bool {
 }
 
 /// Tells of the question of a request.
+/// Whether the other side may have given up on a machine that was away: an error, or a response that says so.
+fn is_doubtful(answer: &Answer) -> bool {
+    match answer {
+        Answer::Dns(_, said) => said.is_err(),
+        Answer::Http(_, Ok(response)) => {
+            response.status == StatusCode::REQUEST_TIMEOUT || response.status.is_server_error()
+        }
+        Answer::Http(_, Err(_)) => true,
+    }
+}
+
 fn about<T>(request: &Request, tell: impl FnOnce(&Question) -> T) -> Option<T> {
     question(request).as_ref().map(tell)
 }
