@@ -115,6 +115,15 @@ impl Inquiry {
         }
     }
 
+    /// The place is to be tried again although other attempts are open: under a number of its own.
+    pub(crate) fn try_again(&mut self, place: Place) {
+        let left = self.attempts.len();
+        self.put_back(place);
+        if matches!(place, Place::Attempt(_)) && self.attempts.len() == left {
+            self.attempts.end = self.attempts.end.saturating_add(1);
+        }
+    }
+
     /// The driver was away for so long: none of that counts as waiting (I15).
     pub(crate) fn resume(&mut self, away: Duration) {
         let moved = |at: &mut Instant| *at = *at + away;

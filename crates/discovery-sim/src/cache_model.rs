@@ -196,6 +196,14 @@ impl CacheModel {
         }
     }
 
+    /// The machine was away. What was given up as late before may be given up as late again: a back-off ends in the meantime, a
+    /// question under way does not.
+    pub fn paused(&mut self) {
+        for history in self.questions.values_mut().filter(|history| history.asked.is_some()) {
+            history.failures.1 = history.failures.1.saturating_add(1);
+        }
+    }
+
     /// These questions may have been forgotten, and asked anew.
     pub fn forget(&mut self, mut may_be: impl FnMut(&Question) -> bool) {
         for (question, history) in &mut self.questions {

@@ -206,6 +206,7 @@ impl Half {
                 self.bench.sleep(span(which));
                 if self.bench.counters().pauses > pauses {
                     self.paused.extend(&self.open);
+                    self.model.paused();
                 }
                 self.hear();
                 self.asleep_since = None;

@@ -195,6 +195,10 @@ mod tests {
         for (seed, number) in [(1, 2962), (1, 1159), (2, 10_560), (3, 4681)] {
             assert_eq!(untold(seed, number).failure(), None, "seed {seed}, life {number}");
         }
+        // A GET and a DNS attempt that broke in a pause, and were made again.
+        for number in [3445, 5098] {
+            assert_eq!(Storm::new(1, number).failure(), None, "life {number}");
+        }
         // What ended in a sleep, and is handed out after it; what was told twice before anybody was seen to ask.
         for (seed, number) in [(1, 535), (2, 63)] {
             assert_eq!(Storm::new(seed, number).failure(), None, "seed {seed}, life {number}");

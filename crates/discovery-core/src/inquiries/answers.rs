@@ -84,7 +84,7 @@ impl Inquiries {
         };
         if open.paused && pause::is_doubtful(answer) {
             // I15: the other side may have given up on a driver that was away. Once more, for each pause.
-            inquiry.put_back(open.place);
+            inquiry.try_again(open.place);
             let settled = self.start(&question, &mut inquiry, context, now, out);
             return (
                 Disposition::Accepted,

@@ -178,3 +178,25 @@ fn i15_a_pause_shorter_than_the_deadline_is_noticed_by_the_heartbeat() {
     pass(&mut resolution, back + Duration::from_secs(10));
     assert!(!requests(&drain(&mut resolution)).is_empty());
 }
+
+#[test]
+fn i15_a_dns_attempt_that_broke_in_a_pause_costs_none_of_the_attempts() {
+    let (mut resolution, mut now) = (
+        Resolution::new(name("a.example:1"), &config(|policy| policy.dns_attempts = 2), START),
+        START,
+    );
+    let mut asked = requests(&drain(&mut resolution));
+    pass(&mut resolution, now + Duration::from_secs(1));
+    now = now + Duration::from_secs(1);
+    asked.extend(requests(&drain(&mut resolution)));
+    assert_eq!(asked.len(), 4, "two attempts for each family: {asked:?}");
+    now = now + PAUSE;
+    resolution.handle_timeout(now);
+    for request in asked {
+        let Request::Dns(dns) = &request else { panic!("{request:?}") };
+        let _ = resolution.handle_answer(Answer::Dns(dns.id, Err(DnsError::Timeout)), now);
+    }
+    let events = drain(&mut resolution);
+    assert_eq!(end(&events, resolution.ticket()), None, "{events:?}");
+    assert_eq!(requests(&events).len(), 4, "{events:?}");
+}
