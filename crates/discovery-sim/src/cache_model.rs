@@ -196,11 +196,11 @@ impl CacheModel {
         }
     }
 
-    /// The machine was away. What was given up as late before may be given up as late again: a back-off ends in the meantime, a
-    /// question under way does not.
+    /// The machine was away. What was given up as late before may be given up as late again, and may have failed for another lookup in
+    /// between: a back-off ends in the meantime, a question under way does not.
     pub fn paused(&mut self) {
         for history in self.questions.values_mut().filter(|history| history.asked.is_some()) {
-            history.failures.1 = history.failures.1.saturating_add(1);
+            history.failures.1 = history.failures.1.saturating_add(2);
         }
     }
 
