@@ -1,6 +1,6 @@
 //! The example of an event loop of mio, on a thread of its own.
 
-#[path = "../../crates/discovery-wire/examples/mio/looping.rs"]
+#[path = "../../crates/discovery-driver/examples/mio/looping.rs"]
 mod looping;
 
 use std::thread;

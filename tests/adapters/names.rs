@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use discovery_core::{Counters, HttpGet, Policy, ServerName};
-use discovery_wire::{Handle, Transport};
+use discovery_driver::Handle;
+use discovery_wire::Transport;
 use rustls::ClientConfig;
 
 macro_rules! same_names {
@@ -39,7 +40,7 @@ macro_rules! same_names {
             let _spawns: fn(Builder) -> Result<Discovery, $adapter::BuildError> = Builder::spawn;
             // The crates that its types are of come with it.
             let _: Option<$adapter::discovery_core::Ticket> = None;
-            let _: Option<$adapter::discovery_wire::Handle> = None;
+            let _: Option<$adapter::discovery_driver::Handle> = None;
             Ok(())
         }
     )*};

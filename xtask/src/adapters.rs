@@ -15,7 +15,7 @@ const ADAPTERS: [(&str, &str); 5] = [
     ("discovery-smol", "crates/discovery-smol/src"),
     ("discovery-async-std", "crates/discovery-async-std/src"),
     ("discovery-blocking", "crates/discovery-blocking/src"),
-    ("example mio", "crates/discovery-wire/examples/mio"),
+    ("example mio", "crates/discovery-driver/examples/mio"),
 ];
 
 /// Prints the table; whether all went well. With `build`, each crate is built alone from nothing.
@@ -73,7 +73,7 @@ fn public_items(text: &str) -> Vec<String> {
         let hidden = std::mem::replace(&mut before, line) == "#[doc(hidden)]";
         if let Some(rest) = line.strip_prefix("pub ").filter(|_| !hidden) {
             items.push(rest.split(['(', '{', '<', ';']).next().unwrap_or_default().to_owned());
-        } else if line.starts_with("discovery_wire::") && line.contains("_methods!") {
+        } else if line.starts_with("discovery_driver::") && line.contains("_methods!") {
             items.push(line.to_owned());
         }
     }

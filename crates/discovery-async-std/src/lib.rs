@@ -35,7 +35,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use discovery_core::{Outcome, ServerName};
-use discovery_wire::{Alarm, Handle, Running, Todo, Waiting, Work};
+use discovery_driver::{Alarm, Handle, Running, Todo, Waiting, Work};
 use rustls::ClientConfig;
 
 // For this project's tests, so that this crate alone depends on what is discontinued.
@@ -43,8 +43,9 @@ use rustls::ClientConfig;
 pub use async_std;
 pub use builder::Builder;
 pub use discovery_core;
+pub use discovery_driver;
+pub use discovery_driver::BuildError;
 pub use discovery_wire;
-pub use discovery_wire::BuildError;
 
 /// Asks for server names. Cheap to clone; the [`Driver`] ends when the last clone, and the last future of an outcome, is
 /// dropped.
@@ -63,12 +64,12 @@ impl Discovery {
     /// unless others wait for the same name.
     ///
     /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::FailureKind::Local): at once where it
-    /// has been dropped, after [`DRIVER_PATIENCE`](discovery_wire::DRIVER_PATIENCE) where nobody runs it.
+    /// has been dropped, after [`DRIVER_PATIENCE`](discovery_driver::DRIVER_PATIENCE) where nobody runs it.
     pub fn resolve(&self, name: &ServerName) -> Resolving {
         Resolving { waiting: self.handle.resolve(name), check: None }
     }
 
-    discovery_wire::discovery_methods!();
+    discovery_driver::discovery_methods!();
 }
 
 /// The outcome of one lookup, some time.

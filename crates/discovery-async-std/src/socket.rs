@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use async_std::io::{ReadExt, WriteExt};
 use async_std::net::{TcpStream, UdpSocket};
-use discovery_wire::{Job, READ_BUFFER, Transport, Want, local_address, yield_now};
+use discovery_driver::{Job, local_address, yield_now};
+use discovery_wire::{READ_BUFFER, Transport, Want};
 
 enum Socket {
     Udp(UdpSocket),

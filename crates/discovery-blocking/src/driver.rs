@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use discovery_core::{Policy, RequestId};
-use discovery_wire::{Job, Todo, Work};
+use discovery_driver::{Job, Todo, Work};
 
 use crate::pool::{Finished, Pool};
 

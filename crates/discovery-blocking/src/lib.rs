@@ -35,13 +35,14 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use discovery_core::{Outcome, ServerName};
-use discovery_wire::{DRIVER_PATIENCE, Handle, Waiting};
+use discovery_driver::{DRIVER_PATIENCE, Handle, Waiting};
 use rustls::ClientConfig;
 
 pub use builder::Builder;
 pub use discovery_core;
+pub use discovery_driver;
+pub use discovery_driver::BuildError;
 pub use discovery_wire;
-pub use discovery_wire::BuildError;
 pub use driver::Driver;
 
 /// Asks for server names, from as many threads as need be. Cheap to clone; the [`Driver`] ends when the last clone, and the last
@@ -71,7 +72,7 @@ impl Discovery {
         Resolving { waiting: self.handle.resolve(name) }
     }
 
-    discovery_wire::discovery_methods!();
+    discovery_driver::discovery_methods!();
 }
 
 /// The outcome of one lookup, some time. Dropping it abandons the lookup, unless others wait for the same name.

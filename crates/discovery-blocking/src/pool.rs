@@ -10,7 +10,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use discovery_core::RequestId;
-use discovery_wire::Job;
+use discovery_driver::Job;
 
 use crate::socket;
 

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use discovery_wire::{Job, READ_BUFFER, Transport, Want, local_address};
+use discovery_driver::{Job, local_address};
+use discovery_wire::{READ_BUFFER, Transport, Want};
 
 use crate::pool::Stop;
 

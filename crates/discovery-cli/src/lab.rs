@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use discovery_core::InvalidServerName;
+use discovery_driver::Setup;
 use discovery_lab::{
     Authority, BUILT_IN, BuiltInName, Lab, LabOptions as Serving, Ran, built_in, built_in_names,
 };
-use discovery_wire::Setup;
 
 use crate::options::{LabOptions, ResolveOptions};
 use crate::output::{Answered, End, Format, Paint};

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use discovery_core::{Cursor, ServerName, UnixMillis};
-use discovery_wire::Setup;
+use discovery_driver::Setup;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinSet;

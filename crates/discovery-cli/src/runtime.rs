@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use discovery_core::{Outcome, ServerName};
-use discovery_wire::{Handle, Setup};
+use discovery_driver::{Handle, Setup};
 
 use crate::status::Trouble;
 
@@ -109,7 +109,7 @@ fn threads_to_be_had(count: usize) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn here(error: discovery_wire::BuildError) -> Trouble {
+fn here(error: discovery_driver::BuildError) -> Trouble {
     Trouble::Here(error.to_string())
 }
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use discovery_core::{
     DnsName, Families, Host, HttpGet, Otherwise, Policy, ServerName, Speculation,
 };
-use discovery_wire::{Hosts, NameServers, OddityKind, Setup, client_config};
+use discovery_driver::Setup;
+use discovery_wire::{Hosts, NameServers, OddityKind, client_config};
 use rustls::client::Resumption;
 use rustls::{CipherSuite, ClientConfig, RootCertStore};
 

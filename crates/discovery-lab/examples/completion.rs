@@ -26,9 +26,8 @@ use compio::io::{AsyncRead, AsyncWrite};
 use compio::net::{TcpStream, UdpSocket};
 use compio::runtime::{JoinHandle, Runtime, spawn, submit, time::sleep};
 use discovery_core::{Outcome, RequestId, ServerName};
-use discovery_wire::{
-    Alarm, BuildError, Handle, Job, READ_BUFFER, Todo, Transport, Want, Work, local_address,
-};
+use discovery_driver::{Alarm, BuildError, Handle, Job, Todo, Work, local_address};
+use discovery_wire::{READ_BUFFER, Transport, Want};
 use socket2::{Domain, Protocol, Type};
 
 /// The callers' side, and the driver, to be run on compio's runtime. It ends when the last handle is gone.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use common::Setting;
 use common::sockets::{self, Running, until};
 use discovery_core::{Event, Failed, FailureKind, Instant, Outcome, Resolver, ServerName, Ticket};
-use discovery_wire::{Clock, Order};
+use discovery_driver::{Clock, Order};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 

@@ -19,7 +19,7 @@ use common::Setting;
 use common::asking::{Asking, Resolving, Wish};
 use common::sockets::{self, Running, until};
 use discovery_core::{Event, Outcome, Resolver, ServerName, Ticket};
-use discovery_wire::Clock;
+use discovery_driver::Clock;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;

@@ -2,7 +2,7 @@
 //!
 //! An adapter joins by [`Adapter`], which starts a client from a [`Setup`], and [`Client`], which can be asked, poked and dropped.
 //! Neither presupposes anything of ours: an example that drives the core by hand joins as well. What stands on the wire's
-//! [`Handle`](discovery_wire::Handle) has [`OnHandle`], and this is all of it:
+//! [`Handle`](discovery_driver::Handle) has [`OnHandle`], and this is all of it:
 //!
 //! ```
 //! use std::sync::Arc;

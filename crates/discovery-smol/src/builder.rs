@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use discovery_wire::{BuildError, NoEntropy, Setup, System, local_address};
+use discovery_driver::{BuildError, Setup, System, local_address};
+use discovery_wire::NoEntropy;
 use rustls::ClientConfig;
 
 use crate::{Discovery, Driver};
@@ -52,7 +53,7 @@ impl Builder {
         Self { setup: Setup::new(tls) }
     }
 
-    discovery_wire::builder_methods!();
+    discovery_driver::builder_methods!();
 
     /// The handle, and the driver that must be run for it.
     ///

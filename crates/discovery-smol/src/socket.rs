@@ -3,7 +3,8 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
-use discovery_wire::{Job, READ_BUFFER, Transport, Want, local_address, yield_now};
+use discovery_driver::{Job, local_address, yield_now};
+use discovery_wire::{READ_BUFFER, Transport, Want};
 use smol::Async;
 
 enum Socket {

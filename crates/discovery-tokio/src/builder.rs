@@ -4,7 +4,8 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use discovery_wire::{BuildError, NoEntropy, Setup, System, local_address};
+use discovery_driver::{BuildError, Setup, System, local_address};
+use discovery_wire::NoEntropy;
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
@@ -52,7 +53,7 @@ impl Builder {
         Self { setup: Setup::new(tls) }
     }
 
-    discovery_wire::builder_methods!();
+    discovery_driver::builder_methods!();
 
     /// The handle, and the driver that must be run for it.
     ///

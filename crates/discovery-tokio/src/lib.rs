@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use discovery_core::{Outcome, RequestId, ServerName};
-use discovery_wire::{Alarm, Handle, Todo, Waiting, Work};
+use discovery_driver::{Alarm, Handle, Todo, Waiting, Work};
 use rustls::ClientConfig;
 use tokio::task::coop::unconstrained;
 use tokio::task::{AbortHandle, JoinSet};
@@ -39,8 +39,9 @@ use tokio::time::{Instant, Sleep, sleep};
 
 pub use builder::Builder;
 pub use discovery_core;
+pub use discovery_driver;
+pub use discovery_driver::BuildError;
 pub use discovery_wire;
-pub use discovery_wire::BuildError;
 
 /// Asks for server names. Cheap to clone; the [`Driver`] ends when the last clone, and the last future of an outcome, is
 /// dropped.
@@ -59,12 +60,12 @@ impl Discovery {
     /// unless others wait for the same name.
     ///
     /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::FailureKind::Local): at once where it
-    /// has been dropped, after [`DRIVER_PATIENCE`](discovery_wire::DRIVER_PATIENCE) where nobody runs it.
+    /// has been dropped, after [`DRIVER_PATIENCE`](discovery_driver::DRIVER_PATIENCE) where nobody runs it.
     pub fn resolve(&self, name: &ServerName) -> Resolving {
         Resolving { waiting: self.handle.resolve(name), check: None }
     }
 
-    discovery_wire::discovery_methods!();
+    discovery_driver::discovery_methods!();
 }
 
 /// The outcome of one lookup, some time.

@@ -4,7 +4,8 @@ use std::io;
 use std::net::{self, SocketAddr};
 
 use discovery_core::RequestId;
-use discovery_wire::{Job, READ_BUFFER, Transport, Want};
+use discovery_driver::Job;
+use discovery_wire::{READ_BUFFER, Transport, Want};
 use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UdpSocket};
 
@@ -130,7 +131,7 @@ fn out_of_ports(error: io::Error) -> io::Error {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[allow(clippy::disallowed_types, reason = "this is the driver that is to be asked")]
 fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
-    let socket = net::UdpSocket::bind(discovery_wire::local_address(address))?;
+    let socket = net::UdpSocket::bind(discovery_driver::local_address(address))?;
     socket.set_nonblocking(true)?;
     report_icmp_errors(&socket, address);
     socket.connect(address)?;

@@ -20,8 +20,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use discovery_core::{FailureKind, Outcome, Policy, ServerName};
+use discovery_driver::DRIVER_PATIENCE;
 use discovery_tokio::{BuildError, Builder, Discovery, Driver};
-use discovery_wire::DRIVER_PATIENCE;
 use tokio::net::UdpSocket;
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinHandle;

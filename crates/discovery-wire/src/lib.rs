@@ -75,47 +75,24 @@
     )
 )]
 
-mod alarm;
 mod bounded;
 mod chunked;
-mod clock;
 mod config;
-mod desk;
 mod dns;
 mod entropy;
 mod exchange;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
-mod handle;
 mod http;
 mod https;
-mod job;
 mod message;
-mod methods;
-mod running;
-mod setup;
-mod shared;
-mod spans;
 mod tls;
 mod verified;
-mod work;
 
-pub use alarm::Alarm;
 pub use bounded::{ChainTooLong, bounded_verification, client_config};
-pub use clock::Clock;
 pub use config::{Hosts, NameServers, Oddity, OddityKind, name_server_address};
-pub use desk::{Desk, Order, Report};
-// What `builder_methods!` and `discovery_methods!` name.
-#[doc(hidden)]
-pub use discovery_core;
 pub use entropy::{Entropy, NoEntropy, Predictable};
 pub use exchange::{Exchange, READ_BUFFER, Transport, Want, is_from_network};
-pub use handle::{Handle, Waiting};
-pub use job::Job;
-pub use running::{Run, Running, yield_now};
-pub use setup::{BuildError, Setup, System};
-pub use shared::DRIVER_PATIENCE;
 pub use tls::tls_error;
 pub use verified::remembering_signatures;
-pub use work::{Todo, Work, local_address};

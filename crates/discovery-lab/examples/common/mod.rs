@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use discovery_core::{Config, HttpGet, Outcome, Policy, Request, Routes, ServerName};
+use discovery_driver::{Setup, System, local_address};
 use discovery_lab::{Lab, LabOptions, built_in, built_in_names, hurried};
-use discovery_wire::{Exchange, NameServers, NoEntropy, Setup, System, Transport, local_address};
+use discovery_wire::{Exchange, NameServers, NoEntropy, Transport};
 use rustls::ClientConfig;
 
 /// Says where to connect instead of an address.

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
 use discovery_core::{Answer, HttpId, Request, RequestId, UnixTime};
-use discovery_wire::{Exchange, READ_BUFFER, Transport, Want, is_from_network, local_address};
+use discovery_driver::local_address;
+use discovery_wire::{Exchange, READ_BUFFER, Transport, Want, is_from_network};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};

@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use common::Setting;
 use discovery_core::{Answer, Outcome, Request, RequestId, ServerName};
-use discovery_wire::{Alarm, Desk, Handle, Order, Report};
+use discovery_driver::{Alarm, Desk, Handle, Order, Report};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 

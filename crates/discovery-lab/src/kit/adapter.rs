@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use discovery_core::{Counters, Disposition, Feedback, Outcome, Routes, ServerName};
+use discovery_driver::Handle;
 use discovery_sim::Scenario;
-use discovery_wire::Handle;
 
 use super::setup::Setup;
 

@@ -137,7 +137,7 @@ impl Runner {
                 lab: &lab,
                 client,
                 began: time::Instant::now(),
-                clock: discovery_wire::Clock::start(time::Instant::now().into_std()),
+                clock: discovery_driver::Clock::start(time::Instant::now().into_std()),
                 moment: None,
                 running: JoinSet::new(),
                 aborts: BTreeMap::new(),
@@ -173,7 +173,7 @@ struct Run<'a> {
     lab: &'a Lab,
     client: Arc<dyn Client>,
     began: time::Instant,
-    clock: discovery_wire::Clock,
+    clock: discovery_driver::Clock,
     /// The last moment that names were resolved at.
     moment: Option<Duration>,
     running: JoinSet<(usize, Outcome, Instant)>,

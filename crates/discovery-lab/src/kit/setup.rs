@@ -109,8 +109,8 @@ impl Setup {
     }
 
     /// The same for what stands on the wire itself.
-    pub fn into_wire(self) -> discovery_wire::Setup {
-        let mut wire = discovery_wire::Setup::new(self.tls);
+    pub fn into_wire(self) -> discovery_driver::Setup {
+        let mut wire = discovery_driver::Setup::new(self.tls);
         wire.set_policy(self.policy);
         wire.set_seed(self.seed);
         wire.set_name_servers(self.name_servers);

@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use discovery_core::{Request, RequestId, UnixTime};
+use discovery_wire::{Exchange, Transport, Want, is_from_network};
 use rustls::ClientConfig;
 
 use crate::desk::Report;
-use crate::exchange::{Exchange, Transport, Want, is_from_network};
 use crate::setup::{ConnectTo, FetchFrom, System};
 use crate::spans::RequestSpan;
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use discovery_core::{Outcome, ServerName};
-use discovery_wire::{Handle, Setup};
+use discovery_driver::{Handle, Setup};
 use looping::Looping as Driver;
 use rustls::ClientConfig;
 
@@ -41,11 +41,11 @@ impl Discovery {
         Builder { setup: Setup::new(tls) }
     }
 
-    discovery_wire::discovery_methods!();
+    discovery_driver::discovery_methods!();
 }
 
 impl Builder {
-    discovery_wire::builder_methods!();
+    discovery_driver::builder_methods!();
 
     fn build(self) -> io::Result<(Discovery, Driver)> {
         let (handle, looping) = looping::start(self.setup)?;

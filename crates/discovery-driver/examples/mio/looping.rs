@@ -11,9 +11,8 @@ use std::task::{Context, Poll, Wake};
 use std::time::{Duration, Instant, SystemTime};
 
 use discovery_core::RequestId;
-use discovery_wire::{
-    Handle, Job, NoEntropy, READ_BUFFER, Setup, System, Todo, Transport, Want, Work, local_address,
-};
+use discovery_driver::{Handle, Job, Setup, System, Todo, Work, local_address};
+use discovery_wire::{NoEntropy, READ_BUFFER, Transport, Want};
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Events, Interest, Registry, Token};
 

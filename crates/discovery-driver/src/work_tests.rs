@@ -13,10 +13,11 @@ use std::task::Waker;
 use std::time::{Instant as StdInstant, SystemTime};
 
 use discovery_core::{FailureKind, HttpError};
+use discovery_wire::{NoEntropy, Transport, Want};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::*;
-use crate::{BuildError, Handle, NoEntropy, Setup, System, Transport, Waiting, Want};
+use crate::{BuildError, Handle, Setup, System, Waiting};
 
 thread_local! {
     static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
@@ -317,6 +318,6 @@ fn an_error_of_the_network_is_a_rejection_where_there_is_a_route() {
         }
     }
     let v6 = "[2001:db8::1]:443".parse().unwrap();
-    assert!(crate::is_from_network(&of(13), v6), "EACCES: administratively prohibited");
-    assert!(!crate::is_from_network(&of(1), v6), "EPERM: this machine's own firewall");
+    assert!(discovery_wire::is_from_network(&of(13), v6), "EACCES: administratively prohibited");
+    assert!(!discovery_wire::is_from_network(&of(1), v6), "EPERM: this machine's own firewall");
 }

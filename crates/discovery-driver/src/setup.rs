@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::{Instant as StdInstant, SystemTime};
 
 use discovery_core::{Config, DnsTransport, HashKey, HttpGet, Policy};
+use discovery_wire::{NoEntropy, Transport};
 use rustls::ClientConfig;
 
 use crate::desk::Desk;
-use crate::entropy::NoEntropy;
-use crate::exchange::Transport;
 use crate::handle::Handle;
 use crate::job::Setting;
 use crate::shared::Now;

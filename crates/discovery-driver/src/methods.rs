@@ -31,7 +31,10 @@ macro_rules! builder_methods {
         /// the ports of the real ones. Asked for name servers too. What is looked for in the certificate stays the same.
         pub fn connect_to(
             mut self,
-            hook: impl Fn(::std::net::SocketAddr, $crate::Transport) -> ::std::net::SocketAddr
+            hook: impl Fn(
+                ::std::net::SocketAddr,
+                $crate::discovery_wire::Transport,
+            ) -> ::std::net::SocketAddr
             + Send
             + Sync
             + 'static,

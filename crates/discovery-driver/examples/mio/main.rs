@@ -1,5 +1,5 @@
 //! Resolves the names on its command line by an event loop of mio, one thread for all:
-//! `cargo run -p discovery-wire --example mio -- matrix.org`.
+//! `cargo run -p discovery-driver --example mio -- matrix.org`.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 
 use discovery_core::ServerName;
-use discovery_wire::Setup;
+use discovery_driver::Setup;
 use rustls::{ClientConfig, RootCertStore};
 
 fn main() -> Result<(), Box<dyn Error>> {

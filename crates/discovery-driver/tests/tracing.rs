@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
 use discovery_core::Policy;
-use discovery_wire::{Handle, Setup, System, Todo, Waiting, Work};
+use discovery_driver::{Handle, Setup, System, Todo, Waiting, Work};
 use rustls::{ClientConfig, RootCertStore};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};

@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use discovery_core::{Instant, Request, RequestId, Routes};
+use discovery_wire::NameServers;
 
-use crate::config::NameServers;
 use crate::desk::{Desk, Order};
 use crate::job::{Job, Setting};
 use crate::setup::System;
