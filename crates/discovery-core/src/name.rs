@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how a name is resolved.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -217,6 +218,36 @@ impl FromStr for ServerName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text)
+    }
+}
+
+impl TryFrom<&str> for ServerName {
+    type Error = InvalidServerName;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<&String> for ServerName {
+    type Error = InvalidServerName;
+
+    fn try_from(text: &String) -> Result<Self, Self::Error> {
+        Self::parse(text)
+    }
+}
+
+/// Shares the text.
+impl From<&ServerName> for ServerName {
+    fn from(name: &ServerName) -> Self {
+        name.clone()
+    }
+}
+
+/// For functions that take `impl TryInto<ServerName>`: a parsed name is never invalid.
+impl From<Infallible> for InvalidServerName {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::explain::{Decision, Effect, Explanation, Step};
-use crate::name::{DnsName, ServerName, TlsName};
+use crate::name::{DnsName, InvalidServerName, ServerName, TlsName};
 use crate::question::{Fact, Question};
 use crate::time::Instant;
 
@@ -278,6 +278,16 @@ impl Failed {
     }
 }
 
+/// A text that is no server name fails like any other lookup, with the part of the grammar that it breaks.
+impl From<InvalidServerName> for Failed {
+    fn from(why: InvalidServerName) -> Self {
+        let decision =
+            Decision::without_fact(Step::IpLiteral, None, Effect::InvalidServerName(why));
+        let explanation = Explanation { decisions: Box::new([decision]) };
+        Self::new(FailureKind::InvalidServerName, None, explanation, Timeline::default())
+    }
+}
+
 impl fmt::Display for Failed {
     /// The kind in words, and the fact that caused it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -319,3 +329,15 @@ impl fmt::Display for Failed {
 }
 
 impl std::error::Error for Failed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_server_name_is_named_in_the_failure() {
+        let failed = Failed::from(InvalidServerName::EmptyHost);
+        assert_eq!(failed.kind, FailureKind::InvalidServerName);
+        assert_eq!(failed.to_string(), "not a server name (the host is missing)");
+    }
+}
