@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn what_a_file_is_follows_from_its_path() {
-        assert_eq!(part("crates/discovery-core/src/spec.rs"), Some(Part::Code));
-        assert_eq!(part("crates/discovery-core/src/name/tests.rs"), Some(Part::Test));
+        assert_eq!(part("crates/discovery-core/src/spec/steps.rs"), Some(Part::Code));
+        assert_eq!(part("crates/discovery-core/src/name/server_name/tests.rs"), Some(Part::Test));
         assert_eq!(part("crates/discovery-wire/src/dns_tests.rs"), Some(Part::Test));
         assert_eq!(part("crates/discovery-sim/src/reference.rs"), Some(Part::Model));
         assert_eq!(part("crates/discovery-sim/tests/fleet.rs"), Some(Part::Test));

@@ -12,6 +12,7 @@ mod cpu;
 mod dependencies;
 mod explore;
 mod fuzz;
+mod layers;
 mod mutants;
 mod peers;
 mod several;

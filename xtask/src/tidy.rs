@@ -12,6 +12,7 @@ use discovery_sim::Scenario;
 
 use crate::bugs;
 use crate::citations::cited;
+use crate::layers;
 use crate::peers;
 use crate::spec::{self, LAST_REQUIREMENT};
 
@@ -60,6 +61,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     complaints.extend(bugs::check(root)?);
     complaints.extend(peers::check(root)?);
     complaints.extend(check_panics(root)?);
+    complaints.extend(check_layers(root)?);
     Ok(complaints)
 }
 
@@ -76,6 +78,24 @@ fn check_panics(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     }
     let there = |(file, _): &&(&str, &str)| !root.join(file).is_file();
     complaints.extend(rows.iter().filter(there).map(|(file, _)| format!("{file} is not there")));
+    Ok(complaints)
+}
+
+/// Checks that the folders of the core use only those above them.
+fn check_layers(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let lib = fs::read_to_string(root.join(layers::SOURCES).join("lib.rs"))?;
+    let order = layers::order(&lib);
+    let mut complaints = Vec::new();
+    for path in files(root)? {
+        let Some(within) = path.strip_prefix(layers::SOURCES) else { continue };
+        let is_source = within.ends_with(".rs") && !within.ends_with("tests.rs");
+        if let Ok(text) = fs::read_to_string(root.join(&path))
+            && is_source
+        {
+            let found = layers::complaints(&order, within, &text);
+            complaints.extend(found.into_iter().map(|why| format!("{path}: {why}")));
+        }
+    }
     Ok(complaints)
 }
 

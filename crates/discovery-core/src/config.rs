@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::address::{AddressFamily, Routes};
 use crate::policy::Policy;
-use crate::request::Routes;
 
 /// What a machine is made with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +42,16 @@ impl Default for Config {
     fn default() -> Self {
         Self::new(Policy::default())
     }
+}
+
+/// What a lookup is run with; the same for all lookups of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Context {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) routes: Routes,
+    /// The family that leads nowhere, as far as is remembered.
+    pub(crate) second: Option<AddressFamily>,
+    pub(crate) seed: u64,
 }
 
 /// A secret key of SipHash. Any two are equal: machines that differ in it alone do the same.

@@ -18,81 +18,55 @@
     )
 )]
 
-mod address;
-mod addresses;
-mod backoff;
-mod board;
-mod cache;
-mod changes;
-mod config;
-mod counters;
-mod explain;
-mod export;
-mod facts;
-mod families;
-mod feedback;
-mod few;
-mod freshness;
-mod hosts;
-mod inquiries;
-mod inquiry;
-pub mod life;
-mod lookup;
-mod name;
-mod name_servers;
-mod order;
-mod outcome;
-mod own_clock;
-mod pause;
-mod policy;
-mod question;
-mod rand;
-mod reply;
-mod request;
-mod resolution;
-mod resolver;
-mod results;
-mod revision;
-mod segments;
-mod slots;
-mod spec;
-mod special;
-mod srv;
-mod time;
-mod url;
-mod well_known;
+// In layers: each module uses only itself and those above it (checked by `cargo xtask tidy`).
+mod util; // instants, the deterministic random generator
+mod name; // what a name is
+mod address; // which addresses may be used, and in which order
+mod revision; // the revisions of the specification
+mod policy; // every choice that the specification leaves open
+mod config; // what a machine is made with
+mod io; // the border to the driver: requests and answers
+mod fact; // questions, facts, and how long they may be used
+mod outcome; // results, errors, explanations
+mod events; // what a machine hands out
+mod cache; // what outlives a lookup
+mod export; // facts as text
+mod spec; // the specification as a function over facts
+mod query; // questions on their way to an answer
+mod machine; // lookup, resolution, resolver
 
-pub use address::{AddressPolicy, Denied, DeniedReason, Otherwise};
-pub use addresses::Addresses;
-pub use changes::{BadCursor, Cursor};
+pub use address::{
+    AddressFamily, AddressPolicy, Addresses, Denied, DeniedReason, Otherwise, Routes,
+};
+pub use cache::changes::{BadCursor, Cursor};
+pub use cache::life;
 pub use config::{Config, HashKey};
-pub use counters::Counters;
-pub use explain::{Decision, Effect, Explanation, MovedBack, Step};
+pub use events::{Deadline, Disposition, Event, Ticket, Why};
 pub use export::{BadExport, Export, Exported, Impossible, MAX_EXPORT_FACTS};
-pub use families::{AddressFamily, FamiliesHealth, FamilyHealth};
-pub use feedback::{FailedPlace, Feedback};
-pub use freshness::Freshness;
+pub use fact::from_http::parse as parse_document;
+pub use fact::lifetime::Freshness;
+pub use fact::{DocumentError, Fact, Failure, NotFound, Question, RedirectError, Useless};
+pub use io::{
+    Answer, DnsError, DnsId, DnsRecord, DnsReply, DnsRequest, EARLIEST_CLOCK, HttpError, HttpGet,
+    HttpId, HttpResponse, Noticed, RecordData, RecordKind, Request, RequestId, Service,
+};
+pub use machine::{
+    Counters, FromMemory, LastFailure, Missing, Resolution, Resolver, Row, Standing, State, Taught,
+};
 pub use name::{
-    DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
-    MAX_LABEL_LENGTH, ServerName, TlsName,
+    BadUrl, DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
+    MAX_LABEL_LENGTH, ServerName, TlsName, Url,
 };
-pub use name_servers::NameServer;
-pub use outcome::{Failed, FailureKind, Fault, Outcome, Resolved, Target, Timed, Timeline};
+pub use outcome::{
+    Decision, Effect, Explanation, Failed, FailedPlace, FailureKind, Fault, Feedback, MovedBack,
+    Outcome, Resolved, Step, Target, Timed, Timeline,
+};
 pub use policy::{
-    Families, Gone, OnFailure, OnInvalidDocument, Policy, Speculation, SrvTargetAlias,
+    DnsTransport, Families, Gone, OnFailure, OnInvalidDocument, Policy, Speculation, SrvTargetAlias,
 };
-pub use question::{DocumentError, Fact, Failure, NotFound, Question, RedirectError, Useless};
-pub use request::{
-    Answer, Deadline, Disposition, DnsError, DnsId, DnsRecord, DnsReply, DnsRequest, DnsTransport,
-    EARLIEST_CLOCK, Event, HttpError, HttpGet, HttpId, HttpResponse, Noticed, RecordData,
-    RecordKind, Request, RequestId, Routes, Service, Ticket, Why,
-};
-pub use resolution::{Resolution, State};
-pub use resolver::{FromMemory, LastFailure, Missing, Resolver, Row, Standing, Taught};
+pub use query::{FamiliesHealth, FamilyHealth, NameServer};
 pub use revision::{Revision, UnknownRevision};
-pub use time::{Instant, UnixMillis, UnixTime};
-pub use url::{BadUrl, Url};
-pub use well_known::parse as parse_document;
+pub use util::{Instant, UnixMillis, UnixTime};
 
 #[cfg(doc)]
 #[doc = include_str!("../SPECIFICATION.md")]

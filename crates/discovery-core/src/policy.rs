@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::AddressPolicy;
 use crate::name::DnsName;
-use crate::request::DnsTransport;
 use crate::revision::Revision;
 
 /// The choices. Start from [`Policy::default`] and change fields; more fields may come.
@@ -301,6 +300,16 @@ pub enum Speculation {
     /// What decided last time, as far as it is remembered: the fewest waits that cost no query, unless the world has changed. As
     /// `Addresses` for a name of which nothing is remembered.
     Remembered,
+}
+
+/// The transports of DNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsTransport {
+    /// UDP first, TCP where that is needed.
+    Udp,
+    /// TCP alone (RFC 7766).
+    Tcp,
 }
 
 /// Which address families to ask for and use.

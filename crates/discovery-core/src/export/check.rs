@@ -6,11 +6,11 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::Exported;
-use crate::backoff::MAX_STRIKES;
+use crate::fact::from_dns::{MAX_ADDRESSES, MAX_RECORDS};
+use crate::fact::lifetime::MAX_STRIKES;
+use crate::fact::{Fact, Failure, NotFound, Question, Useless};
+use crate::io::RecordKind;
 use crate::name::{DnsName, Host};
-use crate::question::{Fact, Failure, NotFound, Question, Useless};
-use crate::reply::{MAX_ADDRESSES, MAX_RECORDS};
-use crate::request::RecordKind;
 
 /// Why no resolver can know what an export tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

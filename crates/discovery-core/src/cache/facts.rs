@@ -1,0 +1,425 @@
+//! Facts that outlive the lookups that asked for them: until they expire, as the last good ones, or as failures that nobody asks
+//! about again for a while.
+//!
+//! Knows no step of the specification. What is in flight is not here, so it can't be evicted.
+
+use std::sync::Arc;
+
+use crate::cache::changes::Changes;
+use crate::cache::life::InMemory;
+use crate::cache::slru::{Keyed, Segments};
+use crate::config::HashKey;
+use crate::fact::lifetime::Strikes;
+use crate::fact::{Fact, Failure, Known, Question, Standing};
+use crate::name::DnsName;
+use crate::policy::Policy;
+use crate::util::Instant;
+
+/// The memory of one fact beside itself and its texts: its place, its links and its slot of a table that has just grown, in
+/// bytes.
+const OVERHEAD: usize = 64;
+
+/// What is remembered of one question.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The latest.
+    pub(crate) known: Arc<Known>,
+    /// Where the latest is a failure that may pass. Apart, for most facts have none and are kept by the million.
+    failing: Option<Box<Failing>>,
+}
+
+/// What is kept of a question that fails.
+#[derive(Clone, Debug, Default)]
+struct Failing {
+    /// The last good fact.
+    good: Option<Arc<Known>>,
+    strikes: Strikes,
+}
+
+impl Keyed for Entry {
+    type Key = Question;
+    type Front = ();
+
+    fn key(&self) -> &Question {
+        &self.known.question
+    }
+}
+
+/// What an entry is worth at an instant: the states of the diagram "in memory" in `life.rs`.
+enum Worth<'a> {
+    /// Its fact is fresh.
+    Fresh(&'a Arc<Known>),
+    /// It has failed, and is not asked again before this instant; the last good fact stands in.
+    LastGood(&'a Arc<Known>, Option<Instant>),
+    /// It has failed, and is not asked again before its back-off is over; there is nothing better.
+    Failing(&'a Arc<Known>),
+    /// Nothing without asking.
+    Expired,
+}
+
+impl Entry {
+    pub(crate) fn new(known: Arc<Known>, good: Option<Arc<Known>>, strikes: Strikes) -> Self {
+        let failing = known.fact.is_temporary().then(|| Box::new(Failing { good, strikes }));
+        Self { known, failing }
+    }
+
+    pub(crate) fn strikes(&self) -> Strikes {
+        self.failing.as_ref().map_or_else(Strikes::default, |failing| failing.strikes)
+    }
+
+    pub(crate) fn good(&self) -> Option<&Arc<Known>> {
+        self.failing.as_ref()?.good.as_ref()
+    }
+
+    fn last_good(&self) -> Option<&Arc<Known>> {
+        let facts = [Some(&self.known), self.good()];
+        facts.into_iter().flatten().find(|known| !known.fact.is_temporary())
+    }
+
+    fn worth(&self, now: Instant, policy: &Policy) -> Worth<'_> {
+        let fresh = self.known.is_fresh(now);
+        match self.good() {
+            // In its back-off a question is not asked again; what was good is.
+            Some(good) if fresh && is_usable(good, now, policy) => {
+                Worth::LastGood(good, self.known.fresh_until)
+            }
+            // A refresh ahead of time has failed: what is fresh is fresh all the same.
+            Some(good) if good.is_fresh(now) => Worth::Fresh(good),
+            // A question that was late is in back-off only while something stands in for its answer.
+            Some(_) if self.known.fact == Fact::Late => Worth::Expired,
+            Some(_) | None if !fresh => Worth::Expired,
+            Some(_) | None if self.known.fact.is_temporary() => Worth::Failing(&self.known),
+            Some(_) | None => Worth::Fresh(&self.known),
+        }
+    }
+}
+
+/// All facts that are remembered.
+#[derive(Clone, Debug)]
+pub(crate) struct Cache {
+    pub(crate) facts: Segments<Entry>,
+    /// In which order they were learnt, from the first time that somebody asks for it.
+    pub(crate) changes: Option<Changes>,
+    /// What both may take.
+    pub(crate) max_bytes: usize,
+}
+
+/// How fresh a fact must be to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Freshness {
+    /// Not expired.
+    Any,
+    /// Not even near its expiry: the reader is there to refresh what is.
+    Ahead,
+    /// Learnt after this instant, or failing: the reader is there to ask again for what is in doubt.
+    Since(Instant),
+    /// Not at all: the reader is there to forget it, or to tell what was known.
+    Expired,
+    /// Not expired, and reading it is no use of it.
+    Look,
+}
+
+impl Cache {
+    pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
+        let max_bytes = policy.max_cache_bytes;
+        let facts = Segments::new(hash_key, policy.max_facts, max_bytes);
+        Self { facts, changes: None, max_bytes }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let changes = self.changes.as_ref().map_or(0, Changes::bytes);
+        self.facts.bytes().saturating_add(changes)
+    }
+
+    /// A fact that needs no asking.
+    pub(crate) fn get(
+        &mut self,
+        question: &Question,
+        freshness: Freshness,
+        now: Instant,
+        policy: &Policy,
+    ) -> Option<Arc<Known>> {
+        if freshness == Freshness::Expired {
+            let entry = self.facts.peek(question)?;
+            return Some(Arc::clone(entry.good().unwrap_or(&entry.known)));
+        }
+        let entry = match freshness {
+            Freshness::Look => self.facts.peek(question)?,
+            Freshness::Any | Freshness::Ahead | Freshness::Since(_) | Freshness::Expired => {
+                self.facts.get(question)?
+            }
+        };
+        match entry.worth(now, policy) {
+            // What is near its expiry; or its refresh has failed, and the back-off is over.
+            Worth::Fresh(known)
+                if freshness == Freshness::Ahead
+                    && (entry.failing.is_some() || is_due(known, now, policy)) =>
+            {
+                None
+            }
+            // What is in doubt; what fails is in a back-off of its own.
+            Worth::Fresh(known)
+                if matches!(freshness, Freshness::Since(since) if known.learnt <= since)
+                    || (matches!(freshness, Freshness::Since(_))
+                        && (entry.failing.is_some() || is_due(known, now, policy))) =>
+            {
+                None
+            }
+            Worth::Fresh(known) | Worth::Failing(known) => Some(Arc::clone(known)),
+            Worth::LastGood(good, until) => Some(in_place_of(good, until, policy)),
+            Worth::Expired => None,
+        }
+    }
+
+    /// What is remembered of a question, as the diagram of its life names it.
+    pub(crate) fn state(&self, question: &Question, now: Instant, policy: &Policy) -> InMemory {
+        let entry = self.facts.peek(question);
+        match entry.map(|entry| entry.worth(now, policy)) {
+            None => InMemory::Unknown,
+            Some(Worth::Fresh(_)) => InMemory::Fresh,
+            Some(Worth::LastGood(..)) => InMemory::LastGood,
+            Some(Worth::Failing(_)) => InMemory::Failing,
+            Some(Worth::Expired) => InMemory::Expired,
+        }
+    }
+
+    /// Uses a fact without reading it: the result that rests on it has been used.
+    pub(crate) fn touch(&mut self, question: &Question) {
+        let _ = self.facts.get(question);
+    }
+
+    /// Takes a fact in; gives what is to be used: itself, or the last good one if it is a failure that may pass.
+    pub(crate) fn learn(&mut self, known: &Arc<Known>, policy: &Policy, seed: u64) -> Arc<Known> {
+        let question = &known.question;
+        // A failure of our own side says nothing about the world: what was known before stays.
+        if matches!(&known.fact, Fact::Failed(why) if Failure::is_local(*why)) {
+            let good = self.facts.peek(question).and_then(Entry::last_good);
+            let good = good.filter(|good| is_usable(good, known.learnt, policy));
+            return match good {
+                Some(good) => in_place_of(good, known.fresh_until, policy),
+                None => Arc::clone(known),
+            };
+        }
+        let old = self.facts.peek(question).filter(|_| known.fact.is_temporary());
+        let (mut strikes, good) = match old {
+            Some(old) => {
+                let strikes = old.failing.as_ref().map_or(Strikes::default(), |old| old.strikes);
+                (strikes, old.last_good().map(Arc::clone))
+            }
+            None => (Strikes::default(), None),
+        };
+        let now = known.learnt;
+        let mut known = Arc::clone(known);
+        if known.fact.is_temporary() {
+            // Nobody asks in a back-off: this is news of the failure that has been counted, from another lookup that gave up, or
+            // from a question that was late.
+            let told = old.filter(|old| old.known.fact.is_temporary() && old.known.is_fresh(now));
+            match told {
+                Some(told) if known.fact == Fact::Late || told.known.fact != Fact::Late => {
+                    known = Arc::clone(&told.known);
+                }
+                Some(told) => {
+                    let until = now + strikes.life(question, &known.fact, policy, seed);
+                    let until = told.known.fresh_until.max(Some(until));
+                    Arc::make_mut(&mut known).fresh_until = until;
+                }
+                None => {
+                    let life = strikes.strike(question, &known.fact, policy, seed);
+                    Arc::make_mut(&mut known).fresh_until = Some(now + life);
+                }
+            }
+        }
+        let good = good.filter(|good| is_usable(good, now, policy));
+        let used = match &good {
+            Some(good) => in_place_of(good, known.fresh_until, policy),
+            None => Arc::clone(&known),
+        };
+        self.put(Entry::new(known, good, strikes));
+        used
+    }
+
+    pub(crate) fn put(&mut self, entry: Entry) {
+        let weight = weight(&entry);
+        let place = self.facts.insert(entry, (), weight);
+        if let Some(changes) = &mut self.changes {
+            changes.note(place);
+            self.leave_room_for_changes();
+        }
+    }
+
+    /// What the order of changes takes is not there for facts.
+    pub(crate) fn leave_room_for_changes(&mut self) {
+        let changes = self.changes.as_ref().map_or(0, Changes::bytes);
+        self.facts.set_max_bytes(self.max_bytes.saturating_sub(changes));
+    }
+
+    /// What may stand in while a refresh hangs: the last good fact, or for a document the failure that was known before. From
+    /// then on the question, which has been asked, counts as failed, and is not asked again before its back-off is over.
+    pub(crate) fn stand_in(
+        &mut self,
+        question: &Question,
+        now: Instant,
+        policy: &Policy,
+        seed: u64,
+    ) -> Option<Arc<Known>> {
+        let mut entry = self.facts.get(question)?.clone();
+        let stands = stands_in(&entry, now, policy)?;
+        let failing = entry.failing.get_or_insert_default();
+        // Each lookup that waits falls back by itself: that counts once.
+        if !(entry.known.fact == Fact::Late && entry.known.is_fresh(now)) {
+            let life = failing.strikes.strike(question, &Fact::Late, policy, seed);
+            // R97: what DNS does not tell is asked again within five minutes. That is not the patience with one late family, of
+            // which a result is told to go without.
+            let life = match question {
+                Question::Dns(..) => life.min(policy.dns_failure_max_ttl),
+                Question::Get(_) => life,
+            };
+            entry.known = Arc::new(Known::new(question.clone(), Fact::Late, now, Some(now + life)));
+        }
+        failing.good = Some(Arc::clone(&stands));
+        let used = in_place_of(&stands, entry.known.fresh_until, policy);
+        // It takes more room now. Nothing has been learnt, so it is no change.
+        let weight = weight(&entry);
+        self.facts.insert(entry, (), weight);
+        Some(used)
+    }
+
+    /// What may stand in where nobody could be asked. Nothing has failed, so it is no strike, and counts for this moment alone: who
+    /// comes next asks.
+    pub(crate) fn lend(
+        &mut self,
+        question: &Question,
+        now: Instant,
+        policy: &Policy,
+    ) -> Option<Arc<Known>> {
+        let stands = stands_in(self.facts.get(question)?, now, policy)?;
+        Some(in_place_of(&stands, Some(now), policy))
+    }
+
+    /// Whether [`Self::stand_in`] and [`Self::lend`] have something to give.
+    pub(crate) fn has_stand_in(&self, question: &Question, now: Instant, policy: &Policy) -> bool {
+        let entry = self.facts.peek(question);
+        entry.is_some_and(|entry| stands_in(entry, now, policy).is_some())
+    }
+
+    /// The last good fact, where a newer one can't be asked for before `until`.
+    pub(crate) fn last_good(
+        &self,
+        question: &Question,
+        until: Option<Instant>,
+        now: Instant,
+        policy: &Policy,
+    ) -> Option<Arc<Known>> {
+        let good = self.facts.peek(question)?.last_good()?;
+        is_usable(good, now, policy).then(|| in_place_of(good, until, policy))
+    }
+
+    /// What a fact was when it was good, however long ago: good enough for a guess.
+    pub(crate) fn recall(&self, question: &Question) -> Option<Arc<Known>> {
+        let entry = self.facts.peek(question)?;
+        let known = entry.good().unwrap_or(&entry.known);
+        (known.fact != Fact::Late).then(|| Arc::clone(known))
+    }
+
+    /// What a name was an alias of when it was asked last, however long ago.
+    pub(crate) fn alias(&self, question: &Question) -> Option<DnsName> {
+        let entry = self.facts.peek(question)?;
+        let Fact::Alias(target) = &entry.good().unwrap_or(&entry.known).fact else { return None };
+        Some(target.clone())
+    }
+
+    /// Whether a question failed when it was asked last.
+    pub(crate) fn is_failing(&self, question: &Question) -> bool {
+        self.facts.peek(question).is_some_and(|entry| entry.known.fact.is_temporary())
+    }
+
+    /// Drops a fact.
+    pub(crate) fn forget(&mut self, question: &Question) -> bool {
+        self.facts.remove(question).is_some()
+    }
+
+    /// All that is remembered.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Question, &Known)> {
+        self.facts.iter().map(|entry| (&entry.known.question, &*entry.known))
+    }
+}
+
+/// Whether a fact has lived so long that its use is a reason to ask again.
+fn is_due(known: &Known, now: Instant, policy: &Policy) -> bool {
+    due(known, policy).is_some_and(|due| now >= due)
+}
+
+/// When a fact is worth asking again ahead of its expiry. What is asked again only after a back-off is not asked ahead of it.
+pub(crate) fn due(known: &Known, policy: &Policy) -> Option<Instant> {
+    let until = known.fresh_until?;
+    let waits = known.standing == Standing::LastGood || known.fact.is_temporary();
+    match policy.refresh_ahead_percent.filter(|_| !waits) {
+        Some(percent) => {
+            let life = until.saturating_duration_since(known.learnt);
+            let part = life.checked_div(100).unwrap_or_default();
+            Some(known.learnt + part.saturating_mul(u32::from(percent.min(100))))
+        }
+        None => Some(until),
+    }
+}
+
+fn stands_in(entry: &Entry, now: Instant, policy: &Policy) -> Option<Arc<Known>> {
+    let usable = |known: &&Arc<Known>| {
+        let failed_before =
+            matches!(known.question, Question::Get(_)) && !matches!(known.fact, Fact::Late);
+        (failed_before || !known.fact.is_temporary()) && is_usable(known, now, policy)
+    };
+    [entry.good(), Some(&entry.known)].into_iter().flatten().find(usable).map(Arc::clone)
+}
+
+/// Whether a fact may still be used though a newer one could not be had.
+fn is_usable(good: &Known, now: Instant, policy: &Policy) -> bool {
+    now < usable_until(good, policy)
+}
+
+/// Until when a fact may be used though a newer one could not be had: while it is fresh, and as the last good one.
+fn usable_until(good: &Known, policy: &Policy) -> Instant {
+    let limit = match good.question {
+        Question::Get(_) => policy.well_known_max_ttl,
+        Question::Dns(..) => policy.dns_last_good_age,
+    };
+    let oldest = good.learnt + limit;
+    // R120.
+    let never_stale = good.standing == Standing::NeverStale || policy.last_good_after.is_none();
+    match good.fresh_until {
+        Some(until) if never_stale => until.min(oldest),
+        Some(_) | None => oldest,
+    }
+}
+
+/// The last good fact in the place of one that can't be had before `until`.
+fn in_place_of(good: &Known, until: Option<Instant>, policy: &Policy) -> Arc<Known> {
+    let usable = usable_until(good, policy);
+    Arc::new(Known {
+        question: good.question.clone(),
+        fact: good.fact.clone(),
+        learnt: good.learnt,
+        fresh_until: until.map(|until| until.min(usable)),
+        standing: Standing::LastGood,
+        noticed: good.noticed,
+    })
+}
+
+fn weight(entry: &Entry) -> usize {
+    let question = match &entry.known.question {
+        Question::Dns(name, _) => name.as_str().len(),
+        Question::Get(url) => url.size(),
+    };
+    let facts = [Some(&entry.known), entry.good()];
+    let facts = facts.into_iter().flatten().map(|known| known.size());
+    let failing = entry.failing.as_ref().map_or(0, |failing| size_of_val(&**failing));
+    let fixed = OVERHEAD.saturating_add(question).saturating_add(failing);
+    facts.fold(fixed, usize::saturating_add)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! What outlives a lookup: facts, results and reports, in bounded memory.
+
+pub(crate) mod changes;
+mod facts;
+pub mod life;
+pub(crate) mod reports;
+pub(crate) mod results;
+pub(crate) mod slru;
+
+pub(crate) use facts::{Cache, Entry, Freshness, due};

@@ -1,0 +1,341 @@
+//! What callers tell of the places that they were sent to: which have failed, for how long each is handed out last, and when the
+//! facts behind a name are worth asking again.
+//!
+//! Knows no step of the specification and nothing of how a question is asked. Nothing here is ever part of a fact or of a
+//! remembered result: it only orders what is handed out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::results;
+use crate::cache::slru::{Keyed, Segments};
+use crate::config::HashKey;
+use crate::name::ServerName;
+use crate::outcome::{
+    Decision, Effect, Explanation, FailedPlace, Feedback, MovedBack, Outcome, Resolved, Target,
+};
+use crate::policy::Policy;
+use crate::util::Instant;
+
+/// Failures in a row beyond which nothing grows any more.
+const MAX_TIMES: u8 = 32;
+/// The memory of one entry beside its texts and lists, in bytes.
+const OVERHEAD: usize = 192;
+
+/// What fails: a place for one name, or for whatever name.
+type Key = (SocketAddr, Option<ServerName>);
+
+#[derive(Clone, Debug)]
+struct Rest {
+    key: Key,
+    said: Feedback,
+    times: u8,
+    until: Instant,
+}
+
+/// A name whose facts have been doubted.
+#[derive(Clone, Debug)]
+struct Doubt {
+    name: ServerName,
+    /// Whether they still are.
+    doubted: bool,
+    /// Since when, at the latest.
+    told: Instant,
+    /// How old they must be to be asked again.
+    age: Duration,
+    /// When they were last asked again because of that, and for which time in a row.
+    asked: Option<(Instant, u8)>,
+    /// Not to be asked again before.
+    not_before: Instant,
+}
+
+/// A result as it is handed out while some of its places rest.
+#[derive(Clone, Debug)]
+struct Arranged {
+    name: ServerName,
+    plain: Outcome,
+    moved: Box<[MovedBack]>,
+    outcome: Outcome,
+}
+
+impl Keyed for Rest {
+    type Key = Key;
+    type Front = ();
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl Keyed for Doubt {
+    type Key = ServerName;
+    type Front = ();
+
+    fn key(&self) -> &ServerName {
+        &self.name
+    }
+}
+
+impl Keyed for Arranged {
+    type Key = ServerName;
+    type Front = ();
+
+    fn key(&self) -> &ServerName {
+        &self.name
+    }
+}
+
+/// All that callers have told and that still matters.
+#[derive(Clone, Debug)]
+pub(crate) struct Reports {
+    rests: Segments<Rest>,
+    doubts: Segments<Doubt>,
+    /// Apart from what was told: being handed out must not push that out.
+    arranged: Segments<Arranged>,
+    first: Duration,
+    longest: Duration,
+}
+
+impl Reports {
+    pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
+        let (entries, bytes) = (policy.max_reports, policy.max_cache_bytes);
+        Self {
+            rests: Segments::new(hash_key, entries, bytes),
+            doubts: Segments::new(hash_key, entries, bytes),
+            arranged: Segments::new(hash_key, entries, bytes),
+            first: policy.report_backoff,
+            longest: policy.report_max_backoff,
+        }
+    }
+
+    /// Facts learnt after this are not asked again whatever is told: however many names share them.
+    pub(crate) fn believed_after(&self, now: Instant) -> Instant {
+        let ago = u64::try_from(self.first.as_nanos()).unwrap_or(u64::MAX);
+        Instant::from_nanos(now.as_nanos().saturating_sub(ago))
+    }
+
+    /// Takes what is told of a place of a name.
+    pub(crate) fn note(
+        &mut self,
+        name: &ServerName,
+        place: SocketAddr,
+        said: Feedback,
+        now: Instant,
+    ) {
+        let (anybody, own) = ((place, None), (place, Some(name.clone())));
+        match said {
+            Feedback::Connected => {
+                self.rests.remove(&anybody);
+                self.rests.remove(&own);
+                // How often the facts may be asked stays as it is: a place that works now and then is no reason to ask more often.
+                if self.doubts.peek(name).is_some()
+                    && let Some(doubt) = self.doubts.get(name)
+                {
+                    doubt.doubted = false;
+                }
+            }
+            Feedback::ConnectFailed => self.failed(anybody, said, now),
+            Feedback::TlsFailed | Feedback::Misdirected | Feedback::NotMatrix => {
+                // Something listens there, whoever it is.
+                self.rests.remove(&anybody);
+                self.failed(own, said, now);
+            }
+        }
+    }
+
+    /// Many callers fail at once: that counts once. So does what is told while the place rests.
+    fn failed(&mut self, key: Key, said: Feedback, now: Instant) {
+        if self.first.is_zero() {
+            return;
+        }
+        let before = match self.rests.get(&key) {
+            Some(rest) if now < rest.until => {
+                rest.said = said;
+                return;
+            }
+            // What has not failed for so long starts anew.
+            Some(rest) => (now < rest.until + self.longest).then_some(rest.times),
+            None => None,
+        };
+        let times = before.unwrap_or(0).saturating_add(1).min(MAX_TIMES);
+        let until = now + doubled(self.first, times).min(self.longest);
+        let weight = OVERHEAD.saturating_add(key.1.as_ref().map_or(0, |name| name.as_str().len()));
+        self.rests.insert(Rest { key, said, times, until }, (), weight);
+    }
+
+    /// Whether a place rests, and why.
+    fn rests(&self, key: &Key, now: Instant) -> Option<Feedback> {
+        self.rests.peek(key).filter(|rest| now < rest.until).map(|rest| rest.said)
+    }
+
+    /// Whether a place rests because nobody could connect to it.
+    pub(crate) fn cannot_connect(&self, place: SocketAddr, now: Instant) -> bool {
+        self.rests(&(place, None), now).is_some()
+    }
+
+    /// How each place of a name fails, while it rests.
+    fn look<'a>(
+        &'a self,
+        name: &ServerName,
+        now: Instant,
+    ) -> impl Fn(SocketAddr) -> Option<Feedback> + 'a {
+        let name = name.clone();
+        move |place| {
+            if self.rests.len() == 0 {
+                return None;
+            }
+            let own = || self.rests(&(place, Some(name.clone())), now);
+            self.rests(&(place, None), now).or_else(own)
+        }
+    }
+
+    /// Whether all places of a result rest.
+    pub(crate) fn all_rest(&self, resolved: &Resolved, now: Instant) -> bool {
+        let look = self.look(&resolved.server_name, now);
+        resolved.socket_addrs().all(|place| look(place).is_some())
+    }
+
+    /// The facts behind a name are doubted; the oldest of them was learnt then. Whether to ask for them now.
+    pub(crate) fn doubt(&mut self, name: &ServerName, oldest: Instant, now: Instant) -> bool {
+        if self.first.is_zero() {
+            return false;
+        }
+        match self.doubts.get(name) {
+            Some(doubt) => {
+                doubt.doubted = true;
+                doubt.told = now;
+                let old_enough = oldest + doubt.age;
+                let backoff = doubt
+                    .asked
+                    .map(|(at, times)| at + doubled(self.first, times).min(self.longest));
+                doubt.not_before = backoff.unwrap_or(old_enough).max(old_enough);
+                doubt.not_before <= now
+            }
+            None => {
+                let weight = OVERHEAD.saturating_add(name.as_str().len());
+                // Where a back-off is pushed out that may not be over, none is remembered for long enough: the longest goes for all,
+                // or whoever has more names than are remembered would be asked each minute.
+                let crowded = self.doubts.next_out(weight).is_some_and(|out| {
+                    let asked = out.asked.map_or(out.told, |(at, _)| at.max(out.told));
+                    now < asked + self.longest.saturating_mul(2)
+                });
+                let age = if crowded { self.longest } else { self.first };
+                let (name, not_before) = (name.clone(), oldest + age);
+                let doubt = Doubt { name, doubted: true, told: now, age, asked: None, not_before };
+                self.doubts.insert(doubt, (), weight);
+                not_before <= now
+            }
+        }
+    }
+
+    /// Whether the facts behind a name are still doubted and may be asked again.
+    pub(crate) fn is_due(&self, name: &ServerName, now: Instant) -> bool {
+        self.doubts.len() > 0
+            && self.doubts.peek(name).is_some_and(|doubt| doubt.doubted && doubt.not_before <= now)
+    }
+
+    /// The facts behind a name are being asked again.
+    pub(crate) fn asked(&mut self, name: &ServerName, now: Instant) {
+        let (first, longest) = (self.first, self.longest);
+        if let Some(doubt) = self.doubts.get(name) {
+            let times = match doubt.asked {
+                // Only time makes it forget: a stranger's server could work now and then to be asked more often. And a long time: a
+                // name that is used every two minutes would be asked each time.
+                Some((at, times)) if now < at + doubled(first, times).min(longest) + longest => {
+                    times
+                }
+                Some(_) | None => 0,
+            };
+            doubt.asked = Some((now, times.saturating_add(1).min(MAX_TIMES)));
+            doubt.doubted = false;
+        }
+    }
+
+    /// An outcome as it is to be handed out: places that rest behind all others, in their order; none is left out.
+    ///
+    /// RFC 2782 puts priorities before weights (R84), for places that can be reached; R89 goes on to the next where one can't be.
+    /// That a place that fails comes after all others is where that leads. `keep` what may be handed out again.
+    pub(crate) fn arrange(&mut self, outcome: Outcome, keep: bool, now: Instant) -> Outcome {
+        // Where nothing was told nothing is looked at, either: the outcome is elsewhere than what led to it.
+        if self.rests.len() == 0 {
+            return outcome;
+        }
+        let Ok(resolved) = &*outcome else { return outcome };
+        let name = &resolved.server_name;
+        let look = self.look(name, now);
+        let mut moved = resolved
+            .socket_addrs()
+            .filter_map(|place| Some(MovedBack { place, said: look(place)? }))
+            .peekable();
+        if moved.peek().is_none() {
+            return Arc::clone(&outcome);
+        }
+        if let Some(arranged) = self.arranged.peek(name).filter(|_| keep)
+            && Arc::ptr_eq(&arranged.plain, &outcome)
+            && moved.by_ref().eq(arranged.moved.iter().copied())
+        {
+            return Arc::clone(&arranged.outcome);
+        }
+        let moved: Box<[_]> = resolved
+            .socket_addrs()
+            .filter_map(|place| Some(MovedBack { place, said: look(place)? }))
+            .collect();
+        let arranged = Arc::new(Ok(arranged(resolved, &moved)));
+        drop(look);
+        if keep {
+            let weight = results::weight(name, &arranged)
+                .saturating_add(OVERHEAD)
+                .saturating_add(size_of_val(&*moved));
+            let (name, plain) = (name.clone(), Arc::clone(&outcome));
+            let outcome = Arc::clone(&arranged);
+            self.arranged.insert(Arranged { name, plain, moved, outcome }, (), weight);
+        }
+        arranged
+    }
+
+    /// What is known to fail, or to have failed until not long ago.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = FailedPlace> {
+        self.rests.iter().map(|rest| FailedPlace {
+            place: rest.key.0,
+            name: rest.key.1.clone(),
+            said: rest.said,
+            times: rest.times,
+            rests_until: rest.until,
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let all = [self.rests.bytes(), self.doubts.bytes(), self.arranged.bytes()];
+        all.into_iter().fold(0, usize::saturating_add)
+    }
+}
+
+/// A duration doubled with each time after the first.
+fn doubled(first: Duration, times: u8) -> Duration {
+    let factor = 1_u32.checked_shl(u32::from(times.saturating_sub(1))).unwrap_or(u32::MAX);
+    first.saturating_mul(factor)
+}
+
+/// A result whose moved places come last. A target of which only some are moved is told twice: its good places where it stood,
+/// the others at the end.
+fn arranged(resolved: &Resolved, moved: &[MovedBack]) -> Resolved {
+    let rests = |place: &SocketAddr| moved.iter().any(|moved| moved.place == *place);
+    let mut targets = Vec::with_capacity(resolved.targets.len().saturating_add(moved.len()));
+    for at_the_end in [false, true] {
+        for target in &*resolved.targets {
+            let addresses = target.socket_addrs().filter(|place| rests(place) == at_the_end);
+            let addresses: Box<[_]> = addresses.map(|place| place.ip()).collect();
+            if !addresses.is_empty() {
+                targets.push(Target { addresses, ..target.clone() });
+            }
+        }
+    }
+    let effects = moved.iter().map(|moved| Effect::MovedBack(Box::new(*moved)));
+    let moved = effects.map(|effect| Decision::without_fact(resolved.rule, None, effect));
+    let decisions = resolved.explanation.decisions.iter().cloned().chain(moved).collect();
+    Resolved { targets: targets.into(), explanation: Explanation { decisions }, ..resolved.clone() }
+}
+
+#[cfg(test)]
+mod tests;

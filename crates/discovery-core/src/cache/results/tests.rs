@@ -1,0 +1,172 @@
+//! Which results are handed out again as they are, and until when.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+use std::net::IpAddr;
+
+use super::*;
+use crate::fact::{Fact, Failure};
+use crate::io::{DnsError, RecordKind};
+use crate::name::TlsName;
+use crate::outcome::{Effect, Explanation, Failed, Step};
+
+const V6: &str = "2001:db8::1";
+const V4: &str = "192.0.2.1";
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_secs(seconds)
+}
+
+fn name() -> ServerName {
+    "a.example".parse().unwrap()
+}
+
+/// A result with one target for each of these lists of addresses, fresh until second 60.
+fn resolved(targets: &[&[&str]], srv: Option<(u16, u16)>) -> Resolved {
+    let host: TlsName = TlsName::Dns("a.example".parse().unwrap());
+    let addresses = |all: &[&str]| all.iter().map(|ip| ip.parse::<IpAddr>().unwrap()).collect();
+    let target =
+        |all: &&[&str]| Target { host: host.clone(), port: 1, srv, addresses: addresses(all) };
+    Resolved {
+        server_name: name(),
+        targets: targets.iter().map(target).collect(),
+        host_header: "a.example".into(),
+        tls_name: host.clone(),
+        rule: Step::Default,
+        fresh_until: Some(at(60)),
+        explanation: Explanation::default(),
+        timeline: Timeline::default(),
+    }
+}
+
+/// What is remembered of an outcome that came about while this family led nowhere.
+fn remembering(outcome: Result<Resolved, Failed>, second: Option<AddressFamily>) -> Results {
+    let mut results = Results::new(&Policy::default(), crate::config::HashKey::default());
+    results.remember(&name(), &Arc::new(outcome), second, None, at(0));
+    results
+}
+
+#[test]
+fn a_result_is_handed_out_again_until_its_first_fact_expires() {
+    let mut results = remembering(Ok(resolved(&[&[V4]], None)), None);
+    assert!(results.get(&name(), None, at(59)).is_some());
+    assert!(results.get(&name(), None, at(60)).is_none());
+    assert!(results.last(&name()).is_some(), "what it was is known for longer");
+}
+
+#[test]
+fn one_outcome_is_handed_out_however_often_it_is_asked_for() {
+    let mut results = remembering(Ok(resolved(&[&[V4]], None)), None);
+    let kept = Arc::clone(results.last(&name()).unwrap());
+    for time in 0..300 {
+        let hit = results.get(&name(), None, at(1)).unwrap();
+        assert!(Arc::ptr_eq(&hit.outcome, &kept));
+        assert_eq!(hit.is_first, time == 0);
+    }
+    let other = "b.example".parse().unwrap();
+    assert!(results.get(&other, None, at(1)).is_none());
+    let ready = results.kept.peek_front(&name()).unwrap();
+    assert!(ready.spare.is_some(), "the next hit need not look at the outcome");
+    results.clear();
+    assert_eq!(Arc::strong_count(&kept), 1, "nothing is kept of what is forgotten");
+}
+
+#[test]
+fn what_has_been_used_has_been_used_when_it_is_replaced_and_its_successor_is_handed_out() {
+    let mut results = remembering(Ok(resolved(&[&[V4]], None)), None);
+    assert!(results.get(&name(), None, at(1)).is_some_and(|hit| hit.is_first));
+    results.remember(&name(), &Arc::new(Ok(resolved(&[&[V6]], None))), None, None, at(2));
+    for _ in 0..3 {
+        let hit = results.get(&name(), None, at(3)).unwrap();
+        assert!(!hit.is_first);
+        let places = hit.outcome.as_ref().as_ref().unwrap().socket_addrs();
+        assert_eq!(places.map(|place| place.ip().to_string()).collect::<Vec<_>>(), [V6]);
+    }
+}
+
+#[test]
+fn names_that_begin_alike_are_told_apart() {
+    let mut results = Results::new(&Policy::default(), crate::config::HashKey::default());
+    let lengths = [1, 2, Text::LEN - 1, Text::LEN, Text::LEN + 1, Text::LEN + 2, 200];
+    let names = lengths.map(|length| ServerName::parse(&"a".repeat(length)).unwrap());
+    let other = ServerName::parse(&format!("{}b", "a".repeat(Text::LEN))).unwrap();
+    for name in names.iter().chain([&other]) {
+        let outcome = Resolved { server_name: name.clone(), ..resolved(&[&[V4]], None) };
+        results.remember(name, &Arc::new(Ok(outcome)), None, None, at(0));
+    }
+    for name in names.iter().chain([&other]) {
+        let hit = results.get(name, None, at(1)).unwrap();
+        assert_eq!(hit.outcome.as_ref().as_ref().unwrap().server_name, *name);
+    }
+    assert_eq!(Text::of(&other), Text::of(&names[4]), "only the whole name tells them apart");
+    // By the hash alone hardly two names would meet.
+    let ready = |name: &ServerName| results.kept.peek_front(name).unwrap();
+    for (number, name) in names.iter().enumerate() {
+        for (of, asked) in names.iter().enumerate() {
+            let told = ready(name).is(asked);
+            let is_long = |number: usize| lengths[number] > Text::LEN;
+            let expected = if is_long(number) && is_long(of) { None } else { Some(number == of) };
+            assert_eq!(told, expected, "{name} asked for {asked}");
+        }
+    }
+}
+
+#[test]
+fn only_a_result_with_addresses_of_both_families_is_put_in_order_anew_when_one_leads_nowhere() {
+    let second = Some(AddressFamily::V6);
+    for (addresses, holds) in [(&[V4][..], true), (&[V6], true), (&[V6, V4], false)] {
+        let mut results = remembering(Ok(resolved(&[addresses], None)), None);
+        assert!(results.get(&name(), None, at(1)).is_some(), "{addresses:?}");
+        assert_eq!(results.get(&name(), second, at(1)).is_some(), holds, "{addresses:?}");
+        let mut results = remembering(Ok(resolved(&[addresses], None)), second);
+        assert!(results.get(&name(), second, at(1)).is_some(), "{addresses:?}");
+    }
+}
+
+#[test]
+fn a_failure_is_told_anew_once_something_was_taught_and_a_result_is_not() {
+    let (explanation, timeline) = (Explanation::default(), Timeline::default());
+    let failed = Failed::new(FailureKind::DnsFailure, Some(at(60)), explanation, timeline);
+    for (outcome, holds) in [(Err(failed), false), (Ok(resolved(&[&[V4]], None)), true)] {
+        let mut results = remembering(outcome, None);
+        assert!(results.get(&name(), None, at(1)).is_some());
+        results.taught();
+        assert_eq!(results.get(&name(), None, at(1)).is_some(), holds);
+    }
+}
+
+/// R86: weights are drawn for each ticket.
+#[test]
+fn where_a_draw_decides_the_order_each_ticket_has_its_own() {
+    let srv = Some((1, 1));
+    for (targets, kept) in [(&[&[V4][..]][..], true), (&[&[V4], &[V6]], false)] {
+        let results = remembering(Ok(resolved(targets, srv)), None);
+        assert_eq!(results.last(&name()).is_some(), kept, "{targets:?}");
+    }
+}
+
+/// What is young, has failed, or stands in as the last good one is no reason to ask the others again.
+#[test]
+fn a_result_is_as_old_as_the_oldest_of_its_facts_that_are_no_failures() {
+    let decision = |fact, learnt, standing| {
+        let question = Question::Dns("a.example".parse().unwrap(), RecordKind::A);
+        let known = Known::new(question, fact, at(learnt), Some(at(60)));
+        Decision::with_fact(Step::Default, Arc::new(Known { standing, ..known }), Effect::Used)
+    };
+    let good = || Fact::Addresses { addresses: [].into_iter().collect(), alias: None };
+    let failed = Fact::Failed(Failure::Dns(DnsError::Timeout));
+    let of = |decisions: Vec<Decision>| {
+        let explanation = Explanation { decisions: decisions.into() };
+        oldest(&Resolved { explanation, ..resolved(&[&[V4]], None) })
+    };
+    let fresh = || decision(good(), 7, Standing::Fresh);
+    let last_good = decision(good(), 3, Standing::LastGood);
+    let failure = decision(failed, 4, Standing::Fresh);
+    assert_eq!(of(vec![fresh(), decision(good(), 9, Standing::Fresh)]), Some(at(7)));
+    assert_eq!(of(vec![last_good.clone(), fresh(), failure.clone()]), Some(at(7)));
+    assert_eq!(of(vec![last_good, failure]), None);
+}

@@ -1,0 +1,427 @@
+//! Facts as data: what one resolver tells another one, a file or a store, and the text in which it does.
+//!
+//! The text is lines of JSON: a head with the format, its version and the wall clock; one fact a line; an end with their number and
+//! a checksum. Times are ages and rests of lives at the moment of the export, so no fact can come from the future. Nothing of a text
+//! is given away before all of it has been read. Knows nothing of memory.
+
+use std::fmt;
+use std::io::{self, BufRead, Read, Write};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
+
+use crate::cache::changes::Cursor;
+use crate::export::Impossible;
+use crate::fact::{Fact, Question};
+use crate::name::DnsName;
+use crate::util::UnixMillis;
+
+/// What the head of every export says.
+const FORMAT: &str = "matrix-discovery-facts";
+/// The version of the format that is written, and the only one that is read.
+const VERSION: u64 = 1;
+/// Most facts of one export that is read: more than any memory is meant to hold.
+pub const MAX_EXPORT_FACTS: usize = 4_000_000;
+/// Longest line of an export, in bytes: as many SRV records as the largest DNS message holds, each with the longest name.
+const MAX_LINE: u64 = 2 * 1024 * 1024;
+/// Most letters of what is said of a line that can't be read.
+const MAX_WHY: usize = 200;
+
+/// Facts of one resolver at one moment, in the order in which it has learnt them.
+///
+/// Whatever is in here could be a resolver's: what could not be is refused when it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// When it was made.
+    pub(crate) at: UnixMillis,
+    /// Where to go on with what is learnt later.
+    pub(crate) cursor: Cursor,
+    /// Whether there was more, for which there was no room.
+    pub(crate) more: bool,
+    pub(crate) facts: Vec<Exported>,
+}
+
+/// One question, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exported {
+    #[serde(rename = "q")]
+    pub(crate) question: Question,
+    /// The latest that was learnt.
+    #[serde(rename = "f")]
+    pub(crate) fact: Fact,
+    /// How long ago, in milliseconds before the export.
+    pub(crate) age: u64,
+    /// For how much longer it is fresh, in milliseconds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) left: u64,
+    /// Whether it must never be used after that (R120).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) never_stale: bool,
+    /// Where that is a failure that may pass: how many in a row.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) strikes: u8,
+    /// Where that is a failure that may pass: the last good one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) good: Option<Dated>,
+}
+
+/// A fact and its time, as of the latest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dated {
+    #[serde(rename = "f")]
+    pub(crate) fact: Fact,
+    /// How long ago it was learnt.
+    pub(crate) age: u64,
+    /// For how much longer it is fresh.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) left: u64,
+    /// Whether it must never be used after that (R120).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) never_stale: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    format: String,
+    version: u64,
+    at: UnixMillis,
+    cursor: Cursor,
+    #[serde(default, skip_serializing_if = "is_default")]
+    more: bool,
+}
+
+/// What the heads of all versions have.
+#[derive(Deserialize)]
+struct AnyHead {
+    format: String,
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    end: usize,
+    sum: String,
+}
+
+/// Why an export was refused. Nothing of it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadExport {
+    /// It is something else.
+    Foreign,
+    /// It is of a version that this one does not read.
+    Version(u64),
+    /// It has no end: it was cut off.
+    CutOff,
+    /// It is not what was written: its checksum, or the number of facts, is another.
+    Damaged,
+    /// There is something after its end.
+    Trailing,
+    /// It holds more than [`MAX_EXPORT_FACTS`], or a line is longer than any fact.
+    TooLarge,
+    /// What keeps it could not be read.
+    Read(io::ErrorKind),
+    /// A line can't be parsed.
+    Unreadable {
+        /// Which one, from 1.
+        line: usize,
+        /// Why.
+        why: String,
+    },
+    /// A line tells what no resolver can know.
+    Impossible {
+        /// Which one, from 1.
+        line: usize,
+        /// Why not.
+        why: Impossible,
+    },
+}
+
+impl Export {
+    /// When it was made.
+    pub fn at(&self) -> UnixMillis {
+        self.at
+    }
+
+    /// Where to go on with what is learnt later.
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// Whether there is more already, from that cursor on.
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// How many facts it holds.
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+    }
+
+    /// The facts.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Exported> {
+        self.facts.iter()
+    }
+
+    /// Keeps the facts of these questions alone.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Question) -> bool) {
+        self.facts.retain(|exported| keep(&exported.question));
+    }
+
+    /// The same facts in the same order, in portions of at most so many, one at least: whoever shares a resolver lets others at it in
+    /// between. What is damaged was refused whole before there was anything to divide.
+    pub fn portions(self, most: usize) -> impl Iterator<Item = Self> {
+        let Self { at, cursor, more, facts } = self;
+        let mut facts = facts.into_iter();
+        std::iter::from_fn(move || {
+            let facts: Vec<_> = facts.by_ref().take(most.max(1)).collect();
+            (!facts.is_empty()).then_some(Self { at, cursor, more, facts })
+        })
+    }
+
+    /// Adds what the same resolver told next. Times go by the first one's moment, which makes facts older rather than younger.
+    pub fn append(&mut self, next: Self) {
+        let later = next.at.0.abs_diff(self.at.0);
+        self.facts.extend(next.facts.into_iter().map(|mut exported| {
+            exported.age = exported.age.saturating_add(later);
+            exported.left = exported.left.saturating_sub(later);
+            if let Some(good) = &mut exported.good {
+                good.age = good.age.saturating_add(later);
+                good.left = good.left.saturating_sub(later);
+            }
+            exported
+        }));
+        self.cursor = next.cursor;
+        self.more = next.more;
+    }
+
+    /// Writes it as text, in whatever is to keep it.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn write(&self, to: impl Write) -> io::Result<()> {
+        let mut to = Summed { to, sum: SipHasher13::new() };
+        let (format, version) = (FORMAT.to_owned(), VERSION);
+        let head = Head { format, version, at: self.at, cursor: self.cursor, more: self.more };
+        let mut line = Vec::new();
+        to.line(&mut line, &head)?;
+        for exported in &self.facts {
+            to.line(&mut line, exported)?;
+        }
+        let sum = to.sum();
+        to.line(&mut line, &End { end: self.facts.len(), sum })?;
+        to.to.flush()
+    }
+
+    /// The text.
+    pub fn to_text(&self) -> String {
+        let mut text = Vec::new();
+        // A vector takes everything, and JSON is UTF-8.
+        let _ = self.write(&mut text);
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// Says why nothing of it can be used.
+    pub fn read(text: &[u8]) -> Result<Self, BadExport> {
+        Self::read_from(text)
+    }
+
+    /// Reads a text from where it is kept, line by line: no more than one line is held beside the facts.
+    ///
+    /// # Errors
+    /// Says why nothing of it can be used. The head tells what is something else, so no more than 2 MiB of that are read.
+    pub fn read_from(from: impl BufRead) -> Result<Self, BadExport> {
+        let mut lines = Lines { from, line: Vec::new(), number: 0 };
+        let mut sum = SipHasher13::new();
+        if !lines.advance()? {
+            return Err(BadExport::Foreign);
+        }
+        let any: AnyHead = serde_json::from_slice(&lines.line).map_err(|_| BadExport::Foreign)?;
+        if any.format != FORMAT {
+            return Err(BadExport::Foreign);
+        }
+        if any.version != VERSION {
+            return Err(BadExport::Version(any.version));
+        }
+        let Head { at, cursor, more, .. } = lines.parse()?;
+        add(&mut sum, &lines.line);
+        let mut export = Self { at, cursor, more, facts: Vec::new() };
+        loop {
+            if !lines.advance()? {
+                return Err(BadExport::CutOff);
+            }
+            if lines.line.starts_with(b"{\"end\":") {
+                let end: End = lines.parse()?;
+                if end.end != export.facts.len() || end.sum != total(&sum) {
+                    return Err(BadExport::Damaged);
+                }
+                return if lines.is_at_end()? { Ok(export) } else { Err(BadExport::Trailing) };
+            }
+            if export.facts.len() >= MAX_EXPORT_FACTS {
+                return Err(BadExport::TooLarge);
+            }
+            let mut exported: Exported = lines.parse()?;
+            let impossible = |why| BadExport::Impossible { line: lines.number, why };
+            exported.check().map_err(impossible)?;
+            exported.share_name(export.facts.last());
+            add(&mut sum, &lines.line);
+            export.facts.push(exported);
+        }
+    }
+}
+
+impl Exported {
+    /// What was asked.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// The latest that was learnt.
+    pub fn fact(&self) -> &Fact {
+        &self.fact
+    }
+
+    /// How long ago that was, at the moment of the export.
+    pub fn age(&self) -> Duration {
+        Duration::from_millis(self.age)
+    }
+
+    /// For how much longer it was fresh then.
+    pub fn left(&self) -> Duration {
+        Duration::from_millis(self.left)
+    }
+
+    /// Where the latest is a failure that may pass: the last good fact.
+    pub fn last_good(&self) -> Option<&Fact> {
+        self.good.as_ref().map(|good| &good.fact)
+    }
+
+    /// Both families of a host are told one after the other: their name is kept once.
+    fn share_name(&mut self, before: Option<&Self>) {
+        if let Question::Dns(name, _) = &mut self.question
+            && let Some(Question::Dns(other, _)) = before.map(|before| &before.question)
+            && name == other
+        {
+            *name = DnsName::clone(other);
+        }
+    }
+}
+
+struct Summed<W> {
+    to: W,
+    sum: SipHasher13,
+}
+
+impl<W: Write> Summed<W> {
+    fn line(&mut self, line: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
+        line.clear();
+        serde_json::to_writer(&mut *line, value)?;
+        add(&mut self.sum, line);
+        line.push(b'\n');
+        self.to.write_all(line)
+    }
+
+    fn sum(&self) -> String {
+        total(&self.sum)
+    }
+}
+
+fn add(sum: &mut SipHasher13, line: &[u8]) {
+    use std::hash::Hasher as _;
+    sum.write(line);
+    sum.write(b"\n");
+}
+
+fn total(sum: &SipHasher13) -> String {
+    use std::hash::Hasher as _;
+    format!("{:016x}", sum.finish())
+}
+
+struct Lines<R> {
+    from: R,
+    /// The last line, without its end.
+    line: Vec<u8>,
+    /// Of the last line, from 1.
+    number: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Reads the next line, which must have an end. False: there is none.
+    fn advance(&mut self) -> Result<bool, BadExport> {
+        self.line.clear();
+        let mut within = (&mut self.from).take(MAX_LINE);
+        within.read_until(b'\n', &mut self.line).map_err(|error| BadExport::Read(error.kind()))?;
+        if self.line.pop_if(|last| *last == b'\n').is_none() {
+            return if within.limit() == 0 { Err(BadExport::TooLarge) } else { Ok(false) };
+        }
+        self.number = self.number.saturating_add(1);
+        Ok(true)
+    }
+
+    fn is_at_end(&mut self) -> Result<bool, BadExport> {
+        let rest = self.from.fill_buf().map_err(|error| BadExport::Read(error.kind()))?;
+        Ok(rest.is_empty())
+    }
+
+    fn parse<T: DeserializeOwned>(&self) -> Result<T, BadExport> {
+        serde_json::from_slice(&self.line)
+            .map_err(|error| BadExport::Unreadable { line: self.number, why: legible(&error) })
+    }
+}
+
+/// An error in a few words: it quotes what it does not like, however long that is and whatever letters are in it.
+fn legible(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let escaped = text.chars().take(MAX_WHY).flat_map(|letter| {
+        let (raw, escaped) = match letter.is_control() {
+            true => (None, Some(letter.escape_default())),
+            false => (Some(letter), None),
+        };
+        raw.into_iter().chain(escaped.into_iter().flatten())
+    });
+    let more = if text.chars().nth(MAX_WHY).is_some() { "…" } else { "" };
+    escaped.chain(more.chars()).collect()
+}
+
+impl fmt::Display for BadExport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("not an export of facts"),
+            Self::Version(version) => {
+                write!(f, "an export of version {version}; this one reads version {VERSION}")
+            }
+            Self::CutOff => f.write_str("cut off: it has no end"),
+            Self::Damaged => f.write_str("damaged: its checksum is another"),
+            Self::Trailing => f.write_str("there is something after its end"),
+            Self::TooLarge => {
+                f.write_str("too large: more facts, or a longer line, than there can be")
+            }
+            Self::Read(kind) => write!(f, "it could not be read: {kind}"),
+            Self::Unreadable { line, why } => write!(f, "line {line} can't be read: {why}"),
+            Self::Impossible { line, why } => write!(f, "line {line} can't be true: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for BadExport {}
+
+#[cfg(test)]
+mod tests;

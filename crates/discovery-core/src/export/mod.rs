@@ -1,0 +1,10 @@
+//! Facts as text: exporting them, checking and merging what other resolvers have exported.
+
+mod check;
+mod format;
+mod merge;
+
+pub use check::Impossible;
+pub(crate) use format::Dated;
+pub use format::{BadExport, Export, Exported, MAX_EXPORT_FACTS};
+pub(crate) use merge::Lesson;

@@ -1,0 +1,13 @@
+//! Questions and facts: what a resolution asks, what the answers say, and how long they may be used.
+
+#[allow(clippy::module_inception, reason = "the folder is named for what it is about")]
+mod fact;
+pub(crate) mod fixed;
+pub(crate) mod from_dns;
+pub(crate) mod from_http;
+pub(crate) mod lifetime;
+mod question;
+
+pub use fact::{DocumentError, Fact, Failure, NotFound, RedirectError, Useless};
+pub(crate) use fact::{Known, Standing};
+pub use question::Question;

@@ -1,0 +1,132 @@
+//! HTTP at the border to the driver: one GET to one address, its response, and what can go wrong.
+
+use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
+
+use http::{HeaderMap, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+
+use crate::io::HttpId;
+use crate::name::TlsName;
+use crate::util::UnixTime;
+
+/// One GET of one URL at one address, over TLS with HTTP/1.1 or later.
+///
+/// `Host` follows from the URL's authority and is not among the headers. Equal and hashed without them: they are the same
+/// for every request of a machine.
+#[derive(Clone, Debug)]
+pub struct HttpGet {
+    /// Under which it is answered.
+    pub id: HttpId,
+    /// What to get; always `https`.
+    pub url: Uri,
+    /// Where to connect: the address has been vetted, no other may be used.
+    pub address: SocketAddr,
+    /// What the certificate must be valid for; [`TlsName::sni`] is the server name indication.
+    pub tls_name: TlsName,
+    /// The headers to send besides `Host`.
+    pub headers: HeaderMap,
+    /// The longest body of use, in bytes. A driver may stop one byte later and answer with what it has: a longer body is
+    /// refused by the machine. The body of a status other than 200 need not be read at all.
+    pub max_body: usize,
+}
+
+impl PartialEq for HttpGet {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, &self.url, self.address, &self.tls_name, self.max_body)
+            == (other.id, &other.url, other.address, &other.tls_name, other.max_body)
+    }
+}
+
+impl Eq for HttpGet {}
+
+impl Hash for HttpGet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.id, &self.url, self.address, &self.tls_name, self.max_body).hash(state);
+    }
+}
+
+impl From<&HttpGet> for http::Request<()> {
+    /// The request for an HTTP library, which adds `Host`, dials `address` and checks the certificate.
+    fn from(get: &HttpGet) -> Self {
+        let mut request = Self::new(());
+        *request.uri_mut() = get.url.clone();
+        request.headers_mut().clone_from(&get.headers);
+        request
+    }
+}
+
+/// An HTTP answer: a status, and for 200 a whole body (or one byte more than was asked for).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// The status of the final response (1xx ones are not final).
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// The wall clock when the head came in, if the driver has one: for `Expires` and `Date` (R117, R118).
+    pub received: Option<UnixTime>,
+}
+
+impl<B: Into<Vec<u8>>> From<http::Response<B>> for HttpResponse {
+    fn from(response: http::Response<B>) -> Self {
+        let (head, body) = response.into_parts();
+        Self { status: head.status, headers: head.headers, body: body.into(), received: None }
+    }
+}
+
+impl From<HttpResponse> for http::Response<Vec<u8>> {
+    fn from(response: HttpResponse) -> Self {
+        let mut out = Self::new(response.body);
+        *out.status_mut() = response.status;
+        *out.headers_mut() = response.headers;
+        out
+    }
+}
+
+/// The earliest time that a correct clock can show, in the month of this release: 2026-11-01T00:00:00Z.
+///
+/// A constant in the source, so that builds are reproducible; it is raised with each release. Drivers report
+/// [`HttpError::WrongClock`] instead of [`HttpError::CertificateNotYetValid`] where the clock shows an earlier time.
+pub const EARLIEST_CLOCK: UnixTime = UnixTime(1_793_491_200);
+
+/// What can go wrong with one GET before it is an HTTP answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HttpError {
+    /// Our own side could not ask: no socket, no file descriptor, the driver is going away.
+    Local,
+    /// There is no route to the address.
+    NoRoute,
+    /// Nothing came back in time.
+    Timeout,
+    /// The connection was refused.
+    Refused,
+    /// The network rejected the connection (an ICMP error), although there is a route to the address: a firewall, or a host that
+    /// is down.
+    Rejected,
+    /// The connection broke, or ended before the response was whole.
+    Reset,
+    /// TLS failed for a reason other than the certificate.
+    Tls,
+    /// The certificate is not valid for the name asked for.
+    CertificateName,
+    /// The certificate has expired.
+    CertificateExpired,
+    /// The validity period of the certificate has not begun yet. At three hosts in a row it is taken for
+    /// [`WrongClock`](Self::WrongClock).
+    CertificateNotYetValid,
+    /// A certificate of the chain is signed with an algorithm that the client's TLS provider does not support.
+    CertificateAlgorithm,
+    /// The certificate chain is too long, too large or too branched to be checked.
+    CertificateChain,
+    /// The certificate was not issued by a known authority, or is otherwise invalid.
+    Certificate,
+    /// What came back is not HTTP, or HTTP that must not be trusted (contradictory framing, an endless head).
+    Protocol,
+    /// The client's own clock is wrong, so no certificate can be judged: its time is before [`EARLIEST_CLOCK`], or several
+    /// hosts in a row had certificates that seemed not valid yet. A failure of our own side.
+    WrongClock,
+}

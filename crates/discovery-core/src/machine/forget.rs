@@ -1,0 +1,93 @@
+//! Forgetting a name: what is remembered of it, and what is on its way to be.
+//!
+//! Knows no step of the specification: what a name rests on is what a lookup of it reads and asks for.
+
+use std::collections::BTreeSet;
+
+use super::Resolver;
+use crate::fact::Question;
+use crate::io::RecordKind;
+use crate::name::{DnsName, ServerName, TlsName};
+use crate::util::Instant;
+
+impl Resolver {
+    /// Drops what is remembered of a name: its result, and every fact that it rests on. Whoever resolves it from here on is told what
+    /// was asked after this.
+    ///
+    /// So it reaches what is under way: requests for these facts are cancelled, for they may bring what was true before, and are made
+    /// anew where a lookup needs them. Tickets for the name wait on, within the deadline that they had; a refresh of it is given up.
+    /// What callers reported of its places stays: that is no fact about the name.
+    pub fn forget(&mut self, name: &ServerName, now: Instant) {
+        self.advance(now);
+        self.results.forget(name);
+        let mut questions = self.questions_in_memory(name);
+        for number in self.lookups_of(name) {
+            let Some(running) = self.lookups.get_mut(&number) else { continue };
+            questions.extend(running.lookup.questions().cloned());
+            if running.lookup.is_background() {
+                self.remove(number);
+            } else {
+                running.lookup.begin_anew();
+                self.dirty.insert(number);
+            }
+        }
+        for host in questions.iter().filter_map(host_of_document).collect::<Vec<_>>() {
+            for kind in [RecordKind::Aaaa, RecordKind::A] {
+                self.along_aliases(Question::Dns(host.clone(), kind), &mut questions);
+            }
+        }
+        for question in &questions {
+            self.cache.forget(question);
+            if let Some(crate::machine::Orphan { until, .. }) = self.orphans.remove(question) {
+                self.orphan_timers.remove(&(until, question.clone()));
+            }
+            self.inquiries.drop_question(question, &mut self.out);
+            // Whoever waits for it asks for it once more.
+            self.dirty.extend(self.waiting.get(question).into_iter().flat_map(|all| all.iter()));
+        }
+        self.settle();
+    }
+
+    /// What is remembered of a name, expired or not, for that may still stand in; and what it would ask for from there on.
+    fn questions_in_memory(&mut self, name: &ServerName) -> BTreeSet<Question> {
+        // Whether it comes to an end or not: what it has read on the way is what the answer rests on.
+        let (lookup, _) = self.recollect(name, &self.context.clone());
+        lookup.questions().cloned().collect()
+    }
+
+    /// A question, and those that follow from it by the aliases that are remembered, expired or not; in a circle, too, no more than a
+    /// lookup may follow.
+    fn along_aliases(&self, mut question: Question, questions: &mut BTreeSet<Question>) {
+        for _ in 0..=self.context.policy.max_aliases {
+            let target = self.cache.alias(&question);
+            let kind = match &question {
+                Question::Dns(_, kind) => *kind,
+                Question::Get(_) => return,
+            };
+            questions.insert(question);
+            let Some(target) = target else { return };
+            question = Question::Dns(target, kind);
+        }
+    }
+
+    /// The lookup that tickets for a name share, and those in the background.
+    fn lookups_of(&self, name: &ServerName) -> Vec<u64> {
+        let own = self.names.get(name).copied();
+        if !self.refreshing.contains(name) {
+            return own.into_iter().collect();
+        }
+        let of_name = self.lookups.iter().filter(|(_, running)| running.lookup.name() == name);
+        of_name.map(|(number, _)| *number).collect()
+    }
+}
+
+/// The host that a document is got from.
+pub(super) fn host_of_document(question: &Question) -> Option<DnsName> {
+    match question {
+        Question::Get(url) => match url.host() {
+            TlsName::Dns(host) => Some(host),
+            TlsName::Ip(_) => None,
+        },
+        Question::Dns(..) => None,
+    }
+}

@@ -1,0 +1,107 @@
+//! Facts that leave a resolver as data, and those that come in as such.
+//!
+//! Knows nothing of how they travel, nor of which of two facts counts.
+
+use serde::{Deserialize, Serialize};
+
+use super::Resolver;
+use crate::cache::changes::Cursor;
+use crate::export::{Export, Lesson};
+use crate::fact::Question;
+use crate::util::{Instant, UnixMillis};
+
+/// What became of the facts that a resolver was taught.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Taught {
+    /// Facts that were news.
+    pub taken: usize,
+    /// Facts that it knew already, or of whose question it knows something newer.
+    pub known: usize,
+    /// Facts that are too old to be of any use.
+    pub expired: usize,
+}
+
+impl Resolver {
+    /// What has been learnt since `cursor`, a page at a time: [`Export::cursor`] tells where to go on, [`Export::has_more`] whether to
+    /// go on at once. [`Cursor::START`], or a cursor of another resolver, begins with the oldest.
+    ///
+    /// `wall` is what the wall clock shows at `now`. The cost is that of what is new, and a page is bounded (I10). What others taught is
+    /// told on; what was late, or failed on this side, is not, nor is what has been forgotten. Failures travel, with how often in a row a
+    /// question has failed, so that those who share don't all ask a server that is dead.
+    pub fn export_since(&mut self, cursor: Cursor, now: Instant, wall: UnixMillis) -> Export {
+        self.advance(now);
+        let export = self.cache.export_since(
+            cursor,
+            self.now,
+            wall,
+            &self.context.policy,
+            self.context.seed,
+        );
+        self.settle();
+        export
+    }
+
+    /// All that is known, in one piece.
+    pub fn export(&mut self, now: Instant, wall: UnixMillis) -> Export {
+        let mut all = self.export_since(Cursor::START, now, wall);
+        while all.has_more() {
+            all.append(self.export_since(all.cursor(), now, wall));
+        }
+        all
+    }
+
+    /// Takes in what another resolver has learnt, or this one before its process began anew. `wall` is what the wall clock shows at
+    /// `now`.
+    ///
+    /// A fact is never fresher here than it was there, and lives no longer from when it was learnt than this resolver's own policy
+    /// allows (R39): by however much the two clocks differ, in either direction, counts as time that has passed. It takes the place of
+    /// what was learnt before it alone, so neither order nor repetition matters. It comes in on probation: what is in use is not pushed
+    /// out. Addresses are judged when they are read, so the address policy holds. A lookup that waits for such a fact goes on with it at
+    /// once; the request runs on, and what it brings counts then.
+    pub fn teach(&mut self, export: Export, now: Instant, wall: UnixMillis) -> Taught {
+        self.advance(now);
+        // Both clocks show whole milliseconds: up to one more may have passed.
+        let elapsed = wall.0.abs_diff(export.at.0).saturating_add(1);
+        let mut taught = Taught::default();
+        for exported in export.facts {
+            let awaited =
+                self.waiting.contains_key(&exported.question).then(|| exported.question.clone());
+            let lesson = self.cache.teach(exported, elapsed, self.now, &self.context.policy);
+            let count = match lesson {
+                Lesson::Taken => &mut taught.taken,
+                Lesson::Known => &mut taught.known,
+                Lesson::Expired => &mut taught.expired,
+            };
+            *count = count.saturating_add(1);
+            if let Some(question) = awaited.filter(|_| lesson == Lesson::Taken) {
+                self.tell(&question);
+            }
+        }
+        if taught.taken > 0 {
+            self.results.taught();
+            let taken = u64::try_from(taught.taken).unwrap_or(u64::MAX);
+            self.counters.taught = self.counters.taught.saturating_add(taken);
+        }
+        self.settle();
+        taught
+    }
+
+    /// Those who wait for a question go on with what has been taught, if it may be read.
+    fn tell(&mut self, question: &Question) {
+        let waiting = self.waiting.get(question).cloned().unwrap_or_default();
+        for number in waiting.iter() {
+            let Some(running) = self.lookups.get(&number) else { continue };
+            let freshness = running.lookup.freshness();
+            let known = self.cache.get(question, freshness, self.now, &self.context.policy);
+            if let Some(known) = known {
+                self.stop_waiting(number, &known, true);
+            }
+            // What can't be read may stand in.
+            self.dirty.insert(number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

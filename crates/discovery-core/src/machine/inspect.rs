@@ -1,0 +1,229 @@
+//! What memory says of names, for whoever has to tell why a name goes where it goes. Nothing is asked, and nothing counts as used.
+//!
+//! Knows no step of the specification.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Resolver;
+use crate::cache::Freshness;
+use crate::fact::{Fact, Question};
+use crate::io::RecordKind;
+use crate::machine::Lookup;
+use crate::name::ServerName;
+use crate::outcome::{Decision, Effect, FailureKind, Outcome, Step, Target};
+use crate::spec::{Memory, Need};
+use crate::util::Instant;
+
+/// What a name would be answered with from memory alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromMemory {
+    /// This, at once.
+    Known(Outcome),
+    /// Nothing: these questions would be asked first, and perhaps others after them.
+    Missing(Vec<Missing>),
+}
+
+/// A question that would have to be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Missing {
+    /// The question.
+    pub question: Question,
+    /// How long ago what is known of it has expired; None: nothing is known of it.
+    pub expired: Option<Duration>,
+}
+
+/// How good what is told of a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Standing {
+    /// It would be answered so at once.
+    Fresh,
+    /// It would be answered so at once: by a last good answer, for no newer one could be had.
+    LastGood,
+    /// It was so last time, and would be asked again.
+    Expired,
+    /// Not all of it is known.
+    Incomplete,
+}
+
+/// One name, as memory knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Row {
+    /// The name.
+    pub name: ServerName,
+    /// How good what follows is.
+    pub standing: Standing,
+    /// The step of the specification that decided, where the name resolves.
+    pub rule: Option<Step>,
+    /// Where to connect, where the name resolves; SRV targets of one priority in no order of meaning.
+    pub targets: Box<[Target]>,
+    /// In which way it fails, where it does.
+    pub failure: Option<FailureKind>,
+    /// How long ago the oldest of its facts was learnt; None: there is none.
+    pub age: Option<Duration>,
+    /// For how much longer it is fresh: zero where it has expired; None: for ever, or nobody knows.
+    pub left: Option<Duration>,
+    /// The decisive facts in one line.
+    pub reason: String,
+    /// The last failure of one of its questions, where there has been no answer since.
+    pub last_failure: Option<LastFailure>,
+}
+
+/// A question that failed when it was asked last.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LastFailure {
+    /// The question.
+    pub question: Question,
+    /// How it failed.
+    pub fact: Fact,
+    /// How long ago.
+    pub age: Duration,
+    /// For how much longer nobody asks again.
+    pub left: Duration,
+    /// How often in a row.
+    pub times: u8,
+}
+
+impl Resolver {
+    /// What a name would be answered with from memory, and why; or which questions are missing for that. Asks nothing, and counts
+    /// neither as a use nor in [`counters`](Self::counters).
+    pub fn explain(&mut self, name: &ServerName, now: Instant) -> FromMemory {
+        self.advance(now);
+        let explained = self.look_up(name);
+        self.settle();
+        explained
+    }
+
+    /// The names that are known, by name: those with a result, and those whose document is. As [`explain`](Self::explain), asks
+    /// nothing. It costs a few microseconds a name.
+    pub fn table(&mut self, now: Instant) -> Vec<Row> {
+        self.advance(now);
+        let mut names: BTreeSet<ServerName> =
+            self.results.iter().map(|result| result.name.clone()).collect();
+        names.extend(self.cache.iter().filter_map(|(question, _)| match question {
+            Question::Get(url) => url.well_known_host().and_then(|host| host.as_str().parse().ok()),
+            Question::Dns(..) => None,
+        }));
+        let rows = names.iter().map(|name| self.row(name)).collect();
+        self.settle();
+        rows
+    }
+
+    fn look_up(&mut self, name: &ServerName) -> FromMemory {
+        self.context.second = self.inquiries.families().second(self.now);
+        let second = self.context.second;
+        if let Some(outcome) = self.results.peek(name, second, self.now).map(Arc::clone) {
+            return FromMemory::Known(self.reports.arrange(outcome, false, self.now));
+        }
+        let (mut lookup, end) = self.read_memory(name, Freshness::Look);
+        if let Some(end) = end {
+            return FromMemory::Known(self.reports.arrange(end, false, self.now));
+        }
+        let asks = lookup.take_asks().into_iter().filter(|ask| ask.need != Need::Guess);
+        let missing = |question: Question| {
+            let known = self.cache.peek(&question);
+            let until = known.and_then(|known| known.fresh_until);
+            let expired = until.map(|until| self.now.saturating_duration_since(until));
+            Missing { question, expired }
+        };
+        FromMemory::Missing(asks.map(|ask| missing(ask.question)).collect())
+    }
+
+    fn read_memory(
+        &mut self,
+        name: &ServerName,
+        freshness: Freshness,
+    ) -> (Lookup, Option<Outcome>) {
+        let mut lookup = Lookup::in_background(name.clone(), self.next_lookup, self.now);
+        let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.now };
+        let end = lookup.turn(&self.context, Some(memory), self.now);
+        (lookup, end.map(Arc::new))
+    }
+
+    fn row(&mut self, name: &ServerName) -> Row {
+        let explained = self.look_up(name);
+        let (outcome, is_fresh) = match explained {
+            FromMemory::Known(outcome) => (Some(outcome), true),
+            FromMemory::Missing(_) => (self.read_memory(name, Freshness::Expired).1, false),
+        };
+        let mut row = Row {
+            name: name.clone(),
+            standing: Standing::Incomplete,
+            rule: None,
+            targets: Box::default(),
+            failure: None,
+            age: None,
+            left: None,
+            reason: String::new(),
+            last_failure: None,
+        };
+        let mut questions = BTreeSet::new();
+        if let Some(outcome) = outcome {
+            let decisions = match &*outcome {
+                Ok(resolved) => {
+                    row.rule = Some(resolved.rule);
+                    row.targets.clone_from(&resolved.targets);
+                    row.reason = resolved.explanation.summary();
+                    row.left = resolved.fresh_until.map(|until| self.left(until));
+                    &resolved.explanation.decisions
+                }
+                Err(failed) => {
+                    row.failure = Some(failed.kind);
+                    row.reason = failed.explanation.summary();
+                    row.left = failed.retry_at.map(|until| self.left(until));
+                    &failed.explanation.decisions
+                }
+            };
+            let last_good = |decision: &Decision| decision.effect == Effect::LastGood;
+            row.standing = match is_fresh {
+                true if decisions.iter().any(last_good) => Standing::LastGood,
+                true => Standing::Fresh,
+                false => Standing::Expired,
+            };
+            let learnt = decisions.iter().filter_map(Decision::known);
+            // What was given for ever was not learnt.
+            let learnt =
+                learnt.filter(|known| known.fresh_until.is_some()).map(|known| known.learnt);
+            row.age = learnt.min().map(|learnt| self.now.saturating_duration_since(learnt));
+            questions.extend(decisions.iter().filter_map(Decision::question).cloned());
+        } else {
+            let (mut lookup, _) = self.read_memory(name, Freshness::Expired);
+            questions.extend(lookup.questions_read().cloned());
+            questions.extend(lookup.take_asks().into_iter().map(|ask| ask.question));
+        }
+        let hosts: Vec<_> =
+            questions.iter().filter_map(crate::machine::forget::host_of_document).collect();
+        for host in hosts {
+            questions.extend(
+                [RecordKind::Aaaa, RecordKind::A].map(|kind| Question::Dns(host.clone(), kind)),
+            );
+        }
+        let failures = questions.iter().filter_map(|question| self.last_failure(question));
+        row.last_failure = failures.min_by_key(|failure| failure.age);
+        row
+    }
+
+    fn left(&self, until: Instant) -> Duration {
+        until.saturating_duration_since(self.now)
+    }
+
+    fn last_failure(&self, question: &Question) -> Option<LastFailure> {
+        let (known, times) = self.cache.failure(question)?;
+        Some(LastFailure {
+            question: question.clone(),
+            fact: known.fact.clone(),
+            age: self.now.saturating_duration_since(known.learnt),
+            left: known.fresh_until.map(|until| self.left(until)).unwrap_or_default(),
+            times,
+        })
+    }
+}

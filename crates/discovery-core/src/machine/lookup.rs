@@ -1,0 +1,533 @@
+//! One name's lookup: the facts that it has read, what it asks for, its patience and its end.
+//!
+//! Knows nothing of how a question is answered. Facts are kept while the lookup runs, even where they expire meanwhile: a
+//! lifetime of zero must not make it ask for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::{self, Freshness};
+use crate::config::Context;
+use crate::events::{Deadline, Why};
+use crate::fact::{Fact, Failure, Known, Question};
+use crate::io::HttpError;
+use crate::name::ServerName;
+use crate::outcome::{
+    Decision, Effect, Explanation, Failed, FailureKind, Resolved, Step, Timed, Timeline,
+};
+use crate::policy::Policy;
+use crate::query::MAX_PAUSES;
+use crate::spec::{self, Ask, Board, Draws, Facts, Found, Memory, Need, Notes, Stop};
+use crate::util::{Draw, Instant, few_more};
+
+/// One name's lookup.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Lookup {
+    name: ServerName,
+    /// Orders what is asked.
+    number: u64,
+    facts: Facts,
+    /// Of the last run.
+    notes: Notes,
+    began: Instant,
+    /// When the first of its questions was released.
+    first_request: Option<Instant>,
+    /// The GET that waits a moment for IPv6 addresses, and until when.
+    hold: Option<(Question, Instant)>,
+    /// The GET that is asked for, and since when it has been open.
+    get: Option<(Question, Option<Instant>)>,
+    /// How long GETs before it have been open.
+    get_spent: Duration,
+    /// Since when nothing but late addresses is waited for.
+    late_since: Option<Instant>,
+    /// Since when something that is waited for has a last good fact.
+    fall_back_since: Option<Instant>,
+    /// Whether it asks for what others have given up as late.
+    insists: bool,
+    /// Nobody waits for it: it is there for what it learns, and has all the patience.
+    background: bool,
+    /// Facts learnt before are in doubt.
+    doubts: Option<Instant>,
+    /// A question that was not asked to its end because the lookup had used up its budget of queries.
+    over_budget: Option<Arc<Known>>,
+    in_vain: u64,
+    timeline: Timeline,
+    /// Pauses of the driver that it has outlived.
+    pauses: u8,
+    /// When it had been through too many of them.
+    interrupted: Option<Instant>,
+}
+
+/// What a lookup wants done when its time has come.
+pub(crate) enum Due {
+    /// A turn.
+    Turn,
+    /// These questions are not waited for any longer: the lookup goes on with these facts, or better ones.
+    GiveUp(Vec<(Question, Fact)>),
+    /// These have been waited for long enough, where there is a last good fact.
+    FallBack(Vec<Question>),
+    /// The end.
+    End(Failed),
+}
+
+impl Lookup {
+    pub(crate) fn new(name: ServerName, number: u64, now: Instant) -> Self {
+        Self {
+            name,
+            number,
+            facts: Facts::default(),
+            notes: Notes::default(),
+            began: now,
+            first_request: None,
+            hold: None,
+            get: None,
+            get_spent: Duration::ZERO,
+            late_since: None,
+            fall_back_since: None,
+            insists: false,
+            background: false,
+            doubts: None,
+            over_budget: None,
+            in_vain: 0,
+            timeline: Timeline::default(),
+            pauses: 0,
+            interrupted: None,
+        }
+    }
+
+    /// A lookup that nobody waits for.
+    pub(crate) fn in_background(name: ServerName, number: u64, now: Instant) -> Self {
+        Self { background: true, ..Self::new(name, number, now) }
+    }
+
+    /// A lookup that nobody waits for, which asks again for what was learnt before an instant.
+    pub(crate) fn doubting(name: ServerName, number: u64, since: Instant, now: Instant) -> Self {
+        Self { doubts: Some(since), ..Self::in_background(name, number, now) }
+    }
+
+    /// How fresh the facts must be that it reads.
+    pub(crate) fn freshness(&self) -> Freshness {
+        match (self.background, self.doubts) {
+            (_, Some(since)) => Freshness::Since(since),
+            (true, None) => Freshness::Ahead,
+            (false, None) => Freshness::Any,
+        }
+    }
+
+    pub(crate) fn is_background(&self) -> bool {
+        self.background
+    }
+
+    /// The GET that waits for the addresses of its host, if it has a stand-in.
+    pub(crate) fn held_up(&self) -> Option<&Question> {
+        self.notes.held_up.as_ref()
+    }
+
+    /// Tells whether something that is waited for has a last good fact.
+    pub(crate) fn set_fall_back(&mut self, can: bool, now: Instant) {
+        self.fall_back_since = can.then(|| self.fall_back_since.unwrap_or(now));
+    }
+
+    /// Whether a fact that it found in memory is fresh, and has lived so long that it is to be asked again ahead of its expiry.
+    pub(crate) fn has_due(&self, policy: &Policy, now: Instant) -> bool {
+        self.facts.iter().any(|known| {
+            known.learnt < self.began
+                && known.is_fresh(now)
+                && cache::due(known, policy).is_some_and(|due| due <= now)
+        })
+    }
+
+    /// When the first of the facts that were read is worth asking again.
+    pub(crate) fn refresh_at(&self) -> Option<Instant> {
+        self.notes.refresh_at
+    }
+
+    pub(crate) fn name(&self) -> &ServerName {
+        &self.name
+    }
+
+    /// What the last run asks for and may be asked now.
+    pub(crate) fn asks(&self) -> impl Iterator<Item = &Ask> {
+        self.notes.asks.iter().filter(|ask| !ask.hold)
+    }
+
+    /// What the last run asks for, held back or not. They are forgotten: this is the end.
+    pub(crate) fn take_asks(&mut self) -> Vec<Ask> {
+        std::mem::take(&mut self.notes.asks)
+    }
+
+    /// Takes a fact in; whether it was waited for.
+    pub(crate) fn learn(&mut self, known: &Arc<Known>) -> bool {
+        let question = &known.question;
+        let waits = self.notes.asks.iter().any(|ask| ask.question == *question)
+            || self.notes.held_up.as_ref() == Some(question);
+        if waits {
+            if known.fact == Fact::Failed(Failure::TooManyQueries) {
+                self.over_budget = Some(Arc::clone(known));
+            }
+            self.facts.insert(Arc::clone(known));
+            let mut timed = self.timeline.questions.iter_mut();
+            if let Some(timed) = timed.find(|timed| timed.question == *question) {
+                timed.answered = Some(known.learnt);
+            }
+        }
+        waits
+    }
+
+    /// Runs the function over the facts; gives the end if this is it.
+    pub(crate) fn turn(
+        &mut self,
+        context: &Context,
+        mut memory: Option<Memory<'_>>,
+        now: Instant,
+    ) -> Option<Result<Resolved, Failed>> {
+        let mut result = self.read(context, memory.as_mut());
+        // Whatever else is known: which questions were left out depends on the order of answers.
+        if let Some(known) = &self.over_budget {
+            let kind = FailureKind::TooManyQueries;
+            let step = self.notes.decisions.last().map_or(Step::WellKnown, |last| last.step);
+            let failed = Decision::with_fact(step, Arc::clone(known), Effect::Failed(kind));
+            self.notes.decisions.push(failed);
+            self.notes.asks.clear();
+            self.notes.fresh_until = None;
+            result = Err(Stop::Failed(kind));
+        }
+        // That another lookup did not wait for an answer is no reason to fail.
+        if memory.is_some()
+            && !self.insists
+            && matches!(result, Err(Stop::Failed(FailureKind::DnsFailure)))
+            && self.facts.iter().any(|known| known.fact == Fact::Late)
+        {
+            self.insists = true;
+            self.facts.retain(|known| known.fact != Fact::Late);
+            result = self.read(context, memory.as_mut());
+        }
+        let waits = matches!(result, Err(Stop::Missing))
+            || (result.is_ok() && self.notes.asks.iter().any(|ask| ask.need == Need::Soon));
+        self.watch_get(context, now);
+        self.note_need();
+        if !waits {
+            return Some(self.end(result));
+        }
+        // Patience runs only while nothing but late addresses is waited for, never for guesses.
+        let only_late = result.is_ok() && !self.background;
+        self.late_since = if only_late { self.late_since.or(Some(now)) } else { None };
+        None
+    }
+
+    fn read(&mut self, context: &Context, memory: Option<&mut Memory<'_>>) -> Result<Found, Stop> {
+        let draws = Draws { lookup: draw(self.number, context), ticket: None };
+        let memory = memory.map(|memory| Memory {
+            cache: &mut *memory.cache,
+            freshness: memory.freshness,
+            late: !self.insists,
+            now: memory.now,
+        });
+        let mut board = Board::new(context, &mut self.facts, memory, &mut self.notes);
+        spec::resolve(&self.name, &draws, &mut board)
+    }
+
+    /// The end for one more ticket of the same lookup: the same facts, a draw of its own.
+    pub(crate) fn end_for(
+        &mut self,
+        ticket: u64,
+        context: &Context,
+    ) -> Option<Result<Resolved, Failed>> {
+        let mut notes = Notes::default();
+        let mut board = Board::new(context, &mut self.facts, None, &mut notes);
+        let draws = Draws {
+            lookup: draw(self.number, context),
+            ticket: Some(Draw::new(context.seed, ("ticket", ticket))),
+        };
+        let result = spec::resolve(&self.name, &draws, &mut board);
+        match result {
+            Err(Stop::Missing) => None,
+            result => Some(end(&self.name, result, notes, self.timeline.clone())),
+        }
+    }
+
+    fn end(&mut self, result: Result<Found, Stop>) -> Result<Resolved, Failed> {
+        // Not taken: where targets are drawn for each ticket, `end_for` tells it again.
+        let timeline = self.timeline.clone();
+        let in_vain = timeline.questions.iter().filter(|timed| timed.in_vain).count();
+        self.in_vain = u64::try_from(in_vain).unwrap_or(u64::MAX);
+        let notes = Notes { refresh_at: self.notes.refresh_at, ..Notes::default() };
+        end(&self.name, result, std::mem::replace(&mut self.notes, notes), timeline)
+    }
+
+    /// Notes which of the questions that were asked ahead of need have come to be needed.
+    fn note_need(&mut self) {
+        for timed in self.timeline.questions.iter_mut().filter(|timed| timed.in_vain) {
+            let asked = self.notes.asks.iter().find(|ask| ask.question == timed.question);
+            let decided = || {
+                let mut decisions = self.notes.decisions.iter();
+                decisions.any(|decision| decision.question() == Some(&timed.question))
+            };
+            timed.in_vain = match asked {
+                Some(ask) => ask.need == Need::Guess,
+                None => !decided(),
+            };
+        }
+    }
+
+    /// How many questions were asked ahead of need and never came to be needed.
+    pub(crate) fn asked_in_vain(&self) -> u64 {
+        self.in_vain
+    }
+
+    /// The questions whose facts have been read, and those that are asked for.
+    pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
+        let asked = self.notes.asks.iter().map(|ask| &ask.question);
+        self.questions_read().chain(asked)
+    }
+
+    /// Forgets all that it has read, though not how long it has been waited for.
+    pub(crate) fn begin_anew(&mut self) {
+        let (first_request, pauses) = (self.first_request, self.pauses);
+        *self =
+            Self { first_request, pauses, ..Self::new(self.name.clone(), self.number, self.began) };
+    }
+
+    /// The driver was away for so long: none of that counts as waiting (I15), and too many pauses end it as a local failure.
+    pub(crate) fn resume(&mut self, away: Duration, now: Instant) {
+        self.pauses = self.pauses.saturating_add(1);
+        if self.pauses > MAX_PAUSES {
+            self.interrupted = self.interrupted.or(Some(now));
+        }
+        let moved = |at: &mut Instant| *at = *at + away;
+        moved(&mut self.began);
+        let since = [&mut self.first_request, &mut self.late_since, &mut self.fall_back_since];
+        since.into_iter().flatten().for_each(moved);
+        self.hold.iter_mut().for_each(|(_, until)| moved(until));
+        self.get.iter_mut().filter_map(|(_, since)| since.as_mut()).for_each(moved);
+    }
+
+    /// The questions whose facts have been read.
+    pub(crate) fn questions_read(&self) -> impl Iterator<Item = &Question> {
+        self.facts.iter().map(|known| &known.question)
+    }
+
+    /// Follows which GET is asked for: whether it is held back, and how long GETs have been open.
+    fn watch_get(&mut self, context: &Context, now: Instant) {
+        let asked = self
+            .notes
+            .asks
+            .iter_mut()
+            .find(|ask| matches!(ask.question, Question::Get(_)) && ask.need == Need::Now);
+        let Some(ask) = asked else {
+            self.hold = None;
+            self.close_get(now);
+            return;
+        };
+        // What has been asked stays asked, should the other family's route come back meanwhile.
+        let open = matches!(&self.get, Some((get, Some(_))) if *get == ask.question);
+        ask.hold &= !open;
+        if ask.hold {
+            let until = match self.hold.take() {
+                Some((question, until)) if question == ask.question => until,
+                _ => now + context.policy.resolution_delay,
+            };
+            ask.hold = until > now;
+            self.hold = Some((ask.question.clone(), until));
+        } else {
+            self.hold = None;
+        }
+        if self.get.as_ref().is_none_or(|(question, _)| *question != ask.question) {
+            let question = ask.question.clone();
+            self.close_get(now);
+            self.get = Some((question, None));
+        }
+    }
+
+    fn close_get(&mut self, now: Instant) {
+        if let Some((_, Some(since))) = self.get.take() {
+            self.get_spent = self.get_spent.saturating_add(now.saturating_duration_since(since));
+        }
+    }
+
+    /// Notes that all of its questions have been released, as they are where there are no slots.
+    pub(crate) fn all_released(&mut self, now: Instant) {
+        let asks = std::mem::take(&mut self.notes.asks);
+        for ask in asks.iter().filter(|ask| !ask.hold) {
+            self.released(&ask.question, now);
+        }
+        self.notes.asks = asks;
+    }
+
+    /// Notes that one of its questions has been released: clocks start with that, not while it waits for a slot.
+    pub(crate) fn released(&mut self, question: &Question, now: Instant) {
+        self.first_request = self.first_request.or(Some(now));
+        if self.timeline.questions.iter().all(|timed| timed.question != *question) {
+            let question = question.clone();
+            let guess = |ask: &&Ask| ask.question == question && ask.need == Need::Guess;
+            let in_vain = self.notes.asks.iter().any(|ask| guess(&ask));
+            few_more(&mut self.timeline.questions);
+            self.timeline.questions.push(Timed { question, asked: now, answered: None, in_vain });
+        }
+        if let Some((get, since)) = &mut self.get
+            && get == question
+        {
+            *since = since.or(Some(now));
+        }
+    }
+
+    /// When this lookup wants to be called, and why.
+    pub(crate) fn deadline(&self, context: &Context) -> Option<Deadline> {
+        if let Some(at) = self.interrupted {
+            return Some(Deadline { at, why: Why::LookupDeadline });
+        }
+        let policy = &context.policy;
+        let held = self.notes.asks.iter().any(|ask| ask.hold);
+        let hold = self.hold.as_ref().filter(|_| held).map(|(_, until)| *until);
+        let left = policy.well_known_timeout.saturating_sub(self.get_spent);
+        let well_known = match &self.get {
+            Some((_, Some(since))) => Some(*since + left),
+            Some((_, None)) | None => None,
+        };
+        let late = match (self.late_since, policy.late_patience) {
+            (Some(since), Some(patience)) => Some(since + patience),
+            _ => None,
+        };
+        let (end, why) = match (self.first_request, policy.queue_deadline) {
+            (Some(first), queue) => {
+                let end = first + policy.lookup_deadline;
+                // I14: what a driver brings late does not make it longer, unless it was away (I15).
+                let longest = queue.map(|limit| self.began + limit + policy.lookup_deadline);
+                (Some(longest.map_or(end, |longest| end.min(longest))), Why::LookupDeadline)
+            }
+            (None, Some(limit)) => (Some(self.began + limit), Why::QueueDeadline),
+            (None, None) => (None, Why::QueueDeadline),
+        };
+        let since = self.fall_back_since.filter(|_| !self.background);
+        let fall_back = match (self.first_request, policy.last_good_after, since) {
+            // Never in the past: what is asked from there on would start in the past, too.
+            (Some(first), Some(after), Some(since)) => Some((first + after).max(since)),
+            _ => None,
+        };
+        [
+            (fall_back, Why::LastGood),
+            (hold, Why::ResolutionDelay),
+            (late, Why::LateAddresses),
+            (well_known, Why::WellKnownTimeout),
+            (end, why),
+        ]
+        .into_iter()
+        .filter_map(|(at, why)| at.map(|at| Deadline { at, why }))
+        .min_by_key(|deadline| (deadline.at, deadline.why))
+    }
+
+    /// Says what is due. `is_released` tells which questions have a slot.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        context: &Context,
+        now: Instant,
+        is_released: impl Fn(&Question) -> bool,
+    ) -> Due {
+        let needed = |ask: &&Ask| ask.need == Need::Now && !ask.hold;
+        let due = self.deadline(context).filter(|deadline| deadline.at <= now);
+        match due.map(|deadline| deadline.why) {
+            Some(Why::LateAddresses) => {
+                let late = self.notes.asks.iter().filter(|ask| ask.need == Need::Soon);
+                Due::GiveUp(late.map(|ask| (ask.question.clone(), Fact::Late)).collect())
+            }
+            Some(Why::WellKnownTimeout) => {
+                let timeout = || Fact::Failed(Failure::Http(HttpError::Timeout));
+                let get = self.get.iter().map(|(question, _)| (question.clone(), timeout()));
+                Due::GiveUp(get.collect())
+            }
+            Some(Why::LastGood) => {
+                let asks = self.notes.asks.iter().filter(needed);
+                Due::FallBack(asks.map(|ask| ask.question.clone()).collect())
+            }
+            Some(Why::LookupDeadline) if self.interrupted.is_some() => {
+                Due::End(self.give_up(FailureKind::Local))
+            }
+            // A question that never got a slot says nothing about the world.
+            Some(Why::LookupDeadline) => {
+                let mut asks = self.notes.asks.iter().filter(needed);
+                let queued = asks.any(|ask| !is_released(&ask.question));
+                let kind = if queued { FailureKind::Overloaded } else { FailureKind::TimedOut };
+                Due::End(self.give_up(kind))
+            }
+            Some(Why::QueueDeadline) => Due::End(self.give_up(FailureKind::Overloaded)),
+            Some(
+                Why::ResolutionDelay | Why::NextAttempt | Why::QuestionTimeout | Why::Heartbeat,
+            )
+            | None => Due::Turn,
+        }
+    }
+
+    /// The end of a lookup that is not waited for any longer: never a decision from what happens to be there.
+    fn give_up(&mut self, kind: FailureKind) -> Failed {
+        let mut decisions = std::mem::take(&mut self.notes.decisions);
+        let asked = self.notes.asks.iter().find(|ask| ask.need == Need::Now);
+        let step = decisions.last().map_or(Step::WellKnown, |last| last.step);
+        let question = asked.map(|ask| ask.question.clone());
+        decisions.push(Decision::without_fact(step, question, Effect::Failed(kind)));
+        self.notes.asks.clear();
+        let timeline = std::mem::take(&mut self.timeline);
+        Failed::new(kind, None, Explanation { decisions: decisions.into() }, timeline)
+    }
+
+    /// Everything that its future depends on, with instants relative to `now`.
+    pub(crate) fn state(&self, now: Instant) -> LookupState {
+        let relative = |at: Instant| at.saturating_duration_since(now);
+        let ago = |at: Instant| now.saturating_duration_since(at);
+        let fact = |known: &Arc<Known>| {
+            (known.question.clone(), known.fact.clone(), known.fresh_until.map(relative))
+        };
+        LookupState {
+            name: self.name.clone(),
+            facts: self.facts.iter().map(fact).collect(),
+            asks: self.notes.asks.clone(),
+            began: ago(self.began),
+            first_request: self.first_request.map(ago),
+            hold: self.hold.as_ref().map(|(q, until)| (q.clone(), relative(*until))),
+            get: self.get.as_ref().map(|(q, since)| (q.clone(), since.map(ago))),
+            get_spent: self.get_spent,
+            late_since: self.late_since.map(ago),
+        }
+    }
+}
+
+/// What a lookup's future depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LookupState {
+    name: ServerName,
+    facts: Vec<(Question, Fact, Option<Duration>)>,
+    asks: Vec<Ask>,
+    began: Duration,
+    first_request: Option<Duration>,
+    hold: Option<(Question, Duration)>,
+    get: Option<(Question, Option<Duration>)>,
+    get_spent: Duration,
+    late_since: Option<Duration>,
+}
+
+fn draw(number: u64, context: &Context) -> Draw {
+    Draw::new(context.seed, ("lookup", number))
+}
+
+fn end(
+    name: &ServerName,
+    result: Result<Found, Stop>,
+    notes: Notes,
+    timeline: Timeline,
+) -> Result<Resolved, Failed> {
+    let explanation = Explanation { decisions: notes.decisions.into() };
+    match result {
+        Ok(found) => Ok(Resolved {
+            server_name: name.clone(),
+            targets: found.targets,
+            host_header: found.host_header,
+            tls_name: found.tls_name,
+            rule: found.rule,
+            fresh_until: notes.fresh_until,
+            explanation,
+            timeline,
+        }),
+        Err(Stop::Failed(kind)) => Err(Failed::new(kind, notes.fresh_until, explanation, timeline)),
+        // Callers come here with an end only.
+        Err(Stop::Missing) => Err(Failed::new(FailureKind::Local, None, explanation, timeline)),
+    }
+}

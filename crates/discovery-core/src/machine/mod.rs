@@ -1,0 +1,19 @@
+//! The machines: one lookup, one resolution, and the resolver of many names.
+
+mod counters;
+mod forget;
+mod import;
+mod inspect;
+mod lookup;
+mod report;
+mod resolution;
+mod resolver;
+mod run;
+
+pub use counters::Counters;
+pub use import::Taught;
+pub use inspect::{FromMemory, LastFailure, Missing, Row, Standing};
+pub(crate) use lookup::{Due, Lookup, LookupState};
+pub use resolution::{Resolution, State};
+pub use resolver::Resolver;
+pub(crate) use resolver::{Orphan, Running};

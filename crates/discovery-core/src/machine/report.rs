@@ -1,0 +1,148 @@
+//! What a resolver does with what callers report: which names' facts it asks again, and when.
+//!
+//! Knows nothing of how a place is moved back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::Resolver;
+use crate::cache::Freshness;
+use crate::cache::results::{is_drawn, oldest};
+use crate::config::Context;
+use crate::events::Disposition;
+use crate::machine::Lookup;
+use crate::name::ServerName;
+use crate::outcome::{FailedPlace, Feedback, Outcome, Resolved};
+use crate::policy::Policy;
+use crate::spec::Memory;
+use crate::util::{Few, Instant};
+
+impl Resolver {
+    /// Takes what a caller tells of a place that it was sent to under a name.
+    ///
+    /// A place that fails is handed out behind all others for [`Policy::report_backoff`], twice as long each further time in a row;
+    /// it is never left out, and the explanation says so. [`Feedback::Connected`] brings it back at once. A failure to connect
+    /// concerns the place under whatever name, the other failures this name alone.
+    ///
+    /// When all places of a name fail, or at any of them somebody else answers ([`Feedback::doubts_facts`]), the facts behind the
+    /// name are asked again in the background, so that the next attempt sees where it leads now: at once where they are older than
+    /// the back-off, otherwise when the name is next resolved after that. However often a server fails, its name's facts are asked
+    /// again no sooner than the back-off allows, and facts that names share no more often than [`Policy::report_backoff`].
+    ///
+    /// The place is the one that was handed out. One that is told by a socket of both families, with its IPv4 address mapped into
+    /// IPv6 (`::ffff:192.0.2.1`), is the IPv4 place that it stands for.
+    ///
+    /// [`Disposition::Stale`]: the name does not lead there any more; [`Disposition::Unknown`]: nothing is remembered of the name.
+    /// Nothing has changed then.
+    pub fn report(
+        &mut self,
+        name: &ServerName,
+        place: SocketAddr,
+        said: Feedback,
+        now: Instant,
+    ) -> Disposition {
+        self.advance(now);
+        // Flow and scope are the caller's, and no part of what was handed out.
+        let place = SocketAddr::new(place.ip(), place.port());
+        let disposition = self.take_report(name, place, said);
+        self.settle();
+        disposition
+    }
+
+    /// The places of which failures are remembered, in no order of meaning.
+    pub fn failed_places(&self) -> impl Iterator<Item = FailedPlace> {
+        self.reports.iter()
+    }
+
+    fn take_report(&mut self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
+        let Some(outcome) = self.last_outcome(name, place) else { return Disposition::Unknown };
+        let Ok(resolved) = &*outcome else { return Disposition::Stale };
+        let Some(place) = handed_out(resolved, place) else { return Disposition::Stale };
+        self.counters.reports = self.counters.reports.saturating_add(1);
+        self.note_families(resolved, place, said);
+        self.reports.note(name, place, said, self.now);
+        let doubted = said.doubts_facts()
+            || (said != Feedback::Connected && self.reports.all_rest(resolved, self.now));
+        // Without any fact there is nothing to ask.
+        if doubted
+            && let Some(oldest) = oldest(resolved)
+            && self.reports.doubt(name, oldest, self.now)
+        {
+            self.recheck(name);
+        }
+        Disposition::Accepted
+    }
+
+    /// Something answers at one family where the other could not be connected to.
+    fn note_families(&mut self, resolved: &Resolved, place: SocketAddr, said: Feedback) {
+        if said == Feedback::ConnectFailed {
+            return;
+        }
+        self.inquiries.families_mut().worked(place.ip());
+        for other in resolved.socket_addrs().filter(|other| other.is_ipv4() != place.is_ipv4()) {
+            if self.reports.cannot_connect(other, self.now) {
+                self.inquiries.families_mut().failed(other.ip(), self.now);
+            }
+        }
+    }
+
+    /// Where a name leads as far as is remembered, expired or not.
+    fn last_outcome(&mut self, name: &ServerName, place: SocketAddr) -> Option<Outcome> {
+        if let Some(outcome) = self.results.last(name) {
+            return Some(Arc::clone(outcome));
+        }
+        let outcome = self.recollect(name, &self.context.clone()).1?;
+        let most = usize::from(self.context.policy.max_srv_targets);
+        match &*outcome {
+            // Of more targets than are used each lookup has drawn its own.
+            Ok(resolved)
+                if is_drawn(resolved)
+                    && resolved.targets.len() >= most
+                    && handed_out(resolved, place).is_none() =>
+            {
+                let policy =
+                    Policy { max_srv_targets: u8::MAX, ..Policy::clone(&self.context.policy) };
+                let context = Context { policy: Arc::new(policy), ..self.context.clone() };
+                self.recollect(name, &context).1.or(Some(outcome))
+            }
+            Ok(_) | Err(_) => Some(outcome),
+        }
+    }
+
+    /// Where a name leads by what is remembered alone, expired or not, for that may still stand in; and the lookup that has read it.
+    pub(super) fn recollect(
+        &mut self,
+        name: &ServerName,
+        context: &Context,
+    ) -> (Lookup, Option<Outcome>) {
+        let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
+        let memory = Memory {
+            cache: &mut self.cache,
+            freshness: Freshness::Expired,
+            late: true,
+            now: self.now,
+        };
+        let outcome = lookup.turn(context, Some(memory), self.now).map(Arc::new);
+        (lookup, outcome)
+    }
+
+    /// Asks again for what is in doubt, while what is remembered is still handed out.
+    pub(super) fn recheck(&mut self, name: &ServerName) {
+        if self.refreshing.contains(name) || self.lookups.len() >= self.context.policy.max_lookups {
+            return;
+        }
+        self.counters.rechecks = self.counters.rechecks.saturating_add(1);
+        self.reports.asked(name, self.now);
+        self.refreshing.insert(name.clone());
+        let since = self.reports.believed_after(self.now);
+        let lookup = Lookup::doubting(name.clone(), self.next_lookup, since, self.now);
+        self.begin(lookup, Few::default());
+    }
+}
+
+/// The place among those that were handed out that a caller means: this one, or the one that it is written for another socket's sake.
+fn handed_out(resolved: &Resolved, place: SocketAddr) -> Option<SocketAddr> {
+    let canonical = |place: SocketAddr| (place.ip().to_canonical(), place.port());
+    let same = resolved.socket_addrs().find(|other| *other == place);
+    same.or_else(|| resolved.socket_addrs().find(|other| canonical(*other) == canonical(place)))
+}

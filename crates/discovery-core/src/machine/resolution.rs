@@ -1,0 +1,278 @@
+//! One name resolved: a lookup with inquiries of its own, as a value that can be copied, compared and enumerated.
+//!
+//! The specification and nothing else: no cache, no other names, no slots.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::address::Routes;
+use crate::config::{Config, Context};
+use crate::events::{Deadline, Disposition, Event, Ticket};
+use crate::fact::lifetime::Strikes;
+use crate::fact::{Fact, Known, Question};
+use crate::io::{Answer, HttpId};
+use crate::machine::{Due, Lookup, LookupState};
+use crate::name::ServerName;
+use crate::outcome::{Failed, FailureKind, Resolved};
+use crate::query::{
+    FamilyMemory, Heartbeat, Inquiries, InquiriesState, Learnt, NameServers, Slots, TOLERANCE,
+};
+use crate::util::Instant;
+
+/// The resolution of one server name.
+///
+/// Give it answers and the time, take events from [`poll`](Self::poll) until there are none. Every input is legal at any time, also after
+/// the end (I1); two resolutions are equal when they will behave alike from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Resolution {
+    context: Context,
+    lookup: Lookup,
+    inquiries: Inquiries,
+    out: VecDeque<Event>,
+    done: bool,
+    heartbeat: Heartbeat,
+    now: Instant,
+}
+
+/// What a [`Resolution`] depends on from now on, with request ids by rank and instants relative to now: for whoever
+/// explores its states. Opaque.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    done: bool,
+    routes: Routes,
+    out: usize,
+    lookup: LookupState,
+    inquiries: InquiriesState,
+}
+
+/// The ticket of the only lookup.
+const TICKET: Ticket = Ticket(0);
+/// The number of the only lookup.
+const LOOKUP: u64 = 0;
+
+impl Resolution {
+    /// Begins to resolve a name at `now`.
+    pub fn new(name: ServerName, config: &Config, now: Instant) -> Self {
+        let mut resolution = Self {
+            context: Context {
+                policy: Arc::new(config.policy.clone()),
+                routes: config.routes,
+                second: None,
+                seed: config.seed,
+            },
+            lookup: Lookup::new(name, LOOKUP, now),
+            // What one lookup may ask is bounded by its policy; it needs no slots.
+            inquiries: Inquiries::new(
+                &config.policy,
+                NameServers::new(config.name_servers, false),
+                FamilyMemory::new(false),
+                Slots::new(usize::MAX, usize::MAX),
+                Slots::new(usize::MAX, usize::MAX),
+            ),
+            out: VecDeque::new(),
+            done: false,
+            heartbeat: Heartbeat::new(config.heartbeat),
+            now,
+        };
+        resolution.turn();
+        // A deadline of zero is due at once (I5).
+        resolution.due();
+        resolution
+    }
+
+    /// The ticket under which the end is reported.
+    pub fn ticket(&self) -> Ticket {
+        TICKET
+    }
+
+    /// Whether the end has been reached; it may still have to be taken from [`poll`](Self::poll).
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Takes the answer to a request. Answers that nobody waits for change nothing (I3).
+    pub fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition {
+        self.advance(now);
+        let (disposition, learnt) =
+            self.inquiries.answer(&answer, &self.context, self.now, &mut self.out);
+        self.learn(learnt);
+        self.due();
+        disposition
+    }
+
+    /// Takes the news that TLS is up for a GET: its rivals are stopped, or not started. A driver that never says so is still
+    /// right, only busier.
+    pub fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition {
+        self.advance(now);
+        let disposition = self.inquiries.connected(id, &self.context, self.now, &mut self.out);
+        self.due();
+        disposition
+    }
+
+    /// Does what is due. Early calls do nothing and are safe (I8).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        self.due();
+    }
+
+    /// Gives the lookup up; it ends as abandoned.
+    pub fn abandon(&mut self, ticket: Ticket, now: Instant) -> Disposition {
+        self.advance(now);
+        let disposition = match (ticket, self.done) {
+            (TICKET, false) => {
+                self.finish(Err(Failed::bare(FailureKind::Abandoned)));
+                Disposition::Accepted
+            }
+            (TICKET, true) => Disposition::Stale,
+            _ => Disposition::Unknown,
+        };
+        self.due();
+        disposition
+    }
+
+    /// Tells which families have a route; it orders the addresses that are tried from now on.
+    pub fn set_routes(&mut self, routes: Routes, now: Instant) {
+        self.advance(now);
+        self.context.routes = routes;
+        self.due();
+    }
+
+    /// Tells how many name servers there are from now on.
+    pub fn set_name_servers(&mut self, count: u8, now: Instant) {
+        self.advance(now);
+        self.inquiries.set_name_servers(count);
+        self.due();
+    }
+
+    /// Hands out the next event. Takes no time; once it gave nothing it gives nothing until an input arrives (I4).
+    pub fn poll(&mut self) -> Option<Event> {
+        self.out.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens. None: nothing is waited for (I7).
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        let deadlines = [self.next_due(), self.heartbeat.deadline()];
+        deadlines.into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
+
+    /// The next thing that is due.
+    fn next_due(&self) -> Option<Deadline> {
+        if self.done {
+            return None;
+        }
+        let lookup = self.lookup.deadline(&self.context);
+        let question = self.inquiries.deadline(&self.context.policy);
+        [question, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
+
+    /// Everything that its future depends on.
+    pub fn state(&self, now: Instant) -> State {
+        State {
+            done: self.done,
+            routes: self.context.routes,
+            out: self.out.len(),
+            lookup: self.lookup.state(now),
+            inquiries: self.inquiries.state(now),
+        }
+    }
+
+    /// Time never goes back inside (I8).
+    fn advance(&mut self, now: Instant) {
+        let last = self.now;
+        self.now = last.max(now);
+        if self.now > last + TOLERANCE {
+            let due = self.next_due().map(|deadline| deadline.at);
+            if let Some(away) = self.heartbeat.away(due, last, self.now) {
+                self.lookup.resume(away, self.now);
+                self.inquiries.resume(away, &self.context.policy);
+            }
+        }
+    }
+
+    fn learn(&mut self, learnt: Option<Learnt>) {
+        if let Some(known) = learnt
+            && self.lookup.learn(&known)
+        {
+            self.turn();
+        }
+    }
+
+    /// Runs the function and follows what it asks for, until it waits or ends.
+    fn turn(&mut self) {
+        while !self.done {
+            if let Some(end) = self.lookup.turn(&self.context, None, self.now) {
+                return self.finish(end);
+            }
+            let stale: Vec<Question> = self
+                .inquiries
+                .questions()
+                .filter(|question| !self.lookup.asks().any(|ask| ask.question == **question))
+                .cloned()
+                .collect();
+            for question in stale {
+                self.inquiries.drop_question(&question, &mut self.out);
+            }
+            let mut learnt = Vec::new();
+            for ask in self.lookup.asks() {
+                learnt.extend(self.inquiries.ask(
+                    ask,
+                    LOOKUP,
+                    &self.context,
+                    self.now,
+                    &mut self.out,
+                ));
+            }
+            self.lookup.all_released(self.now);
+            if learnt.is_empty() {
+                return;
+            }
+            for known in &learnt {
+                self.lookup.learn(known);
+            }
+        }
+    }
+
+    /// Fires what is due, in order of instant, each at its own (I8).
+    fn due(&mut self) {
+        let now = self.now;
+        while let Some(deadline) = self.next_due().filter(|deadline| deadline.at <= now) {
+            self.now = deadline.at;
+            // Questions first: what they bring may be what the lookup has been waiting for.
+            let question = self.inquiries.deadline(&self.context.policy);
+            if question.is_some_and(|question| question.at <= deadline.at) {
+                let learnt = self.inquiries.handle_timeout(&self.context, self.now, &mut self.out);
+                self.learn(learnt);
+            } else {
+                match self.lookup.handle_timeout(&self.context, self.now, |_| true) {
+                    Due::End(failed) => self.finish(Err(failed)),
+                    Due::GiveUp(given_up) => {
+                        for (question, fact) in given_up {
+                            self.give_up(&question, fact);
+                        }
+                        self.turn();
+                    }
+                    // Without memory there is nothing to fall back on.
+                    Due::Turn | Due::FallBack(_) => self.turn(),
+                }
+            }
+        }
+        self.now = now;
+        self.heartbeat.beat(!self.done, now);
+    }
+
+    fn give_up(&mut self, question: &Question, fact: Fact) {
+        let Context { policy, seed, .. } = &self.context;
+        let life = Strikes::default().strike(question, &fact, policy, *seed);
+        let known = Known::new(question.clone(), fact, self.now, Some(self.now + life));
+        self.lookup.learn(&Arc::new(known));
+    }
+
+    fn finish(&mut self, end: Result<Resolved, Failed>) {
+        self.done = true;
+        let open: Vec<Question> = self.inquiries.questions().cloned().collect();
+        for question in open {
+            self.inquiries.drop_question(&question, &mut self.out);
+        }
+        self.out.push_back(Event::Finished(TICKET, Arc::new(end)));
+    }
+}

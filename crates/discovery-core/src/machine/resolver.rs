@@ -1,0 +1,355 @@
+//! Many names at once: tickets, lookups that share questions, what is remembered, slots and a queue.
+//!
+//! A question is asked once however many lookups wait for it, and not again while its fact is fresh. Knows no step of the
+//! specification and nothing of how a question is answered.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Routes;
+use crate::cache::Cache;
+use crate::cache::life::{Life, UnderWay};
+use crate::cache::reports::Reports;
+use crate::cache::results::{Hit, Results};
+use crate::config::{Config, Context};
+use crate::events::{Deadline, Disposition, Event, Ticket, Why};
+use crate::fact::{Fact, Question};
+use crate::io::{Answer, HttpId};
+use crate::machine::run::set_timer;
+use crate::machine::{Counters, Lookup};
+use crate::name::ServerName;
+use crate::outcome::{Failed, FailureKind, Resolved};
+use crate::query::{
+    FamiliesHealth, FamilyMemory, Heartbeat, Inquiries, NameServer, NameServers, Slots, TOLERANCE,
+};
+use crate::util::{Few, Instant};
+
+/// Resolves many server names over one set of questions, and remembers what it learns.
+///
+/// The loop around it: take events from [`poll`](Self::poll) until there are none, wait for an answer or until
+/// [`poll_timeout`](Self::poll_timeout), hand it in, repeat. Every input is legal in any state and order (I1).
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    pub(super) context: Context,
+    pub(super) lookups: BTreeMap<u64, Box<Running>>,
+    /// Tickets for one name share its lookup.
+    pub(super) names: BTreeMap<ServerName, u64>,
+    /// Names that are being refreshed in the background.
+    pub(super) refreshing: BTreeSet<ServerName>,
+    pub(super) tickets: BTreeMap<Ticket, u64>,
+    /// Which lookups wait for a question.
+    pub(super) waiting: BTreeMap<Question, Few<u64>>,
+    /// Questions that were given up as late: nobody needs to wait for them, what they bring is remembered. And until when.
+    pub(super) orphans: BTreeMap<Question, Orphan>,
+    pub(super) orphan_timers: BTreeSet<(Instant, Question)>,
+    pub(super) heartbeat: Heartbeat,
+    pub(super) inquiries: Inquiries,
+    pub(super) cache: Cache,
+    pub(super) results: Results,
+    pub(super) reports: Reports,
+    pub(super) counters: Counters,
+    pub(super) timers: BTreeSet<(Instant, u64)>,
+    /// Lookups that have something new to read.
+    pub(super) dirty: BTreeSet<u64>,
+    pub(super) out: VecDeque<Event>,
+    pub(super) next_ticket: u64,
+    pub(super) next_lookup: u64,
+    pub(super) now: Instant,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(super) lookup: Lookup,
+    pub(super) tickets: Few<Ticket>,
+    /// What it waits for, as in `waiting`.
+    pub(super) asked: Vec<Question>,
+    /// Whether it has had to ask for anything.
+    pub(super) has_asked: bool,
+    pub(super) timer: Option<Instant>,
+}
+
+/// A question that is asked to its end although nobody needs to wait for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Orphan {
+    pub(super) until: Instant,
+    /// Whether the driver was away meanwhile: then that it got no answer until its time was over says nothing.
+    pub(super) paused: bool,
+}
+
+impl Resolver {
+    /// A resolver that has nothing to do yet, and knows nothing.
+    pub fn new(config: Config, now: Instant) -> Self {
+        let Config { policy, name_servers, seed, hash_key, routes, heartbeat } = config;
+        let dns = Slots::new(policy.dns_slots, usize::MAX);
+        let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
+        Self {
+            inquiries: Inquiries::new(
+                &policy,
+                NameServers::new(name_servers, true),
+                FamilyMemory::new(true),
+                dns,
+                http,
+            ),
+            cache: Cache::new(&policy, hash_key),
+            results: Results::new(&policy, hash_key),
+            reports: Reports::new(&policy, hash_key),
+            context: Context { policy: Arc::new(policy), routes, second: None, seed },
+            lookups: BTreeMap::new(),
+            names: BTreeMap::new(),
+            refreshing: BTreeSet::new(),
+            tickets: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            orphan_timers: BTreeSet::new(),
+            heartbeat: Heartbeat::new(heartbeat),
+            counters: Counters::default(),
+            timers: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            out: VecDeque::new(),
+            next_ticket: 0,
+            next_lookup: 0,
+            now,
+        }
+    }
+
+    /// Asks for a name. The end comes from [`poll`](Self::poll) under the ticket given, exactly once (I11); at once if the
+    /// answer is remembered.
+    pub fn resolve(&mut self, name: &ServerName, now: Instant) -> Ticket {
+        self.advance(now);
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket = self.next_ticket.saturating_add(1);
+        let second = self.inquiries.families().second(self.now);
+        if let Some(Hit { outcome, is_due, is_first }) = self.results.get(name, second, self.now) {
+            self.counters.hits = self.counters.hits.saturating_add(1);
+            // A second use is one of the facts, too: strangers must not push them out.
+            if is_first {
+                for question in crate::cache::results::questions(&outcome) {
+                    self.cache.touch(question);
+                }
+            }
+            let outcome = self.reports.arrange(outcome, true, self.now);
+            self.out.push_back(Event::Finished(ticket, outcome));
+            if self.reports.is_due(name, self.now) {
+                self.recheck(name);
+            } else if is_due {
+                self.refresh(name);
+            }
+        } else if let Some(number) = self.names.get(name).copied()
+            && let Some(running) = self.lookups.get_mut(&number)
+        {
+            self.counters.coalesced = self.counters.coalesced.saturating_add(1);
+            running.tickets.insert(ticket);
+            self.tickets.insert(ticket, number);
+        } else if self.lookups.len() >= self.context.policy.max_lookups {
+            self.counters.refused = self.counters.refused.saturating_add(1);
+            let failed = Failed::bare(FailureKind::Overloaded);
+            self.out.push_back(Event::Finished(ticket, Arc::new(Err(failed))));
+        } else {
+            let number = self.next_lookup;
+            self.tickets.insert(ticket, number);
+            self.names.insert(name.clone(), number);
+            self.begin(Lookup::new(name.clone(), number, self.now), Few::One(ticket));
+        }
+        self.settle();
+        ticket
+    }
+
+    /// Takes the answer to a request. Answers that nobody waits for change nothing (I3).
+    pub fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition {
+        self.advance(now);
+        let (disposition, learnt) =
+            self.inquiries.answer(&answer, &self.context, self.now, &mut self.out);
+        self.learn(learnt);
+        self.settle();
+        disposition
+    }
+
+    /// Takes the news that TLS is up for a GET: its rivals are stopped, or not started. A driver that never says so is still
+    /// right, only busier.
+    pub fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition {
+        self.advance(now);
+        let disposition = self.inquiries.connected(id, &self.context, self.now, &mut self.out);
+        self.settle();
+        disposition
+    }
+
+    /// Does what is due. Early calls do nothing and are safe; late ones fire in order (I8).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        self.settle();
+    }
+
+    /// Gives a ticket up; it ends as abandoned. The requests that nobody else waits for are cancelled, other tickets don't
+    /// notice (I12).
+    pub fn abandon(&mut self, ticket: Ticket, now: Instant) -> Disposition {
+        self.advance(now);
+        let disposition = match self.tickets.remove(&ticket) {
+            Some(number) => {
+                if let Some(running) = self.lookups.get_mut(&number) {
+                    running.tickets.remove(ticket);
+                    if running.tickets.is_empty() {
+                        self.remove(number);
+                    }
+                }
+                let failed = Failed::bare(FailureKind::Abandoned);
+                self.out.push_back(Event::Finished(ticket, Arc::new(Err(failed))));
+                Disposition::Accepted
+            }
+            None if ticket.0 < self.next_ticket => Disposition::Stale,
+            None => Disposition::Unknown,
+        };
+        self.settle();
+        disposition
+    }
+
+    /// Tells how many name servers there are from now on.
+    pub fn set_name_servers(&mut self, count: u8, now: Instant) {
+        self.advance(now);
+        self.inquiries.set_name_servers(count);
+        self.settle();
+    }
+
+    /// Tells which families have a route; it orders the addresses that are tried and handed out from now on.
+    pub fn set_routes(&mut self, routes: Routes, now: Instant) {
+        self.advance(now);
+        if routes != self.context.routes {
+            self.context.routes = routes;
+            self.results.clear();
+        }
+        self.settle();
+    }
+
+    /// Hands out the next event. Takes no time; once it gave nothing it gives nothing until an input arrives (I4).
+    pub fn poll(&mut self) -> Option<Event> {
+        self.out.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens. None: nothing is waited for, an idle
+    /// resolver sleeps for ever (I7).
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        let deadlines = [self.next_due(), self.heartbeat.deadline()];
+        deadlines.into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
+
+    /// The next thing that is due.
+    pub(super) fn next_due(&self) -> Option<Deadline> {
+        let question = self.inquiries.deadline(&self.context.policy);
+        let lookup = self
+            .timers
+            .first()
+            .and_then(|(_, number)| self.lookups.get(number)?.lookup.deadline(&self.context));
+        let orphan = self.orphan_timers.first();
+        let orphan = orphan.map(|(at, _)| Deadline { at: *at, why: Why::QuestionTimeout });
+        [question, orphan, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
+
+    /// How many tickets have not ended yet.
+    pub fn unfinished(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// What it has done so far, and what it holds now.
+    pub fn counters(&self) -> Counters {
+        let (dns, http, queued) = self.inquiries.in_flight();
+        Counters {
+            dns_questions: self.inquiries.dns_asked(),
+            gets: self.inquiries.gets_asked(),
+            lookups: self.lookups.len(),
+            dns_in_flight: dns,
+            gets_in_flight: http,
+            queued,
+            facts: self.cache.len(),
+            results: self.results.len(),
+            bytes: self
+                .cache
+                .bytes()
+                .saturating_add(self.results.bytes())
+                .saturating_add(self.reports.bytes()),
+            ..self.counters
+        }
+    }
+
+    /// The results that are remembered, each until its expiry, in no order of meaning.
+    pub fn results(&self) -> impl Iterator<Item = (&ServerName, &Result<Resolved, Failed>)> {
+        let fresh = self.results.iter().filter(|result| result.until() > Some(self.now));
+        fresh.map(|result| (&result.name, &*result.outcome))
+    }
+
+    /// The facts that are remembered: when they were learnt and until when they are fresh, in no order of meaning.
+    pub fn facts(&self) -> impl Iterator<Item = (&Question, &Fact, Instant, Option<Instant>)> {
+        self.cache
+            .iter()
+            .map(|(question, known)| (question, &known.fact, known.learnt, known.fresh_until))
+    }
+
+    /// Where a question stands now.
+    pub fn life(&self, question: &Question) -> Life {
+        let released = self.inquiries.is_released(question);
+        let under_way = match (released, self.waiting.contains_key(question)) {
+            (true, true) => UnderWay::Asked,
+            (true, false) => UnderWay::RunningOn,
+            (false, true) => UnderWay::Queued,
+            (false, false) => UnderWay::Idle,
+        };
+        let in_memory = self.cache.state(question, self.now, &self.context.policy);
+        Life { under_way, in_memory }
+    }
+
+    /// What is remembered of the name servers, by index.
+    pub fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
+        self.inquiries.name_servers()
+    }
+
+    /// What is remembered of the address families.
+    pub fn families(&self) -> &FamiliesHealth {
+        self.inquiries.families().health()
+    }
+
+    /// Time never goes back inside (I8).
+    pub(super) fn advance(&mut self, now: Instant) {
+        let last = self.now;
+        self.now = last.max(now);
+        if self.now > last + TOLERANCE {
+            let timers = [
+                self.inquiries.due(),
+                self.timers.first().map(|(at, _)| *at),
+                self.orphan_timers.first().map(|(at, _)| *at),
+            ];
+            let due = timers.into_iter().flatten().min();
+            if let Some(away) = self.heartbeat.away(due, last, self.now) {
+                self.resume(away);
+            }
+        }
+    }
+
+    /// The driver is back after so long (I15).
+    fn resume(&mut self, away: Duration) {
+        self.counters.pauses = self.counters.pauses.saturating_add(1);
+        self.inquiries.resume(away, &self.context.policy);
+        self.orphans.values_mut().for_each(|orphan| orphan.paused = true);
+        for (number, running) in &mut self.lookups {
+            running.lookup.resume(away, self.now);
+            set_timer(&mut self.timers, *number, running, &self.context);
+        }
+    }
+
+    pub(super) fn begin(&mut self, lookup: Lookup, tickets: Few<Ticket>) {
+        let number = self.next_lookup;
+        self.next_lookup = number.saturating_add(1);
+        let running = Running { lookup, tickets, asked: Vec::new(), has_asked: false, timer: None };
+        self.lookups.insert(number, Box::new(running));
+        self.dirty.insert(number);
+    }
+
+    /// Asks again for what is soon to expire, while what is remembered is still handed out.
+    pub(super) fn refresh(&mut self, name: &ServerName) {
+        if self.refreshing.contains(name) || self.lookups.len() >= self.context.policy.max_lookups {
+            return;
+        }
+        self.counters.refreshes = self.counters.refreshes.saturating_add(1);
+        self.refreshing.insert(name.clone());
+        let lookup = Lookup::in_background(name.clone(), self.next_lookup, self.now);
+        self.begin(lookup, Few::default());
+    }
+}

@@ -1,0 +1,13 @@
+//! Outcomes: the result or the error, the decisions that led there, and what callers report of it later.
+
+mod error;
+mod explain;
+mod feedback;
+mod resolved;
+mod timeline;
+
+pub use error::{Failed, FailureKind, Fault};
+pub use explain::{Decision, Effect, Explanation, MovedBack, Step};
+pub use feedback::{FailedPlace, Feedback};
+pub use resolved::{Outcome, Resolved, Target};
+pub use timeline::{Timed, Timeline};

@@ -1,0 +1,76 @@
+//! What a lookup results in: where to connect, and how to prove that it is the right place.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{DnsName, ServerName, TlsName};
+use crate::outcome::{Explanation, Failed, Step, Timeline};
+use crate::util::Instant;
+
+/// What a lookup ends with; shared, for one lookup may serve many tickets.
+pub type Outcome = Arc<Result<Resolved, Failed>>;
+
+/// Where to connect, and how to prove that it is the right place (R24).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Resolved {
+    /// The name that was asked for, unchanged: request signing needs it (R23).
+    pub server_name: ServerName,
+    /// Where to connect, in the order to try: at least one, each with at least one address.
+    pub targets: Box<[Target]>,
+    /// The `Host` value, verbatim: never the SRV target, never normalised (R116; R30, R47, R49, R53, R58, R60).
+    pub host_header: Arc<str>,
+    /// What the certificate must be valid for (R27, R31, R46, R50, R54, R58, R60).
+    pub tls_name: TlsName,
+    /// The step of the specification that decided.
+    pub rule: Step,
+    /// Until when the answer may be reused; None: for ever (step 1).
+    pub fresh_until: Option<Instant>,
+    /// Every decision taken.
+    pub explanation: Explanation,
+    /// When each question was asked and answered.
+    pub timeline: Timeline,
+}
+
+impl Resolved {
+    /// What to send as server name indication; nothing for an IP (R19, R20).
+    pub fn sni(&self) -> Option<&str> {
+        self.tls_name.sni()
+    }
+
+    /// The places to connect to, in the order to try (R89).
+    pub fn socket_addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.targets.iter().flat_map(Target::socket_addrs)
+    }
+}
+
+/// One host and port to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Target {
+    /// The host: of the SRV record, or of the (delegated) server name.
+    pub host: TlsName,
+    /// The port.
+    pub port: u16,
+    /// Priority and weight, if an SRV record named the target.
+    pub srv: Option<(u16, u16)>,
+    /// Its addresses, vetted and in the order to try.
+    pub addresses: Box<[IpAddr]>,
+}
+
+impl Target {
+    /// The places to connect to, in the order to try.
+    pub fn socket_addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.addresses.iter().map(|address| SocketAddr::new(*address, self.port))
+    }
+
+    /// The host as a DNS name, unless it is an IP literal.
+    pub fn dns_name(&self) -> Option<&DnsName> {
+        match &self.host {
+            TlsName::Dns(name) => Some(name),
+            TlsName::Ip(_) => None,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Attempts: which place a question is put to next, and when.
+//!
+//! Knows nothing of answers.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::config::Context;
+use crate::events::Event;
+use crate::fact::{Known, Question};
+use crate::io::{DnsError, DnsId, DnsRequest, HttpGet, HttpId, Request, RequestId};
+use crate::policy::{DnsTransport, Policy};
+use crate::query::Inquiries;
+use crate::query::in_flight::MAX_OPEN;
+use crate::query::{Asked, Error, Inquiry, Open, Place};
+use crate::spec::Ask;
+use crate::util::{Instant, few_more};
+
+impl Inquiries {
+    /// Brings the addresses of one more ask.
+    pub(super) fn extend(
+        &mut self,
+        inquiry: &mut Inquiry,
+        ask: &Ask,
+        lookup: u64,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Option<Known> {
+        let mut get = inquiry.get.take()?;
+        get.more.retain(|other| *other != lookup);
+        if ask.more {
+            get.more.push(lookup);
+        }
+        if get.via != ask.via {
+            let known = std::mem::take(&mut get.via);
+            get.via.clone_from(&ask.via);
+            get.via.extend(known.into_iter().filter(|ip| !ask.via.contains(ip)));
+            let untried = |ip: &IpAddr| !inquiry.tried(Place::Address(*ip));
+            get.left = get.via.iter().copied().filter(untried).collect();
+        }
+        inquiry.get = Some(get);
+        inquiry.released?;
+        if inquiry.open.is_empty() {
+            return self.start(&ask.question, inquiry, context, now, out);
+        }
+        if inquiry.next_at.is_none() && inquiry.has_left() {
+            inquiry.next_at = Some((inquiry.last_start + pace(inquiry, &context.policy)).max(now));
+        }
+        None
+    }
+
+    /// I10: where enough addresses are open, the one that has been silent for longest makes room, and is tried again last.
+    fn make_room(&mut self, inquiry: &mut Inquiry, out: &mut VecDeque<Event>) -> bool {
+        let Some(get) = &mut inquiry.get else { return true };
+        if get.left.is_empty() || inquiry.open.len() < MAX_OPEN {
+            return true;
+        }
+        let oldest = inquiry.open.iter().position(|open| !open.connected);
+        let Some(oldest) = oldest.filter(|_| get.yielded < get.via.len()) else {
+            return false;
+        };
+        get.yielded = get.yielded.saturating_add(1);
+        let oldest = inquiry.open.remove(oldest);
+        self.ids.remove(&oldest.id);
+        out.push_back(Event::Cancel(oldest.id));
+        if let Place::Address(address) = oldest.place {
+            get.left.push_back(address);
+        }
+        true
+    }
+
+    /// Starts the next attempt, if there is a place left; otherwise the question may be settled.
+    pub(super) fn start(
+        &mut self,
+        question: &Question,
+        inquiry: &mut Inquiry,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Option<Known> {
+        if !self.make_room(inquiry, out) {
+            inquiry.next_at = None;
+            return None;
+        }
+        let place = match inquiry.next_place() {
+            Some(place) => place,
+            None => {
+                inquiry.next_at = None;
+                return inquiry.exhausted(question, context, now);
+            }
+        };
+        let policy = &context.policy;
+        let id = match (question, place) {
+            (Question::Dns(name, kind), Place::Attempt(attempt)) => {
+                let id = DnsId(self.next_dns);
+                // Without any name server nothing can be asked.
+                let Some(server) = self.name_servers.pick(&inquiry.asked, now) else {
+                    let error = Error::Dns(DnsError::NoServer);
+                    inquiry.errors.push((place, error));
+                    inquiry.attempts = 0..0;
+                    return inquiry.exhausted(question, context, now);
+                };
+                if !self.may_query(inquiry) {
+                    inquiry.over_budget = true;
+                    inquiry.attempts = 0..0;
+                    inquiry.next_at = None;
+                    return inquiry.exhausted(question, context, now);
+                }
+                let asked = self.manner(server, attempt, inquiry, policy, now);
+                self.next_dns = id.0.saturating_add(1);
+                few_more(&mut inquiry.asked);
+                inquiry.asked.push(asked);
+                let Asked { edns, transport, .. } = asked;
+                let (name, kind) = (name.clone(), *kind);
+                out.push_back(Event::Request(Request::Dns(DnsRequest {
+                    id,
+                    server,
+                    attempt,
+                    edns,
+                    transport,
+                    name,
+                    kind,
+                })));
+                RequestId::Dns(id)
+            }
+            (Question::Get(url), Place::Address(address)) => {
+                let id = HttpId(self.next_http);
+                self.families.tries(address, now);
+                // What can't be written as a URI of the `http` crate never was a `Url`.
+                let uri = http::Uri::try_from(&*url.text()).unwrap_or_default();
+                self.next_http = id.0.saturating_add(1);
+                out.push_back(Event::Request(Request::Http(Box::new(HttpGet {
+                    id,
+                    url: uri,
+                    address: url.socket_addr(address),
+                    tls_name: url.host(),
+                    headers: self.headers.0.clone(),
+                    max_body: policy.max_body,
+                }))));
+                RequestId::Http(id)
+            }
+            // Places are made for their question.
+            (Question::Dns(..), Place::Address(_)) | (Question::Get(_), Place::Attempt(_)) => {
+                return None;
+            }
+        };
+        self.ids.insert(id, question.clone());
+        let asked = inquiry.asked.last().copied();
+        few_more(&mut inquiry.open);
+        inquiry.open.push(Open { id, place, asked, since: now, connected: false, paused: false });
+        inquiry.last_start = now;
+        inquiry.next_at = match (place, inquiry.has_left()) {
+            (_, false) => None,
+            (Place::Attempt(attempt), true) => {
+                let doubled = |by: u8| 1_u32.checked_shl(u32::from(by)).unwrap_or(u32::MAX);
+                match asked.and_then(|asked| self.name_servers.wait(asked.server, policy)) {
+                    Some(wait) => Some(now + wait.saturating_mul(doubled(attempt))),
+                    // Starts lie at 0, 1, 3, 7… times the interval after the first.
+                    None => {
+                        let factor = doubled(attempt.saturating_add(1)).saturating_sub(1);
+                        let since = policy.dns_retry_interval.saturating_mul(factor);
+                        inquiry.released.map(|first| (first + since).max(now))
+                    }
+                }
+            }
+            (Place::Address(_), true) => Some(now + pace(inquiry, policy)),
+        };
+        None
+    }
+}
+
+impl Inquiries {
+    /// How one attempt at a question is put to a server: as the server is remembered to need it, and otherwise more plainly from attempt
+    /// to attempt.
+    fn manner(
+        &mut self,
+        server: u8,
+        attempt: u8,
+        inquiry: &Inquiry,
+        policy: &Policy,
+        now: Instant,
+    ) -> Asked {
+        let (plain, by_tcp) = self.name_servers.manner(server, now);
+        // RFC 6891 §7: servers that don't know EDNS may say anything, or nothing. From the third attempt on there is no telling which.
+        let rejected = |(_, error): &(Place, Error)| {
+            matches!(error, Error::Dns(DnsError::ServerFailure | DnsError::Malformed))
+        };
+        let edns = !plain && attempt < 2 && !inquiry.errors.iter().any(rejected);
+        let of_server = |asked: &Asked| asked.server == server;
+        let tried_tcp = inquiry
+            .asked
+            .iter()
+            .any(|asked| of_server(asked) && asked.transport == DnsTransport::Tcp);
+        let open = |open: &Open| open.asked.is_some_and(|asked| of_server(&asked));
+        let timed_out = |(place, error): &(Place, Error)| match (place, error) {
+            (Place::Attempt(attempt), Error::Dns(DnsError::Timeout)) => {
+                inquiry.asked.iter().any(|asked| asked.attempt == *attempt && of_server(asked))
+            }
+            _ => false,
+        };
+        // RFC 7766 §5: a server that has been silent over UDP may answer over TCP.
+        let is_last = attempt >= 2 && inquiry.attempts.is_empty();
+        let silent = || inquiry.open.iter().any(open) || inquiry.errors.iter().any(timed_out);
+        let tcp = policy.dns_transport == DnsTransport::Tcp
+            || (!tried_tcp && (by_tcp || (is_last && silent())));
+        let transport = if tcp { DnsTransport::Tcp } else { DnsTransport::Udp };
+        Asked { server, attempt, edns, transport }
+    }
+}
+
+/// How long after an address the next one is tried (R129); longer where one may just be slow to respond, or where another has to
+/// make room for it.
+fn pace(inquiry: &Inquiry, policy: &Policy) -> Duration {
+    if inquiry.open.len() >= MAX_OPEN || inquiry.open.iter().any(|open| open.connected) {
+        policy.response_patience
+    } else {
+        policy.connection_attempt_delay
+    }
+}

@@ -1,0 +1,425 @@
+//! All questions under way: requests and their ids, name servers in turn, addresses in a race, timers, slots.
+//!
+//! Knows nothing of what a fact is for: no step of the specification is named here.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
+
+use crate::config::Context;
+use crate::events::{Deadline, Event, Why};
+use crate::fact::{Known, Question};
+use crate::io::RequestId;
+use crate::policy::{DnsTransport, Policy};
+use crate::query::{
+    FamilyMemory, Get, Inquiry, InquiryState, NameServer, NameServers, OwnClock, Slots,
+};
+use crate::spec::Ask;
+use crate::util::{Instant, few_more};
+
+/// Addresses of one GET that are open at once, at most (I10).
+pub(super) const MAX_OPEN: usize = 4;
+
+/// A budget of queries from which on explored states are not told apart by what is left of it: more than a usual name needs.
+const GENEROUS: u32 = 64;
+
+/// All questions under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Inquiries {
+    pub(super) name_servers: NameServers,
+    pub(super) families: FamilyMemory,
+    pub(super) own_clock: OwnClock,
+    pub(super) open: BTreeMap<Question, Box<Inquiry>>,
+    pub(super) ids: BTreeMap<RequestId, Question>,
+    pub(super) timers: BTreeSet<(Instant, u64, Question)>,
+    pub(super) dns: Slots,
+    pub(super) http: Slots,
+    pub(super) next_number: u64,
+    pub(super) next_dns: u64,
+    pub(super) next_http: u64,
+    /// Queries that one lookup may cause.
+    pub(super) budget: u32,
+    /// What each lookup has caused, by its number.
+    pub(super) accounts: BTreeMap<u64, Account>,
+    /// Sent with every GET.
+    pub(super) headers: Arc<Headers>,
+}
+
+/// The DNS queries that one lookup has caused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Account {
+    queries: u32,
+    /// Open questions that count against it.
+    questions: u32,
+    /// The lookup has ended: the account goes with its last question.
+    ended: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Headers(pub(super) HeaderMap);
+
+impl std::hash::Hash for Headers {
+    /// They never change: a machine's state does not depend on them.
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+}
+
+/// A fact that settles its question.
+pub(crate) type Learnt = Arc<Known>;
+
+impl Inquiries {
+    pub(crate) fn new(
+        policy: &Policy,
+        name_servers: NameServers,
+        families: FamilyMemory,
+        dns: Slots,
+        http: Slots,
+    ) -> Self {
+        let mut headers = HeaderMap::with_capacity(3);
+        // A text that no header can hold is left out rather than mangled.
+        if let Ok(agent) = HeaderValue::from_str(&policy.user_agent) {
+            headers.insert(USER_AGENT, agent);
+        }
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Self {
+            name_servers,
+            families,
+            own_clock: OwnClock::default(),
+            open: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            dns,
+            http,
+            next_number: 0,
+            next_dns: 0,
+            next_http: 0,
+            budget: policy.max_queries_per_lookup,
+            accounts: BTreeMap::new(),
+            headers: Arc::new(Headers(headers)),
+        }
+    }
+
+    /// DNS questions and GETs that have a slot, and how many wait for one.
+    pub(crate) fn in_flight(&self) -> (usize, usize, usize) {
+        let queued = self.dns.waiting().saturating_add(self.http.waiting());
+        (self.dns.in_use(), self.http.in_use(), queued)
+    }
+
+    /// DNS questions that got a slot so far.
+    pub(crate) fn dns_asked(&self) -> u64 {
+        self.dns.taken()
+    }
+
+    /// GETs that got a slot so far.
+    pub(crate) fn gets_asked(&self) -> u64 {
+        self.http.taken()
+    }
+
+    pub(crate) fn set_name_servers(&mut self, count: u8) {
+        self.name_servers.set_count(count);
+    }
+
+    /// What is remembered of the name servers.
+    pub(crate) fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
+        self.name_servers.iter()
+    }
+
+    /// What is remembered of the address families.
+    pub(crate) fn families(&self) -> &FamilyMemory {
+        &self.families
+    }
+
+    pub(crate) fn families_mut(&mut self) -> &mut FamilyMemory {
+        &mut self.families
+    }
+
+    pub(crate) fn is_released(&self, question: &Question) -> bool {
+        self.open.get(question).is_some_and(|inquiry| inquiry.released.is_some())
+    }
+
+    pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
+        self.open.keys()
+    }
+
+    fn slots(&mut self, question: &Question) -> &mut Slots {
+        match question {
+            Question::Dns(..) => &mut self.dns,
+            Question::Get(_) => &mut self.http,
+        }
+    }
+
+    /// Asks a question, or brings more addresses to one that is under way. Gives the fact if that settles it.
+    pub(crate) fn ask(
+        &mut self,
+        ask: &Ask,
+        lookup: u64,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Option<Learnt> {
+        if let Some(mut inquiry) = self.open.remove(&ask.question) {
+            self.pays(lookup, &ask.question, &mut inquiry);
+            let settled = self.extend(&mut inquiry, ask, lookup, context, now, out);
+            return self.put_back(ask.question.clone(), inquiry, settled, context, out);
+        }
+        let number = self.next_number;
+        self.next_number = number.saturating_add(1);
+        let (attempts, get) = match &ask.question {
+            Question::Dns(..) => (0..context.policy.dns_attempts.max(1), None),
+            Question::Get(_) => {
+                let left = ask.via.iter().copied().collect();
+                let more = if ask.more { vec![lookup] } else { Vec::new() };
+                (0..0, Some(Box::new(Get { left, via: ask.via.clone(), more, yielded: 0 })))
+            }
+        };
+        let place = (lookup, number);
+        let mut inquiry = Box::new(Inquiry {
+            number,
+            place,
+            attempts,
+            asked: Vec::new(),
+            payers: Vec::new(),
+            over_budget: false,
+            open: Vec::new(),
+            errors: Vec::new(),
+            get,
+            released: None,
+            next_at: None,
+            last_start: now,
+            timer: None,
+        });
+        self.pays(lookup, &ask.question, &mut inquiry);
+        if !self.slots(&ask.question).take_or_wait(place, &ask.question) {
+            self.open.insert(ask.question.clone(), inquiry);
+            return None;
+        }
+        self.release(ask.question.clone(), inquiry, context, now, out)
+    }
+
+    fn release(
+        &mut self,
+        question: Question,
+        mut inquiry: Box<Inquiry>,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Option<Learnt> {
+        inquiry.released = Some(now);
+        let settled = self.start(&question, &mut inquiry, context, now, out);
+        self.put_back(question, inquiry, settled, context, out)
+    }
+
+    /// Stores an inquiry and its timer, or ends it with its fact.
+    pub(super) fn put_back(
+        &mut self,
+        question: Question,
+        mut inquiry: Box<Inquiry>,
+        settled: Option<Known>,
+        context: &Context,
+        out: &mut VecDeque<Event>,
+    ) -> Option<Learnt> {
+        if let Some(known) = settled {
+            self.close(&question, &mut inquiry, out);
+            return Some(Arc::new(known));
+        }
+        let at = inquiry.deadline(&question, &context.policy).map(|deadline| deadline.at);
+        if at != inquiry.timer {
+            self.clear_timer(&question, &mut inquiry);
+            inquiry.timer = at;
+            self.timers.extend(at.map(|at| (at, inquiry.number, question.clone())));
+        }
+        self.open.insert(question, inquiry);
+        None
+    }
+
+    fn clear_timer(&mut self, question: &Question, inquiry: &mut Inquiry) {
+        if let Some(at) = inquiry.timer.take() {
+            self.timers.remove(&(at, inquiry.number, question.clone()));
+        }
+    }
+
+    /// From now on the queries of a DNS question count against a lookup's budget, too.
+    fn pays(&mut self, lookup: u64, question: &Question, inquiry: &mut Inquiry) {
+        if matches!(question, Question::Dns(..)) && !inquiry.payers.contains(&lookup) {
+            few_more(&mut inquiry.payers);
+            inquiry.payers.push(lookup);
+            let account = self.accounts.entry(lookup).or_default();
+            account.questions = account.questions.saturating_add(1);
+        }
+    }
+
+    /// Counts one more query of a question, unless every lookup that waits for it has used up its budget.
+    pub(super) fn may_query(&mut self, inquiry: &Inquiry) -> bool {
+        let accounts = &self.accounts;
+        let has_some =
+            |payer: &u64| accounts.get(payer).is_none_or(|own| own.queries < self.budget);
+        if !inquiry.payers.iter().any(has_some) {
+            return false;
+        }
+        for payer in &inquiry.payers {
+            if let Some(account) = self.accounts.get_mut(payer) {
+                account.queries = account.queries.saturating_add(1);
+            }
+        }
+        true
+    }
+
+    /// A lookup has ended.
+    pub(crate) fn end_account(&mut self, lookup: u64) {
+        if let Some(account) = self.accounts.get_mut(&lookup) {
+            account.ended = true;
+            if account.questions == 0 {
+                self.accounts.remove(&lookup);
+            }
+        }
+    }
+
+    /// Cancels what is open and gives the slot back.
+    fn close(&mut self, question: &Question, inquiry: &mut Inquiry, out: &mut VecDeque<Event>) {
+        for payer in inquiry.payers.drain(..) {
+            if let Some(account) = self.accounts.get_mut(&payer) {
+                account.questions = account.questions.saturating_sub(1);
+                if account.ended && account.questions == 0 {
+                    self.accounts.remove(&payer);
+                }
+            }
+        }
+        self.clear_timer(question, inquiry);
+        for open in &inquiry.open {
+            self.ids.remove(&open.id);
+            out.push_back(Event::Cancel(open.id));
+        }
+        let place = inquiry.place;
+        let slots = self.slots(question);
+        if inquiry.released.is_some() {
+            slots.give_back(question);
+        } else {
+            slots.leave(place, question);
+        }
+    }
+
+    /// Whether [`Self::release_waiting`] has anything to do.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.dns.has_next() || self.http.has_next()
+    }
+
+    /// Gives a free slot to the next question that waits for one. Gives the question, and the fact if that settled it.
+    pub(crate) fn release_waiting(
+        &mut self,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Option<(Question, Option<Learnt>)> {
+        let question = self.dns.next().or_else(|| self.http.next())?;
+        let inquiry = self.open.remove(&question)?;
+        let settled = self.release(question.clone(), inquiry, context, now, out);
+        Some((question, settled))
+    }
+
+    /// Takes a question back: nobody waits for it any more.
+    pub(crate) fn drop_question(&mut self, question: &Question, out: &mut VecDeque<Event>) {
+        if let Some(mut inquiry) = self.open.remove(question) {
+            self.close(question, &mut inquiry, out);
+        }
+    }
+
+    /// One lookup has gone, or has no more addresses to bring, while others still wait.
+    pub(crate) fn no_more_from(
+        &mut self,
+        question: &Question,
+        lookup: u64,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Option<Learnt> {
+        let mut inquiry = self.open.remove(question)?;
+        if let Some(get) = &mut inquiry.get {
+            get.more.retain(|other| *other != lookup);
+        }
+        let settled = inquiry.exhausted(question, context, now);
+        self.put_back(question.clone(), inquiry, settled, context, out)
+    }
+
+    /// The driver was away for so long: none of that counts as waiting (I15).
+    pub(crate) fn resume(&mut self, away: Duration, policy: &Policy) {
+        self.timers.clear();
+        for (question, inquiry) in &mut self.open {
+            inquiry.resume(away);
+            inquiry.timer = inquiry.deadline(question, policy).map(|deadline| deadline.at);
+            self.timers.extend(inquiry.timer.map(|at| (at, inquiry.number, question.clone())));
+        }
+    }
+
+    /// When the first thing is due.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, ..)| *at)
+    }
+
+    /// The earliest deadline, and why.
+    pub(crate) fn deadline(&self, policy: &Policy) -> Option<Deadline> {
+        let (_, _, question) = self.timers.first()?;
+        self.open.get(question)?.deadline(question, policy)
+    }
+
+    /// Does the first thing that is due, at its own instant. Gives the fact if that settles a question.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        context: &Context,
+        now: Instant,
+        out: &mut VecDeque<Event>,
+    ) -> Option<Learnt> {
+        if self.timers.first().is_none_or(|(at, ..)| *at > now) {
+            return None;
+        }
+        let (_, _, question) = self.timers.pop_first()?;
+        let mut inquiry = self.open.remove(&question)?;
+        inquiry.timer = None;
+        let due = inquiry.deadline(&question, &context.policy);
+        let settled = match due.map(|deadline| deadline.why) {
+            Some(Why::QuestionTimeout) => {
+                for asked in inquiry.open.iter().filter_map(|open| open.asked) {
+                    self.name_servers.failed(asked.server, now);
+                    if asked.transport == DnsTransport::Tcp {
+                        self.name_servers.tcp_failed(asked.server);
+                    }
+                }
+                Some(inquiry.timed_out(&question, context, now))
+            }
+            _ => {
+                inquiry.next_at = None;
+                self.start(&question, &mut inquiry, context, now, out)
+            }
+        };
+        self.put_back(question, inquiry, settled, context, out)
+    }
+
+    /// Everything that its future depends on, with ids by rank and instants relative to `now`.
+    pub(crate) fn state(&self, now: Instant) -> InquiriesState {
+        let ranks: BTreeMap<RequestId, usize> =
+            self.ids.keys().enumerate().map(|(rank, id)| (*id, rank)).collect();
+        let mut inquiries: Vec<_> = self.open.iter().collect();
+        inquiries.sort_by_key(|(_, inquiry)| inquiry.number);
+        InquiriesState {
+            name_servers: self.name_servers.clone(),
+            own_clock: self.own_clock.clone(),
+            // A budget that is generous makes no difference, and would only tell apart states that behave alike.
+            accounts: if self.budget < GENEROUS { self.accounts.clone() } else { BTreeMap::new() },
+            inquiries: inquiries
+                .into_iter()
+                .map(|(question, inquiry)| inquiry.state(question, &ranks, now))
+                .collect(),
+        }
+    }
+}
+
+/// What the future of all questions under way depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct InquiriesState {
+    name_servers: NameServers,
+    own_clock: OwnClock,
+    accounts: BTreeMap<u64, Account>,
+    inquiries: Vec<InquiryState>,
+}

@@ -1,0 +1,22 @@
+//! Questions on their way to an answer: requests, attempts, slots, and the health of name servers and address families.
+
+mod answers;
+mod attempts;
+mod families;
+mod in_flight;
+mod name_servers;
+mod own_clock;
+mod pause;
+#[allow(clippy::module_inception, reason = "the folder is named for what it is about")]
+mod query;
+pub(crate) mod slots;
+
+pub(crate) use families::FamilyMemory;
+pub use families::{FamiliesHealth, FamilyHealth};
+pub(crate) use in_flight::{Inquiries, InquiriesState, Learnt};
+pub use name_servers::NameServer;
+pub(crate) use name_servers::{Asked, Fared, NameServers};
+pub(crate) use own_clock::OwnClock;
+pub(crate) use pause::{Heartbeat, MAX_PAUSES, TOLERANCE, is_doubtful};
+pub(crate) use query::{Error, Get, Inquiry, InquiryState, Open, Place};
+pub(crate) use slots::Slots;

@@ -1,0 +1,492 @@
+//! The board: the facts that the specification's function reads, and what it asks for while it reads.
+//!
+//! Turns a missing fact into a question, follows aliases, knows the names that are never asked for, vets addresses when they
+//! are read. Knows no step of the specification, no time and no socket.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::address::{self, AddressFamily, Denied, Routes};
+use crate::cache::{self, Cache, Freshness};
+use crate::config::Context;
+use crate::fact::fixed::given;
+use crate::fact::{Fact, Failure, Known, Question, Standing};
+use crate::io::RecordKind;
+use crate::name::{DnsName, InvalidDnsName, ServerName, TlsName, Url};
+use crate::outcome::{Decision, Effect, FailureKind, Step};
+use crate::policy::{Families, Policy, Speculation};
+use crate::spec::{Facts, Family, HostAddresses, Trouble};
+use crate::util::{Instant, few_more};
+
+/// How much a lookup needs a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Need {
+    /// It may be needed, depending on what is still unknown.
+    Guess,
+    /// There is enough without it, but it would make the result better.
+    Soon,
+    /// Nothing goes on without it.
+    Now,
+}
+
+/// A question that the function asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ask {
+    pub(crate) question: Question,
+    pub(crate) need: Need,
+    /// For a GET: the vetted addresses to try, in order.
+    pub(crate) via: Vec<IpAddr>,
+    /// For a GET: whether more addresses may come.
+    pub(crate) more: bool,
+    /// For a GET: whether only the second-choice family's addresses are here so far (R127).
+    pub(crate) hold: bool,
+}
+
+/// Why the function stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// A fact is missing; it has been asked for.
+    Missing,
+    /// The lookup fails.
+    Failed(FailureKind),
+}
+
+/// What the function writes while it reads: kept between runs, so that a run allocates little.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Notes {
+    pub(crate) asks: Vec<Ask>,
+    pub(crate) decisions: Vec<Decision>,
+    /// The least expiry of the facts read; None: they never expire.
+    pub(crate) fresh_until: Option<Instant>,
+    /// When the first of them is worth asking again.
+    pub(crate) refresh_at: Option<Instant>,
+    /// A GET that can't be asked for yet, since no address of its host is known, and that has a stand-in.
+    pub(crate) held_up: Option<Question>,
+    /// Names made of other names: each is made once.
+    pub(crate) names: Vec<DnsName>,
+}
+
+/// Facts that were learnt before, by anybody.
+pub(crate) struct Memory<'a> {
+    pub(crate) cache: &'a mut Cache,
+    pub(crate) freshness: Freshness,
+    /// Whether what others have given up as late counts as known.
+    pub(crate) late: bool,
+    pub(crate) now: Instant,
+}
+
+/// The facts, and the notes taken while reading them.
+pub(crate) struct Board<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) routes: Routes,
+    second: Option<AddressFamily>,
+    facts: &'a mut Facts,
+    memory: Option<Memory<'a>>,
+    notes: &'a mut Notes,
+    /// Whether a fact was missing: what is read from there on is a guess.
+    guessing: bool,
+    /// Whether the guess is that everything is as it was last time.
+    recalling: bool,
+}
+
+impl<'a> Board<'a> {
+    pub(crate) fn new(
+        context: &'a Context,
+        facts: &'a mut Facts,
+        memory: Option<Memory<'a>>,
+        notes: &'a mut Notes,
+    ) -> Self {
+        notes.asks.clear();
+        notes.decisions.clear();
+        notes.fresh_until = None;
+        notes.refresh_at = None;
+        notes.held_up = None;
+        Self {
+            policy: &context.policy,
+            routes: context.routes,
+            second: context.second,
+            facts,
+            memory,
+            notes,
+            guessing: false,
+            recalling: false,
+        }
+    }
+
+    pub(crate) fn is_guessing(&self) -> bool {
+        self.guessing
+    }
+
+    /// The host of a server name, whose text is given, as a name to ask for.
+    pub(crate) fn host(
+        &mut self,
+        name: &ServerName,
+        text: &str,
+    ) -> Result<DnsName, InvalidDnsName> {
+        if let Some(host) = DnsName::of(name) {
+            return host;
+        }
+        let absolute = text.strip_suffix('.').unwrap_or(text);
+        let is_it = |host: &&DnsName| host.as_str().eq_ignore_ascii_case(absolute);
+        if let Some(host) = self.notes.names.iter().find(is_it) {
+            return Ok(host.clone());
+        }
+        let host = DnsName::host(text)?;
+        few_more(&mut self.notes.names);
+        self.notes.names.push(host.clone());
+        Ok(host)
+    }
+
+    /// The owner of a host's SRV records.
+    pub(crate) fn service(&mut self, host: &DnsName, service: &str) -> Option<DnsName> {
+        if let Some(owner) = self.notes.names.iter().find(|owner| owner.is_service(service, host)) {
+            return Some(owner.clone());
+        }
+        let owner = host.service(service)?;
+        few_more(&mut self.notes.names);
+        self.notes.names.push(owner.clone());
+        Some(owner)
+    }
+
+    /// Notes a decision and what caused it.
+    pub(crate) fn decide(&mut self, step: Step, cause: Option<&Arc<Known>>, effect: Effect) {
+        if self.guessing {
+            return;
+        }
+        few_more(&mut self.notes.decisions);
+        self.notes.decisions.push(match cause {
+            Some(known) => Decision::with_fact(step, Arc::clone(known), effect),
+            None => Decision::without_fact(step, None, effect),
+        });
+        if let Some(known) = cause.filter(|known| known.standing == Standing::LastGood) {
+            let question = Some(known.question.clone());
+            self.notes.decisions.push(Decision::without_fact(step, question, Effect::LastGood));
+        }
+    }
+
+    /// Notes that a fact has been used: the result lives no longer than it does.
+    pub(crate) fn used(&mut self, known: &Known) {
+        if !self.guessing {
+            let least = |a: Option<Instant>, b: Option<Instant>| match (a, b) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+            let due = cache::due(known, self.policy);
+            self.notes.fresh_until = least(self.notes.fresh_until, known.fresh_until);
+            self.notes.refresh_at = least(self.notes.refresh_at, due);
+        }
+    }
+
+    /// Notes that redirects lead nowhere: a failure, which lives no longer than failures do, whatever lifetime the
+    /// redirects were sent with (R40).
+    pub(crate) fn dead_end(&mut self, last: &Known) {
+        let until = last.learnt + self.policy.well_known_failure_ttl;
+        self.used(&Known { fresh_until: Some(until), ..last.clone() });
+    }
+
+    /// Goes on as if the fact that was just asked for were absent, or stops here: that is all that speculation is.
+    pub(crate) fn missing(&mut self) -> Result<(), Stop> {
+        self.guessing = true;
+        match self.policy.speculation {
+            Speculation::Off => Err(Stop::Missing),
+            // What was not needed last time is no guess.
+            Speculation::Remembered if self.recalling => Err(Stop::Missing),
+            Speculation::Addresses | Speculation::Full | Speculation::Remembered => Ok(()),
+        }
+    }
+
+    /// Goes on as if the fact that was just asked for were what it was last time, if that is remembered.
+    fn recall(&mut self, question: &Question) -> Option<Arc<Known>> {
+        let blind = self.guessing && !self.recalling;
+        if blind || self.policy.speculation != Speculation::Remembered {
+            return None;
+        }
+        // While name servers fail there is nothing to guess: what follows from what they say would fail, too.
+        let asked = self.notes.asks.iter().filter(|ask| matches!(ask.question, Question::Dns(..)));
+        let cache = &self.memory.as_ref()?.cache;
+        if asked.clone().any(|ask| cache.is_failing(&ask.question)) {
+            return None;
+        }
+        let known = self.memory.as_ref()?.cache.recall(question)?;
+        self.guessing = true;
+        self.recalling = true;
+        Some(known)
+    }
+
+    /// What a fact was last time, once the guess has begun: so it is asked for, too.
+    fn recall_on(&mut self, question: &Question) -> Option<Arc<Known>> {
+        let known = if self.recalling { self.recall(question)? } else { return None };
+        self.ask(question, Need::Guess);
+        Some(known)
+    }
+
+    pub(crate) fn ask(&mut self, question: &Question, need: Need) {
+        self.put(Ask {
+            question: question.clone(),
+            need,
+            via: Vec::new(),
+            more: false,
+            hold: false,
+        });
+    }
+
+    fn put(&mut self, mut ask: Ask) {
+        if self.guessing {
+            let address =
+                matches!(ask.question, Question::Dns(_, RecordKind::A | RecordKind::Aaaa));
+            match self.policy.speculation {
+                Speculation::Off => return,
+                Speculation::Addresses if !address => return,
+                // GETs go to addresses that are known, not to those of last time.
+                Speculation::Remembered if matches!(ask.question, Question::Get(_)) => return,
+                Speculation::Remembered if !address && !self.recalling => return,
+                Speculation::Addresses | Speculation::Full | Speculation::Remembered => {
+                    ask.need = Need::Guess;
+                }
+            }
+        }
+        match self.notes.asks.iter_mut().find(|other| other.question == ask.question) {
+            Some(other) => other.need = other.need.max(ask.need),
+            None => {
+                few_more(&mut self.notes.asks);
+                self.notes.asks.push(ask);
+            }
+        }
+    }
+
+    /// What this lookup has read stays read; what it has not is looked for in memory.
+    fn known(&mut self, question: &Question) -> Option<Arc<Known>> {
+        if let Some(known) = self.facts.get(question) {
+            return Some(Arc::clone(known));
+        }
+        let Memory { cache, freshness, late, now } = self.memory.as_mut()?;
+        let known = cache
+            .get(question, *freshness, *now, self.policy)
+            .filter(|known| *late || known.fact != Fact::Late)?;
+        self.facts.insert(Arc::clone(&known));
+        Some(known)
+    }
+
+    /// The SRV records of a name, aliases followed; None: missing, and asked for.
+    pub(crate) fn services(
+        &mut self,
+        step: Step,
+        owner: &DnsName,
+    ) -> Result<Option<Arc<Known>>, Stop> {
+        match self.follow(owner, RecordKind::Srv) {
+            Family::Known(known) => {
+                self.used(&known);
+                if let Question::Dns(name, _) = &known.question
+                    && name != owner
+                {
+                    let asked = Question::Dns(owner.clone(), RecordKind::Srv);
+                    if let Some(alias) = self.known(&asked) {
+                        self.used(&alias);
+                        self.decide(step, Some(&alias), Effect::Followed);
+                    }
+                }
+                Ok(Some(known))
+            }
+            Family::Missing(question) => {
+                self.ask(&question, Need::Now);
+                if self.recall(&question).is_some() {
+                    let Family::Known(known) = self.follow(owner, RecordKind::Srv) else {
+                        return Err(Stop::Missing);
+                    };
+                    return Ok(Some(known));
+                }
+                self.missing()?;
+                Ok(None)
+            }
+            Family::Off => Ok(None),
+        }
+    }
+
+    /// The document or redirect at a URL, asked for at the addresses of its host; None: missing, and asked for.
+    ///
+    /// A known answer needs no addresses. The addresses of a host that has none that may be used are given back, for that is
+    /// why there is no answer.
+    pub(crate) fn get(&mut self, url: &Url) -> Result<Option<Got>, Stop> {
+        let question = Question::Get(url.clone());
+        if let Some(known) = self.known(&question) {
+            self.used(&known);
+            return Ok(Some(Got::Answer(known)));
+        }
+        let host = match url.host() {
+            TlsName::Ip(ip) => return self.get_literal(question, ip),
+            TlsName::Dns(host) => host,
+        };
+        let addresses = self.addresses(&host);
+        let more = addresses.missing().next().is_some();
+        if addresses.usable.is_empty() && !more {
+            if let Some(known) = self.last_good(&question, &addresses) {
+                self.used(&known);
+                return Ok(Some(Got::Answer(known)));
+            }
+            return Ok(Some(Got::NoAddress(addresses)));
+        }
+        // A family still open is worth waiting for, but not before the other has been tried.
+        let need = if addresses.usable.is_empty() { Need::Now } else { Need::Soon };
+        for question in addresses.missing() {
+            self.ask(question, need);
+        }
+        let stands_in =
+            |memory: &Memory<'_>| memory.cache.has_stand_in(&question, memory.now, self.policy);
+        if need == Need::Now && !self.guessing && self.memory.as_ref().is_some_and(stands_in) {
+            self.notes.held_up = Some(question.clone());
+        }
+        if !addresses.usable.is_empty() {
+            // R127: IPv6 goes first; IPv4 alone waits a moment for it. A family without route is not waited for. Where IPv6 leads
+            // nowhere it is the other way round.
+            let hold = if self.second == Some(AddressFamily::V6) {
+                let waits = matches!(addresses.families, [_, Family::Missing(_)]) && self.routes.v4;
+                waits && addresses.usable.iter().all(IpAddr::is_ipv6)
+            } else {
+                let waits = matches!(addresses.families, [Family::Missing(_), _]) && self.routes.v6;
+                waits && addresses.usable.iter().all(IpAddr::is_ipv4)
+            };
+            let via = addresses.usable;
+            self.put(Ask { question: question.clone(), need: Need::Now, via, more, hold });
+        }
+        // Last time there may have been no address to get anything from.
+        let first = self.addresses(&host).missing().next().cloned();
+        if first.is_some_and(|first| self.recall(&first).is_some()) {
+            let addresses = self.addresses(&host);
+            if addresses.usable.is_empty() && addresses.missing().next().is_none() {
+                return Ok(Some(Got::NoAddress(addresses)));
+            }
+        }
+        self.guess_answer(question)
+    }
+
+    /// The answer of last time, as a guess; or on as if there were none.
+    fn guess_answer(&mut self, question: Question) -> Result<Option<Got>, Stop> {
+        if let Some(known) = self.recall(&question) {
+            return Ok(Some(Got::Answer(known)));
+        }
+        self.missing()?;
+        Ok(None)
+    }
+
+    /// The last good document or redirect, where a newer one can't be asked for: its host has no address for a reason that may
+    /// pass. It is asked for again when the addresses are.
+    fn last_good(&mut self, question: &Question, host: &HostAddresses) -> Option<Arc<Known>> {
+        let fails = matches!(host.trouble(), Trouble::Failed | Trouble::Local);
+        if !fails || self.recalling {
+            return None;
+        }
+        let until = host.known().filter_map(|known| known.fresh_until).min();
+        let Memory { cache, now, .. } = self.memory.as_mut()?;
+        let known = cache.last_good(question, until, *now, self.policy)?;
+        self.facts.insert(Arc::clone(&known));
+        Some(known)
+    }
+
+    fn get_literal(&mut self, question: Question, ip: IpAddr) -> Result<Option<Got>, Stop> {
+        if let Err(denied) = self.policy.addresses.judge(ip) {
+            return Ok(Some(Got::NoAddress(HostAddresses {
+                families: [Family::Off, Family::Off],
+                usable: Vec::new(),
+                second: None,
+                denied: vec![denied],
+            })));
+        }
+        let via = vec![ip];
+        self.put(Ask {
+            question: question.clone(),
+            need: Need::Now,
+            via,
+            more: false,
+            hold: false,
+        });
+        self.guess_answer(question)
+    }
+
+    /// What is known of a host's addresses. Asks for nothing.
+    pub(crate) fn addresses(&mut self, host: &DnsName) -> HostAddresses {
+        let families =
+            [RecordKind::Aaaa, RecordKind::A].map(|kind| match (self.policy.families, kind) {
+                (Families::V4, RecordKind::Aaaa) | (Families::V6, RecordKind::A) => Family::Off,
+                _ => self.follow(host, kind),
+            });
+        let mut denied = Vec::new();
+        let mut vetted = families.each_ref().map(|family| match family {
+            Family::Known(known) => self.vet(&known.fact, &mut denied),
+            Family::Off | Family::Missing(_) => Vec::new(),
+        });
+        let limit = usize::from(self.policy.max_addresses);
+        vetted.iter_mut().for_each(|addresses| addresses.truncate(limit));
+        let [v6, v4] = vetted;
+        let mut usable = Vec::new();
+        address::order(&v6, &v4, self.routes, self.second, &mut usable);
+        // It makes no difference where there is one family, or a route for one.
+        let both = !v6.is_empty() && !v4.is_empty() && self.routes.v6 == self.routes.v4;
+        HostAddresses { families, usable, second: self.second.filter(|_| both), denied }
+    }
+
+    /// Addresses are judged when they are read, not when they are stored.
+    fn vet(&self, fact: &Fact, denied: &mut Vec<Denied>) -> Vec<IpAddr> {
+        let Fact::Addresses { addresses, .. } = fact else { return Vec::new() };
+        let allowed = |ip: &&IpAddr| match self.policy.addresses.judge(**ip) {
+            Ok(()) => true,
+            Err(why) => {
+                denied.push(why);
+                false
+            }
+        };
+        addresses.iter().filter(allowed).copied().collect()
+    }
+
+    /// What is known to a question, along the aliases of its name (R94). Asks for nothing.
+    fn follow(&mut self, name: &DnsName, kind: RecordKind) -> Family {
+        if let Some(given) = given(name, kind, self.policy) {
+            let question = Question::Dns(name.clone(), kind);
+            return Family::Known(Arc::new(Known::new(question, given, Instant::ORIGIN, None)));
+        }
+        let mut question = Question::Dns(name.clone(), kind);
+        let mut expiry: Option<Instant> = None;
+        // Wider than the policy's bound, so that it gets past every one: aliases may go in a circle that the name is no part of.
+        let mut hops: u16 = 0;
+        loop {
+            let known = self.known(&question).or_else(|| self.recall_on(&question));
+            let Some(known) = known else { return Family::Missing(question) };
+            let least = expiry.map_or(known.fresh_until, |expiry| {
+                Some(known.fresh_until.map_or(expiry, |fresh| fresh.min(expiry)))
+            });
+            let Fact::Alias(target) = &known.fact else {
+                if hops == 0 {
+                    return Family::Known(known);
+                }
+                let known = Known { fresh_until: least, ..Known::clone(&known) };
+                return Family::Known(Arc::new(known));
+            };
+            hops = hops.saturating_add(1);
+            let failure = if target == name {
+                Some(Failure::AliasLoop)
+            } else if hops > u16::from(self.policy.max_aliases) {
+                Some(Failure::TooManyAliases)
+            } else {
+                None
+            };
+            if let Some(why) = failure {
+                let fact = Fact::Failed(why);
+                return Family::Known(Arc::new(Known::new(question, fact, known.learnt, least)));
+            }
+            expiry = least;
+            // A special name is special as an alias, too.
+            if let Some(fact) = given(target, kind, self.policy) {
+                let question = Question::Dns(target.clone(), kind);
+                return Family::Known(Arc::new(Known::new(question, fact, known.learnt, least)));
+            }
+            question = Question::Dns(target.clone(), kind);
+        }
+    }
+}
+
+/// What there is at a URL.
+pub(crate) enum Got {
+    /// An answer, or that there was none.
+    Answer(Arc<Known>),
+    /// Nothing could be asked: the host has no address that may be used.
+    NoAddress(HostAddresses),
+}
