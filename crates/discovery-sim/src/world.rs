@@ -253,6 +253,16 @@ impl World {
         })
     }
 
+    /// Whether the client's clock is wrong.
+    pub fn has_wrong_clock(&self) -> bool {
+        self.clock.is_some()
+    }
+
+    /// Whether some question's first queries get no reply.
+    pub fn loses_queries(&self) -> bool {
+        self.zone.values().any(|entry| entry.lost > 0)
+    }
+
     /// The page that is found under a URL at an address.
     pub fn page(&self, url: &Url, address: IpAddr) -> Option<&Page> {
         let here = self.web.get(&(url.clone(), Some(address)));

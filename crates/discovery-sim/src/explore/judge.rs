@@ -46,6 +46,8 @@ pub(super) struct Judge<'a> {
     pub(super) may_disagree: bool,
     /// Whether name servers say different things, so that which reply comes first is a fact of its own.
     servers_disagree: bool,
+    /// Whether first queries get no reply: then one that is sent again after a pause may get one.
+    loses_queries: bool,
     ends: usize,
     findings: Vec<Finding>,
 }
@@ -61,6 +63,7 @@ impl<'a> Judge<'a> {
             referred: BTreeSet::new(),
             may_disagree,
             servers_disagree: world.servers_disagree(),
+            loses_queries: world.loses_queries(),
             ends: 0,
             findings: Vec::new(),
         }
@@ -85,7 +88,14 @@ impl<'a> Judge<'a> {
         };
         let given = self.undecided(explanation, &end.gone.lied);
         let key = format!("{given:?}");
-        if end.timers == 0 && end.gone.count == 0 && !self.may_disagree && !self.servers_disagree {
+        // Which queries a used-up budget left out depends on the order of answers.
+        let over_budget = end
+            .outcome
+            .as_ref()
+            .as_ref()
+            .is_err_and(|failed| failed.kind == FailureKind::TooManyQueries);
+        let decided = !self.may_disagree && !self.servers_disagree && !over_budget;
+        if end.timers == 0 && end.gone.count == 0 && decided {
             let first = self.untimed.get_or_insert_with(|| key.clone());
             if *first != key {
                 let why = Wrong::FactsDiffer { first: first.clone(), here: key.clone() };
@@ -112,7 +122,8 @@ impl<'a> Judge<'a> {
         }
         let timed = end.timers > 0 || end.gone.count > 0;
         let new = self.referred.insert((key, timed, end.at_once));
-        if new && !timed_out && !self.servers_disagree {
+        let sent_again = self.loses_queries && end.gone.count > 0;
+        if new && !timed_out && !self.servers_disagree && !sent_again {
             self.refer(end, if timed { given } else { self.answered(given) });
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use discovery_core::{
     Answer, Event, HttpId, Instant, Outcome, Request, RequestId, Resolution, Speculation, Ticket,
-    UnixTime,
+    UnixTime, Why,
 };
 
 use super::faults::{Fault, Gone, asked};
@@ -428,7 +428,10 @@ impl<'a, 'j> Walk<'a, 'j> {
         }
         let left =
             next.machine.poll_timeout().map(|deadline| deadline.at.saturating_duration_since(back));
-        if !events.is_empty() || left != Some(deadline.at.saturating_duration_since(node.now)) {
+        // The time of a heartbeat is nobody's patience: it is a whole interval again.
+        let waits = deadline.why != Why::Heartbeat;
+        let same = left == Some(deadline.at.saturating_duration_since(node.now));
+        if !events.is_empty() || (waits && !same) {
             self.find(&next, Wrong::Stirred(format!("a pause of {ASLEEP:?}")));
         }
     }
