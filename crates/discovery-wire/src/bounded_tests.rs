@@ -134,7 +134,7 @@ fn a_chain_over_64_kib_is_refused_unparsed() {
 }
 
 #[test]
-fn authorities_that_all_issue_each_other_are_refused_before_a_path_is_built() {
+fn r33_authorities_that_all_issue_each_other_are_refused_before_a_path_is_built() {
     // Nine certificates of one name, each signed by another one: 79,209 paths.
     let root = make("root", None, true);
     let strange = make("same", None, true);
