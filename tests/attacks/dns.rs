@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, DnsError, DnsId, DnsName, DnsReply, DnsRequest, FailureKind, Policy, RecordData,
+    Answer, DnsError, DnsId, DnsName, DnsReply, DnsRequest, ErrorKind, Policy, RecordData,
     RecordKind,
 };
 use discovery_tokio::Discovery;
@@ -228,7 +228,7 @@ async fn no_reply_from_another_source_is_heard() {
         for n in 0..20 {
             let name = format!("host{n}.example:8448").parse().unwrap();
             let outcome = discovery.resolve(&name).await;
-            let places: Vec<_> = outcome.as_ref().as_ref().unwrap().socket_addrs().collect();
+            let places: Vec<_> = outcome.as_ref().unwrap().socket_addrs().collect();
             assert_eq!(places, [SocketAddr::from((TRUTH, 8448))]);
         }
     };
@@ -262,7 +262,7 @@ async fn identical_queries_are_never_more_than_the_attempts_of_one_question() {
     let waiting: Vec<_> = (0..1000).map(|_| discovery.resolve(&name)).collect();
     for outcome in waiting {
         let outcome = outcome.await;
-        assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::DnsFailure);
+        assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::DnsFailure);
     }
     let (mut ids, mut ports, mut letters) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut buffer = [0; 4096];
@@ -341,7 +341,7 @@ fn records_beside_the_question_are_neither_used_nor_remembered() {
         let truth = [SocketAddr::from((TRUTH, 8448))];
         match outcome.as_ref() {
             Ok(resolved) => assert_eq!(resolved.socket_addrs().collect::<Vec<_>>(), truth),
-            Err(failed) => assert_eq!(failed.kind, FailureKind::NoAddresses, "{host}"),
+            Err(failed) => assert_eq!(failed.kind, ErrorKind::NoAddresses, "{host}"),
         }
     }
     let own = |asked: &&DnsRequest| asked.name.as_str() == "victim.example";
@@ -360,7 +360,7 @@ fn an_alias_that_does_not_begin_at_the_question_leads_nowhere() {
     };
     let mut stack = Stack::new(v4(), client(), server, refused);
     let outcome = stack.resolve("host.example:8448");
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::NoAddresses);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::NoAddresses);
 }
 
 /// A name server that points every name to a new one is followed for eight names, and for each once.
@@ -377,7 +377,7 @@ fn a_maze_of_aliases_ends_after_eight() {
     };
     let mut stack = Stack::new(v4(), client(), server, refused);
     let outcome = stack.resolve("host.example:8448");
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::DnsFailure);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::DnsFailure);
     assert_eq!(stack.asked.len(), 9);
 }
 
@@ -397,7 +397,7 @@ fn a_ring_of_aliases_in_one_message_ends() {
     };
     let mut stack = Stack::new(v4(), client(), server, refused);
     let outcome = stack.resolve("host.example:8448");
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::DnsFailure);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::DnsFailure);
     assert_eq!(stack.asked.len(), 1);
 }
 
@@ -539,8 +539,8 @@ fn whoever_breaks_the_srv_lookup_gains_no_connection() {
         };
         let mut stack = Stack::new(v4(), client(), server, refused);
         let outcome = stack.resolve("host.example");
-        let failed = outcome.as_ref().as_ref().unwrap_err();
-        assert_eq!((failed.kind, failed.temporary), (FailureKind::DnsFailure, true));
+        let failed = outcome.as_ref().unwrap_err();
+        assert_eq!((failed.kind, failed.is_temporary()), (ErrorKind::DnsFailure, true));
     }
 }
 
@@ -561,7 +561,7 @@ fn no_record_is_believed_for_longer_than_the_cap() {
     };
     let mut stack = Stack::new(Policy::default(), client(), server, refused);
     let outcome = stack.resolve("host.example:8448");
-    let fresh = outcome.as_ref().as_ref().unwrap().fresh_until.unwrap();
+    let fresh = outcome.as_ref().unwrap().fresh_until.unwrap();
     let cap = Policy::default().dns_negative_max_ttl;
     let life = fresh.saturating_duration_since(discovery_core::Instant::ORIGIN);
     assert!(life <= cap + Duration::from_secs(1), "{life:?}");
@@ -592,7 +592,7 @@ fn thousands_of_services_ask_for_sixteen_hosts() {
     };
     let mut stack = Stack::new(v4(), client(), server, refused);
     let outcome = stack.resolve("host.example");
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::NoAddresses);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::NoAddresses);
     let targets = |asked: &&DnsRequest| asked.name.labels().count() == 1;
     let targets = stack.asked.iter().filter(targets).count();
     assert_eq!(targets, usize::from(Policy::default().max_srv_targets));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Config, Counters, DnsError, DnsReply, Event, FailureKind, Instant, Policy, Request,
+    Answer, Config, Counters, DnsError, DnsReply, ErrorKind, Event, Instant, Policy, Request,
     Resolver, ServerName, Ticket,
 };
 use discovery_sim::Bench;
@@ -217,7 +217,7 @@ fn a_name_that_fails_is_not_asked_for_at_every_call() {
     let mut asked = 0;
     for _ in 0..600 {
         let outcome = bench.resolve("a.example:1");
-        assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::DnsFailure);
+        assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::DnsFailure);
         asked += bench.asked().len();
         bench.wait(Duration::from_secs(1));
     }

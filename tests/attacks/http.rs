@@ -26,7 +26,7 @@ fn against(pieces: impl Fn() -> Pieces + 'static) -> Stack {
 }
 
 fn rule(outcome: &Outcome) -> Step {
-    outcome.as_ref().as_ref().unwrap().rule
+    outcome.as_ref().unwrap().rule
 }
 
 /// The document is taken as none, and the name leads to itself.

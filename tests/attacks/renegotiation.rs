@@ -39,7 +39,7 @@ fn sent(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> (Outco
 /// Why there was no document; None: there was.
 fn refused(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> Option<Fact> {
     let (outcome, _) = sent(version, records);
-    let resolved = outcome.as_ref().as_ref().unwrap();
+    let resolved = outcome.as_ref().unwrap();
     if resolved.rule == Step::DelegatedPort {
         assert_eq!(&*resolved.host_header, "good.example:1");
         return None;

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use discovery_core::{FailureKind, HttpGet, Outcome, Policy, Step};
+use discovery_core::{ErrorKind, HttpGet, Outcome, Policy, Step};
 use discovery_tokio::Discovery;
 use discovery_wire::Transport;
 use hickory_proto::op::{Message, ResponseCode};
@@ -133,7 +133,7 @@ fn attacked(name: &str, evil: IpAddr, response: &str) -> Outcome {
 }
 
 fn blocked(outcome: &Outcome) -> bool {
-    matches!(outcome.as_ref(), Err(failed) if failed.kind == FailureKind::Blocked)
+    matches!(outcome.as_ref(), Err(failed) if failed.kind == ErrorKind::Blocked)
 }
 
 fn literal(address: IpAddr) -> String {
@@ -159,8 +159,8 @@ fn no_literal_leads_inside() {
         if let Ok(parsed) = name.parse::<discovery_core::ServerName>() {
             let loopback = IpAddr::from([127, 0, 0, 1]);
             let outcome = attacked(parsed.as_str(), loopback, NOT_FOUND);
-            let failed = outcome.as_ref().as_ref().unwrap_err();
-            assert_eq!(failed.kind, FailureKind::UnresolvableName, "{name}");
+            let failed = outcome.as_ref().unwrap_err();
+            assert_eq!(failed.kind, ErrorKind::UnresolvableName, "{name}");
         }
     }
 }
@@ -205,7 +205,7 @@ fn no_redirect_leads_inside() {
         ] {
             let response = format!("HTTP/1.1 307 Go\r\nLocation: {to}\r\n\r\n");
             let outcome = attacked("good.example", address, &response);
-            assert_eq!(outcome.as_ref().as_ref().unwrap().rule, Step::Default, "{to}: {what}");
+            assert_eq!(outcome.as_ref().unwrap().rule, Step::Default, "{to}: {what}");
         }
     }
 }
@@ -265,7 +265,7 @@ fn an_inside_address_among_others_is_dropped() {
     };
     let mut stack = Stack::new(policy(), client(), mixed, |_| Web::Refused);
     let outcome = stack.resolve("evil.example");
-    let places: Vec<_> = outcome.as_ref().as_ref().unwrap().socket_addrs().collect();
+    let places: Vec<_> = outcome.as_ref().unwrap().socket_addrs().collect();
     assert_eq!(places, [SocketAddr::from((GOOD, 8448))]);
     assert_eq!(stack.dialled, [SocketAddr::from((GOOD, 443))]);
 }
@@ -302,7 +302,7 @@ fn what_is_vetted_is_what_is_dialled() {
                 let places: Vec<_> = resolved.socket_addrs().collect();
                 assert!(places.iter().all(|place| place.ip() == IpAddr::V4(GOOD)), "{places:?}");
             }
-            Err(failed) => assert_eq!(failed.kind, FailureKind::Blocked),
+            Err(failed) => assert_eq!(failed.kind, ErrorKind::Blocked),
         }
     }
     assert!(good > 0 && !stack.dialled.is_empty());
@@ -360,7 +360,7 @@ async fn an_adapter_dials_nothing_but_what_was_vetted() {
                 Ok(resolved) => {
                     assert!(resolved.socket_addrs().all(|place| place.ip() == IpAddr::V4(GOOD)));
                 }
-                Err(failed) => assert_eq!(failed.kind, FailureKind::Blocked),
+                Err(failed) => assert_eq!(failed.kind, ErrorKind::Blocked),
             }
         }
     };

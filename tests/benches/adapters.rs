@@ -159,7 +159,7 @@ fn client(adapter: &str, dns: SocketAddr, door: SocketAddr, ca_file: &Path) {
             .collect();
         for (n, lookup) in lookups.into_iter().enumerate() {
             let outcome = lookup.await;
-            let resolved = outcome.as_ref().as_ref().unwrap();
+            let resolved = outcome.as_ref().unwrap();
             assert_eq!(*resolved.host_header, format!("m{n}.crowd.example:443"));
             assert!(resolved.socket_addrs().eq([SocketAddr::from(([198, 51, 100, 1], 443))]));
         }

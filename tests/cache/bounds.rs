@@ -17,8 +17,8 @@ const IN_USE: &str =
 fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() {
     for limits in ["set max_facts=200\nset max_results=50\n", "set max_cache_bytes=60000\n"] {
         let mut bench = Bench::new(&format!("{limits}{IN_USE}"));
-        bench.resolve("used.example");
-        bench.resolve("used.example");
+        drop(bench.resolve("used.example"));
+        drop(bench.resolve("used.example"));
         let mut stranger = 0;
         bench.news();
         for minute in 0..60 {
@@ -28,10 +28,10 @@ fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() 
             assert_eq!(gets(&bench.asked()), 0, "{limits} minute {minute}");
             for _ in 0..60 {
                 stranger += 1;
-                bench.resolve(&format!("s{stranger}.example"));
+                drop(bench.resolve(&format!("s{stranger}.example")));
                 // Some of them insist.
                 if stranger % 3 == 0 {
-                    bench.resolve(&format!("s{stranger}.example:1"));
+                    drop(bench.resolve(&format!("s{stranger}.example:1")));
                 }
             }
             let counters = bench.counters();
@@ -55,12 +55,12 @@ fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() 
 fn a_single_use_from_memory_keeps_the_facts_behind_a_name_from_strangers() {
     for again in [false, true] {
         let mut bench = Bench::new(&format!("set max_facts=200\nset max_results=50\n{IN_USE}"));
-        bench.resolve("used.example");
+        drop(bench.resolve("used.example"));
         if again {
-            bench.resolve("used.example");
+            drop(bench.resolve("used.example"));
         }
         for stranger in 0..300 {
-            bench.resolve(&format!("s{stranger}.example"));
+            drop(bench.resolve(&format!("s{stranger}.example")));
         }
         // What was good is there when DNS fails, if it is anywhere.
         bench.become_world("server 0 SERVFAIL");
@@ -72,7 +72,7 @@ fn a_single_use_from_memory_keeps_the_facts_behind_a_name_from_strangers() {
 #[test]
 fn a_result_is_listed_until_it_expires() {
     let mut bench = Bench::new(IN_USE);
-    bench.resolve("used.example");
+    drop(bench.resolve("used.example"));
     for (wait, listed) in [(0, 1), (299, 1), (1, 0)] {
         bench.wait(Duration::from_secs(wait));
         // Any input tells it the time.
@@ -89,20 +89,20 @@ fn what_is_forgotten_is_asked_for_again_and_nothing_else_is() {
         https b.example 404
         dns b.example A 192.0.2.2";
     let mut bench = Bench::new(world);
-    bench.resolve("a.example");
+    drop(bench.resolve("a.example"));
     let first = bench.asked();
-    bench.resolve("b.example");
+    drop(bench.resolve("b.example"));
     let facts = bench.counters().facts;
     bench.news();
     bench.forget("a.example");
     assert_eq!(bench.counters().facts, facts - first.len());
-    bench.resolve("b.example");
+    drop(bench.resolve("b.example"));
     assert_eq!(bench.asked(), []);
-    bench.resolve("a.example");
+    drop(bench.resolve("a.example"));
     assert_eq!(bench.asked(), first);
     bench.forget("never.example");
-    bench.resolve("a.example");
-    bench.resolve("b.example");
+    drop(bench.resolve("a.example"));
+    drop(bench.resolve("b.example"));
     assert_eq!(bench.asked(), []);
     bench.finish();
 }
@@ -117,17 +117,17 @@ fn what_the_host_of_a_document_is_an_alias_of_is_forgotten_with_it() {
         dns edge.example AAAA NODATA
         dns other.example A 192.0.2.2",
     );
-    bench.resolve("a.example");
+    drop(bench.resolve("a.example"));
     let first = bench.asked();
     assert_eq!(first.len(), 7, "{first:?}");
-    bench.resolve("other.example:1");
+    drop(bench.resolve("other.example:1"));
     bench.forget("a.example");
     // What another name rests on is still there.
     assert_eq!(bench.counters().facts, 2);
     bench.news();
-    bench.resolve("a.example");
+    drop(bench.resolve("a.example"));
     assert_eq!(bench.asked(), first);
-    bench.resolve("other.example:1");
+    drop(bench.resolve("other.example:1"));
     assert_eq!(bench.asked(), []);
     bench.finish();
 }
@@ -178,13 +178,13 @@ fn what_is_forgotten_does_not_stand_in_as_the_last_good_answer() {
         "https a.example 200 \"Cache-Control: max-age=300\" {\"m.server\":\"fed.example.net:1\"}
         dns fed.example.net A 192.0.2.1 ttl=300",
     );
-    bench.resolve("a.example");
+    drop(bench.resolve("a.example"));
     bench.wait(Duration::from_secs(301));
     bench.forget("a.example");
     assert_eq!(bench.counters().facts, 0);
     bench.become_world("https a.example 503\ndns a.example A 192.0.2.7");
     let outcome = bench.resolve("a.example");
-    let address = outcome.as_ref().as_ref().unwrap().socket_addrs().next().unwrap();
+    let address = outcome.as_ref().unwrap().socket_addrs().next().unwrap();
     assert_eq!(address.to_string(), "192.0.2.7:8448");
     bench.finish();
 }
@@ -193,9 +193,9 @@ fn what_is_forgotten_does_not_stand_in_as_the_last_good_answer() {
 fn i07_a_full_memory_is_no_reason_to_wake_up() {
     let mut bench = Bench::new(IN_USE);
     for n in 0..500 {
-        bench.resolve(&format!("s{n}.example"));
+        drop(bench.resolve(&format!("s{n}.example")));
     }
-    bench.resolve("used.example");
+    drop(bench.resolve("used.example"));
     bench.settle();
     let counters = bench.counters();
     assert!(counters.facts > 1000 && counters.results > 400, "{counters:?}");
@@ -234,9 +234,8 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
             dns new.example.net A 192.0.2.2"
         )
     };
-    let rule = |outcome: &discovery_core::Outcome| {
-        outcome.as_ref().as_ref().unwrap().host_header.to_string()
-    };
+    let rule =
+        |outcome: &discovery_core::Outcome| outcome.as_ref().unwrap().host_header.to_string();
     // For a ticket that waits, for a refresh, and for what runs on though nobody waits for it.
     for (waits, speculation) in
         [(true, "full"), (true, "off"), (false, "full"), (false, "remembered")]
@@ -245,7 +244,7 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
         let mut bench = Bench::new(&(set + &world("fed.example.net")));
         let mut ticket = bench.ask("a.example");
         if !waits {
-            bench.outcome(ticket);
+            drop(bench.outcome(ticket));
             // It has expired, is asked again, and the last good answer is given before there is a new one.
             bench.wait(Duration::from_secs(90_000));
             ticket = bench.ask("a.example");

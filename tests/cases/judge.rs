@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use discovery_core::{DnsName, Failed, FailureKind, Question, Resolved, Url};
+use discovery_core::{DnsName, ErrorKind, Outcome, Question, Resolved, Url};
 use discovery_sim::{ConnectFault, Expected, Verdict, World};
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use super::format::{Destination, Expect, RequestResult};
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     /// The result, or in which way there is none.
-    pub(super) outcome: Result<Place, FailureKind>,
+    pub(super) outcome: Result<Place, ErrorKind>,
     /// What was asked, in order, every attempt.
     pub(super) asked: Vec<Question>,
     /// Whether the orders of places and of questions mean something.
@@ -48,11 +48,7 @@ type Rank = (u16, Option<u16>);
 
 impl Seen {
     /// The end of a machine's lookup.
-    pub(super) fn machine(
-        outcome: &Result<Resolved, Failed>,
-        asked: &[Question],
-        frugal: bool,
-    ) -> Self {
+    pub(super) fn machine(outcome: &Outcome, asked: &[Question], frugal: bool) -> Self {
         let place = |done: &Resolved| Place {
             addresses: done
                 .targets
@@ -72,7 +68,7 @@ impl Seen {
             sni: done.sni().map(str::to_owned),
             rule: done.rule.to_string(),
         };
-        let outcome = outcome.as_ref().map(place).map_err(|failed| failed.kind);
+        let outcome = outcome.as_deref().map(place).map_err(|failed| failed.kind);
         Self { outcome, asked: asked.to_vec(), ordered: true, frugal, watched: true }
     }
 
@@ -110,7 +106,7 @@ impl Seen {
 
     /// A text that is no server name: nobody is asked.
     pub(super) fn invalid() -> Self {
-        let outcome = Err(FailureKind::InvalidServerName);
+        let outcome = Err(ErrorKind::InvalidServerName);
         Self { outcome, asked: Vec::new(), ordered: true, frugal: true, watched: true }
     }
 
@@ -199,14 +195,14 @@ fn outcome(expect: &Expect, seen: &Seen, found: &mut Vec<String>) {
 }
 
 /// Whether the word for a failure means that kind.
-fn error_is(word: &str, kind: FailureKind) -> bool {
+fn error_is(word: &str, kind: ErrorKind) -> bool {
     match word {
         // Both are told before anything is asked.
         "invalid_server_name" => {
-            matches!(kind, FailureKind::InvalidServerName | FailureKind::UnresolvableName)
+            matches!(kind, ErrorKind::InvalidServerName | ErrorKind::UnresolvableName)
         }
-        "dns_no_addresses" => kind == FailureKind::NoAddresses,
-        "denied_ip" => kind == FailureKind::Blocked,
+        "dns_no_addresses" => kind == ErrorKind::NoAddresses,
+        "denied_ip" => kind == ErrorKind::Blocked,
         word => kind.as_str() == word,
     }
 }

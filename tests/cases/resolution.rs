@@ -193,7 +193,7 @@ impl Trial<'_> {
             for run in run_each(&scenario, Options::default()) {
                 let outcomes =
                     run.ends.iter().filter_map(|end| end.outcome.as_ref()?.as_ref().ok());
-                for done in outcomes.filter_map(|outcome| (**outcome).as_ref().ok()) {
+                for done in outcomes.filter_map(|outcome| outcome.as_ref().ok()) {
                     if let Some(first) = done.socket_addrs().next() {
                         let count = counts.entry(first).or_default();
                         *count = count.saturating_add(1);

@@ -11,9 +11,7 @@ mod sockets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use discovery_core::{
-    Failed, Instant, InvalidServerName, Outcome, Question, Resolved, Speculation,
-};
+use discovery_core::{Instant, InvalidServerName, Outcome, Question, Speculation};
 use discovery_lab::RunTrouble;
 use discovery_lab::kit::Adapter;
 use discovery_sim::{Line, Observed, Scenario};
@@ -118,8 +116,8 @@ impl Ended {
     }
 
     /// The result, or the failure, of a text that is a server name.
-    pub fn result(&self) -> Option<&Result<Resolved, Failed>> {
-        self.outcome.as_ref().ok().map(|outcome| &**outcome)
+    pub fn result(&self) -> Option<&Outcome> {
+        self.outcome.as_ref().ok()
     }
 }
 

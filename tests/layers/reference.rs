@@ -65,7 +65,7 @@ pub fn check(scenario: &Scenario) -> Option<Vec<String>> {
     let names = scenario.resolves().into_iter().map(|resolve| resolve.name);
     for ((verdict, expect), name) in verdicts(scenario).iter().zip(&scenario.expect).zip(names) {
         let Some(verdict) = verdict else {
-            let invalid = discovery_core::FailureKind::InvalidServerName;
+            let invalid = discovery_core::ErrorKind::InvalidServerName;
             if !expect.wanted.contains(&Wanted::Fail(invalid)) {
                 found.push(format!("{name}: the text is no server name"));
             }

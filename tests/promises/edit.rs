@@ -1,10 +1,9 @@
 //! Inputs and events, taken apart and moved in time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use discovery_core::{
-    Event, Failed, FailureKind, Instant, Outcome, Request, RequestId, Resolved, Ticket,
-};
+use discovery_core::{ErrorKind, Event, Instant, Outcome, Request, RequestId, Ticket};
 use discovery_sim::Input;
 use discovery_sim::fuzz::{Op, Settings};
 
@@ -44,19 +43,19 @@ pub(crate) fn at(input: &Input, now: Instant) -> Input {
 /// The event with every instant moved.
 pub(crate) fn later(event: Event, by: Duration) -> Event {
     let Event::Finished(ticket, outcome) = event else { return event };
-    let moved = match &*outcome {
-        Ok(resolved) => {
-            let mut resolved: Resolved = resolved.clone();
-            resolved.fresh_until = resolved.fresh_until.map(|at| at + by);
+    let moved = match outcome {
+        Ok(mut resolved) => {
+            let expires = &mut Arc::make_mut(&mut resolved).fresh_until;
+            *expires = expires.map(|at| at + by);
             Ok(resolved)
         }
-        Err(failed) => {
-            let mut failed: Failed = failed.clone();
-            failed.retry_at = failed.retry_at.map(|at| at + by);
-            Err(failed)
+        Err(mut error) => {
+            let retry_after = &mut Arc::make_mut(&mut error).retry_after;
+            *retry_after = retry_after.map(|at| at + by);
+            Err(error)
         }
     };
-    Event::Finished(ticket, moved.into())
+    Event::Finished(ticket, moved)
 }
 
 pub(crate) fn request(event: Event) -> Option<Request> {
@@ -81,14 +80,14 @@ pub(crate) fn dns_id(request: &Request) -> discovery_core::DnsId {
 }
 
 pub(crate) fn many_targets(outcome: &Outcome) -> bool {
-    outcome.as_ref().as_ref().is_ok_and(|resolved| resolved.targets.len() > 1)
+    outcome.as_ref().is_ok_and(|resolved| resolved.targets.len() > 1)
 }
 
 /// The end with its targets in an order of their own.
 pub(crate) fn sorted(
     outcome: &Outcome,
-) -> Result<(Vec<String>, Option<Instant>, String), FailureKind> {
-    match &**outcome {
+) -> Result<(Vec<String>, Option<Instant>, String), ErrorKind> {
+    match outcome {
         Ok(resolved) => {
             let mut targets: Vec<String> =
                 resolved.targets.iter().map(|target| format!("{target:?}")).collect();

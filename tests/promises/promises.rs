@@ -302,7 +302,7 @@ fn i15<M: Kind>(case: Case, span: u64) -> TestCaseResult {
     });
     let interrupted = ended.clone().count() > 0;
     prop_assert!(
-        ended.all(|outcome| matches!(&**outcome, Err(failed) if failed.kind == FailureKind::Local)),
+        ended.all(|outcome| matches!(outcome, Err(failed) if failed.kind == ErrorKind::Local)),
         "{:?}",
         events
     );

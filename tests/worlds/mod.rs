@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use discovery_core::{FailureKind, Outcome, Step};
+use discovery_core::{ErrorKind, Outcome, Step};
 
 use rlimit::Resource;
 
@@ -45,8 +45,8 @@ pub fn wait<F: Future>(future: F) -> F::Output {
     }
 }
 
-pub fn kind(outcome: &Outcome) -> Option<FailureKind> {
-    outcome.as_ref().as_ref().err().map(|failed| failed.kind)
+pub fn kind(outcome: &Outcome) -> Option<ErrorKind> {
+    outcome.as_ref().err().map(|failed| failed.kind)
 }
 
 fn resolve(discovery: &Discovery, text: &str) -> Outcome {
@@ -73,7 +73,7 @@ fn a_document_is_fetched_and_its_name_resolved() {
     let (discovery, driver) = builder(client, https).build().unwrap();
     let _running = run(driver);
     let outcome = resolve(&discovery, "example.org");
-    let resolved = outcome.as_ref().as_ref().unwrap();
+    let resolved = outcome.as_ref().unwrap();
     assert_eq!(resolved.rule, Step::DelegatedPort);
     assert_eq!(&*resolved.host_header, "fed.example.net:8449");
     let addresses: Vec<String> = resolved.socket_addrs().map(|a| a.to_string()).collect();
@@ -87,7 +87,7 @@ fn a_long_reply_comes_over_tcp() {
     let (discovery, driver) = builder(client, nobody()).build().unwrap();
     let _running = run(driver);
     let outcome = resolve(&discovery, "many.example");
-    let resolved = outcome.as_ref().as_ref().unwrap();
+    let resolved = outcome.as_ref().unwrap();
     assert_eq!(resolved.rule, Step::FedService);
     assert_eq!(resolved.targets.len(), 16);
     assert_eq!(resolved.targets[0].port, 8000);
@@ -142,8 +142,8 @@ fn a_closed_discovery_ends_its_driver_and_tells_who_waits() {
     silent.recv(&mut [0; 512]).unwrap();
     discovery.close();
     running.ended();
-    assert_eq!(kind(&wait(waiting)), Some(FailureKind::Local));
-    assert_eq!(kind(&resolve(&discovery, "example.net")), Some(FailureKind::Local));
+    assert_eq!(kind(&wait(waiting)), Some(ErrorKind::Local));
+    assert_eq!(kind(&resolve(&discovery, "example.net")), Some(ErrorKind::Local));
     assert_eq!(kind(&resolve(&discovery, "[2606:4700::1111]")), None);
 }
 
@@ -167,7 +167,7 @@ fn a_clock_moved_by_hand_rules_deadlines() {
         discovery.handle().handle_timeout();
         thread::yield_now();
     }
-    assert_eq!(kind(&wait(waiting)), Some(FailureKind::DnsFailure));
+    assert_eq!(kind(&wait(waiting)), Some(ErrorKind::DnsFailure));
     assert!(
         start.elapsed() < discovery_core::Policy::default().dns_timeout,
         "no timer was waited for"
@@ -184,12 +184,12 @@ fn a_request_that_panics_is_a_failure_of_our_own_side() {
         .build()
         .unwrap();
     let _running = run(driver);
-    assert_eq!(kind(&resolve(&discovery, "example.org:8448")), Some(FailureKind::Local));
+    assert_eq!(kind(&resolve(&discovery, "example.org:8448")), Some(ErrorKind::Local));
     let (client, _) = tls("example.org");
     let builder = builder(client, nobody()).fetch_from(|_| panic!("the caller's hook panics"));
     let (discovery, driver) = builder.build().unwrap();
     let _running = run(driver);
-    assert_eq!(kind(&resolve(&discovery, "example.org")), Some(FailureKind::Local));
+    assert_eq!(kind(&resolve(&discovery, "example.org")), Some(ErrorKind::Local));
     assert!(resolve(&discovery, "example.net:8448").is_ok(), "the driver lives on");
 }
 
@@ -200,7 +200,7 @@ fn a_socket_that_the_system_refuses_is_a_failure_of_our_own_side() {
     let refused = SocketAddr::from((Ipv4Addr::BROADCAST, 53));
     let (discovery, driver) = Discovery::builder(client).name_servers([refused]).build().unwrap();
     let _running = run(driver);
-    assert_eq!(kind(&resolve(&discovery, "example.org:8448")), Some(FailureKind::Local));
+    assert_eq!(kind(&resolve(&discovery, "example.org:8448")), Some(ErrorKind::Local));
 }
 
 /// Runs one test in a process of its own, for file descriptors are shared by all tests of one. True in that process.
@@ -249,7 +249,7 @@ fn without_file_descriptors_it_is_a_failure_of_our_own_side_and_passes() {
     let _running = run(driver);
     for text in ["example.org:8448", "example.org"] {
         let none = NoDescriptors::new();
-        assert_eq!(kind(&resolve(&discovery, text)), Some(FailureKind::Local), "{text}");
+        assert_eq!(kind(&resolve(&discovery, text)), Some(ErrorKind::Local), "{text}");
         let facts = discovery.counters();
         assert_eq!((facts.facts, facts.results), (0, 0), "nothing of it is kept");
         drop(none);

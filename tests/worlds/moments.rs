@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
-use discovery_core::{FailureKind, Outcome, Policy};
+use discovery_core::{ErrorKind, Outcome, Policy};
 
 use super::servers::{accept, builder, name, nobody, silence, tls};
 use super::{Builder, Discovery, Driver, begin, kind, run, wait};
@@ -110,13 +110,13 @@ fn at_every_moment(going: Going) {
             Going::Stopped => running.stop(&discovery),
             Going::Closed => discovery.close(),
         }
-        let expected = (!answered).then_some(FailureKind::Local);
+        let expected = (!answered).then_some(ErrorKind::Local);
         for resolving in waiting {
             assert_eq!(kind(&wait(resolving)), expected, "moment {number}");
         }
         // The same for whoever comes later, but with what is known.
         let later: Outcome = wait(begin(&discovery, "later.example"));
-        assert_eq!(kind(&later), Some(FailureKind::Local));
+        assert_eq!(kind(&later), Some(ErrorKind::Local));
         assert_eq!(kind(&wait(begin(&discovery, "[2606:4700::1111]"))), None);
         count += 1;
     }
@@ -140,5 +140,5 @@ fn a_driver_that_is_dropped_before_it_ran_leaves_nobody_waiting() {
     let (discovery, driver) = Discovery::builder(client).name_servers([server]).build().unwrap();
     let waiting = begin(&discovery, &name("example.org"));
     drop(driver);
-    assert_eq!(kind(&wait(waiting)), Some(FailureKind::Local));
+    assert_eq!(kind(&wait(waiting)), Some(ErrorKind::Local));
 }

@@ -61,7 +61,7 @@ impl Discovery {
     /// Where a server name leads. An answer that is known already is there at once; otherwise this thread waits for it, at the
     /// longest until the deadlines of the policy.
     ///
-    /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::FailureKind::Local): at once where it
+    /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::ErrorKind::Local): at once where it
     /// has been dropped, after [`DRIVER_PATIENCE`] where nobody runs it.
     pub fn resolve(&self, name: &ServerName) -> Outcome {
         self.begin(name).wait()
@@ -83,7 +83,6 @@ pub struct Resolving {
 
 impl Resolving {
     /// Waits until it is there.
-    #[must_use]
     pub fn wait(mut self) -> Outcome {
         loop {
             if let Some(outcome) = self.wait_for(DRIVER_PATIENCE) {

@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use discovery_blocking::{Builder, Discovery, Driver};
-use discovery_core::{FailureKind, Outcome, Policy, ServerName};
+use discovery_core::{ErrorKind, Outcome, Policy, ServerName};
 use worlds::servers::{builder, name, nobody, silence, tls};
 
 /// A driver that runs on a thread.
@@ -118,5 +118,5 @@ fn a_closed_discovery_wakes_a_thread_that_waits() {
     let waiting = thread::spawn(move || one.resolve(&name("example.org:8448")));
     silent.recv(&mut [0; 512]).unwrap();
     discovery.close();
-    assert_eq!(worlds::kind(&waiting.join().unwrap()), Some(FailureKind::Local));
+    assert_eq!(worlds::kind(&waiting.join().unwrap()), Some(ErrorKind::Local));
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use discovery_core::{Failed, Instant, InvalidServerName, Outcome, Resolved};
+use discovery_core::{Instant, InvalidServerName, Outcome, ResolveError, Resolved};
 
 use crate::options::FormatOptions;
 use crate::status::Status;
@@ -112,7 +112,7 @@ impl Answered {
             End::NotAName(_) | End::LineTooLong => Status::No,
             End::Outcome(outcome) => match outcome.as_ref() {
                 Ok(_) => Status::Resolved,
-                Err(failed) if failed.temporary => Status::Unknown,
+                Err(failed) if failed.is_temporary() => Status::Unknown,
                 Err(_) => Status::No,
             },
         }
@@ -138,7 +138,7 @@ impl Answered {
         match &self.end {
             End::NotAName(why) => Err(Trouble::NotAName(why)),
             End::LineTooLong => Err(Trouble::NotAName(&"the line is longer than 4096 bytes")),
-            End::Outcome(outcome) => outcome.as_ref().as_ref().map_err(Trouble::Failed),
+            End::Outcome(outcome) => outcome.as_deref().map_err(|error| Trouble::Failed(error)),
         }
     }
 }
@@ -147,7 +147,7 @@ impl Answered {
 #[derive(Clone, Copy)]
 enum Trouble<'a> {
     NotAName(&'a dyn fmt::Display),
-    Failed(&'a Failed),
+    Failed(&'a ResolveError),
 }
 
 /// Seconds until an instant, the started one counted: what is fresh for 299.9 s was fresh for 300 s when it came.

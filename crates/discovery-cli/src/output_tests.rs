@@ -38,15 +38,13 @@ fn resolved() -> Answered {
         ],
     }))
     .unwrap();
-    ended("example.org", Ok(outcome))
+    ended("example.org", Ok(Arc::new(outcome)))
 }
 
-fn failed(kind: &str, temporary: bool) -> Answered {
-    let failed: Failed = serde_json::from_value(json!({
+fn failed(kind: &str) -> Answered {
+    let failed: ResolveError = serde_json::from_value(json!({
         "kind": kind,
-        "fault": "remote",
-        "temporary": temporary,
-        "retry_at": 31_000_000_000_u64,
+        "retry_after": 31_000_000_000_u64,
         "timeline": [],
         "explanation": [
             {"step": "6", "question": {"dns": ["gone.example", "A"]},
@@ -54,13 +52,13 @@ fn failed(kind: &str, temporary: bool) -> Answered {
         ],
     }))
     .unwrap();
-    ended("gone.example", Err(failed))
+    ended("gone.example", Err(Arc::new(failed)))
 }
 
-fn ended(name: &str, outcome: Result<Resolved, Failed>) -> Answered {
+fn ended(name: &str, outcome: Outcome) -> Answered {
     Answered {
         name: name.to_owned(),
-        end: End::Outcome(Arc::new(outcome)),
+        end: End::Outcome(outcome),
         took: Duration::from_micros(12_345),
         at: Instant::from_nanos(1_000_000_001),
         note: None,
@@ -101,7 +99,7 @@ example.org
 
 #[test]
 fn a_failure_says_what_whose_and_when_again() {
-    let text = text(&failed("no_addresses", false), Format::Lines);
+    let text = text(&failed("no_addresses"), Format::Lines);
     assert!(text.lines().count() <= 6, "{text}");
     for part in ["no_addresses", "gone.example A: NXDOMAIN", "the other side's", "in 30 s"] {
         assert!(text.contains(part), "{part} is missing in {text}");
@@ -152,7 +150,7 @@ fn json_has_the_documented_shape() {
 
 #[test]
 fn json_failures_have_an_error_in_place_of_a_result() {
-    let value = json(&failed("no_addresses", false));
+    let value = json(&failed("no_addresses"));
     assert_eq!(value["ok"], false);
     assert_eq!(value["error"]["kind"], "no_addresses");
     assert_eq!(value["error"]["fault"], "remote");
@@ -167,8 +165,8 @@ fn json_failures_have_an_error_in_place_of_a_result() {
 #[test]
 fn the_worst_status_is_a_definite_no() {
     assert_eq!(resolved().status(), Status::Resolved);
-    assert_eq!(failed("dns_failure", true).status(), Status::Unknown);
-    assert_eq!(failed("blocked", false).status(), Status::No);
+    assert_eq!(failed("dns_failure").status(), Status::Unknown);
+    assert_eq!(failed("blocked").status(), Status::No);
     assert_eq!(not_a_name("a_b").status(), Status::No);
     assert!(Status::Resolved < Status::Unknown && Status::Unknown < Status::No);
 }

@@ -58,8 +58,8 @@ pub use name::{
     MAX_LABEL_LENGTH, ServerName, TlsName, Url,
 };
 pub use outcome::{
-    Decision, Effect, Explanation, Failed, FailedPlace, FailureKind, Fault, Feedback, MovedBack,
-    Outcome, Resolved, Step, Target, Timed, Timeline,
+    Decision, Effect, ErrorKind, ErrorOrigin, Explanation, FailedPlace, Feedback, MovedBack,
+    Outcome, ResolveError, Resolved, Step, Target, Timed, Timeline,
 };
 pub use policy::{
     DnsTransport, Families, Gone, OnFailure, OnInvalidDocument, Policy, Speculation, SrvTargetAlias,

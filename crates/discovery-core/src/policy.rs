@@ -66,7 +66,7 @@ pub struct Policy {
     /// (`options use-vc` of resolv.conf): some networks let no DNS datagrams through.
     pub dns_transport: DnsTransport,
     /// DNS queries that one lookup may cause, further attempts included; with more it fails as
-    /// [`TooManyQueries`](crate::FailureKind::TooManyQueries). 100: 16 SRV targets of both families take about 40, and records that a
+    /// [`TooManyQueries`](crate::ErrorKind::TooManyQueries). 100: 16 SRV targets of both families take about 40, and records that a
     /// stranger writes could otherwise lead to more than a thousand.
     pub max_queries_per_lookup: u32,
     /// When the second attempt starts after the first; each later wait is twice as long. 0.8 s: attempts start at 0, 0.8, 2.4 and

@@ -15,7 +15,7 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsRecord, DnsReply, Export, FailureKind, Instant, Outcome, Policy, RecordData, Resolver,
+    DnsRecord, DnsReply, ErrorKind, Export, Instant, Outcome, Policy, RecordData, Resolver,
     ServerName, UnixMillis,
 };
 
@@ -83,9 +83,9 @@ fn start() -> (Handle, Desk) {
     Desk::new(Config::new(Policy::default()), now)
 }
 
-fn kind(outcome: &Poll<Outcome>) -> FailureKind {
+fn kind(outcome: &Poll<Outcome>) -> ErrorKind {
     match outcome {
-        Poll::Ready(outcome) => outcome.as_ref().as_ref().unwrap_err().kind,
+        Poll::Ready(outcome) => outcome.as_ref().unwrap_err().kind,
         Poll::Pending => panic!("no outcome"),
     }
 }
@@ -105,7 +105,7 @@ fn what_is_known_at_once_needs_no_driver() {
     assert_eq!(driver.work(&mut desk), Poll::Pending);
     let mut waiting = handle.resolve(&name("1.1.1.1:443"));
     let Poll::Ready(outcome) = caller.poll(&mut waiting) else { panic!("no outcome") };
-    assert_eq!(&*outcome.as_ref().as_ref().unwrap().host_header, "1.1.1.1:443");
+    assert_eq!(&*outcome.as_ref().unwrap().host_header, "1.1.1.1:443");
     assert_eq!((driver.wakes(), caller.wakes()), (0, 0));
 }
 
@@ -175,10 +175,10 @@ fn without_a_driver_nobody_waits() {
     let report = desk.report(started[0]);
     drop(desk);
     assert_eq!(caller.wakes(), 1);
-    assert_eq!(kind(&caller.poll(&mut before)), FailureKind::Local);
-    assert_eq!(kind(&caller.poll(&mut unpolled)), FailureKind::Local);
+    assert_eq!(kind(&caller.poll(&mut before)), ErrorKind::Local);
+    assert_eq!(kind(&caller.poll(&mut unpolled)), ErrorKind::Local);
     let mut after = handle.resolve(&name("example.net"));
-    assert_eq!(kind(&caller.poll(&mut after)), FailureKind::Local);
+    assert_eq!(kind(&caller.poll(&mut after)), ErrorKind::Local);
     drop(report);
     let mut known = handle.resolve(&name("1.1.1.1"));
     let Poll::Ready(outcome) = caller.poll(&mut known) else { panic!("no outcome") };
@@ -200,7 +200,7 @@ fn a_driver_that_leaves_work_lying_is_given_up() {
     assert!(caller.poll(&mut waiting).is_pending(), "the whole process may have been stopped");
     pass(waiting.next_check());
     waiting.check_driver();
-    assert_eq!(kind(&caller.poll(&mut waiting)), FailureKind::Local);
+    assert_eq!(kind(&caller.poll(&mut waiting)), ErrorKind::Local);
     // Polled once, and never for its deadline.
     let mut waiting = handle.resolve(&name("example.com:8448"));
     driver.orders(&mut desk);
@@ -213,7 +213,7 @@ fn a_driver_that_leaves_work_lying_is_given_up() {
     assert!(caller.poll(&mut waiting).is_pending(), "the whole process may have been stopped");
     pass(waiting.next_check());
     waiting.check_driver();
-    assert_eq!(kind(&caller.poll(&mut waiting)), FailureKind::Local);
+    assert_eq!(kind(&caller.poll(&mut waiting)), ErrorKind::Local);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_report_without_answer_is_a_failure_of_our_own_side() {
         desk.handle_timeout();
         pass(Duration::from_secs(1));
     }
-    assert_eq!(kind(&caller.poll(&mut waiting)), FailureKind::Local);
+    assert_eq!(kind(&caller.poll(&mut waiting)), ErrorKind::Local);
 }
 
 #[test]

@@ -195,7 +195,7 @@ impl Waiting {
     /// The outcome if it is there; otherwise the task is woken when it is.
     pub fn poll_outcome(&mut self, cx: &Context<'_>) -> Poll<Outcome> {
         if let Some(outcome) = &self.outcome {
-            return Poll::Ready(Arc::clone(outcome));
+            return Poll::Ready(outcome.clone());
         }
         // Without outcome there is a ticket, and it waits for as long as this lives.
         let Some((shared, ticket)) = &self.ticket else { return Poll::Pending };
@@ -206,7 +206,7 @@ impl Waiting {
             drop(state);
             self.leave();
             self.span.end(&outcome);
-            self.outcome = Some(Arc::clone(&outcome));
+            self.outcome = Some(outcome.clone());
             return Poll::Ready(outcome);
         }
         let old = waiter.waker.replace(waker);

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant as StdInstant};
 
-use discovery_core::{Event, Failed, FailureKind, Instant, Outcome, Resolver, Ticket};
+use discovery_core::{ErrorKind, Event, Instant, Outcome, ResolveError, Resolver, Ticket};
 
 use crate::clock::Clock;
 use crate::desk::Order;
@@ -159,7 +159,9 @@ impl State {
     /// Ends a ticket for a reason of our own side. The machine's word that it was abandoned wakes who waits.
     pub(crate) fn fail(&mut self, ticket: Ticket, now: Instant) {
         if let Some(waiter) = self.waiting.get_mut(&ticket) {
-            waiter.outcome.get_or_insert_with(|| Arc::new(Err(Failed::bare(FailureKind::Local))));
+            waiter
+                .outcome
+                .get_or_insert_with(|| Err(Arc::new(ResolveError::bare(ErrorKind::Local))));
             let _ = self.resolver.abandon(ticket, now);
         }
     }

@@ -65,7 +65,7 @@ mod listening {
 
         pub(crate) fn end(&mut self, outcome: &Outcome) {
             self.ended = true;
-            match &**outcome {
+            match outcome {
                 Ok(resolved) => {
                     self.span.record("rule", display(resolved.rule.number()));
                     self.span.record("outcome", "resolved");

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::{Instant as StdInstant, SystemTime};
 
-use discovery_core::{FailureKind, HttpError};
+use discovery_core::{ErrorKind, HttpError};
 use discovery_wire::{NoEntropy, Transport, Want};
 use rustls::{ClientConfig, RootCertStore};
 
@@ -75,9 +75,9 @@ fn resolve(handle: &Handle, text: &str) -> Waiting {
     handle.resolve(&text.parse().unwrap())
 }
 
-fn kind(waiting: &mut Waiting) -> Option<FailureKind> {
+fn kind(waiting: &mut Waiting) -> Option<ErrorKind> {
     match waiting.poll_outcome(&Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => outcome.as_ref().as_ref().err().map(|failed| failed.kind),
+        Poll::Ready(outcome) => outcome.as_ref().err().map(|failed| failed.kind),
         Poll::Pending => None,
     }
 }
@@ -151,7 +151,7 @@ fn a_hook_that_panics_is_a_failure_of_our_own_side() {
     let (handle, mut work) = setup.open(SYSTEM).unwrap();
     let mut waiting = resolve(&handle, "example.org:1");
     assert!(jobs(&mut work).is_empty());
-    assert_eq!(kind(&mut waiting), Some(FailureKind::Local));
+    assert_eq!(kind(&mut waiting), Some(ErrorKind::Local));
 }
 
 #[test]
@@ -160,11 +160,11 @@ fn a_closed_machine_ends_its_driver_and_answers_what_it_knows() {
     let mut waiting = resolve(&handle, "example.org:1");
     let jobs = jobs(&mut work);
     handle.close();
-    assert_eq!(kind(&mut waiting), Some(FailureKind::Local));
+    assert_eq!(kind(&mut waiting), Some(ErrorKind::Local));
     assert!(matches!(next(&mut work), Some(Todo::End)));
     drop(jobs);
     assert!(matches!(next(&mut work), Some(Todo::End)), "and stays ended");
-    assert_eq!(kind(&mut resolve(&handle, "example.net")), Some(FailureKind::Local));
+    assert_eq!(kind(&mut resolve(&handle, "example.net")), Some(ErrorKind::Local));
     assert!(
         resolve(&handle, "1.1.1.1").poll_outcome(&Context::from_waker(Waker::noop())).is_ready()
     );
@@ -183,7 +183,7 @@ fn a_driver_that_nobody_runs_is_noticed_by_whoever_has_a_timer() {
         Some(std::future::ready(()))
     };
     assert!(waiting.poll_checked(&mut cx, &mut timer, rings).is_ready());
-    assert_eq!(kind(&mut waiting), Some(FailureKind::Local));
+    assert_eq!(kind(&mut waiting), Some(ErrorKind::Local));
 }
 
 /// The name servers that the jobs of a new name go to.
@@ -257,8 +257,8 @@ fn without_any_name_server_it_is_said_so() {
     let Poll::Ready(outcome) = waiting.poll_outcome(&Context::from_waker(Waker::noop())) else {
         panic!("nothing is asked, so the outcome is there");
     };
-    let failed = outcome.as_ref().as_ref().unwrap_err();
-    assert_eq!(failed.kind, FailureKind::Local);
+    let failed = outcome.as_ref().unwrap_err();
+    assert_eq!(failed.kind, ErrorKind::Local);
     assert!(failed.to_string().contains("no usable name server"), "{failed}");
 }
 

@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use common::Setting;
 use common::sockets::{self, Running, until};
-use discovery_core::{Event, Failed, FailureKind, Instant, Outcome, Resolver, ServerName, Ticket};
+use discovery_core::{
+    ErrorKind, Event, Instant, Outcome, ResolveError, Resolver, ServerName, Ticket,
+};
 use discovery_driver::{Clock, Order};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
@@ -73,7 +75,7 @@ impl Discovery {
         });
         let _waiting = Waiting(&self.0, ticket);
         // The driver is gone: a failure of our own side, which says nothing about the world.
-        told.await.unwrap_or_else(|_| Arc::new(Err(Failed::bare(FailureKind::Local))))
+        told.await.unwrap_or_else(|_| Err(Arc::new(ResolveError::bare(ErrorKind::Local))))
     }
 }
 

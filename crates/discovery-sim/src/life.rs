@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use alone::alone;
 use discovery_core::{
-    Answer, Cursor, Decision, Disposition, Effect, Fact, FailureKind, Feedback, Instant, Outcome,
+    Answer, Cursor, Decision, Disposition, Effect, ErrorKind, Fact, Feedback, Instant, Outcome,
     Policy, Question, RecordKind, Request, RequestId, ServerName, Ticket, TlsName,
 };
 use http::StatusCode;
@@ -175,7 +175,7 @@ impl Half {
         match step {
             Step::Resolve(which) => {
                 let ticket = self.ask(name(which));
-                self.bench.outcome(ticket);
+                drop(self.bench.outcome(ticket));
             }
             Step::Ask(which) => {
                 let _: Ticket = self.ask(name(which));
@@ -318,10 +318,10 @@ impl Half {
 
     fn ended(&mut self, ticket: Ticket, outcome: &Outcome, at: Instant) {
         let Some((name, begun)) = self.begun.get(&ticket).copied() else { return };
-        let (decisions, until) = match &**outcome {
+        let (decisions, until) = match outcome {
             Ok(resolved) => (&resolved.explanation.decisions, resolved.fresh_until),
-            Err(failed) if failed.kind == FailureKind::Abandoned => return,
-            Err(failed) => (&failed.explanation.decisions, failed.retry_at),
+            Err(failed) if failed.kind == ErrorKind::Abandoned => return,
+            Err(failed) => (&failed.explanation.decisions, failed.retry_after),
         };
         // A result may have been ready when it was asked for: its facts were used by the lookup that made it.
         for (index, decision) in decisions.iter().enumerate() {
@@ -336,7 +336,7 @@ impl Half {
             assert!(lives, "{question}: {until:?} > {most:?}");
         }
         self.compare(name, outcome, decisions, at);
-        if let Ok(resolved) = &**outcome {
+        if let Ok(resolved) = outcome {
             self.places.insert(name, resolved.socket_addrs().collect());
         }
     }
@@ -374,7 +374,7 @@ impl Half {
             return;
         }
         let alone = alone(&parsed, &facts, &self.policy);
-        let plain = |outcome: &Outcome| match &**outcome {
+        let plain = |outcome: &Outcome| match outcome {
             Ok(done) => {
                 let tls = done.tls_name.clone();
                 Ok((done.socket_addrs().collect(), done.host_header.clone(), tls, done.rule))
@@ -408,7 +408,7 @@ impl Half {
         let mut decisions = decisions.to_vec();
         decisions
             .retain(|decision| !matches!(decision.effect, Effect::LastGood | Effect::MovedBack(_)));
-        let explained = match &*alone {
+        let explained = match &alone {
             Ok(done) => &done.explanation.decisions,
             Err(failed) => &failed.explanation.decisions,
         };

@@ -202,7 +202,7 @@ impl<M: Machine> Game<'_, M> {
 
 /// Where an outcome leads.
 pub(crate) fn places(outcome: &Outcome) -> Vec<(ServerName, SocketAddr)> {
-    let Ok(resolved) = &**outcome else { return Vec::new() };
+    let Ok(resolved) = outcome else { return Vec::new() };
     resolved.socket_addrs().map(|place| (resolved.server_name.clone(), place)).collect()
 }
 

@@ -10,8 +10,8 @@ mod fresh;
 use std::collections::{BTreeMap, BTreeSet};
 
 use discovery_core::{
-    DnsName, Fact, FailureKind, Gone, Host, OnFailure, OnInvalidDocument, Policy, Question,
-    Revision, Routes, ServerName, SrvTargetAlias, Step, TlsName, Url,
+    DnsName, ErrorKind, Fact, Gone, Host, OnFailure, OnInvalidDocument, Policy, Question, Revision,
+    Routes, ServerName, SrvTargetAlias, Step, TlsName, Url,
 };
 
 pub use expected::{Disagreement, Expected, ExpectedResult, Group, Place};
@@ -81,7 +81,7 @@ impl<'a> Reference<'a> {
         let expected = match end {
             // The budget is the whole lookup's, whatever has been found within it.
             _ if reading.queries > self.policy.max_queries_per_lookup => {
-                Expected::Failed(FailureKind::TooManyQueries)
+                Expected::Failed(ErrorKind::TooManyQueries)
             }
             Ok(result) => Expected::Resolved(result),
             Err(kind) => Expected::Failed(kind),
@@ -99,7 +99,7 @@ struct Reading<'a, 'w> {
     queries: u32,
 }
 
-type End = Result<ExpectedResult, FailureKind>;
+type End = Result<ExpectedResult, ErrorKind>;
 
 /// The numbers of the steps for one of the two runs of the same routine: on the name, or on the delegated name.
 struct Numbers {
@@ -142,14 +142,14 @@ impl Reading<'_, '_> {
             }
             // R29, R30: an explicit port, no document, no SRV. The left column leaves it out of `Host` (R132).
             (Host::Name(host), Some(port)) => {
-                let host = DnsName::host(host).map_err(|_| FailureKind::UnresolvableName)?;
+                let host = DnsName::host(host).map_err(|_| ErrorKind::UnresolvableName)?;
                 let old = revision == Revision::DraftOld;
                 let host_header = if old { name.host_str() } else { name.as_str() };
                 self.plain(&host, port, host_header.to_owned(), OWN.port)
             }
             // R32: the document of the host comes before its SRV records.
             (Host::Name(host), None) => {
-                let host = DnsName::host(host).map_err(|_| FailureKind::UnresolvableName)?;
+                let host = DnsName::host(host).map_err(|_| ErrorKind::UnresolvableName)?;
                 match self.well_known(&host)? {
                     Some(delegated) => self.delegated(&delegated),
                     // R42, R58: no document, on at step 4.
@@ -176,19 +176,19 @@ impl Reading<'_, '_> {
             }
             // R48, R49: the port stands in `Host` whatever it is.
             (Host::Name(host), Some(port)) => {
-                let host = DnsName::host(host).map_err(|_| FailureKind::UnresolvableName)?;
+                let host = DnsName::host(host).map_err(|_| ErrorKind::UnresolvableName)?;
                 self.plain(&host, port, name.as_str().to_owned(), DELEGATED.port)
             }
             (Host::Name(host), None) => {
-                let host = DnsName::host(host).map_err(|_| FailureKind::UnresolvableName)?;
+                let host = DnsName::host(host).map_err(|_| ErrorKind::UnresolvableName)?;
                 self.services(&host, name.as_str().to_owned(), &DELEGATED)
             }
         }
     }
 
     fn literal(&mut self, name: &ServerName, host_header: String, numbers: &Numbers) -> End {
-        let Host::Ip(ip) = name.host() else { return Err(FailureKind::UnresolvableName) };
-        self.of.policy.addresses.judge(ip).map_err(|_| FailureKind::Blocked)?;
+        let Host::Ip(ip) = name.host() else { return Err(ErrorKind::UnresolvableName) };
+        self.of.policy.addresses.judge(ip).map_err(|_| ErrorKind::Blocked)?;
         let place =
             Place { host: TlsName::Ip(ip), port: name.port().unwrap_or(8448), addresses: vec![ip] };
         // R27, R46: the certificate is for the IP.
@@ -216,8 +216,8 @@ impl Reading<'_, '_> {
                 Services::NotFound => {}
                 // R97: only "not found" leads on, unless the policy says otherwise.
                 Services::Failed if self.of.policy.srv_failure == OnFailure::GoOn => {}
-                Services::Failed => return Err(FailureKind::DnsFailure),
-                Services::Local => return Err(FailureKind::Local),
+                Services::Failed => return Err(ErrorKind::DnsFailure),
+                Services::Local => return Err(ErrorKind::Local),
                 // R53, R54, R61, R124: `Host` and certificate are the name's, never the target's.
                 Services::Found(records) => {
                     let groups = self.targets(records)?;
@@ -230,10 +230,7 @@ impl Reading<'_, '_> {
     }
 
     /// The targets of a set of SRV records, by priority. Found but unusable is a failure, and leads nowhere else.
-    fn targets(
-        &mut self,
-        records: Vec<discovery_core::Service>,
-    ) -> Result<Vec<Group>, FailureKind> {
+    fn targets(&mut self, records: Vec<discovery_core::Service>) -> Result<Vec<Group>, ErrorKind> {
         // R87, R92: `.` and port 0 are of no use; where nothing else is there, the service is not offered.
         let mut by_priority: BTreeMap<u16, BTreeSet<(DnsName, u16)>> = BTreeMap::new();
         for record in records {
@@ -245,7 +242,7 @@ impl Reading<'_, '_> {
             }
         }
         if by_priority.is_empty() {
-            return Err(FailureKind::SrvUnavailable);
+            return Err(ErrorKind::SrvUnavailable);
         }
         let mut groups = Vec::new();
         let mut left = usize::from(self.of.policy.max_srv_targets);
@@ -283,13 +280,13 @@ impl Reading<'_, '_> {
         groups.retain(|group| !group.places.is_empty());
         match groups.is_empty() {
             false => Ok(groups),
-            true if all_rejected => Err(FailureKind::SrvUnavailable),
+            true if all_rejected => Err(ErrorKind::SrvUnavailable),
             true => Err(none.failure()),
         }
     }
 
     /// Step 3: the `.well-known` document of a host; None where the text goes on at step 4.
-    fn well_known(&mut self, host: &DnsName) -> Result<Option<ServerName>, FailureKind> {
+    fn well_known(&mut self, host: &DnsName) -> Result<Option<ServerName>, ErrorKind> {
         let policy = self.of.policy;
         let mut url = Url::well_known(host);
         let mut visited = BTreeSet::from([url.clone()]);
@@ -306,10 +303,10 @@ impl Reading<'_, '_> {
                     } else {
                         policy.invalid_document == OnInvalidDocument::Abort
                     };
-                    return if abort { Err(FailureKind::WellKnownInvalid) } else { Ok(None) };
+                    return if abort { Err(ErrorKind::WellKnownInvalid) } else { Ok(None) };
                 }
                 Some(document::Answer::Status(410)) if policy.gone == Gone::Dead => {
-                    return Err(FailureKind::Gone);
+                    return Err(ErrorKind::Gone);
                 }
                 Some(document::Answer::Status(_) | document::Answer::BadRedirect) => {
                     return Ok(None);
@@ -327,7 +324,7 @@ impl Reading<'_, '_> {
     }
 
     /// One GET, at whichever address answers; None without an answer.
-    fn get(&mut self, url: &Url) -> Result<Option<document::Answer>, FailureKind> {
+    fn get(&mut self, url: &Url) -> Result<Option<document::Answer>, ErrorKind> {
         let before = self.fresh;
         let addresses = match url.host() {
             TlsName::Ip(ip) => {
@@ -340,8 +337,8 @@ impl Reading<'_, '_> {
         if addresses.usable.is_empty() {
             // No address for a temporary reason sends nothing elsewhere; not found and denied are as no response.
             let kind = addresses.failure();
-            let fails = kind == FailureKind::Local
-                || kind == FailureKind::DnsFailure
+            let fails = kind == ErrorKind::Local
+                || kind == ErrorKind::DnsFailure
                     && self.of.policy.well_known_dns_failure == OnFailure::Fail;
             return if fails { Err(kind) } else { Ok(None) };
         }

@@ -61,7 +61,7 @@ impl Discovery {
     /// Where a server name leads. An answer that is known already is there at once; dropping the future abandons the lookup,
     /// unless others wait for the same name.
     ///
-    /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::FailureKind::Local): at once where it
+    /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::ErrorKind::Local): at once where it
     /// has been dropped, after [`DRIVER_PATIENCE`](discovery_driver::DRIVER_PATIENCE) where nobody runs it.
     pub fn resolve(&self, name: &ServerName) -> Resolving {
         Resolving { waiting: self.handle.resolve(name), check: None }

@@ -57,7 +57,7 @@ async fn hits() -> u64 {
             tokio::spawn(async move {
                 for step in 0..HITS {
                     let outcome = discovery.resolve(&names[(task + step * 7919) % NAMES]).await;
-                    let resolved = outcome.as_ref().as_ref().unwrap();
+                    let resolved = outcome.as_ref().unwrap();
                     assert_eq!(resolved.socket_addrs().count(), 1);
                 }
             })

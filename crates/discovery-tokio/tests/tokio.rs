@@ -19,7 +19,7 @@ use std::sync::{Arc, LazyLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use discovery_core::{FailureKind, Outcome, Policy, ServerName};
+use discovery_core::{ErrorKind, Outcome, Policy, ServerName};
 use discovery_driver::DRIVER_PATIENCE;
 use discovery_tokio::{BuildError, Builder, Discovery, Driver};
 use tokio::net::UdpSocket;
@@ -70,7 +70,7 @@ fn a_driver_that_goes_with_its_runtime_leaves_nobody_waiting() {
     silent.recv(&mut [0; 512]).unwrap();
     runtime.shutdown_background();
     for resolving in [waiting, discovery.resolve(&name("example.net"))] {
-        assert_eq!(worlds::kind(&worlds::wait(resolving)), Some(FailureKind::Local));
+        assert_eq!(worlds::kind(&worlds::wait(resolving)), Some(ErrorKind::Local));
     }
 }
 
@@ -85,7 +85,7 @@ async fn a_name_server_that_keeps_silent_is_given_up() {
         .unwrap();
     let start = tokio::time::Instant::now();
     let outcome = discovery.resolve(&name("example.org:8448")).await;
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::DnsFailure);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::DnsFailure);
     assert!(start.elapsed() >= discovery_core::Policy::default().dns_timeout);
 }
 
@@ -95,14 +95,14 @@ async fn nobody_waits_for_a_driver_that_does_not_run() {
     let (discovery, driver) = builder(client, nobody()).build().unwrap();
     let start = tokio::time::Instant::now();
     let outcome = discovery.resolve(&name("example.org")).await;
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::Local);
     assert!(start.elapsed() >= DRIVER_PATIENCE);
     let start = tokio::time::Instant::now();
     let waiting = discovery.resolve(&name("example.com"));
     drop(driver);
     for resolving in [waiting, discovery.resolve(&name("example.net"))] {
         let outcome = resolving.await;
-        assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+        assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::Local);
     }
     assert_eq!(start.elapsed(), std::time::Duration::ZERO);
     assert!(discovery.resolve(&name("[2606:4700::1111]")).await.is_ok());
@@ -131,7 +131,7 @@ async fn a_clock_moved_by_hand_rules_deadlines_and_lifetimes() {
         tokio::task::yield_now().await;
     }
     let outcome = resolving.await;
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::DnsFailure);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::DnsFailure);
     assert_eq!(start.elapsed(), Duration::ZERO, "no timer of tokio's was waited for");
 }
 
@@ -184,5 +184,5 @@ fn outside_a_runtime_the_driver_ends_and_nobody_waits() {
     assert_eq!(driver.as_mut().poll(&mut cx), Poll::Ready(()));
     woken.recv().unwrap();
     let Poll::Ready(outcome) = resolving.poll(&mut cx) else { panic!("no outcome") };
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::Local);
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use discovery_core::{Decision, Failed, FailureKind, Fault, Resolved, Step, Target};
+use discovery_core::{Decision, ErrorKind, ErrorOrigin, ResolveError, Resolved, Step, Target};
 use serde::Serialize;
 
 use super::{Answered, Trouble, seconds_until};
@@ -41,8 +41,8 @@ struct Bad<'a> {
 
 #[derive(Serialize)]
 struct Error {
-    kind: FailureKind,
-    fault: Fault,
+    kind: ErrorKind,
+    fault: ErrorOrigin,
     message: String,
 }
 
@@ -103,17 +103,17 @@ pub(super) fn place(target: &Target) -> impl Iterator<Item = Place> {
 fn bad<'a>(answered: &'a Answered, trouble: Trouble<'a>, ms: f64) -> Bad<'a> {
     let (error, explanation) = match trouble {
         Trouble::NotAName(why) => {
-            (error(FailureKind::InvalidServerName, format!("not a server name: {why}")), &[][..])
+            (error(ErrorKind::InvalidServerName, format!("not a server name: {why}")), &[][..])
         }
         Trouble::Failed(failed) => (failed_error(failed), &failed.explanation.decisions[..]),
     };
     Bad { name: &answered.name, ok: false, error, ms, explanation }
 }
 
-fn error(kind: FailureKind, message: String) -> Error {
-    Error { kind, fault: kind.fault(), message }
+fn error(kind: ErrorKind, message: String) -> Error {
+    Error { kind, fault: kind.origin(), message }
 }
 
-fn failed_error(failed: &Failed) -> Error {
-    Error { kind: failed.kind, fault: failed.fault, message: failed.to_string() }
+fn failed_error(failed: &ResolveError) -> Error {
+    Error { kind: failed.kind, fault: failed.origin(), message: failed.to_string() }
 }

@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use discovery_core::{FailureKind, Row, Standing, Step};
+use discovery_core::{ErrorKind, Row, Standing, Step};
 use serde::Serialize;
 
 use super::json::{Place, place};
@@ -22,7 +22,7 @@ struct Known<'a> {
     standing: Standing,
     rule: Option<Step>,
     targets: Vec<Place>,
-    failure: Option<FailureKind>,
+    failure: Option<ErrorKind>,
     age_s: Option<u64>,
     /// None: for ever, or nobody knows.
     left_s: Option<u64>,

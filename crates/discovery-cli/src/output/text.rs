@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use discovery_core::{Explanation, Fault, Question, Resolved, Step, Timeline};
+use discovery_core::{ErrorOrigin, Explanation, Question, Resolved, Step, Timeline};
 
 use super::{Answered, Paint, Trouble, seconds_until};
 
@@ -29,7 +29,7 @@ pub(super) fn lines(answered: &Answered, paint: Paint) -> String {
             summary(&failed.explanation),
             (
                 "ask again",
-                failed.retry_at.map_or_else(String::new, |at| {
+                failed.retry_after.map_or_else(String::new, |at| {
                     format!("in {}", time(seconds_until(answered.at, at)))
                 }),
             ),
@@ -114,7 +114,7 @@ fn head(answered: &Answered, paint: Paint, out: &mut String) {
             out.push_str(&format!("{name}  {}{note}\n", paint.bad(&kind)));
             row(paint, "no result", &message(trouble), out);
             if let Trouble::Failed(failed) = trouble {
-                row(paint, "whose fault", whose(failed.fault), out);
+                row(paint, "whose fault", whose(failed.origin()), out);
             }
         }
     }
@@ -127,12 +127,14 @@ fn message(trouble: Trouble<'_>) -> String {
     }
 }
 
-const fn whose(fault: Fault) -> &'static str {
-    match fault {
-        Fault::Remote => "the other side's",
-        Fault::Network => "this machine's, or its network's",
-        Fault::Policy => "nobody's: the address policy says so (--allow-address, --any-address)",
-        Fault::Caller => "the asker's",
+const fn whose(origin: ErrorOrigin) -> &'static str {
+    match origin {
+        ErrorOrigin::Remote => "the other side's",
+        ErrorOrigin::Local => "this machine's, or its network's",
+        ErrorOrigin::Policy => {
+            "nobody's: the address policy says so (--allow-address, --any-address)"
+        }
+        ErrorOrigin::Caller => "the asker's",
     }
 }
 

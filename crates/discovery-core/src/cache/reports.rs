@@ -54,9 +54,9 @@ struct Doubt {
 #[derive(Clone, Debug)]
 struct Arranged {
     name: ServerName,
-    plain: Outcome,
+    plain: Arc<Resolved>,
     moved: Box<[MovedBack]>,
-    outcome: Outcome,
+    arranged: Arc<Resolved>,
 }
 
 impl Keyed for Rest {
@@ -261,7 +261,7 @@ impl Reports {
         if self.rests.len() == 0 {
             return outcome;
         }
-        let Ok(resolved) = &*outcome else { return outcome };
+        let Ok(resolved) = outcome else { return outcome };
         let name = &resolved.server_name;
         let look = self.look(name, now);
         let mut moved = resolved
@@ -269,29 +269,29 @@ impl Reports {
             .filter_map(|place| Some(MovedBack { place, said: look(place)? }))
             .peekable();
         if moved.peek().is_none() {
-            return Arc::clone(&outcome);
+            return Ok(Arc::clone(&resolved));
         }
         if let Some(arranged) = self.arranged.peek(name).filter(|_| keep)
-            && Arc::ptr_eq(&arranged.plain, &outcome)
+            && Arc::ptr_eq(&arranged.plain, &resolved)
             && moved.by_ref().eq(arranged.moved.iter().copied())
         {
-            return Arc::clone(&arranged.outcome);
+            return Ok(Arc::clone(&arranged.arranged));
         }
         let moved: Box<[_]> = resolved
             .socket_addrs()
             .filter_map(|place| Some(MovedBack { place, said: look(place)? }))
             .collect();
-        let arranged = Arc::new(Ok(arranged(resolved, &moved)));
+        let arranged = Arc::new(arranged(&resolved, &moved));
         drop(look);
         if keep {
-            let weight = results::weight(name, &arranged)
+            let weight = results::weight(name, &Ok(Arc::clone(&arranged)))
                 .saturating_add(OVERHEAD)
                 .saturating_add(size_of_val(&*moved));
-            let (name, plain) = (name.clone(), Arc::clone(&outcome));
-            let outcome = Arc::clone(&arranged);
-            self.arranged.insert(Arranged { name, plain, moved, outcome }, (), weight);
+            let (name, plain) = (name.clone(), Arc::clone(&resolved));
+            let arranged = Arc::clone(&arranged);
+            self.arranged.insert(Arranged { name, plain, moved, arranged }, (), weight);
         }
-        arranged
+        Ok(arranged)
     }
 
     /// What is known to fail, or to have failed until not long ago.

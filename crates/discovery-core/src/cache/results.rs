@@ -9,7 +9,7 @@ use crate::cache::slru::{Front, Keyed, Segments};
 use crate::config::HashKey;
 use crate::fact::{Known, Question, Standing};
 use crate::name::ServerName;
-use crate::outcome::{Decision, FailureKind, Outcome, Resolved, Target, Timeline};
+use crate::outcome::{Decision, ErrorKind, Outcome, ResolveError, Resolved, Target, Timeline};
 use crate::policy::Policy;
 use crate::util::Instant;
 
@@ -99,7 +99,7 @@ impl Front<Remembered> for Ready {
     }
 
     fn refill(&mut self, entry: &Remembered) {
-        self.spare.get_or_insert_with(|| Arc::clone(&entry.outcome));
+        self.spare.get_or_insert_with(|| entry.outcome.clone());
     }
 }
 
@@ -145,7 +145,7 @@ impl Results {
         if !ready.holds(lessons, second, now) {
             return None;
         }
-        let outcome = ready.spare.take().or_else(|| Some(Arc::clone(&entry.as_ref()?.outcome)))?;
+        let outcome = ready.spare.take().or_else(|| Some(entry.as_ref()?.outcome.clone()))?;
         Some(Hit {
             outcome,
             // What leads nowhere is not in use.
@@ -188,15 +188,14 @@ impl Results {
             self.kept.remove(name);
             return;
         };
-        let outcome = Arc::new(match &**outcome {
-            Ok(resolved) => {
-                Ok(Resolved { timeline: Timeline::default(), ..Resolved::clone(resolved) })
-            }
-            Err(failed) => Err(crate::Failed { timeline: Timeline::default(), ..failed.clone() }),
-        });
+        let timeline = Timeline::default();
+        let outcome = match outcome {
+            Ok(resolved) => Ok(Arc::new(Resolved { timeline, ..Resolved::clone(resolved) })),
+            Err(error) => Err(Arc::new(ResolveError { timeline, ..ResolveError::clone(error) })),
+        };
         let weight = weight(name, &outcome);
         let ready = Ready {
-            spare: Some(Arc::clone(&outcome)),
+            spare: Some(outcome.clone()),
             until,
             refresh_at: refresh_at.unwrap_or(until),
             lessons: self.lessons,
@@ -231,17 +230,17 @@ impl Results {
 
 /// Until when an outcome may be handed out again, if it is one that would come out again.
 fn until(outcome: &Outcome) -> Option<Instant> {
-    match &**outcome {
+    match outcome {
         // Among several SRV targets each ticket has a draw of its own.
         Ok(resolved) if is_drawn(resolved) => None,
         Ok(resolved) => resolved.fresh_until,
-        Err(failed) => failed.retry_at.filter(|_| is_about_the_world(failed.kind)),
+        Err(failed) => failed.retry_after.filter(|_| is_about_the_world(failed.kind)),
     }
 }
 
 /// Mixed where a target has addresses of both families.
 fn kind(outcome: &Outcome) -> Kind {
-    let Ok(resolved) = &**outcome else { return Kind::Failed };
+    let Ok(resolved) = outcome else { return Kind::Failed };
     let is_mixed = resolved.targets.iter().any(|target| {
         let v4 = target.addresses.iter().filter(|address| address.is_ipv4()).count();
         v4 > 0 && v4 < target.addresses.len()
@@ -255,26 +254,26 @@ pub(crate) fn is_drawn(resolved: &Resolved) -> bool {
 }
 
 /// Whether a failure is one of the world, rather than of this lookup.
-fn is_about_the_world(kind: FailureKind) -> bool {
+fn is_about_the_world(kind: ErrorKind) -> bool {
     match kind {
-        FailureKind::NoAddresses
-        | FailureKind::DnsFailure
-        | FailureKind::SrvUnavailable
-        | FailureKind::WellKnownInvalid
-        | FailureKind::Gone
-        | FailureKind::Blocked => true,
-        FailureKind::InvalidServerName
-        | FailureKind::UnresolvableName
-        | FailureKind::TooManyQueries
-        | FailureKind::TimedOut
-        | FailureKind::Overloaded
-        | FailureKind::Local
-        | FailureKind::Abandoned => false,
+        ErrorKind::NoAddresses
+        | ErrorKind::DnsFailure
+        | ErrorKind::SrvUnavailable
+        | ErrorKind::WellKnownInvalid
+        | ErrorKind::Gone
+        | ErrorKind::Blocked => true,
+        ErrorKind::InvalidServerName
+        | ErrorKind::UnresolvableName
+        | ErrorKind::TooManyQueries
+        | ErrorKind::TimedOut
+        | ErrorKind::Overloaded
+        | ErrorKind::Local
+        | ErrorKind::Abandoned => false,
     }
 }
 
 fn decisions(outcome: &Outcome) -> &[Decision] {
-    match &**outcome {
+    match outcome {
         Ok(resolved) => &resolved.explanation.decisions,
         Err(failed) => &failed.explanation.decisions,
     }
@@ -296,7 +295,7 @@ pub(crate) fn questions(outcome: &Outcome) -> impl Iterator<Item = &Question> {
 }
 
 pub(crate) fn weight(name: &ServerName, outcome: &Outcome) -> usize {
-    let targets = match &**outcome {
+    let targets = match outcome {
         Ok(resolved) => &*resolved.targets,
         Err(_) => &[][..],
     };

@@ -3,7 +3,6 @@
 //! Knows no step of the specification.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ use crate::fact::{Fact, Question};
 use crate::io::RecordKind;
 use crate::machine::Lookup;
 use crate::name::ServerName;
-use crate::outcome::{Decision, Effect, FailureKind, Outcome, Step, Target};
+use crate::outcome::{Decision, Effect, ErrorKind, Outcome, Step, Target};
 use crate::spec::{Memory, Need};
 use crate::util::Instant;
 
@@ -66,7 +65,7 @@ pub struct Row {
     /// Where to connect, where the name resolves; SRV targets of one priority in no order of meaning.
     pub targets: Box<[Target]>,
     /// In which way it fails, where it does.
-    pub failure: Option<FailureKind>,
+    pub failure: Option<ErrorKind>,
     /// How long ago the oldest of its facts was learnt; None: there is none.
     pub age: Option<Duration>,
     /// For how much longer it is fresh: zero where it has expired; None: for ever, or nobody knows.
@@ -121,7 +120,7 @@ impl Resolver {
     fn look_up(&mut self, name: &ServerName) -> FromMemory {
         self.context.second = self.inquiries.families().second(self.now);
         let second = self.context.second;
-        if let Some(outcome) = self.results.peek(name, second, self.now).map(Arc::clone) {
+        if let Some(outcome) = self.results.peek(name, second, self.now).cloned() {
             return FromMemory::Known(self.reports.arrange(outcome, false, self.now));
         }
         let (mut lookup, end) = self.read_memory(name, Freshness::Look);
@@ -146,7 +145,7 @@ impl Resolver {
         let mut lookup = Lookup::in_background(name.clone(), self.next_lookup, self.now);
         let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.now };
         let end = lookup.turn(&self.context, Some(memory), self.now);
-        (lookup, end.map(Arc::new))
+        (lookup, end)
     }
 
     fn row(&mut self, name: &ServerName) -> Row {
@@ -168,7 +167,7 @@ impl Resolver {
         };
         let mut questions = BTreeSet::new();
         if let Some(outcome) = outcome {
-            let decisions = match &*outcome {
+            let decisions = match &outcome {
                 Ok(resolved) => {
                     row.rule = Some(resolved.rule);
                     row.targets.clone_from(&resolved.targets);
@@ -179,7 +178,7 @@ impl Resolver {
                 Err(failed) => {
                     row.failure = Some(failed.kind);
                     row.reason = failed.explanation.summary();
-                    row.left = failed.retry_at.map(|until| self.left(until));
+                    row.left = failed.retry_after.map(|until| self.left(until));
                     &failed.explanation.decisions
                 }
             };

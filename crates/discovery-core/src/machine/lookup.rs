@@ -13,7 +13,8 @@ use crate::fact::{Fact, Failure, Known, Question};
 use crate::io::HttpError;
 use crate::name::ServerName;
 use crate::outcome::{
-    Decision, Effect, Explanation, Failed, FailureKind, Resolved, Step, Timed, Timeline,
+    Decision, Effect, ErrorKind, Explanation, Outcome, ResolveError, Resolved, Step, Timed,
+    Timeline,
 };
 use crate::policy::Policy;
 use crate::query::MAX_PAUSES;
@@ -67,7 +68,7 @@ pub(crate) enum Due {
     /// These have been waited for long enough, where there is a last good fact.
     FallBack(Vec<Question>),
     /// The end.
-    End(Failed),
+    End(ResolveError),
 }
 
 impl Lookup {
@@ -180,11 +181,11 @@ impl Lookup {
         context: &Context,
         mut memory: Option<Memory<'_>>,
         now: Instant,
-    ) -> Option<Result<Resolved, Failed>> {
+    ) -> Option<Outcome> {
         let mut result = self.read(context, memory.as_mut());
         // Whatever else is known: which questions were left out depends on the order of answers.
         if let Some(known) = &self.over_budget {
-            let kind = FailureKind::TooManyQueries;
+            let kind = ErrorKind::TooManyQueries;
             let step = self.notes.decisions.last().map_or(Step::WellKnown, |last| last.step);
             let failed = Decision::with_fact(step, Arc::clone(known), Effect::Failed(kind));
             self.notes.decisions.push(failed);
@@ -195,7 +196,7 @@ impl Lookup {
         // That another lookup did not wait for an answer is no reason to fail.
         if memory.is_some()
             && !self.insists
-            && matches!(result, Err(Stop::Failed(FailureKind::DnsFailure)))
+            && matches!(result, Err(Stop::Failed(ErrorKind::DnsFailure)))
             && self.facts.iter().any(|known| known.fact == Fact::Late)
         {
             self.insists = true;
@@ -228,11 +229,7 @@ impl Lookup {
     }
 
     /// The end for one more ticket of the same lookup: the same facts, a draw of its own.
-    pub(crate) fn end_for(
-        &mut self,
-        ticket: u64,
-        context: &Context,
-    ) -> Option<Result<Resolved, Failed>> {
+    pub(crate) fn end_for(&mut self, ticket: u64, context: &Context) -> Option<Outcome> {
         let mut notes = Notes::default();
         let mut board = Board::new(context, &mut self.facts, None, &mut notes);
         let draws = Draws {
@@ -246,7 +243,7 @@ impl Lookup {
         }
     }
 
-    fn end(&mut self, result: Result<Found, Stop>) -> Result<Resolved, Failed> {
+    fn end(&mut self, result: Result<Found, Stop>) -> Outcome {
         // Not taken: where targets are drawn for each ticket, `end_for` tells it again.
         let timeline = self.timeline.clone();
         let in_vain = timeline.questions.iter().filter(|timed| timed.in_vain).count();
@@ -440,16 +437,16 @@ impl Lookup {
                 Due::FallBack(asks.map(|ask| ask.question.clone()).collect())
             }
             Some(Why::LookupDeadline) if self.interrupted.is_some() => {
-                Due::End(self.give_up(FailureKind::Local))
+                Due::End(self.give_up(ErrorKind::Local))
             }
             // A question that never got a slot says nothing about the world.
             Some(Why::LookupDeadline) => {
                 let mut asks = self.notes.asks.iter().filter(needed);
                 let queued = asks.any(|ask| !is_released(&ask.question));
-                let kind = if queued { FailureKind::Overloaded } else { FailureKind::TimedOut };
+                let kind = if queued { ErrorKind::Overloaded } else { ErrorKind::TimedOut };
                 Due::End(self.give_up(kind))
             }
-            Some(Why::QueueDeadline) => Due::End(self.give_up(FailureKind::Overloaded)),
+            Some(Why::QueueDeadline) => Due::End(self.give_up(ErrorKind::Overloaded)),
             Some(
                 Why::ResolutionDelay | Why::NextAttempt | Why::QuestionTimeout | Why::Heartbeat,
             )
@@ -458,7 +455,7 @@ impl Lookup {
     }
 
     /// The end of a lookup that is not waited for any longer: never a decision from what happens to be there.
-    fn give_up(&mut self, kind: FailureKind) -> Failed {
+    fn give_up(&mut self, kind: ErrorKind) -> ResolveError {
         let mut decisions = std::mem::take(&mut self.notes.decisions);
         let asked = self.notes.asks.iter().find(|ask| ask.need == Need::Now);
         let step = decisions.last().map_or(Step::WellKnown, |last| last.step);
@@ -466,7 +463,7 @@ impl Lookup {
         decisions.push(Decision::without_fact(step, question, Effect::Failed(kind)));
         self.notes.asks.clear();
         let timeline = std::mem::take(&mut self.timeline);
-        Failed::new(kind, None, Explanation { decisions: decisions.into() }, timeline)
+        ResolveError::new(kind, None, Explanation { decisions: decisions.into() }, timeline)
     }
 
     /// Everything that its future depends on, with instants relative to `now`.
@@ -513,10 +510,10 @@ fn end(
     result: Result<Found, Stop>,
     notes: Notes,
     timeline: Timeline,
-) -> Result<Resolved, Failed> {
+) -> Outcome {
     let explanation = Explanation { decisions: notes.decisions.into() };
     match result {
-        Ok(found) => Ok(Resolved {
+        Ok(found) => Ok(Arc::new(Resolved {
             server_name: name.clone(),
             targets: found.targets,
             host_header: found.host_header,
@@ -525,9 +522,13 @@ fn end(
             fresh_until: notes.fresh_until,
             explanation,
             timeline,
-        }),
-        Err(Stop::Failed(kind)) => Err(Failed::new(kind, notes.fresh_until, explanation, timeline)),
+        })),
+        Err(Stop::Failed(kind)) => {
+            Err(Arc::new(ResolveError::new(kind, notes.fresh_until, explanation, timeline)))
+        }
         // Callers come here with an end only.
-        Err(Stop::Missing) => Err(Failed::new(FailureKind::Local, None, explanation, timeline)),
+        Err(Stop::Missing) => {
+            Err(Arc::new(ResolveError::new(ErrorKind::Local, None, explanation, timeline)))
+        }
     }
 }

@@ -56,7 +56,7 @@ impl Resolver {
 
     fn take_report(&mut self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
         let Some(outcome) = self.last_outcome(name, place) else { return Disposition::Unknown };
-        let Ok(resolved) = &*outcome else { return Disposition::Stale };
+        let Ok(resolved) = &outcome else { return Disposition::Stale };
         let Some(place) = handed_out(resolved, place) else { return Disposition::Stale };
         self.counters.reports = self.counters.reports.saturating_add(1);
         self.note_families(resolved, place, said);
@@ -89,11 +89,11 @@ impl Resolver {
     /// Where a name leads as far as is remembered, expired or not.
     fn last_outcome(&mut self, name: &ServerName, place: SocketAddr) -> Option<Outcome> {
         if let Some(outcome) = self.results.last(name) {
-            return Some(Arc::clone(outcome));
+            return Some(outcome.clone());
         }
         let outcome = self.recollect(name, &self.context.clone()).1?;
         let most = usize::from(self.context.policy.max_srv_targets);
-        match &*outcome {
+        match &outcome {
             // Of more targets than are used each lookup has drawn its own.
             Ok(resolved)
                 if is_drawn(resolved)
@@ -122,7 +122,7 @@ impl Resolver {
             late: true,
             now: self.now,
         };
-        let outcome = lookup.turn(context, Some(memory), self.now).map(Arc::new);
+        let outcome = lookup.turn(context, Some(memory), self.now);
         (lookup, outcome)
     }
 

@@ -13,7 +13,7 @@ use crate::fact::{Fact, Known, Question};
 use crate::io::{Answer, HttpId};
 use crate::machine::{Due, Lookup, LookupState};
 use crate::name::ServerName;
-use crate::outcome::{Failed, FailureKind, Resolved};
+use crate::outcome::{ErrorKind, Outcome, ResolveError};
 use crate::query::{
     FamilyMemory, Heartbeat, Inquiries, InquiriesState, Learnt, NameServers, Slots, TOLERANCE,
 };
@@ -120,7 +120,7 @@ impl Resolution {
         self.advance(now);
         let disposition = match (ticket, self.done) {
             (TICKET, false) => {
-                self.finish(Err(Failed::bare(FailureKind::Abandoned)));
+                self.finish(Err(Arc::new(ResolveError::bare(ErrorKind::Abandoned))));
                 Disposition::Accepted
             }
             (TICKET, true) => Disposition::Stale,
@@ -244,7 +244,7 @@ impl Resolution {
                 self.learn(learnt);
             } else {
                 match self.lookup.handle_timeout(&self.context, self.now, |_| true) {
-                    Due::End(failed) => self.finish(Err(failed)),
+                    Due::End(failed) => self.finish(Err(Arc::new(failed))),
                     Due::GiveUp(given_up) => {
                         for (question, fact) in given_up {
                             self.give_up(&question, fact);
@@ -267,12 +267,12 @@ impl Resolution {
         self.lookup.learn(&Arc::new(known));
     }
 
-    fn finish(&mut self, end: Result<Resolved, Failed>) {
+    fn finish(&mut self, outcome: Outcome) {
         self.done = true;
         let open: Vec<Question> = self.inquiries.questions().cloned().collect();
         for question in open {
             self.inquiries.drop_question(&question, &mut self.out);
         }
-        self.out.push_back(Event::Finished(TICKET, Arc::new(end)));
+        self.out.push_back(Event::Finished(TICKET, outcome));
     }
 }

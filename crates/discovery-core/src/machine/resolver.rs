@@ -19,7 +19,7 @@ use crate::io::{Answer, HttpId};
 use crate::machine::run::set_timer;
 use crate::machine::{Counters, Lookup};
 use crate::name::ServerName;
-use crate::outcome::{Failed, FailureKind, Resolved};
+use crate::outcome::{ErrorKind, Outcome, ResolveError};
 use crate::query::{
     FamiliesHealth, FamilyMemory, Heartbeat, Inquiries, NameServer, NameServers, Slots, TOLERANCE,
 };
@@ -143,8 +143,8 @@ impl Resolver {
             self.tickets.insert(ticket, number);
         } else if self.lookups.len() >= self.context.policy.max_lookups {
             self.counters.refused = self.counters.refused.saturating_add(1);
-            let failed = Failed::bare(FailureKind::Overloaded);
-            self.out.push_back(Event::Finished(ticket, Arc::new(Err(failed))));
+            let failed = ResolveError::bare(ErrorKind::Overloaded);
+            self.out.push_back(Event::Finished(ticket, Err(Arc::new(failed))));
         } else {
             let number = self.next_lookup;
             self.tickets.insert(ticket, number);
@@ -192,8 +192,8 @@ impl Resolver {
                         self.remove(number);
                     }
                 }
-                let failed = Failed::bare(FailureKind::Abandoned);
-                self.out.push_back(Event::Finished(ticket, Arc::new(Err(failed))));
+                let failed = ResolveError::bare(ErrorKind::Abandoned);
+                self.out.push_back(Event::Finished(ticket, Err(Arc::new(failed))));
                 Disposition::Accepted
             }
             None if ticket.0 < self.next_ticket => Disposition::Stale,
@@ -271,9 +271,9 @@ impl Resolver {
     }
 
     /// The results that are remembered, each until its expiry, in no order of meaning.
-    pub fn results(&self) -> impl Iterator<Item = (&ServerName, &Result<Resolved, Failed>)> {
+    pub fn results(&self) -> impl Iterator<Item = (&ServerName, &Outcome)> {
         let fresh = self.results.iter().filter(|result| result.until() > Some(self.now));
-        fresh.map(|result| (&result.name, &*result.outcome))
+        fresh.map(|result| (&result.name, &result.outcome))
     }
 
     /// The facts that are remembered: when they were learnt and until when they are fresh, in no order of meaning.

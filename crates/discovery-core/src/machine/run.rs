@@ -12,7 +12,7 @@ use crate::events::Event;
 use crate::fact::{Fact, Failure, Known, Question};
 use crate::io::HttpError;
 use crate::machine::Due;
-use crate::outcome::{Failed, Resolved};
+use crate::outcome::Outcome;
 use crate::query::Learnt;
 use crate::spec::{Memory, Need};
 use crate::util::{Few, Instant};
@@ -49,7 +49,7 @@ impl Resolver {
         self.dirty.insert(number);
         match due {
             Due::Turn => {}
-            Due::End(failed) => self.finish(number, Err(failed)),
+            Due::End(failed) => self.finish(number, Err(Arc::new(failed))),
             Due::GiveUp(given_up) => {
                 for (question, fact) in given_up {
                     let late = fact == Fact::Late;
@@ -259,9 +259,9 @@ impl Resolver {
     }
 
     /// Hands the end to every ticket: shared, unless a draw of its own makes a difference.
-    fn finish(&mut self, number: u64, end: Result<Resolved, Failed>) {
+    fn finish(&mut self, number: u64, outcome: Outcome) {
         let Some(mut running) = self.remove(number) else { return };
-        let drawn = end.as_ref().is_ok_and(is_drawn);
+        let drawn = outcome.as_ref().is_ok_and(|resolved| is_drawn(resolved));
         let tickets = u64::try_from(running.tickets.len()).unwrap_or(u64::MAX);
         let count =
             if running.has_asked { &mut self.counters.misses } else { &mut self.counters.hits };
@@ -269,15 +269,13 @@ impl Resolver {
         let in_vain = running.lookup.asked_in_vain();
         self.counters.speculated_in_vain = self.counters.speculated_in_vain.saturating_add(in_vain);
         let refresh_at = running.lookup.refresh_at();
-        let shared = Arc::new(end);
         let name = running.lookup.name().clone();
-        self.results.remember(&name, &shared, self.context.second, refresh_at, self.now);
+        self.results.remember(&name, &outcome, self.context.second, refresh_at, self.now);
         for ticket in running.tickets.iter() {
             self.tickets.remove(&ticket);
             let own = if drawn { running.lookup.end_for(ticket.0, &self.context) } else { None };
-            let outcome = own.map_or_else(|| Arc::clone(&shared), Arc::new);
-            let outcome = self.reports.arrange(outcome, false, self.now);
-            self.out.push_back(Event::Finished(ticket, outcome));
+            let own = self.reports.arrange(own.unwrap_or_else(|| outcome.clone()), false, self.now);
+            self.out.push_back(Event::Finished(ticket, own));
         }
         // A fact from memory that is near its expiry has been used: a reason to ask again, also where the lookup had to ask for
         // other facts of the name, which expire earlier.
@@ -288,7 +286,7 @@ impl Resolver {
         };
         if !running.has_asked && self.reports.is_due(&name, self.now) {
             self.recheck(&name);
-        } else if due && shared.is_ok() && !running.lookup.is_background() {
+        } else if due && outcome.is_ok() && !running.lookup.is_background() {
             self.refresh(&name);
         }
     }

@@ -1,6 +1,7 @@
 //! Why a lookup has no result: the kind of failure, whose it is, and the decision that led to it.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,29 +10,28 @@ use crate::name::InvalidServerName;
 use crate::outcome::{Decision, Effect, Explanation, Step, Timeline};
 use crate::util::Instant;
 
-/// Why a lookup has no result.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Why a lookup has no result: its kind, which side caused it, and whether a retry may succeed.
+///
+/// `Display` is one sentence with the fact that caused the error; the decisions are in
+/// [`explanation`](Self::explanation). Two errors are equal when everything but their timelines is.
+#[derive(Clone, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Failed {
-    /// In which way it failed.
-    pub kind: FailureKind,
-    /// Whose fault it is.
-    pub fault: Fault,
-    /// Whether asking again later may help without anybody mending anything.
-    pub temporary: bool,
-    /// When asking again makes sense at the earliest, as far as the facts tell.
-    pub retry_at: Option<Instant>,
-    /// Every decision taken.
+pub struct ResolveError {
+    /// The kind of error.
+    pub kind: ErrorKind,
+    /// The earliest time at which a retry makes sense, as far as the facts tell.
+    pub retry_after: Option<Instant>,
+    /// Every decision taken, in the order of the specification.
     pub explanation: Explanation,
     /// When each question was asked and answered.
     pub timeline: Timeline,
 }
 
-/// In which way a lookup failed.
+/// The kinds of [`ResolveError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum FailureKind {
+pub enum ErrorKind {
     /// The text is no server name. The machine takes parsed names only; this is for who reports both.
     InvalidServerName,
     /// The name obeys the grammar, but nothing can be asked for under it (`a..b`, `010.0.0.1`).
@@ -60,7 +60,7 @@ pub enum FailureKind {
     Abandoned,
 }
 
-impl FailureKind {
+impl ErrorKind {
     /// The kind's stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,8 +80,8 @@ impl FailureKind {
         }
     }
 
-    /// Whose fault it is.
-    pub const fn fault(self) -> Fault {
+    /// Which side caused it.
+    pub const fn origin(self) -> ErrorOrigin {
         match self {
             Self::NoAddresses
             | Self::DnsFailure
@@ -89,17 +89,17 @@ impl FailureKind {
             | Self::WellKnownInvalid
             | Self::Gone
             | Self::TooManyQueries
-            | Self::TimedOut => Fault::Remote,
-            Self::Local => Fault::Network,
-            Self::Blocked => Fault::Policy,
+            | Self::TimedOut => ErrorOrigin::Remote,
+            Self::Local => ErrorOrigin::Local,
+            Self::Blocked => ErrorOrigin::Policy,
             Self::InvalidServerName
             | Self::UnresolvableName
             | Self::Overloaded
-            | Self::Abandoned => Fault::Caller,
+            | Self::Abandoned => ErrorOrigin::Caller,
         }
     }
 
-    /// Whether asking again later may help without anybody mending anything.
+    /// Whether a retry may succeed although nobody changes anything.
     pub const fn is_temporary(self) -> bool {
         matches!(
             self,
@@ -112,61 +112,74 @@ impl FailureKind {
     }
 }
 
-/// Whose fault a failure is.
+/// Which side caused an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// The other side's: its DNS, its web server, its records.
+pub enum ErrorOrigin {
+    /// The remote server: its DNS, its web server, its records.
     Remote,
-    /// Our own network or machine.
-    Network,
-    /// Nobody's: the policy refuses.
+    /// This machine or its network.
+    Local,
+    /// The policy, which refuses.
     Policy,
-    /// The caller's: a name that can't be resolved, too many lookups.
+    /// The caller: a name that cannot be resolved, too many lookups.
     Caller,
 }
 
-impl fmt::Display for FailureKind {
+impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ErrorOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Remote => "remote",
-            Self::Network => "network",
+            Self::Local => "local",
             Self::Policy => "policy",
             Self::Caller => "caller",
         })
     }
 }
 
-impl Failed {
+impl ResolveError {
     pub(crate) fn new(
-        kind: FailureKind,
-        retry_at: Option<Instant>,
+        kind: ErrorKind,
+        retry_after: Option<Instant>,
         explanation: Explanation,
         timeline: Timeline,
     ) -> Self {
-        let (fault, temporary) = (kind.fault(), kind.is_temporary());
-        Self { kind, fault, temporary, retry_at, explanation, timeline }
+        Self { kind, retry_after, explanation, timeline }
     }
 
-    /// A failure of which nothing is to be explained: nothing was asked. For drivers too, whose own end nobody may wait for
-    /// in silence.
-    pub fn bare(kind: FailureKind) -> Self {
+    /// An error without an explanation, because nothing was asked. Drivers that end while lookups wait use it, too.
+    pub fn bare(kind: ErrorKind) -> Self {
         Self::new(kind, None, Explanation::default(), Timeline::default())
+    }
+
+    /// Which side caused the error.
+    pub const fn origin(&self) -> ErrorOrigin {
+        self.kind.origin()
+    }
+
+    /// Whether a retry may succeed although nobody changes anything.
+    pub const fn is_temporary(&self) -> bool {
+        self.kind.is_temporary()
+    }
+
+    /// What two errors are compared by.
+    fn parts(&self) -> (ErrorKind, Option<Instant>, &Explanation) {
+        (self.kind, self.retry_after, &self.explanation)
     }
 
     /// The decision that best tells why, and what else to say.
     fn cause(&self) -> Option<&Decision> {
         let decisions = || self.explanation.decisions.iter().rev();
         let is_cause = |decision: &&Decision| match (&decision.effect, decision.fact()) {
-            (Effect::Denied(_), _) => self.kind == FailureKind::Blocked,
+            (Effect::Denied(_), _) => self.kind == ErrorKind::Blocked,
             (Effect::UnresolvableName(_) | Effect::InvalidServerName(_), _) => true,
-            (_, Some(Fact::Failed(_) | Fact::Late)) => self.temporary,
+            (_, Some(Fact::Failed(_) | Fact::Late)) => self.is_temporary(),
             _ => false,
         };
         decisions()
@@ -176,34 +189,34 @@ impl Failed {
 }
 
 /// A text that is no server name fails like any other lookup, with the part of the grammar that it breaks.
-impl From<InvalidServerName> for Failed {
+impl From<InvalidServerName> for ResolveError {
     fn from(why: InvalidServerName) -> Self {
         let decision =
             Decision::without_fact(Step::IpLiteral, None, Effect::InvalidServerName(why));
         let explanation = Explanation { decisions: Box::new([decision]) };
-        Self::new(FailureKind::InvalidServerName, None, explanation, Timeline::default())
+        Self::new(ErrorKind::InvalidServerName, None, explanation, Timeline::default())
     }
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for ResolveError {
     /// The kind in words, and the fact that caused it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            FailureKind::InvalidServerName => "not a server name",
-            FailureKind::UnresolvableName => "the name can't be resolved",
-            FailureKind::NoAddresses => "there are no addresses",
-            FailureKind::DnsFailure => "DNS failed, which may pass",
-            FailureKind::SrvUnavailable => "the service is not offered",
-            FailureKind::WellKnownInvalid => "the well-known document is invalid",
-            FailureKind::Gone => "the server is gone for good",
-            FailureKind::Blocked => "every address is denied by the address policy",
-            FailureKind::TooManyQueries => {
+            ErrorKind::InvalidServerName => "not a server name",
+            ErrorKind::UnresolvableName => "the name can't be resolved",
+            ErrorKind::NoAddresses => "there are no addresses",
+            ErrorKind::DnsFailure => "DNS failed, which may pass",
+            ErrorKind::SrvUnavailable => "the service is not offered",
+            ErrorKind::WellKnownInvalid => "the well-known document is invalid",
+            ErrorKind::Gone => "the server is gone for good",
+            ErrorKind::Blocked => "every address is denied by the address policy",
+            ErrorKind::TooManyQueries => {
                 "it needs more DNS queries than `max_queries_per_lookup` of the policy allows"
             }
-            FailureKind::TimedOut => "it took too long, which may pass",
-            FailureKind::Overloaded => "too many lookups at once",
-            FailureKind::Local => "nothing could be asked from here",
-            FailureKind::Abandoned => "abandoned",
+            ErrorKind::TimedOut => "it took too long, which may pass",
+            ErrorKind::Overloaded => "too many lookups at once",
+            ErrorKind::Local => "nothing could be asked from here",
+            ErrorKind::Abandoned => "abandoned",
         })?;
         let Some(cause) = self.cause() else { return Ok(()) };
         match (&cause.effect, cause.question(), cause.fact()) {
@@ -214,7 +227,7 @@ impl fmt::Display for Failed {
             (Effect::InvalidServerName(why), ..) => write!(f, " ({why})"),
             (_, Some(question), Some(fact)) => {
                 write!(f, " ({question}: {fact}")?;
-                if self.kind == FailureKind::DnsFailure && cause.step == Step::WellKnown {
+                if self.kind == ErrorKind::DnsFailure && cause.step == Step::WellKnown {
                     f.write_str("; `well_known_dns_failure` of the policy may go on at step 4")?;
                 }
                 f.write_str(")")
@@ -225,7 +238,28 @@ impl fmt::Display for Failed {
     }
 }
 
-impl std::error::Error for Failed {}
+impl fmt::Debug for ResolveError {
+    /// Short, for it is what `unwrap` and a failing `main` print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ResolveError({}: {self})", self.kind)
+    }
+}
+
+impl PartialEq for ResolveError {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for ResolveError {}
+
+impl Hash for ResolveError {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl std::error::Error for ResolveError {}
 
 #[cfg(test)]
 mod tests {
@@ -233,8 +267,8 @@ mod tests {
 
     #[test]
     fn an_invalid_server_name_is_named_in_the_failure() {
-        let failed = Failed::from(InvalidServerName::EmptyHost);
-        assert_eq!(failed.kind, FailureKind::InvalidServerName);
+        let failed = ResolveError::from(InvalidServerName::EmptyHost);
+        assert_eq!(failed.kind, ErrorKind::InvalidServerName);
         assert_eq!(failed.to_string(), "not a server name (the host is missing)");
     }
 }

@@ -13,7 +13,7 @@ use crate::address::{AddressFamily, Denied};
 use crate::fact::{Fact, Known, Question, Useless};
 use crate::io::Noticed;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
-use crate::outcome::{FailureKind, Feedback};
+use crate::outcome::{ErrorKind, Feedback};
 use crate::util::Instant;
 
 /// A step of the specification, by today's numbers in every revision.
@@ -293,7 +293,7 @@ pub enum Effect {
     /// This place comes behind all others for a while: a caller has told how it fails.
     MovedBack(Box<MovedBack>),
     /// The lookup fails, in this way.
-    Failed(FailureKind),
+    Failed(ErrorKind),
 }
 
 impl Explanation {

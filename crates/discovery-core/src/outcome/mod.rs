@@ -6,7 +6,7 @@ mod feedback;
 mod resolved;
 mod timeline;
 
-pub use error::{Failed, FailureKind, Fault};
+pub use error::{ErrorKind, ErrorOrigin, ResolveError};
 pub use explain::{Decision, Effect, Explanation, MovedBack, Step};
 pub use feedback::{FailedPlace, Feedback};
 pub use resolved::{Outcome, Resolved, Target};

@@ -1,19 +1,22 @@
 //! What a lookup results in: where to connect, and how to prove that it is the right place.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::name::{DnsName, ServerName, TlsName};
-use crate::outcome::{Explanation, Failed, Step, Timeline};
+use crate::outcome::{Explanation, ResolveError, Step, Timeline};
 use crate::util::Instant;
 
-/// What a lookup ends with; shared, for one lookup may serve many tickets.
-pub type Outcome = Arc<Result<Resolved, Failed>>;
+/// The outcome of a lookup. Both sides are shared, because one lookup may serve many callers.
+pub type Outcome = Result<Arc<Resolved>, Arc<ResolveError>>;
 
 /// Where to connect, and how to prove that it is the right place (R24).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// Two results are equal when everything but their timelines is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resolved {
     /// The name that was asked for, unchanged: request signing needs it (R23).
@@ -43,6 +46,31 @@ impl Resolved {
     /// The places to connect to, in the order to try (R89).
     pub fn socket_addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.targets.iter().flat_map(Target::socket_addrs)
+    }
+}
+
+/// What two results are compared by.
+type Parts<'a> =
+    (&'a ServerName, &'a [Target], &'a str, &'a TlsName, Step, Option<Instant>, &'a Explanation);
+
+impl Resolved {
+    fn parts(&self) -> Parts<'_> {
+        let Self { server_name, targets, host_header, tls_name, rule, fresh_until, .. } = self;
+        (server_name, targets, host_header, tls_name, *rule, *fresh_until, &self.explanation)
+    }
+}
+
+impl PartialEq for Resolved {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Resolved {}
+
+impl Hash for Resolved {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
     }
 }
 

@@ -1,15 +1,12 @@
 //! When each question of a lookup was asked and answered.
 
-use std::hash::{Hash, Hasher};
-
 use serde::{Deserialize, Serialize};
 
 use crate::fact::Question;
 use crate::util::Instant;
 
-/// When each question was asked and answered: beside the explanation, for it differs from run to run. Any two timelines are
-/// equal.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// When each question was asked and answered. It is no part of the explanation, because it differs from run to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timeline {
     /// The questions, in the order in which they were asked.
@@ -17,7 +14,7 @@ pub struct Timeline {
 }
 
 /// When one question was asked and answered.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Timed {
     /// The question.
     pub question: Question,
@@ -27,16 +24,4 @@ pub struct Timed {
     pub answered: Option<Instant>,
     /// Whether it was asked ahead of need and never came to be needed.
     pub in_vain: bool,
-}
-
-impl PartialEq for Timeline {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Timeline {}
-
-impl Hash for Timeline {
-    fn hash<H: Hasher>(&self, _: &mut H) {}
 }

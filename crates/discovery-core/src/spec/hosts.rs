@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::address::{AddressFamily, Denied};
 use crate::fact::{Fact, Failure, Known, Question};
 use crate::name::DnsName;
-use crate::outcome::FailureKind;
+use crate::outcome::ErrorKind;
 
 /// One family's addresses of a host.
 pub(crate) enum Family {
@@ -85,7 +85,7 @@ pub(crate) enum Trouble {
     Local,
 }
 
-impl From<Trouble> for FailureKind {
+impl From<Trouble> for ErrorKind {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::NotFound => Self::NoAddresses,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::fact::{Fact, Question, Useless};
 use crate::io::Service;
 use crate::name::{DnsName, Host, ServerName, TlsName, Url};
-use crate::outcome::{Effect, FailureKind, Step, Target};
+use crate::outcome::{Effect, ErrorKind, Step, Target};
 use crate::policy::{Gone, OnFailure, OnInvalidDocument, Policy, SrvTargetAlias};
 use crate::revision::Revision;
 use crate::spec::{Board, Draws, Got, HostAddresses, Need, Stop, Trouble};
@@ -68,7 +68,7 @@ fn pass(
         Err(why) => {
             let step = pass.step(Step::ExplicitPort, Step::WellKnown);
             board.decide(step, None, Effect::UnresolvableName(why));
-            return Err(Stop::Failed(FailureKind::UnresolvableName));
+            return Err(Stop::Failed(ErrorKind::UnresolvableName));
         }
     };
 
@@ -122,7 +122,7 @@ fn literal(
     board.decide(step, None, Effect::IpLiteral(ip));
     if let Err(denied) = board.policy.addresses.judge(ip) {
         board.decide(step, None, Effect::Denied(denied.into()));
-        return Err(Stop::Failed(FailureKind::Blocked));
+        return Err(Stop::Failed(ErrorKind::Blocked));
     }
     let port = name.port().unwrap_or(DEFAULT_PORT);
     let host_header = match (board.policy.revision, pass) {
@@ -201,16 +201,16 @@ fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName
             }
             Fact::Useless(Useless::Document(_)) if aborts(board) => {
                 board.decide(STEP, cause, Effect::Aborted);
-                return Err(Stop::Failed(FailureKind::WellKnownInvalid));
+                return Err(Stop::Failed(ErrorKind::WellKnownInvalid));
             }
             Fact::Useless(Useless::Status(410)) if board.policy.gone == Gone::Dead => {
-                board.decide(STEP, cause, Effect::Failed(FailureKind::Gone));
-                return Err(Stop::Failed(FailureKind::Gone));
+                board.decide(STEP, cause, Effect::Failed(ErrorKind::Gone));
+                return Err(Stop::Failed(ErrorKind::Gone));
             }
             // A failure of our own side says nothing about the world: it never leads to step 4.
             Fact::Failed(why) if why.is_local() => {
-                board.decide(STEP, cause, Effect::Failed(FailureKind::Local));
-                return Err(Stop::Failed(FailureKind::Local));
+                board.decide(STEP, cause, Effect::Failed(ErrorKind::Local));
+                return Err(Stop::Failed(ErrorKind::Local));
             }
             // R42, R67: any other answer, and none at all, leads to step 4.
             Fact::Useless(_)
@@ -251,7 +251,7 @@ fn no_address(
     };
     note_addresses(Step::WellKnown, addresses, board);
     if fails {
-        let kind = FailureKind::from(trouble);
+        let kind = ErrorKind::from(trouble);
         board.decide(Step::WellKnown, None, Effect::Failed(kind));
         return Err(Stop::Failed(kind));
     }
@@ -284,7 +284,7 @@ fn services(
         }
         // R97: a failure is not "not found".
         Fact::Failed(why) => {
-            let kind = if why.is_local() { FailureKind::Local } else { FailureKind::DnsFailure };
+            let kind = if why.is_local() { ErrorKind::Local } else { ErrorKind::DnsFailure };
             board.decide(step, cause, Effect::Failed(kind));
             return Err(Stop::Failed(kind));
         }
@@ -295,8 +295,8 @@ fn services(
         | Fact::Redirect(_)
         | Fact::Useless(_)
         | Fact::Late => {
-            board.decide(step, cause, Effect::Failed(FailureKind::SrvUnavailable));
-            return Err(Stop::Failed(FailureKind::SrvUnavailable));
+            board.decide(step, cause, Effect::Failed(ErrorKind::SrvUnavailable));
+            return Err(Stop::Failed(ErrorKind::SrvUnavailable));
         }
     };
     let usable: Vec<&Service> =
@@ -304,7 +304,7 @@ fn services(
     if usable.is_empty() {
         // R87: a lone `.` says that the service is not offered. R55: never on to `_matrix`, nor to port 8448.
         board.decide(step, cause, Effect::NotOffered);
-        return Err(Stop::Failed(FailureKind::SrvUnavailable));
+        return Err(Stop::Failed(ErrorKind::SrvUnavailable));
     }
     board.decide(step, cause, Effect::Services);
     for record in records.iter().filter(|r| r.target.is_root() || r.port == 0) {
@@ -390,9 +390,9 @@ fn targets(
     }
     if targets.is_empty() {
         let kind = if all_rejected {
-            FailureKind::SrvUnavailable
+            ErrorKind::SrvUnavailable
         } else {
-            gravest.map_or(FailureKind::NoAddresses, FailureKind::from)
+            gravest.map_or(ErrorKind::NoAddresses, ErrorKind::from)
         };
         board.decide(step, None, Effect::Failed(kind));
         return Err(Stop::Failed(kind));

@@ -13,7 +13,7 @@ use crate::fact::fixed::given;
 use crate::fact::{Fact, Failure, Known, Question, Standing};
 use crate::io::RecordKind;
 use crate::name::{DnsName, InvalidDnsName, ServerName, TlsName, Url};
-use crate::outcome::{Decision, Effect, FailureKind, Step};
+use crate::outcome::{Decision, Effect, ErrorKind, Step};
 use crate::policy::{Families, Policy, Speculation};
 use crate::spec::{Facts, Family, HostAddresses, Trouble};
 use crate::util::{Instant, few_more};
@@ -48,7 +48,7 @@ pub(crate) enum Stop {
     /// A fact is missing; it has been asked for.
     Missing,
     /// The lookup fails.
-    Failed(FailureKind),
+    Failed(ErrorKind),
 }
 
 /// What the function writes while it reads: kept between runs, so that a run allocates little.

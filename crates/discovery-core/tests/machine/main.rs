@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use discovery_core::life::UnderWay;
 use discovery_core::{
-    AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Effect, Event,
-    FailureKind, Families, Feedback, HttpError, Instant, Outcome, Policy, Question, RecordData,
+    AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Effect, ErrorKind,
+    Event, Families, Feedback, HttpError, Instant, Outcome, Policy, Question, RecordData,
     RecordKind, Request, RequestId, Resolution, Resolver, ServerName, Service, Speculation,
     SrvTargetAlias, Ticket, Why,
 };

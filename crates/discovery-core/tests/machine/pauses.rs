@@ -38,7 +38,7 @@ fn i15_a_document_that_arrived_during_a_pause_counts_however_late_the_clock_is()
     let document = said(&get, Ok(r#"{"m.server":"1.1.1.9:1"}"#));
     assert_eq!(resolution.handle_answer(document, START + PAUSE), Disposition::Accepted);
     let outcome = end(&drain(&mut resolution), resolution.ticket()).expect("an end");
-    assert_eq!(&*outcome.as_ref().as_ref().unwrap().host_header, "1.1.1.9:1");
+    assert_eq!(&*outcome.as_ref().unwrap().host_header, "1.1.1.9:1");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn i14_a_driver_that_is_always_late_ends_a_lookup_as_a_local_failure() {
         pauses += 1;
         assert!(pauses < 100, "it goes on for ever");
     };
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Local);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::Local);
     assert_eq!(pauses, 8);
 }
 

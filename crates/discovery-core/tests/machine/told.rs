@@ -15,7 +15,7 @@ fn the_timeline_tells_when_each_question_was_asked_and_answered() {
     }
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     let outcome = end(&events, resolution.ticket()).expect("an end");
-    let timeline = &outcome.as_ref().as_ref().unwrap().timeline;
+    let timeline = &outcome.as_ref().unwrap().timeline;
     let told: Vec<_> = timeline.questions.iter().map(|it| (it.asked, it.answered)).collect();
     let after = |millis| START + Duration::from_millis(millis);
     assert_eq!(told, [(START, Some(after(20))), (START, Some(after(40)))]);
@@ -31,7 +31,7 @@ fn r19_r20_the_name_for_tls_is_sent_unless_it_is_an_ip_address() {
         let mut resolver = Resolver::new(config(|_| {}), START);
         let ticket = resolver.resolve(&name(text), START);
         let outcome = settle(&mut resolver, ticket, START, world);
-        assert_eq!(outcome.as_ref().as_ref().unwrap().sni(), sni);
+        assert_eq!(outcome.as_ref().unwrap().sni(), sni);
     }
 }
 
@@ -50,10 +50,10 @@ fn a_failure_says_in_words_what_failed_and_whether_it_may_pass() {
         settle(&mut resolver, ticket, START, world)
     };
     let (broken, nothing) = (fails(true), fails(false));
-    let (broken, nothing) = (broken.as_ref().as_ref(), nothing.as_ref().as_ref());
+    let (broken, nothing) = (broken.as_ref(), nothing.as_ref());
     let (broken, nothing) = (broken.unwrap_err(), nothing.unwrap_err());
-    assert_eq!((broken.kind, broken.temporary), (FailureKind::DnsFailure, true));
-    assert_eq!((nothing.kind, nothing.temporary), (FailureKind::NoAddresses, false));
+    assert_eq!((broken.kind, broken.is_temporary()), (ErrorKind::DnsFailure, true));
+    assert_eq!((nothing.kind, nothing.is_temporary()), (ErrorKind::NoAddresses, false));
     for (failed, words) in [(broken, ["DNS failed", "SERVFAIL"]), (nothing, ["no addr", "NODATA"])]
     {
         let text = failed.to_string();
@@ -80,7 +80,7 @@ fn every_place_that_may_have_been_handed_out_can_be_reported() {
     for _ in 0..50 {
         let ticket = resolver.resolve(&name("a.example"), START);
         let outcome = settle(&mut resolver, ticket, START, world);
-        places.extend(outcome.as_ref().as_ref().unwrap().socket_addrs());
+        places.extend(outcome.as_ref().unwrap().socket_addrs());
     }
     assert_eq!(places.iter().map(|place| place.port()).max(), Some(3), "{places:?}");
     for place in places {
@@ -109,7 +109,7 @@ fn told_of_services(services: &[(u16, &str)], change: impl FnOnce(&mut Policy)) 
     let mut resolver = Resolver::new(config(change), START);
     let ticket = resolver.resolve(&name("a.example"), START);
     let outcome = settle(&mut resolver, ticket, START, world);
-    let decisions = &outcome.as_ref().as_ref().unwrap().explanation.decisions;
+    let decisions = &outcome.as_ref().unwrap().explanation.decisions;
     decisions.iter().map(|decision| decision.effect.clone()).collect()
 }
 
@@ -154,7 +154,7 @@ fn a_family_of_which_every_address_is_denied_is_told_to_have_none() {
     let ticket = resolver.resolve(&name("a.example:1"), START);
     let outcome = settle(&mut resolver, ticket, START, world);
     let told = |kind| {
-        let decisions = &outcome.as_ref().as_ref().unwrap().explanation.decisions;
+        let decisions = &outcome.as_ref().unwrap().explanation.decisions;
         let of = Question::Dns(host("a.example"), kind);
         let decision = decisions.iter().find(|decision| decision.question() == Some(&of));
         decision.map(|decision| decision.effect.clone())
@@ -175,7 +175,7 @@ fn the_summary_and_the_debug_text_of_an_explanation_say_how_the_result_came_abou
         events.extend(std::iter::from_fn(|| resolution.poll()));
     }
     let outcome = end(&events, resolution.ticket()).expect("an end");
-    let resolved = outcome.as_ref().as_ref().unwrap();
+    let resolved = outcome.as_ref().unwrap();
     assert_eq!(resolved.rule.number(), "2");
     let summary = resolved.explanation.summary();
     assert!(summary.contains("port"), "{summary}");

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|text| {
             let handle = handle.clone();
             thread::spawn(move || match text.parse::<ServerName>() {
-                Ok(name) => match &*wait(handle.resolve(&name)) {
+                Ok(name) => match &wait(handle.resolve(&name)) {
                     Ok(found) => {
                         println!("{text}: {:?}", found.socket_addrs().collect::<Vec<_>>());
                     }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use discovery_core::{Failed, FailureKind, Instant, Outcome, Resolver, ServerName};
+use discovery_core::{ErrorKind, Instant, Outcome, ResolveError, Resolver, ServerName};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -56,7 +56,7 @@ impl Future for Resolving {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         // The loop went away in the middle: a failure of our own side, which says nothing about the world.
-        let gone = |_| Arc::new(Err(Failed::bare(FailureKind::Local)));
+        let gone = |_| Err(Arc::new(ResolveError::bare(ErrorKind::Local)));
         Pin::new(&mut self.told).poll(cx).map(|told| told.unwrap_or_else(gone))
     }
 }

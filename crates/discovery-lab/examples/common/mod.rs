@@ -166,7 +166,7 @@ pub(crate) fn run(
         .partition(Result::is_ok);
     let names: Vec<ServerName> = names.into_iter().flatten().collect();
     for (name, outcome) in names.iter().zip(resolve_all(setting, &names)?) {
-        match &*outcome {
+        match &outcome {
             Ok(resolved) => {
                 let places: Vec<_> = resolved.socket_addrs().map(|to| to.to_string()).collect();
                 println!("{name}: {} (Host: {})", places.join(" "), resolved.host_header);

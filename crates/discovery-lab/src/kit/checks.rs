@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use discovery_core::{FailureKind, Outcome, ServerName, Step};
+use discovery_core::{ErrorKind, Outcome, ServerName, Step};
 
 use super::adapter::{Adapter, Client, Trouble};
 use super::real_time::set_guard;
@@ -165,7 +165,7 @@ enum Wanted {
     /// By this step, to this place.
     Leads(Step, &'static str),
     /// This failure.
-    Fails(FailureKind),
+    Fails(ErrorKind),
 }
 
 /// How an outcome is not what is wanted; an outcome that is none has not come in time.

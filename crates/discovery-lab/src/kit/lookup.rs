@@ -78,7 +78,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use discovery_core::{Failed, FailureKind};
+    use discovery_core::{ErrorKind, ResolveError};
 
     use super::*;
 
@@ -91,7 +91,7 @@ mod tests {
             let mut cx = Context::from_waker(Waker::noop());
             assert!(lookup.as_mut().poll(&mut cx).is_pending());
             if told {
-                teller.tell(Arc::new(Err(Failed::bare(FailureKind::Local))));
+                teller.tell(Err(Arc::new(ResolveError::bare(ErrorKind::Local))));
                 assert!(lookup.as_mut().poll(&mut cx).is_ready());
             }
             drop(lookup);

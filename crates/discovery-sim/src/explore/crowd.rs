@@ -279,6 +279,6 @@ impl Place {
 }
 
 fn abandoned(outcome: &Outcome) -> bool {
-    let failed = outcome.as_ref().as_ref().err();
-    failed.is_some_and(|failed| failed.kind == discovery_core::FailureKind::Abandoned)
+    let failed = outcome.as_ref().err();
+    failed.is_some_and(|failed| failed.kind == discovery_core::ErrorKind::Abandoned)
 }

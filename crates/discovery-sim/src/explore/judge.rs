@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use discovery_core::{
-    Explanation, Fact, FailureKind, Instant, Outcome, Question, Routes, Speculation,
+    ErrorKind, Explanation, Fact, Instant, Outcome, Question, Routes, Speculation,
 };
 
 use super::faults::Gone;
@@ -82,7 +82,7 @@ impl<'a> Judge<'a> {
 
     pub(super) fn end(&mut self, end: &End<'_>) {
         self.ends = self.ends.saturating_add(1);
-        let explanation = match &**end.outcome {
+        let explanation = match end.outcome {
             Ok(done) => &done.explanation,
             Err(failed) => &failed.explanation,
         };
@@ -93,7 +93,7 @@ impl<'a> Judge<'a> {
             .outcome
             .as_ref()
             .as_ref()
-            .is_err_and(|failed| failed.kind == FailureKind::TooManyQueries);
+            .is_err_and(|failed| failed.kind == ErrorKind::TooManyQueries);
         let decided = !self.may_disagree && !self.servers_disagree && !over_budget;
         if end.timers == 0 && end.gone.count == 0 && decided {
             let first = self.untimed.get_or_insert_with(|| key.clone());
@@ -102,8 +102,8 @@ impl<'a> Judge<'a> {
                 self.judged(end, why);
             }
         }
-        let timed_out = end.outcome.as_ref().as_ref().is_err_and(|failed| {
-            failed.kind == FailureKind::TimedOut
+        let timed_out = end.outcome.as_ref().is_err_and(|failed| {
+            failed.kind == ErrorKind::TimedOut
                 && end.now.saturating_duration_since(START)
                     >= self.subject.config.policy.lookup_deadline
         });
@@ -144,7 +144,7 @@ impl<'a> Judge<'a> {
         if let Err(disagreement) = verdict.expected.check(end.outcome) {
             self.judged(end, Wrong::NotTheReference(disagreement.to_string()));
         }
-        if let (Ok(done), 0, 0) = (&**end.outcome, end.timers, end.gone.count) {
+        if let (Ok(done), 0, 0) = (end.outcome, end.timers, end.gone.count) {
             let life = done.fresh_until.map(|until| until.saturating_duration_since(end.now));
             let right = match (life, verdict.fresh) {
                 (Some(life), Some(fresh)) => fresh.allows(life),
@@ -192,16 +192,16 @@ impl<'a> Judge<'a> {
 
 /// An end without the instants in it: they differ with the moment at which answers come.
 pub(super) fn timeless(outcome: &Outcome) -> Outcome {
-    let mut plain = (**outcome).clone();
+    let mut plain = outcome.clone();
     match &mut plain {
-        Ok(done) => done.fresh_until = None,
-        Err(failed) => failed.retry_at = None,
+        Ok(done) => Arc::make_mut(done).fresh_until = None,
+        Err(failed) => Arc::make_mut(failed).retry_after = None,
     }
-    Arc::new(plain)
+    plain
 }
 
 fn told(outcome: &Outcome) -> String {
-    match &**outcome {
+    match outcome {
         Ok(done) => {
             let places: Vec<String> = done.socket_addrs().map(|place| place.to_string()).collect();
             format!("step {} {} ({})", done.rule, places.join(" "), done.explanation)

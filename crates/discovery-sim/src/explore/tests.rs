@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use discovery_core::{FailureKind, Speculation};
+use discovery_core::{ErrorKind, Speculation};
 
 use super::judge::Judge;
 use super::walk::Walk;
@@ -84,16 +84,15 @@ fn what_never_answers_ends_by_timers_alone() {
     let found = explored(text, &Limits { early_timers: 0, ..limits() });
     assert_eq!(found.coverage, Coverage::Complete);
     assert!(found.findings.is_empty(), "{found}");
-    let kinds: Vec<_> =
-        found.outcomes.iter().map(|end| (**end).as_ref().unwrap_err().kind).collect();
-    assert_eq!(kinds, [FailureKind::DnsFailure]);
+    let kinds: Vec<_> = found.outcomes.iter().map(|end| end.as_ref().unwrap_err().kind).collect();
+    assert_eq!(kinds, [ErrorKind::DnsFailure]);
 }
 
 #[test]
 fn where_addresses_disagree_both_ends_are_right() {
     let found = explored(TWO_PAGES, &limits());
     assert!(found.findings.is_empty(), "{found}");
-    let steps = found.outcomes.iter().filter_map(|end| (**end).as_ref().ok());
+    let steps = found.outcomes.iter().filter_map(|end| end.as_ref().ok());
     let steps: BTreeSet<&str> = steps.map(|done| done.rule.number()).collect();
     assert_eq!(steps, BTreeSet::from(["3.1", "6"]));
     let sampled = explored(TWO_PAGES, &Limits { open: 1, samples: 20, ..limits() });

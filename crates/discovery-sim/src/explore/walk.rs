@@ -441,9 +441,9 @@ impl<'a, 'j> Walk<'a, 'j> {
         for violation in next.machine.violations().to_vec() {
             self.find(&next, Wrong::Broken(violation));
         }
-        let abandoned = next.end.as_ref().and_then(|end| end.as_ref().as_ref().err());
+        let abandoned = next.end.as_ref().and_then(|end| end.as_ref().err());
         let kind = abandoned.map(|failed| failed.kind);
-        if kind != Some(discovery_core::FailureKind::Abandoned) || !next.open.is_empty() {
+        if kind != Some(discovery_core::ErrorKind::Abandoned) || !next.open.is_empty() {
             self.find(&next, Wrong::NeverEnds);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use discovery_core::{Config, FailureKind, Instant};
+use discovery_core::{Config, ErrorKind, Instant};
 
 use super::drive::{Drive, Finished};
 use super::{Fleet, Kind};
@@ -34,7 +34,7 @@ pub struct Join {
     /// How long each of the names waited that were asked for alone in the middle of it.
     pub alone: Vec<Duration>,
     /// Failures, by kind.
-    pub failed: BTreeMap<FailureKind, u64>,
+    pub failed: BTreeMap<ErrorKind, u64>,
     /// Requests of the same join when all that answer have ended, by the kind of server; the silent ones are still being asked
     /// for the first time then.
     pub warm: BTreeMap<Kind, u64>,
@@ -104,7 +104,7 @@ impl Join {
             return waited;
         }
         self.end = self.end.max(waited);
-        if let Err(failed) = &*finished.outcome {
+        if let Err(failed) = &finished.outcome {
             let count = self.failed.entry(failed.kind).or_default();
             *count = count.saturating_add(1);
         }

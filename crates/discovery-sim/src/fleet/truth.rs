@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use discovery_core::{FailureKind, Instant, Outcome, Resolved};
+use discovery_core::{ErrorKind, Instant, Outcome, Resolved};
 
 use super::life::Span;
 use super::{DELEGATED_PORT, Fleet, Kind, Role, SERVICE_PORT, host};
@@ -31,7 +31,7 @@ pub enum Sight {
     /// A temporary failure, while or shortly after the server's name servers failed.
     Excused,
     /// A temporary failure without such a reason.
-    Failed(FailureKind),
+    Failed(ErrorKind),
 }
 
 /// An answer that is not true any more.
@@ -71,15 +71,15 @@ impl Fleet {
     pub fn judge(&self, server: u64, outcome: &Outcome, at: Instant) -> Sight {
         let era = self.era(server, at);
         let kind = self.kind_in(server, era.number);
-        match &**outcome {
+        match outcome {
             Ok(resolved) => self.judge_resolved(server, resolved, era, at),
             Err(failed) => match (failed.kind, kind) {
-                (FailureKind::NoAddresses, Kind::NxDomain) => Sight::True,
-                (FailureKind::DnsFailure, Kind::ServerFailure) => Sight::True,
-                (FailureKind::NoAddresses, _) => {
+                (ErrorKind::NoAddresses, Kind::NxDomain) => Sight::True,
+                (ErrorKind::DnsFailure, Kind::ServerFailure) => Sight::True,
+                (ErrorKind::NoAddresses, _) => {
                     Sight::Wrong(self.wrong(server, Some(era.since), None, at))
                 }
-                (FailureKind::DnsFailure, _) if self.may_fail(server, era, at) => Sight::Excused,
+                (ErrorKind::DnsFailure, _) if self.may_fail(server, era, at) => Sight::Excused,
                 (kind, _) => Sight::Failed(kind),
             },
         }

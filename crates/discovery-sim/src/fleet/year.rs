@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use discovery_core::{Config, Counters, Effect, FailureKind, Instant, Outcome};
+use discovery_core::{Config, Counters, Effect, ErrorKind, Instant, Outcome};
 
 use super::draw::draw;
 use super::drive::{Drive, Finished};
@@ -58,7 +58,7 @@ pub struct Report {
     /// Temporary failures of servers whose name servers failed.
     pub excused: u64,
     /// Failures for no such reason.
-    pub failed: BTreeMap<FailureKind, u64>,
+    pub failed: BTreeMap<ErrorKind, u64>,
     /// What came of them, the first few.
     pub unexplained: Vec<String>,
     /// Answers that came without waiting.
@@ -175,7 +175,7 @@ fn count(counter: &mut u64, one: bool) {
 }
 
 fn is_stale(outcome: &Outcome) -> bool {
-    let explanation = match &**outcome {
+    let explanation = match outcome {
         Ok(resolved) => &resolved.explanation,
         Err(failed) => &failed.explanation,
     };
@@ -186,7 +186,7 @@ fn describe(fleet: &Fleet, finished: &Finished, what: &str) -> String {
     let Finished { server, at, outcome, .. } = finished;
     let since = |at: Instant| at.saturating_duration_since(START);
     let era = fleet.era(*server, *at);
-    let came = match &**outcome {
+    let came = match outcome {
         Ok(resolved) => format!(
             "{} {:?} {}",
             resolved.host_header,

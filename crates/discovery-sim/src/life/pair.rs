@@ -65,9 +65,9 @@ impl Life {
             let Ok(parsed) = name.parse::<ServerName>() else { continue };
             let FromMemory::Known(told) = bench.explain(name) else { continue };
             // What was late for the teacher is no fact about the world; and facts grow older by some milliseconds.
-            let until = match &*told {
+            let until = match &told {
                 Ok(resolved) => resolved.fresh_until,
-                Err(failed) => failed.retry_at,
+                Err(failed) => failed.retry_after,
             };
             let soon = until.is_some_and(|until| until <= now + Duration::from_millis(3));
             if soon || decisions(&told).iter().any(is_impatient) {
@@ -84,7 +84,7 @@ impl Life {
 }
 
 fn decisions(outcome: &Outcome) -> &[discovery_core::Decision] {
-    match &**outcome {
+    match outcome {
         Ok(resolved) => &resolved.explanation.decisions,
         Err(failed) => &failed.explanation.decisions,
     }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsError, DnsId, DnsName, DnsReply, DnsRequest, DnsTransport, Fact, Failure, FailureKind,
+    DnsError, DnsId, DnsName, DnsReply, DnsRequest, DnsTransport, ErrorKind, Fact, Failure,
     Families, HttpError, Question, RecordData, RecordKind, Service, Url,
 };
 
@@ -33,15 +33,15 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// Why there is none.
-    pub(super) fn failure(&self) -> FailureKind {
+    pub(super) fn failure(&self) -> ErrorKind {
         if self.local {
-            FailureKind::Local
+            ErrorKind::Local
         } else if self.failed {
-            FailureKind::DnsFailure
+            ErrorKind::DnsFailure
         } else if self.denied {
-            FailureKind::Blocked
+            ErrorKind::Blocked
         } else {
-            FailureKind::NoAddresses
+            ErrorKind::NoAddresses
         }
     }
 
@@ -330,12 +330,12 @@ impl Reading<'_, '_> {
         &mut self,
         url: &Url,
         addresses: &[IpAddr],
-    ) -> Result<Option<Answer>, FailureKind> {
+    ) -> Result<Option<Answer>, ErrorKind> {
         let question = Question::Get(url.clone());
         self.asked.insert(question.clone());
         match self.of.given.get(&question) {
             None => {}
-            Some(Fact::Failed(failure)) if failure.is_local() => return Err(FailureKind::Local),
+            Some(Fact::Failed(failure)) if failure.is_local() => return Err(ErrorKind::Local),
             Some(fact) => {
                 // What was given came without headers.
                 self.keep(Life::at_most(self.of.policy.well_known_max_ttl));
@@ -353,14 +353,14 @@ impl Reading<'_, '_> {
                     return Ok(Some(answer));
                 }
                 // The document may be there: nothing can be concluded from what other addresses say.
-                Some(Err(HttpError::WrongClock)) => return Err(FailureKind::Local),
+                Some(Err(HttpError::WrongClock)) => return Err(ErrorKind::Local),
                 Some(Err(HttpError::Local | HttpError::NoRoute)) => {}
                 Some(Err(_)) | None => reaction = true,
             }
         }
         // Without any reaction of the world, nothing was learnt about it.
         self.keep(Life::jittered_down(policy.well_known_retry_ttl, policy));
-        if reaction { Ok(None) } else { Err(FailureKind::Local) }
+        if reaction { Ok(None) } else { Err(ErrorKind::Local) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use discovery_core::{Failed, FailureKind, Resolved, Step, Target, TlsName};
+use discovery_core::{ErrorKind, Outcome, Resolved, Step, Target, TlsName};
 
 /// What must come out of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Expected {
     /// A result.
     Resolved(ExpectedResult),
     /// A failure.
-    Failed(FailureKind),
+    Failed(ErrorKind),
 }
 
 /// A result.
@@ -113,7 +113,7 @@ impl Expected {
     ///
     /// # Errors
     /// Says how it differs.
-    pub fn check(&self, outcome: &Result<Resolved, Failed>) -> Result<(), Disagreement> {
+    pub fn check(&self, outcome: &Outcome) -> Result<(), Disagreement> {
         match (self, outcome) {
             (Self::Resolved(expected), Ok(done)) => expected.check(done),
             (Self::Failed(expected), Err(failed)) if *expected == failed.kind => Ok(()),

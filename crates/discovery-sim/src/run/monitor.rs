@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Deadline, Disposition, Event, Failed, Feedback, HttpId, Instant, Policy, Request,
-    RequestId, Resolved, ServerName, Ticket,
+    Answer, Deadline, Disposition, Event, Feedback, HttpId, Instant, Policy, Request, RequestId,
+    ResolveError, Resolved, ServerName, Ticket,
 };
 
 use super::machine::{Input, Machine};
@@ -357,7 +357,7 @@ impl<M: Machine> Monitor<M> {
                     Some(Life::Ended) => self.violate("I11", format!("{ticket:?} ended twice")),
                     None => self.violate("I11", format!("{ticket:?} was never given out")),
                 }
-                match &**outcome {
+                match outcome {
                     Ok(done) => self.check_resolved(done),
                     Err(failed) => self.check_failed(failed),
                 }
@@ -394,7 +394,7 @@ impl<M: Machine> Monitor<M> {
         self.check_decisions(done.explanation.decisions.len());
     }
 
-    fn check_failed(&mut self, failed: &Failed) {
+    fn check_failed(&mut self, failed: &ResolveError) {
         self.check_decisions(failed.explanation.decisions.len());
     }
 

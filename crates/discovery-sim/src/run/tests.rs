@@ -48,7 +48,7 @@ fn r23_a_result_keeps_the_name_that_was_asked_for() {
         let alone = run_each(&scenario, Options::default()).remove(0);
         for run in [run_resolver(&scenario, Options::default()), alone] {
             let end = run.ends[0].outcome.clone().unwrap().unwrap();
-            assert_eq!(end.as_ref().as_ref().unwrap().server_name.as_str(), name);
+            assert_eq!(end.as_ref().unwrap().server_name.as_str(), name);
         }
     }
 }

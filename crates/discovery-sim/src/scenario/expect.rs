@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Explanation, Failed, FailureKind, Instant, InvalidServerName, Question, Resolved, Step,
+    ErrorKind, Explanation, Instant, InvalidServerName, Outcome, Question, Resolved, Step,
 };
 
 use crate::reference::{Expected, ExpectedResult};
@@ -42,7 +42,7 @@ pub enum Wanted {
     /// `done …`
     Done(Box<Done>),
     /// `fail …`
-    Fail(FailureKind),
+    Fail(ErrorKind),
 }
 
 /// A result; what is None or empty is not looked at.
@@ -93,7 +93,7 @@ pub enum Count {
 #[derive(Clone, Debug)]
 pub struct Observed<'a> {
     /// The result, or how there is none.
-    pub outcome: Result<&'a Resolved, FailureKind>,
+    pub outcome: Result<&'a Resolved, ErrorKind>,
     /// The summary of the explanation.
     pub summary: String,
     /// When it came out.
@@ -115,7 +115,7 @@ pub struct Mismatch {
 
 impl<'a> Observed<'a> {
     /// The end of a lookup, seen at that moment.
-    pub fn new(outcome: &'a Result<Resolved, Failed>, at: Instant) -> Self {
+    pub fn new(outcome: &'a Outcome, at: Instant) -> Self {
         let summary = |explanation: &Explanation| explanation.summary();
         match outcome {
             Ok(done) => {
@@ -133,7 +133,7 @@ impl<'a> Observed<'a> {
     /// A name that is none: no machine is asked.
     pub fn invalid(why: InvalidServerName, at: Instant) -> Self {
         Self {
-            outcome: Err(FailureKind::InvalidServerName),
+            outcome: Err(ErrorKind::InvalidServerName),
             summary: format!("not a server name: {why}"),
             at,
             questions: None,
@@ -248,7 +248,7 @@ impl Expect {
 
 impl Wanted {
     fn check(&self, observed: &Observed<'_>) -> Vec<Mismatch> {
-        let said = |outcome: Result<&Resolved, FailureKind>| match outcome {
+        let said = |outcome: Result<&Resolved, ErrorKind>| match outcome {
             Ok(done) => {
                 let places: Vec<String> = done.socket_addrs().map(|at| at.to_string()).collect();
                 format!("done {}", places.join(" "))

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsName, FailureKind, Feedback, Policy, Question, RecordData, RecordKind, ServerName, Service,
+    DnsName, ErrorKind, Feedback, Policy, Question, RecordData, RecordKind, ServerName, Service,
     Step, UnixTime, Url,
 };
 use http::StatusCode;
@@ -372,7 +372,7 @@ fn expectation(line: &str, expect: &mut Vec<Expect>) -> Parsed<()> {
 
 fn wanted(keyword: &str, rest: &str) -> Parsed<Wanted> {
     match keyword {
-        "fail" => Ok(Wanted::Fail(named::<FailureKind>("a kind of failure", rest)?)),
+        "fail" => Ok(Wanted::Fail(named::<ErrorKind>("a kind of failure", rest)?)),
         "done" => Ok(Wanted::Done(Box::new(done(rest)?))),
         other => Err(bad("done or fail", other)),
     }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use discovery_core::{Fact, FailureKind, Resolution, Resolver, ServerName};
+use discovery_core::{ErrorKind, Fact, Resolution, Resolver, ServerName};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -112,7 +112,7 @@ proptest! {
         let (world, policy) = (scenario.world_at(Duration::ZERO), scenario.policy());
         for ended in &run.ends {
             let outcome = ended.outcome.clone().unwrap().unwrap();
-            let explanation = match &*outcome {
+            let explanation = match &outcome {
                 Ok(done) => &done.explanation,
                 Err(failed) => &failed.explanation,
             };
@@ -126,7 +126,7 @@ proptest! {
                 .routes(scenario.routes_at(Duration::ZERO))
                 .given(given.collect());
             let verdict = reference.resolve(&ended.name.parse().unwrap());
-            let timed_out = (*outcome).as_ref().is_err_and(|failed| failed.kind == FailureKind::TimedOut);
+            let timed_out = outcome.as_ref().is_err_and(|failed| failed.kind == ErrorKind::TimedOut);
             if !timed_out {
                 verdict.expected.check(&outcome).map_err(|error| TestCaseError::fail(format!("{}: {error}\n{scenario}", ended.name)))?;
             }

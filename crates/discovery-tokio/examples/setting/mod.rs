@@ -63,7 +63,7 @@ pub async fn tell(discovery: &Discovery, name: &str) -> Anyway<String> {
     let before = asked();
     let outcome = discovery.resolve(&name.parse()?).await;
     let questions = asked().saturating_sub(before);
-    let led = match &*outcome {
+    let led = match &outcome {
         Ok(resolved) => {
             resolved.socket_addrs().map(|place| place.to_string()).collect::<Vec<_>>().join(" ")
         }

@@ -12,7 +12,7 @@ use super::*;
 use crate::fact::{Fact, Failure};
 use crate::io::{DnsError, RecordKind};
 use crate::name::TlsName;
-use crate::outcome::{Effect, Explanation, Failed, Step};
+use crate::outcome::{Effect, Explanation, ResolveError, Step};
 
 const V6: &str = "2001:db8::1";
 const V4: &str = "192.0.2.1";
@@ -43,16 +43,20 @@ fn resolved(targets: &[&[&str]], srv: Option<(u16, u16)>) -> Resolved {
     }
 }
 
+fn shared(targets: &[&[&str]], srv: Option<(u16, u16)>) -> Arc<Resolved> {
+    Arc::new(resolved(targets, srv))
+}
+
 /// What is remembered of an outcome that came about while this family led nowhere.
-fn remembering(outcome: Result<Resolved, Failed>, second: Option<AddressFamily>) -> Results {
+fn remembering(outcome: Outcome, second: Option<AddressFamily>) -> Results {
     let mut results = Results::new(&Policy::default(), crate::config::HashKey::default());
-    results.remember(&name(), &Arc::new(outcome), second, None, at(0));
+    results.remember(&name(), &outcome, second, None, at(0));
     results
 }
 
 #[test]
 fn a_result_is_handed_out_again_until_its_first_fact_expires() {
-    let mut results = remembering(Ok(resolved(&[&[V4]], None)), None);
+    let mut results = remembering(Ok(shared(&[&[V4]], None)), None);
     assert!(results.get(&name(), None, at(59)).is_some());
     assert!(results.get(&name(), None, at(60)).is_none());
     assert!(results.last(&name()).is_some(), "what it was is known for longer");
@@ -60,11 +64,11 @@ fn a_result_is_handed_out_again_until_its_first_fact_expires() {
 
 #[test]
 fn one_outcome_is_handed_out_however_often_it_is_asked_for() {
-    let mut results = remembering(Ok(resolved(&[&[V4]], None)), None);
-    let kept = Arc::clone(results.last(&name()).unwrap());
+    let mut results = remembering(Ok(shared(&[&[V4]], None)), None);
+    let kept = results.last(&name()).cloned().unwrap().unwrap();
     for time in 0..300 {
         let hit = results.get(&name(), None, at(1)).unwrap();
-        assert!(Arc::ptr_eq(&hit.outcome, &kept));
+        assert!(Arc::ptr_eq(&hit.outcome.unwrap(), &kept));
         assert_eq!(hit.is_first, time == 0);
     }
     let other = "b.example".parse().unwrap();
@@ -77,13 +81,13 @@ fn one_outcome_is_handed_out_however_often_it_is_asked_for() {
 
 #[test]
 fn what_has_been_used_has_been_used_when_it_is_replaced_and_its_successor_is_handed_out() {
-    let mut results = remembering(Ok(resolved(&[&[V4]], None)), None);
+    let mut results = remembering(Ok(shared(&[&[V4]], None)), None);
     assert!(results.get(&name(), None, at(1)).is_some_and(|hit| hit.is_first));
-    results.remember(&name(), &Arc::new(Ok(resolved(&[&[V6]], None))), None, None, at(2));
+    results.remember(&name(), &Ok(shared(&[&[V6]], None)), None, None, at(2));
     for _ in 0..3 {
         let hit = results.get(&name(), None, at(3)).unwrap();
         assert!(!hit.is_first);
-        let places = hit.outcome.as_ref().as_ref().unwrap().socket_addrs();
+        let places = hit.outcome.as_ref().unwrap().socket_addrs();
         assert_eq!(places.map(|place| place.ip().to_string()).collect::<Vec<_>>(), [V6]);
     }
 }
@@ -96,11 +100,11 @@ fn names_that_begin_alike_are_told_apart() {
     let other = ServerName::parse(&format!("{}b", "a".repeat(Text::LEN))).unwrap();
     for name in names.iter().chain([&other]) {
         let outcome = Resolved { server_name: name.clone(), ..resolved(&[&[V4]], None) };
-        results.remember(name, &Arc::new(Ok(outcome)), None, None, at(0));
+        results.remember(name, &Ok(Arc::new(outcome)), None, None, at(0));
     }
     for name in names.iter().chain([&other]) {
         let hit = results.get(name, None, at(1)).unwrap();
-        assert_eq!(hit.outcome.as_ref().as_ref().unwrap().server_name, *name);
+        assert_eq!(hit.outcome.as_ref().unwrap().server_name, *name);
     }
     assert_eq!(Text::of(&other), Text::of(&names[4]), "only the whole name tells them apart");
     // By the hash alone hardly two names would meet.
@@ -119,10 +123,10 @@ fn names_that_begin_alike_are_told_apart() {
 fn only_a_result_with_addresses_of_both_families_is_put_in_order_anew_when_one_leads_nowhere() {
     let second = Some(AddressFamily::V6);
     for (addresses, holds) in [(&[V4][..], true), (&[V6], true), (&[V6, V4], false)] {
-        let mut results = remembering(Ok(resolved(&[addresses], None)), None);
+        let mut results = remembering(Ok(shared(&[addresses], None)), None);
         assert!(results.get(&name(), None, at(1)).is_some(), "{addresses:?}");
         assert_eq!(results.get(&name(), second, at(1)).is_some(), holds, "{addresses:?}");
-        let mut results = remembering(Ok(resolved(&[addresses], None)), second);
+        let mut results = remembering(Ok(shared(&[addresses], None)), second);
         assert!(results.get(&name(), second, at(1)).is_some(), "{addresses:?}");
     }
 }
@@ -130,8 +134,8 @@ fn only_a_result_with_addresses_of_both_families_is_put_in_order_anew_when_one_l
 #[test]
 fn a_failure_is_told_anew_once_something_was_taught_and_a_result_is_not() {
     let (explanation, timeline) = (Explanation::default(), Timeline::default());
-    let failed = Failed::new(FailureKind::DnsFailure, Some(at(60)), explanation, timeline);
-    for (outcome, holds) in [(Err(failed), false), (Ok(resolved(&[&[V4]], None)), true)] {
+    let failed = ResolveError::new(ErrorKind::DnsFailure, Some(at(60)), explanation, timeline);
+    for (outcome, holds) in [(Err(Arc::new(failed)), false), (Ok(shared(&[&[V4]], None)), true)] {
         let mut results = remembering(outcome, None);
         assert!(results.get(&name(), None, at(1)).is_some());
         results.taught();
@@ -144,7 +148,7 @@ fn a_failure_is_told_anew_once_something_was_taught_and_a_result_is_not() {
 fn where_a_draw_decides_the_order_each_ticket_has_its_own() {
     let srv = Some((1, 1));
     for (targets, kept) in [(&[&[V4][..]][..], true), (&[&[V4], &[V6]], false)] {
-        let results = remembering(Ok(resolved(targets, srv)), None);
+        let results = remembering(Ok(shared(targets, srv)), None);
         assert_eq!(results.last(&name()).is_some(), kept, "{targets:?}");
     }
 }

@@ -223,11 +223,6 @@ fn uses_count_in_their_order_however_many_come_between_two_changes() {
 }
 
 /// With a million results a hit costs what it looks at.
-#[test]
-fn what_a_hit_looks_at_is_as_long_as_a_line_of_the_cache() {
-    assert_eq!(size_of::<Found<crate::cache::results::Ready>>(), 64);
-}
-
 /// A number that is nothing but its own key.
 #[derive(Debug)]
 struct Number(u32);

@@ -16,7 +16,7 @@ use crate::events::Event;
 use crate::export::{Dated, Exported};
 use crate::fact::{Fact, Failure, NotFound};
 use crate::io::{Answer, DnsError, DnsRecord, DnsReply, RecordData, RecordKind, Request};
-use crate::outcome::FailureKind;
+use crate::outcome::ErrorKind;
 use crate::{Config, DnsName, FromMemory, Otherwise, Policy, ServerName, Standing};
 
 const WALL: UnixMillis = UnixMillis(1_764_000_000_000);
@@ -187,7 +187,7 @@ fn a_taught_address_is_judged_by_the_policy_of_whoever_reads_it() {
     let FromMemory::Known(outcome) = resolver.explain(&"a.example:1".parse().unwrap(), NOW) else {
         panic!("it is known");
     };
-    assert_eq!(outcome.as_ref().as_ref().unwrap_err().kind, FailureKind::Blocked);
+    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::Blocked);
 }
 
 /// The answer to a request for addresses of a family.
@@ -227,7 +227,7 @@ fn a_lookup_that_waits_goes_on_with_what_is_taught_and_the_answer_under_way_coun
     resolver.teach(export(vec![told(0, addresses(1), 0, 60_000)]), NOW, WALL);
     let Some(Event::Finished(_, outcome)) = resolver.poll() else { panic!("it is answered") };
     let first = |outcome: &crate::Outcome| {
-        outcome.as_ref().as_ref().unwrap().socket_addrs().next().unwrap().to_string()
+        outcome.as_ref().unwrap().socket_addrs().next().unwrap().to_string()
     };
     assert_eq!(first(&outcome), "192.0.2.1:1");
     assert!(resolver.poll().is_none(), "the request is not cancelled");

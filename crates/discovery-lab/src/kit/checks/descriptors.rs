@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use discovery_core::{FailureKind, Step};
+use discovery_core::{ErrorKind, Step};
 
 use super::{Findings, Wanted, name, start, wrong};
 use crate::certificates::Authority;
@@ -59,7 +59,7 @@ fn one(
         if !began {
             found.complain(format!("{when}: they never ran out"));
         }
-        if let Some(wrong) = wrong(outcome.as_ref(), Wanted::Fails(FailureKind::Local)) {
+        if let Some(wrong) = wrong(outcome.as_ref(), Wanted::Fails(ErrorKind::Local)) {
             found.complain(format!("{when}: {wrong}"));
         }
         let outcome = guarded(client.resolve(&name(CAUGHT)?)).await;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use discovery_core::{FailureKind, Step};
+use discovery_core::{ErrorKind, Step};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -62,8 +62,8 @@ fn one(
         let caught = timeout(PATIENCE, client.resolve(&name(CAUGHT)?)).await.ok();
         let wanted = match (phase, fault) {
             // A closed port is told of at once; whoever doesn't hear it waits, and blames the other side.
-            (Phase::DnsDatagram, Fault::Reset) => Wanted::Fails(FailureKind::Local),
-            _ if phase.is_dns() => Wanted::Fails(FailureKind::DnsFailure),
+            (Phase::DnsDatagram, Fault::Reset) => Wanted::Fails(ErrorKind::Local),
+            _ if phase.is_dns() => Wanted::Fails(ErrorKind::DnsFailure),
             _ => Wanted::Leads(Step::Default, "192.0.2.1:8448"),
         };
         let mut complaints: Vec<String> = wrong(caught.as_ref(), wanted).into_iter().collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use discovery_core::{FailureKind, Policy, Step};
+use discovery_core::{ErrorKind, Policy, Step};
 
 use super::{Findings, Wanted, name, start, wrong};
 use crate::certificates::Authority;
@@ -120,7 +120,7 @@ pub(super) fn shutdown(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Resu
             }
             drop(client);
             let outcome = guarded(lookup).await;
-            let wanted = Wanted::Fails(FailureKind::Local);
+            let wanted = Wanted::Fails(ErrorKind::Local);
             if let Some(wrong) = wrong(outcome.as_ref(), wanted) {
                 found.complain(format!("{phase}: who waits is told nothing: {CAUGHT} {wrong}"));
             }

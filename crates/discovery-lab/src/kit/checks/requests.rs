@@ -42,7 +42,7 @@ pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<
         let client = start(adapter, setup)?;
         // Letters are the client's own, and mean nothing.
         for text in ["PLAIN.example", "moved.example"] {
-            match guarded(client.resolve(&name(text)?)).await.as_deref() {
+            match guarded(client.resolve(&name(text)?)).await.as_ref() {
                 Some(Ok(_)) => {}
                 Some(Err(failed)) => found.complain(format!("{text} fails: {failed}")),
                 None => found.complain(format!("{text}: no outcome ever comes")),

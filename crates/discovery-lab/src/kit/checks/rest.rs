@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use discovery_core::{FailureKind, Step};
+use discovery_core::{ErrorKind, Step};
 
 use super::{Findings, Wanted, name, start, wrong};
 use crate::certificates::Authority;
@@ -128,7 +128,7 @@ pub(super) fn deadlines(
         let began = Instant::now();
         let outcome = guarded(client.resolve(&name(CAUGHT)?)).await;
         let took = began.elapsed();
-        let wanted = Wanted::Fails(FailureKind::DnsFailure);
+        let wanted = Wanted::Fails(ErrorKind::DnsFailure);
         if let Some(wrong) = wrong(outcome.as_ref(), wanted) {
             found.complain(format!("a silent name server: {CAUGHT} {wrong}"));
         }
