@@ -92,6 +92,24 @@ fn a_restart_with_the_file_asks_nothing_and_without_it_everything() {
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
+#[test]
+fn the_shortest_program_trusts_the_authorities_of_the_system() {
+    let place = Place::new("resolve");
+    let run = |authorities: &Path| {
+        let mut command = Command::new(example("resolve"));
+        command
+            .arg("[2606:4700::1111]")
+            .env("SSL_CERT_FILE", authorities)
+            .env_remove("SSL_CERT_DIR");
+        let output = command.output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    let resolved = run(&place.directory.join("ca.pem"));
+    assert_eq!(resolved, "[2606:4700::1111]:8448, Host: [2606:4700::1111]\n");
+    let without = run(&place.directory.join("none.pem"));
+    assert!(without.contains("no trusted certificate authorities"), "{without}");
+}
+
 /// A process that is ended with its test.
 struct Running(Child);
 

@@ -1,7 +1,7 @@
 //! discovery-async-std, on its executor.
 
-use discovery_async_std::{Discovery, async_std};
-use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Trouble};
+use discovery_async_std::async_std;
+use discovery_lab::kit::{Adapter, Client, OnDiscovery, Setup, Trouble};
 
 /// discovery-async-std.
 #[derive(Clone, Copy, Debug)]
@@ -14,15 +14,10 @@ impl Adapter for AsyncStd {
 
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let (watcher, routes) = (setup.watcher(), setup.routes);
-        let (discovery, driver) = super::build!(Discovery, setup);
-        let (handle, driver) = (discovery.handle().clone(), watcher.watched(driver));
+        let (discovery, driver) = discovery_async_std::build(setup.into_builder())?;
+        let driver = watcher.watched(discovery_async_std::run(driver));
         let task = async_std::task::spawn(driver);
-        let client = OnHandle::new(
-            handle,
-            move |name| discovery.resolve(name),
-            move || drop(async_std::task::spawn(task.cancel())),
-        );
-        client.set_routes(routes);
-        Ok(Box::new(client))
+        let end = move || drop(async_std::task::spawn(task.cancel()));
+        Ok(Box::new(OnDiscovery::new(discovery, routes, end)))
     }
 }

@@ -2,8 +2,7 @@
 
 use std::thread;
 
-use discovery_blocking::Discovery;
-use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Stops, Trouble};
+use discovery_lab::kit::{Adapter, Client, OnDiscovery, Setup, Stops, Trouble};
 
 /// discovery-blocking.
 #[derive(Clone, Copy, Debug)]
@@ -20,15 +19,13 @@ impl Adapter for Blocking {
 
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let routes = setup.routes;
-        let (discovery, driver) = super::build!(Discovery, setup);
-        let driver = thread::spawn(move || driver.run());
-        let (handle, closing) = (discovery.handle().clone(), discovery.clone());
-        let resolve = move |name: &_| discovery.handle().resolve(name);
-        let client = OnHandle::new(handle, resolve, move || {
+        let (discovery, driver) = discovery_blocking::build(setup.into_builder())?;
+        let driver = thread::spawn(move || discovery_blocking::run(driver));
+        let closing = discovery.clone();
+        let end = move || {
             closing.close();
             let _ = driver.join();
-        });
-        client.set_routes(routes);
-        Ok(Box::new(client))
+        };
+        Ok(Box::new(OnDiscovery::new(discovery, routes, end)))
     }
 }

@@ -9,7 +9,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use compio::runtime::Runtime;
-use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Trouble};
+use discovery_driver::System;
+use discovery_lab::kit::{Adapter, Client, OnDiscovery, Setup, Trouble};
 
 /// Checks of the kit that it does not pass, and why.
 pub(super) const EXCEPTIONS: [(&str, &str); 1] = [(
@@ -38,26 +39,21 @@ impl Adapter for Completion {
 
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let (watcher, routes) = (setup.watcher(), setup.routes);
-        let (handle, work) = setup.into_wire().open(example::common::SYSTEM)?;
+        let (discovery, driver) = setup.into_builder().build(System::default())?;
         let (up, is_up) = sync_channel(1);
         let thread = thread::spawn(move || match Runtime::new() {
             Ok(runtime) => {
                 let _ = up.send(Ok(()));
-                runtime.block_on(watcher.watched(example::drive(work)));
+                runtime.block_on(watcher.watched(example::run(driver)));
             }
             Err(error) => drop(up.send(Err(error))),
         });
         is_up.recv()??;
-        let (asked, closing) = (handle.clone(), handle.clone());
-        let client = OnHandle::new(
-            handle,
-            move |name| asked.resolve(name),
-            move || {
-                closing.close();
-                let _ = thread.join();
-            },
-        );
-        client.set_routes(routes);
-        Ok(Box::new(client))
+        let closing = discovery.clone();
+        let end = move || {
+            closing.close();
+            let _ = thread.join();
+        };
+        Ok(Box::new(OnDiscovery::new(discovery, routes, end)))
     }
 }

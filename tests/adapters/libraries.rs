@@ -4,7 +4,7 @@
 #[path = "../../crates/discovery-lab/examples/libraries/main.rs"]
 mod example;
 
-use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Timers, Trouble};
+use discovery_lab::kit::{Adapter, Client, OnDiscovery, Setup, Timers, Trouble};
 use discovery_sim::{Line, Scenario, Served};
 
 /// Checks of the kit that the libraries can't pass, whatever is done around them, and why.
@@ -74,9 +74,10 @@ impl Adapter for Libraries {
     }
 
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
-        let handle = example::spawn(super::by_hand::setting!(example, setup, setup.clock));
-        let (asked, closing) = (handle.clone(), handle.clone());
-        let resolve = move |name: &_| asked.resolve(name);
-        Ok(Box::new(OnHandle::new(handle, resolve, move || closing.close())))
+        let routes = setup.routes;
+        let setting = super::by_hand::setting!(example, setup, setup.clock);
+        let discovery = example::spawn(setting)?;
+        let closing = discovery.clone();
+        Ok(Box::new(OnDiscovery::new(discovery, routes, move || closing.close())))
     }
 }

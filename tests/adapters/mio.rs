@@ -5,7 +5,7 @@ mod looping;
 
 use std::thread;
 
-use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Trouble};
+use discovery_lab::kit::{Adapter, Client, OnDiscovery, Setup, Trouble};
 
 /// The event loop of mio.
 #[derive(Clone, Copy, Debug)]
@@ -18,18 +18,13 @@ impl Adapter for Mio {
 
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let routes = setup.routes;
-        let (handle, looping) = looping::start(setup.into_wire())?;
+        let (discovery, looping) = looping::build(setup.into_builder())?;
         let looping = thread::spawn(move || looping.run());
-        let (asked, closing) = (handle.clone(), handle.clone());
-        let client = OnHandle::new(
-            handle,
-            move |name| asked.resolve(name),
-            move || {
-                closing.close();
-                let _ = looping.join();
-            },
-        );
-        client.set_routes(routes);
-        Ok(Box::new(client))
+        let closing = discovery.clone();
+        let end = move || {
+            closing.close();
+            let _ = looping.join();
+        };
+        Ok(Box::new(OnDiscovery::new(discovery, routes, end)))
     }
 }

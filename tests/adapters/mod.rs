@@ -2,22 +2,6 @@
 //!
 //! A further one is a few lines more here, and it is tried by everything that the kit has.
 
-/// A discovery and its driver: the names are the same in all adapters.
-macro_rules! build {
-    ($discovery:ident, $setup:ident) => {
-        $discovery::builder($setup.tls)
-            .policy($setup.policy)
-            .seed($setup.seed)
-            .name_servers($setup.name_servers)
-            .connect_to($setup.connect_to)
-            .fetch_from($setup.fetch_from)
-            .clock($setup.clock)
-            .probe_routes(false)
-            .build()?
-    };
-}
-use build;
-
 mod async_std;
 mod blocking;
 mod by_hand;

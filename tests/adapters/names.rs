@@ -1,49 +1,24 @@
-//! The same names in every adapter, with the same meaning: whoever changes the runtime changes one word.
+//! Every adapter has the same functions: a program changes its runtime by changing one word.
 //!
-//! Nothing here runs; what is not the same does not compile.
+//! Nothing here runs; a difference does not compile.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
-
-use discovery_core::{Counters, HttpGet, Policy, ServerName};
-use discovery_driver::Handle;
-use discovery_wire::Transport;
-use rustls::ClientConfig;
-
-macro_rules! same_names {
+macro_rules! same_functions {
     ($($adapter:ident)*) => {$(
-        /// Uses every public name of the adapter.
-        pub fn $adapter(
-            tls: Arc<ClientConfig>,
-            name: &ServerName,
-        ) -> Result<(), $adapter::BuildError> {
-            use $adapter::{Builder, Discovery, Driver, Resolving};
-            let builder: Builder = Discovery::builder(tls)
-                .policy(Policy::default())
-                .seed(1)
-                .name_servers([SocketAddr::from(([127, 0, 0, 1], 53))])
-                .connect_to(|address: SocketAddr, _: Transport| address)
-                .fetch_from(|get: &HttpGet| get.address)
-                .probe_routes(false)
-                .clock(Instant::now);
-            let built: (Discovery, Driver) = builder.build()?;
-            let (discovery, driver) = built;
-            drop(driver);
-            let again: Discovery = discovery.clone();
-            let _asks = |name| drop(again.resolve(name));
-            let _: Option<Resolving> = None;
-            discovery.forget(name);
-            let _: Counters = discovery.counters();
-            let _: &Handle = discovery.handle();
-            discovery.close();
-            let _spawns: fn(Builder) -> Result<Discovery, $adapter::BuildError> = Builder::spawn;
+        /// Uses every public function of the adapter.
+        pub fn $adapter(builder: $adapter::Builder) -> Result<(), $adapter::BuildError> {
+            let built: ($adapter::Discovery, $adapter::Driver) = $adapter::build(builder)?;
+            let _runs = $adapter::run;
+            let _spawns: fn($adapter::Builder) -> Result<_, $adapter::BuildError> = $adapter::spawn;
+            let _starts: fn() -> Result<$adapter::Discovery, _> = $adapter::with_system_roots;
+            let resolve: $adapter::Resolve = built.0.resolve("example.org");
+            drop(resolve);
             // The crates that its types are of come with it.
             let _: Option<$adapter::discovery_core::Ticket> = None;
-            let _: Option<$adapter::discovery_driver::Handle> = None;
+            let _: Option<$adapter::discovery_driver::RequestTask> = None;
+            let _: Option<$adapter::discovery_wire::Transport> = None;
             Ok(())
         }
     )*};
 }
 
-same_names!(discovery_tokio discovery_smol discovery_async_std discovery_blocking);
+same_functions!(discovery_tokio discovery_smol discovery_async_std discovery_blocking);

@@ -1,7 +1,6 @@
 //! discovery-smol, on its global executor.
 
-use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Trouble};
-use discovery_smol::Discovery;
+use discovery_lab::kit::{Adapter, Client, OnDiscovery, Setup, Trouble};
 
 /// discovery-smol.
 #[derive(Clone, Copy, Debug)]
@@ -14,11 +13,8 @@ impl Adapter for Smol {
 
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let (watcher, routes) = (setup.watcher(), setup.routes);
-        let (discovery, driver) = super::build!(Discovery, setup);
-        let (handle, driver) = (discovery.handle().clone(), watcher.watched(driver));
-        let task = smol::spawn(driver);
-        let client = OnHandle::new(handle, move |name| discovery.resolve(name), move || drop(task));
-        client.set_routes(routes);
-        Ok(Box::new(client))
+        let (discovery, driver) = discovery_smol::build(setup.into_builder())?;
+        let task = smol::spawn(watcher.watched(discovery_smol::run(driver)));
+        Ok(Box::new(OnDiscovery::new(discovery, routes, move || drop(task))))
     }
 }

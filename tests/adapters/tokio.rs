@@ -2,8 +2,7 @@
 
 use std::thread;
 
-use discovery_lab::kit::{Adapter, Client, OnHandle, Setup, Timers, Trouble};
-use discovery_tokio::Discovery;
+use discovery_lab::kit::{Adapter, Client, OnDiscovery, Setup, Timers, Trouble};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
@@ -26,9 +25,9 @@ impl Adapter for Tokio {
 
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let (watcher, routes) = (setup.watcher(), setup.routes);
-        let (discovery, driver) = super::build!(Discovery, setup);
-        let driver = tokio::spawn(watcher.watched(driver));
-        Ok(client(discovery, routes, move || driver.abort()))
+        let (discovery, driver) = discovery_tokio::build(setup.into_builder())?;
+        let driver = tokio::spawn(watcher.watched(discovery_tokio::run(driver)));
+        Ok(Box::new(OnDiscovery::new(discovery, routes, move || driver.abort())))
     }
 }
 
@@ -39,28 +38,18 @@ impl Adapter for TokioApart {
 
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let (watcher, routes) = (setup.watcher(), setup.routes);
-        let (discovery, driver) = super::build!(Discovery, setup);
+        let (discovery, driver) = discovery_tokio::build(setup.into_builder())?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (end, ended) = oneshot::channel::<()>();
         let thread = thread::spawn(move || {
-            let driver = runtime.spawn(watcher.watched(driver));
+            let driver = runtime.spawn(watcher.watched(discovery_tokio::run(driver)));
             let _ = runtime.block_on(ended);
             driver.abort();
         });
-        Ok(client(discovery, routes, move || {
+        let end = move || {
             drop(end);
             let _ = thread.join();
-        }))
+        };
+        Ok(Box::new(OnDiscovery::new(discovery, routes, end)))
     }
-}
-
-fn client(
-    discovery: Discovery,
-    routes: discovery_core::Routes,
-    end: impl FnOnce() + Send + Sync + 'static,
-) -> Box<dyn Client> {
-    let client =
-        OnHandle::new(discovery.handle().clone(), move |name| discovery.resolve(name), end);
-    client.set_routes(routes);
-    Box::new(client)
 }

@@ -222,12 +222,11 @@ async fn no_reply_from_another_source_is_heard() {
             server.send_to(&truth, from).await.unwrap();
         }
     };
-    let discovery = Discovery::builder(client()).name_servers([server_address]).probe_routes(false);
-    let (discovery, driver) = discovery.policy(v4()).build().unwrap();
+    let builder = Discovery::builder(client()).name_servers([server_address]).probe_routes(false);
+    let (discovery, driver) = discovery_tokio::build(builder.policy(v4())).unwrap();
     let ask = async {
         for n in 0..20 {
-            let name = format!("host{n}.example:8448").parse().unwrap();
-            let outcome = discovery.resolve(&name).await;
+            let outcome = discovery.resolve(format!("host{n}.example:8448")).await;
             let places: Vec<_> = outcome.as_ref().unwrap().socket_addrs().collect();
             assert_eq!(places, [SocketAddr::from((TRUTH, 8448))]);
         }
@@ -235,7 +234,7 @@ async fn no_reply_from_another_source_is_heard() {
     tokio::select! {
         () = ask => {}
         () = serve => unreachable!("serves for ever"),
-        () = driver => unreachable!("the handle lives"),
+        () = discovery_tokio::run(driver) => unreachable!("the handle lives"),
     }
     assert!(*forged.borrow() >= 20, "{}", forged.borrow());
 }
@@ -252,14 +251,13 @@ fn v4() -> Policy {
 async fn identical_queries_are_never_more_than_the_attempts_of_one_question() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     silent.set_nonblocking(true).unwrap();
-    let discovery = Discovery::builder(client())
+    let builder = Discovery::builder(client())
         .policy(v4())
         .name_servers([silent.local_addr().unwrap()])
-        .probe_routes(false)
-        .spawn()
-        .unwrap();
-    let name = "matrix-with-a-long-name.example.org:8448".parse().unwrap();
-    let waiting: Vec<_> = (0..1000).map(|_| discovery.resolve(&name)).collect();
+        .probe_routes(false);
+    let discovery = discovery_tokio::spawn(builder).unwrap();
+    let name = "matrix-with-a-long-name.example.org:8448";
+    let waiting: Vec<_> = (0..1000).map(|_| discovery.resolve(name)).collect();
     for outcome in waiting {
         let outcome = outcome.await;
         assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::DnsFailure);

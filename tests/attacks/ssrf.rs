@@ -336,7 +336,7 @@ async fn an_adapter_dials_nothing_but_what_was_vetted() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let dialled = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&dialled);
-    let (discovery, driver) = Discovery::builder(client())
+    let builder = Discovery::builder(client())
         .policy({
             let mut policy = policy();
             policy.families = discovery_core::Families::V4;
@@ -350,13 +350,11 @@ async fn an_adapter_dials_nothing_but_what_was_vetted() {
                 nobody
             }
             Transport::Udp => place,
-        })
-        .build()
-        .unwrap();
+        });
+    let (discovery, driver) = discovery_tokio::build(builder).unwrap();
     let ask = async {
         for n in 0..20 {
-            let name = format!("host{n}.example").parse().unwrap();
-            match discovery.resolve(&name).await.as_ref() {
+            match discovery.resolve(format!("host{n}.example")).await.as_ref() {
                 Ok(resolved) => {
                     assert!(resolved.socket_addrs().all(|place| place.ip() == IpAddr::V4(GOOD)));
                 }
@@ -367,7 +365,7 @@ async fn an_adapter_dials_nothing_but_what_was_vetted() {
     tokio::select! {
         () = ask => {}
         () = serve => unreachable!("serves for ever"),
-        () = driver => unreachable!("the handle lives"),
+        () = discovery_tokio::run(driver) => unreachable!("the handle lives"),
     }
     let dialled = dialled.lock().unwrap();
     assert!(!dialled.is_empty());

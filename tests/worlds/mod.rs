@@ -1,8 +1,7 @@
-//! What every adapter must do in good worlds and in bad ones, over loopback: each includes this file, which names its types by the
-//! names that are the same in all.
+//! Tests that every adapter includes and must pass, over loopback. The including file defines how a driver is built (`build`),
+//! run and stopped (`run`, which gives a `Road`).
 //!
-//! Waiters are polled without any runtime: no timer of theirs could hide that nobody wakes them. Whoever includes this says how a
-//! driver is run and stopped (`run`, which gives a `Road`) and how a lookup is begun (`begin`).
+//! Lookups are polled without any runtime, so that no timer can hide a missing wake-up.
 
 mod moments;
 pub mod servers;
@@ -17,11 +16,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use discovery_core::{ErrorKind, Outcome, Step};
-
+use discovery_driver::Discovery;
 use rlimit::Resource;
 
-use super::{Builder, Discovery, Driver, begin, run};
-use servers::{accept, builder, name, nobody, silence, tls};
+use super::{build, run};
+use servers::{accept, builder, nobody, silence, tls};
 
 /// After this long nobody will wake a waiter any more.
 const NEVER: Duration = Duration::from_secs(60);
@@ -50,7 +49,7 @@ pub fn kind(outcome: &Outcome) -> Option<ErrorKind> {
 }
 
 fn resolve(discovery: &Discovery, text: &str) -> Outcome {
-    wait(begin(discovery, &name(text)))
+    wait(discovery.resolve(text))
 }
 
 #[test]
@@ -70,7 +69,7 @@ fn a_document_is_fetched_and_its_name_resolved() {
         write!(tls, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
         String::from_utf8(request).unwrap()
     });
-    let (discovery, driver) = builder(client, https).build().unwrap();
+    let (discovery, driver) = build(builder(client, https)).unwrap();
     let _running = run(driver);
     let outcome = resolve(&discovery, "example.org");
     let resolved = outcome.as_ref().unwrap();
@@ -84,7 +83,7 @@ fn a_document_is_fetched_and_its_name_resolved() {
 #[test]
 fn a_long_reply_comes_over_tcp() {
     let (client, _) = tls("many.example");
-    let (discovery, driver) = builder(client, nobody()).build().unwrap();
+    let (discovery, driver) = build(builder(client, nobody())).unwrap();
     let _running = run(driver);
     let outcome = resolve(&discovery, "many.example");
     let resolved = outcome.as_ref().unwrap();
@@ -96,10 +95,10 @@ fn a_long_reply_comes_over_tcp() {
 #[test]
 fn many_names_are_resolved_at_once() {
     let (client, _) = tls("example.org");
-    let (discovery, driver) = builder(client, nobody()).build().unwrap();
+    let (discovery, driver) = build(builder(client, nobody())).unwrap();
     let _running = run(driver);
     let text = |n| format!("host{n}.example:8448");
-    let all: Vec<_> = (0..1000).map(|n| begin(&discovery, &name(&text(n)))).collect();
+    let all: Vec<_> = (0..1000).map(|n| discovery.resolve(text(n))).collect();
     for resolving in all {
         assert!(wait(resolving).is_ok());
     }
@@ -109,9 +108,9 @@ fn many_names_are_resolved_at_once() {
 fn an_abandoned_lookup_closes_its_sockets() {
     let (client, _) = tls("example.org");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (discovery, driver) = builder(client, listener.local_addr().unwrap()).build().unwrap();
+    let (discovery, driver) = build(builder(client, listener.local_addr().unwrap())).unwrap();
     let _running = run(driver);
-    let lookup = begin(&discovery, &name("example.org"));
+    let lookup = discovery.resolve("example.org");
     let (mut stream, _) = listener.accept().unwrap();
     let start = Instant::now();
     drop(lookup);
@@ -124,7 +123,7 @@ fn an_abandoned_lookup_closes_its_sockets() {
 #[test]
 fn the_driver_ends_with_the_last_handle() {
     let (client, _) = tls("example.org");
-    let (discovery, driver) = builder(client, nobody()).build().unwrap();
+    let (discovery, driver) = build(builder(client, nobody())).unwrap();
     let running = run(driver);
     let again = discovery.clone();
     drop(discovery);
@@ -136,9 +135,9 @@ fn the_driver_ends_with_the_last_handle() {
 #[test]
 fn a_closed_discovery_ends_its_driver_and_tells_who_waits() {
     let (silent, builder) = silence();
-    let (discovery, driver) = builder.build().unwrap();
+    let (discovery, driver) = build(builder).unwrap();
     let running = run(driver);
-    let waiting = begin(&discovery, &name("example.org:8448"));
+    let waiting = discovery.resolve("example.org:8448");
     silent.recv(&mut [0; 512]).unwrap();
     discovery.close();
     running.ended();
@@ -158,13 +157,13 @@ pub fn by_hand() -> (impl Fn() -> Instant + Send + Sync, impl Fn(Duration)) {
 fn a_clock_moved_by_hand_rules_deadlines() {
     let (_silent, builder) = silence();
     let (clock, pass) = by_hand();
-    let (discovery, driver) = builder.clock(clock).build().unwrap();
+    let (discovery, driver) = build(builder.clock(clock)).unwrap();
     let _running = run(driver);
-    let waiting = begin(&discovery, &name("example.org:8448"));
+    let waiting = discovery.resolve("example.org:8448");
     let start = Instant::now();
     while discovery.counters().lookups > 0 {
         pass(Duration::from_millis(100));
-        discovery.handle().handle_timeout();
+        discovery.handle_timeout();
         thread::yield_now();
     }
     assert_eq!(kind(&wait(waiting)), Some(ErrorKind::DnsFailure));
@@ -177,17 +176,16 @@ fn a_clock_moved_by_hand_rules_deadlines() {
 #[test]
 fn a_request_that_panics_is_a_failure_of_our_own_side() {
     let (client, _) = tls("example.org");
-    let (discovery, driver) = Discovery::builder(client)
+    let hooked = Discovery::builder(client)
         .name_servers([nobody()])
         .probe_routes(false)
-        .connect_to(|_, _| panic!("the caller's hook panics"))
-        .build()
-        .unwrap();
+        .connect_to(|_, _| panic!("the caller's hook panics"));
+    let (discovery, driver) = build(hooked).unwrap();
     let _running = run(driver);
     assert_eq!(kind(&resolve(&discovery, "example.org:8448")), Some(ErrorKind::Local));
     let (client, _) = tls("example.org");
     let builder = builder(client, nobody()).fetch_from(|_| panic!("the caller's hook panics"));
-    let (discovery, driver) = builder.build().unwrap();
+    let (discovery, driver) = build(builder).unwrap();
     let _running = run(driver);
     assert_eq!(kind(&resolve(&discovery, "example.org")), Some(ErrorKind::Local));
     assert!(resolve(&discovery, "example.net:8448").is_ok(), "the driver lives on");
@@ -198,7 +196,7 @@ fn a_socket_that_the_system_refuses_is_a_failure_of_our_own_side() {
     let (client, _) = tls("example.org");
     // The broadcast address: nobody may connect to it unasked.
     let refused = SocketAddr::from((Ipv4Addr::BROADCAST, 53));
-    let (discovery, driver) = Discovery::builder(client).name_servers([refused]).build().unwrap();
+    let (discovery, driver) = build(Discovery::builder(client).name_servers([refused])).unwrap();
     let _running = run(driver);
     assert_eq!(kind(&resolve(&discovery, "example.org:8448")), Some(ErrorKind::Local));
 }
@@ -245,7 +243,7 @@ fn without_file_descriptors_it_is_a_failure_of_our_own_side_and_passes() {
         return;
     }
     let (client, _) = tls("example.org");
-    let (discovery, driver) = builder(client, nobody()).build().unwrap();
+    let (discovery, driver) = build(builder(client, nobody())).unwrap();
     let _running = run(driver);
     for text in ["example.org:8448", "example.org"] {
         let none = NoDescriptors::new();

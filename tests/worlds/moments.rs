@@ -5,15 +5,17 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
-use discovery_core::{ErrorKind, Outcome, Policy};
+use discovery_core::{ErrorKind, Policy};
+use discovery_driver::{Builder, Discovery, Resolve};
 
-use super::servers::{accept, builder, name, nobody, silence, tls};
-use super::{Builder, Discovery, Driver, begin, kind, run, wait};
+use super::super::{build, run};
+use super::servers::{accept, builder, nobody, silence, tls};
+use super::{kind, wait};
 
 /// A lookup, or many, at a moment of their lives.
-struct Moment<R> {
+struct Moment {
     discovery: Discovery,
-    waiting: Vec<R>,
+    waiting: Vec<Resolve>,
     /// Whether the answer is there already.
     answered: bool,
     running: super::super::Road,
@@ -27,20 +29,19 @@ enum Going {
     Closed,
 }
 
-fn begun<R>(
+fn begun(
     builder: Builder,
     names: &[String],
-    begin: impl Fn(&Discovery, &str) -> R,
     until: impl FnOnce(&Discovery) -> Box<dyn Any>,
-) -> Moment<R> {
-    let (discovery, driver): (Discovery, Driver) = builder.build().unwrap();
+) -> Moment {
+    let (discovery, driver) = build(builder).unwrap();
     let running = run(driver);
-    let waiting = names.iter().map(|text| begin(&discovery, text)).collect();
+    let waiting = names.iter().map(|text| discovery.resolve(text)).collect();
     let servers = until(&discovery);
     Moment { discovery, waiting, answered: false, running, _servers: servers }
 }
 
-fn at<R>(moment: usize, begin: impl Fn(&Discovery, &str) -> R) -> Option<Moment<R>> {
+fn at(moment: usize) -> Option<Moment> {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let (silent, silence) = silence();
     let heard = move |_: &Discovery| {
@@ -55,22 +56,22 @@ fn at<R>(moment: usize, begin: impl Fn(&Discovery, &str) -> R) -> Option<Moment<
         0 => {
             let mut policy = Policy::default();
             policy.dns_slots = 1;
-            begun(silence.policy(policy), &texts(&["a.example:1", "b.example:1"]), begin, |it| {
+            begun(silence.policy(policy), &texts(&["a.example:1", "b.example:1"]), |it| {
                 let silent = heard(it);
                 assert!(it.counters().queued > 0);
                 silent
             })
         }
         // A question is open.
-        1 => begun(silence, &texts(&["a.example:1"]), begin, heard),
+        1 => begun(silence, &texts(&["a.example:1"]), heard),
         // TLS has begun.
-        2 => begun(builder(client, https), &texts(&["example.org"]), begin, |_| {
+        2 => begun(builder(client, https), &texts(&["example.org"]), |_| {
             let (mut stream, _) = listener.accept().unwrap();
             stream.read_exact(&mut [0; 5]).unwrap();
             Box::new(stream)
         }),
         // A response has begun, and the rest of it never comes.
-        3 => begun(builder(client, https), &texts(&["example.org"]), begin, |_| {
+        3 => begun(builder(client, https), &texts(&["example.org"]), |_| {
             let mut tls = accept(&listener, server);
             tls.read_exact(&mut [0; 4]).unwrap();
             tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"m.server\"").unwrap();
@@ -79,7 +80,7 @@ fn at<R>(moment: usize, begin: impl Fn(&Discovery, &str) -> R) -> Option<Moment<
         // It is answered, and nobody has looked yet.
         4 => {
             let names = texts(&["example.org:1", "example.org:1", "example.net:1"]);
-            let moment = begun(builder(client, nobody()), &names, begin, |it| {
+            let moment = begun(builder(client, nobody()), &names, |it| {
                 while it.counters().lookups > 0 {
                     thread::yield_now();
                 }
@@ -90,7 +91,7 @@ fn at<R>(moment: usize, begin: impl Fn(&Discovery, &str) -> R) -> Option<Moment<
         // Many tickets, two a name.
         5 => {
             let names: Vec<_> = (0..200).map(|n| format!("host{}.example:1", n / 2)).collect();
-            begun(silence, &names, begin, |it| {
+            begun(silence, &names, |it| {
                 let silent = heard(it);
                 assert_eq!(it.counters().lookups, 100);
                 silent
@@ -101,8 +102,7 @@ fn at<R>(moment: usize, begin: impl Fn(&Discovery, &str) -> R) -> Option<Moment<
 }
 
 fn at_every_moment(going: Going) {
-    let begin = |discovery: &Discovery, text: &str| begin(discovery, &name(text));
-    let moments = (0..).map_while(|moment| at(moment, begin));
+    let moments = (0..).map_while(at);
     let mut count = 0;
     for (number, Moment { discovery, waiting, answered, running, _servers }) in moments.enumerate()
     {
@@ -115,9 +115,9 @@ fn at_every_moment(going: Going) {
             assert_eq!(kind(&wait(resolving)), expected, "moment {number}");
         }
         // The same for whoever comes later, but with what is known.
-        let later: Outcome = wait(begin(&discovery, "later.example"));
+        let later = wait(discovery.resolve("later.example"));
         assert_eq!(kind(&later), Some(ErrorKind::Local));
-        assert_eq!(kind(&wait(begin(&discovery, "[2606:4700::1111]"))), None);
+        assert_eq!(kind(&wait(discovery.resolve("[2606:4700::1111]"))), None);
         count += 1;
     }
     assert_eq!(count, 6);
@@ -137,8 +137,8 @@ fn a_discovery_that_is_closed_at_any_moment_leaves_nobody_waiting() {
 fn a_driver_that_is_dropped_before_it_ran_leaves_nobody_waiting() {
     let (client, _) = tls("example.org");
     let server = SocketAddr::from(([127, 0, 0, 1], 9));
-    let (discovery, driver) = Discovery::builder(client).name_servers([server]).build().unwrap();
-    let waiting = begin(&discovery, &name("example.org"));
+    let (discovery, driver) = build(Discovery::builder(client).name_servers([server])).unwrap();
+    let waiting = discovery.resolve("example.org");
     drop(driver);
     assert_eq!(kind(&wait(waiting)), Some(ErrorKind::Local));
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::thread;
 
-use discovery_core::ServerName;
+use discovery_driver::{Builder, Discovery};
 use discovery_wire::Transport;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{A, SRV};
@@ -13,12 +13,6 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-
-use super::{Builder, Discovery};
-
-pub fn name(text: &str) -> ServerName {
-    text.parse().unwrap()
-}
 
 /// A client that trusts one authority, and a server with a certificate from it.
 pub fn tls(host: &str) -> (Arc<ClientConfig>, Arc<ServerConfig>) {

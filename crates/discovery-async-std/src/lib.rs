@@ -1,146 +1,97 @@
-//! Matrix server discovery on async-std.
-//!
-//! Moves bytes and nothing more: what to ask is the core's, how it is spoken is the wire's.
+//! Matrix server discovery on async-std, which is discontinued: see `discovery-smol`.
 //!
 //! ```no_run
-//! # async fn example(tls: std::sync::Arc<rustls::ClientConfig>) -> Result<(), Box<dyn std::error::Error>> {
-//! use discovery_async_std::Discovery;
-//!
-//! let discovery = Discovery::builder(tls).spawn()?;
-//! match &*discovery.resolve(&"matrix.org".parse()?).await {
-//!     Ok(resolved) => println!("{:?}", resolved.socket_addrs().collect::<Vec<_>>()),
-//!     Err(failed) => println!("{failed}"),
-//! }
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[cfg(all(feature = "native-roots", feature = "ring"))] {
+//! let discovery = discovery_async_std::with_system_roots()?;
+//! let resolved = discovery.resolve("matrix.org").await?;
+//! println!("{:?}", resolved.socket_addrs().collect::<Vec<_>>());
+//! # }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`with_system_roots`] and [`spawn`] run the driver as a task of the global executor. With a TLS configuration and settings
+//! of your own: `spawn(Discovery::builder(tls).policy(policy))`. To decide where the driver runs, [`build`] and [`run`] it, on
+//! any executor; nothing is resolved unless it runs. All requests are part of the driver's future: their sockets close with it.
+//!
+//! All types are those of [`discovery_driver`]: they are the same on every runtime, and so is [`Resolve`], which any executor
+//! can poll.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "an adapter reads the clocks and opens the sockets that the others must not"
 )]
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "native-roots"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
-mod builder;
 mod socket;
 
-use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::io;
+use std::net::UdpSocket;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
-use discovery_core::{Outcome, ServerName};
-use discovery_driver::{Alarm, Handle, Running, Todo, Waiting, Work};
-use rustls::ClientConfig;
+use discovery_driver::System;
 
 // For this project's tests, so that this crate alone depends on what is discontinued.
 #[doc(hidden)]
 pub use async_std;
-pub use builder::Builder;
-pub use discovery_core;
-pub use discovery_driver;
-pub use discovery_driver::BuildError;
-pub use discovery_wire;
+pub use discovery_driver::{BuildError, Builder, Discovery, Driver, Resolve};
+pub use {discovery_core, discovery_driver, discovery_wire};
 
-/// Asks for server names. Cheap to clone; the [`Driver`] ends when the last clone, and the last future of an outcome, is
-/// dropped.
-#[derive(Clone, Debug)]
-pub struct Discovery {
-    handle: Handle,
+/// A discovery that trusts the certificate authorities of the operating system, its driver being a task of the global
+/// executor.
+///
+/// # Errors
+/// As [`build`]; when there are no certificate authorities.
+#[cfg(any(feature = "native-roots", feature = "platform-verifier", feature = "webpki-roots"))]
+pub fn with_system_roots() -> Result<Discovery, BuildError> {
+    spawn(Builder::with_system_roots()?)
 }
 
-impl Discovery {
-    /// Starts to configure. Which authorities are trusted is up to `tls`.
-    pub fn builder(tls: Arc<ClientConfig>) -> Builder {
-        Builder::new(tls)
-    }
-
-    /// Where a server name leads. An answer that is known already is there at once; dropping the future abandons the lookup,
-    /// unless others wait for the same name.
-    ///
-    /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::ErrorKind::Local): at once where it
-    /// has been dropped, after [`DRIVER_PATIENCE`](discovery_driver::DRIVER_PATIENCE) where nobody runs it.
-    pub fn resolve(&self, name: &ServerName) -> Resolving {
-        Resolving { waiting: self.handle.resolve(name), check: None }
-    }
-
-    discovery_driver::discovery_methods!();
+/// Builds a discovery, its driver being a task of the global executor.
+///
+/// # Errors
+/// As [`build`].
+pub fn spawn(builder: Builder) -> Result<Discovery, BuildError> {
+    let (discovery, driver) = build(builder)?;
+    catch_unwind(AssertUnwindSafe(|| drop(async_std::task::spawn(run(driver)))))
+        .map_err(|_| BuildError::NoRuntime("the executor's threads cannot be started".into()))?;
+    Ok(discovery)
 }
 
-/// The outcome of one lookup, some time.
-pub struct Resolving {
-    waiting: Waiting,
-    /// When to look whether the driver is alive.
-    check: Option<Sleep>,
+/// Builds a discovery and the driver that must be [run](run) for it.
+///
+/// # Errors
+/// When the system gives no randomness, or lacks what the reactor needs: a thread and file descriptors.
+pub fn build(builder: Builder) -> Result<(Discovery, Driver), BuildError> {
+    start_reactor().map_err(|why| BuildError::NoRuntime(why.into()))?;
+    builder.build(System::default())
 }
 
-impl Future for Resolving {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let this = &mut *self;
-        this.waiting.poll_checked(cx, &mut this.check, |patience| Some(sleep(patience)))
-    }
+/// Runs a driver until all handles are dropped or the discovery is closed, on any executor.
+pub fn run(driver: Driver) -> impl Future<Output = ()> + Send {
+    driver.run(socket::run, async_std::task::sleep)
 }
 
-/// Does what the lookups need: a future that ends when nobody can ask any more. It may be polled by any executor; all requests
-/// run on its task, so their sockets close with it.
-#[must_use = "nothing is resolved unless the driver runs"]
-pub struct Driver {
-    work: Work,
-    running: Running,
-    alarm: Alarm<Sleep>,
+/// Starts the reactor of the process. It is started when it is first needed, and panics if it lacks file descriptors; later a
+/// lack of them is an error of the socket. So it is started here, once there are some.
+fn start_reactor() -> io::Result<()> {
+    let spare = (0..SPARE_DESCRIPTORS).map(|_| UdpSocket::bind("127.0.0.1:0"));
+    spare.collect::<io::Result<Vec<_>>>()?;
+    // A timer is registered when it is polled.
+    let registered = catch_unwind(|| {
+        let timer = pin!(async_std::task::sleep(Duration::from_secs(1)));
+        let _ = timer.poll(&mut Context::from_waker(Waker::noop()));
+    });
+    registered.map_err(|_| io::Error::other("the reactor cannot be started"))
 }
 
-impl Future for Driver {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        loop {
-            this.running.poll(cx);
-            match this.work.poll(cx) {
-                Poll::Ready(Todo::Start(job)) => {
-                    this.running.start(job.id(), Box::pin(socket::run(job)));
-                }
-                Poll::Ready(Todo::Stop(id)) => this.running.stop(id),
-                Poll::Ready(Todo::End) => return Poll::Ready(()),
-                Poll::Pending => {
-                    let left = this.work.time_left();
-                    ready!(this.alarm.poll(cx, left, Instant::now(), sleep));
-                    this.work.handle_timeout();
-                }
-            }
-        }
-    }
-}
-
-impl Driver {
-    fn new(work: Work) -> Self {
-        Self { work, running: Running::default(), alarm: Alarm::default() }
-    }
-}
-
-impl fmt::Debug for Driver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("running", &self.running.len()).finish_non_exhaustive()
-    }
-}
-
-/// A timer of async-std, whose type has no name.
-type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-fn sleep(duration: Duration) -> Sleep {
-    Box::pin(async_std::task::sleep(duration))
-}
-
-impl fmt::Debug for Resolving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resolving").field("waiting", &self.waiting).finish_non_exhaustive()
-    }
-}
+/// More than a reactor takes: one to poll with, one to be woken by, one for timers.
+const SPARE_DESCRIPTORS: usize = 8;

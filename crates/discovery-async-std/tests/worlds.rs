@@ -14,17 +14,14 @@
 #[path = "../../../tests/worlds/mod.rs"]
 mod worlds;
 
-use std::future::Future;
-
 use async_std::task::{self, JoinHandle};
-use discovery_async_std::{BuildError, Builder, Discovery, Driver};
-use discovery_core::{Outcome, ServerName};
+use discovery_async_std::{BuildError, Discovery, Driver, build, spawn};
 
 /// A driver that runs until this is dropped.
 struct Road(Option<JoinHandle<()>>);
 
 fn run(driver: Driver) -> Road {
-    Road(Some(task::spawn(driver)))
+    Road(Some(task::spawn(discovery_async_std::run(driver))))
 }
 
 impl Road {
@@ -45,10 +42,6 @@ impl Drop for Road {
     }
 }
 
-fn begin(discovery: &Discovery, name: &ServerName) -> impl Future<Output = Outcome> + Send + use<> {
-    discovery.resolve(name)
-}
-
 #[test]
 fn without_what_the_reactor_needs_there_is_no_discovery() {
     if !worlds::alone("without_what_the_reactor_needs_there_is_no_discovery") {
@@ -56,8 +49,8 @@ fn without_what_the_reactor_needs_there_is_no_discovery() {
     }
     let (client, _) = worlds::servers::tls("example.org");
     let none = worlds::NoDescriptors::new();
-    let without = Discovery::builder(client.clone()).spawn();
-    assert_eq!(without.err(), Some(BuildError::NoRuntime));
+    let without = spawn(Discovery::builder(client.clone()));
+    assert!(matches!(without, Err(BuildError::NoRuntime(_))));
     drop(none);
-    Discovery::builder(client).spawn().unwrap();
+    spawn(Discovery::builder(client)).unwrap();
 }

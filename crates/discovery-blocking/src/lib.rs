@@ -1,132 +1,67 @@
 //! Matrix server discovery by blocking calls: threads and blocking sockets, no runtime.
 //!
-//! Moves bytes and nothing more: what to ask is the core's, how it is spoken is the wire's.
-//!
 //! ```no_run
-//! # fn example(tls: std::sync::Arc<rustls::ClientConfig>) -> Result<(), Box<dyn std::error::Error>> {
-//! use discovery_blocking::Discovery;
-//!
-//! let discovery = Discovery::builder(tls).spawn()?;
-//! match &*discovery.resolve(&"matrix.org".parse()?) {
-//!     Ok(resolved) => println!("{:?}", resolved.socket_addrs().collect::<Vec<_>>()),
-//!     Err(failed) => println!("{failed}"),
-//! }
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[cfg(all(feature = "native-roots", feature = "ring"))] {
+//! let discovery = discovery_blocking::with_system_roots()?;
+//! let resolved = discovery.resolve("matrix.org").wait()?;
+//! println!("{:?}", resolved.socket_addrs().collect::<Vec<_>>());
+//! # }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`with_system_roots`] and [`spawn`] run the driver on a thread of its own. With a TLS configuration and settings of your
+//! own: `spawn(Discovery::builder(tls).policy(policy))`. To decide where the driver runs, [`build`] and [`run`] it; nothing is
+//! resolved unless it runs.
+//!
+//! All types are those of [`discovery_driver`]: they are the same on every runtime, and [`Resolve`] is a future as well.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "an adapter reads the clocks, opens the sockets and starts the threads that the others must not"
 )]
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "native-roots"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
-mod builder;
 mod driver;
 mod pool;
 mod socket;
 
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::thread;
 
-use discovery_core::{Outcome, ServerName};
-use discovery_driver::{DRIVER_PATIENCE, Handle, Waiting};
-use rustls::ClientConfig;
+use discovery_driver::System;
 
-pub use builder::Builder;
-pub use discovery_core;
-pub use discovery_driver;
-pub use discovery_driver::BuildError;
-pub use discovery_wire;
-pub use driver::Driver;
+pub use discovery_driver::{BuildError, Builder, Discovery, Driver, Resolve};
+pub use driver::run;
+pub use {discovery_core, discovery_driver, discovery_wire};
 
-/// Asks for server names, from as many threads as need be. Cheap to clone; the [`Driver`] ends when the last clone, and the last
-/// [`Resolving`], is dropped.
-#[derive(Clone, Debug)]
-pub struct Discovery {
-    handle: Handle,
+/// A discovery that trusts the certificate authorities of the operating system, its driver running on a thread of its own.
+///
+/// # Errors
+/// When there are no certificate authorities, no thread, or no randomness.
+#[cfg(any(feature = "native-roots", feature = "platform-verifier", feature = "webpki-roots"))]
+pub fn with_system_roots() -> Result<Discovery, BuildError> {
+    spawn(Builder::with_system_roots()?)
 }
 
-impl Discovery {
-    /// Starts to configure. Which authorities are trusted is up to `tls`.
-    pub fn builder(tls: Arc<ClientConfig>) -> Builder {
-        Builder::new(tls)
-    }
-
-    /// Where a server name leads. An answer that is known already is there at once; otherwise this thread waits for it, at the
-    /// longest until the deadlines of the policy.
-    ///
-    /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::ErrorKind::Local): at once where it
-    /// has been dropped, after [`DRIVER_PATIENCE`] where nobody runs it.
-    pub fn resolve(&self, name: &ServerName) -> Outcome {
-        self.begin(name).wait()
-    }
-
-    /// Begins to resolve a server name, to wait for it later, or for many at once.
-    pub fn begin(&self, name: &ServerName) -> Resolving {
-        Resolving { waiting: self.handle.resolve(name) }
-    }
-
-    discovery_driver::discovery_methods!();
+/// Builds a discovery, its driver running on a thread of its own.
+///
+/// # Errors
+/// When the system gives no thread or no randomness.
+pub fn spawn(builder: Builder) -> Result<Discovery, BuildError> {
+    let (discovery, driver) = build(builder)?;
+    let thread = thread::Builder::new().name("discovery".to_owned());
+    thread.spawn(|| run(driver)).map_err(|why| BuildError::NoRuntime(why.into()))?;
+    Ok(discovery)
 }
 
-/// The outcome of one lookup, some time. Dropping it abandons the lookup, unless others wait for the same name.
-#[derive(Debug)]
-pub struct Resolving {
-    waiting: Waiting,
-}
-
-impl Resolving {
-    /// Waits until it is there.
-    pub fn wait(mut self) -> Outcome {
-        loop {
-            if let Some(outcome) = self.wait_for(DRIVER_PATIENCE) {
-                return outcome;
-            }
-        }
-    }
-
-    /// Waits until it is there, at most for so long. None where it is not there yet: the lookup goes on.
-    pub fn wait_for(&mut self, patience: Duration) -> Option<Outcome> {
-        // Most often it is there at once, and nobody needs to be woken.
-        if let Poll::Ready(outcome) = self.waiting.poll_outcome(&Context::from_waker(Waker::noop()))
-        {
-            return Some(outcome);
-        }
-        let waker = unpark();
-        let start = Instant::now();
-        let mut check = self.waiting.next_check();
-        loop {
-            if let Poll::Ready(outcome) = self.waiting.poll_outcome(&Context::from_waker(&waker)) {
-                return Some(outcome);
-            }
-            let waited = start.elapsed();
-            if waited >= check {
-                self.waiting.check_driver();
-                check = waited.saturating_add(self.waiting.next_check());
-                continue;
-            }
-            let left = patience.checked_sub(waited).filter(|left| !left.is_zero())?;
-            thread::park_timeout(left.min(check.saturating_sub(waited)));
-        }
-    }
-}
-
-/// What wakes this thread.
-fn unpark() -> Waker {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-        fn wake_by_ref(self: &Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    Waker::from(Arc::new(Unpark(thread::current())))
+/// Builds a discovery and the driver that must be [run](run) for it.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn build(builder: Builder) -> Result<(Discovery, Driver), BuildError> {
+    builder.build(System::default())
 }

@@ -1,4 +1,4 @@
-//! Threads that carry out jobs, as many as are needed and no more than allowed, and what stops one of them.
+//! Threads that carry out tasks, as many as are needed and no more than allowed, and what stops one of them.
 //!
 //! Knows nothing of sockets but that they can be shut down.
 
@@ -10,14 +10,14 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use discovery_core::RequestId;
-use discovery_driver::Job;
+use discovery_driver::RequestTask;
 
 use crate::socket;
 
 /// A thread that nobody needed for so long ends.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// What a job needs, in debug builds as well.
+/// What a task needs, in debug builds as well.
 const STACK: usize = 512 * 1024;
 
 pub(crate) struct Pool {
@@ -34,23 +34,23 @@ pub(crate) struct Pool {
 /// Whoever hands an answer to the machine allocates what the machine keeps. Were that each of many threads, an allocator with a heap for
 /// each thread would keep the facts of one cache in hundreds of heaps that are mostly empty.
 pub(crate) struct Finished {
-    jobs: Mutex<Vec<Job>>,
+    tasks: Mutex<Vec<RequestTask>>,
     driver: Thread,
 }
 
 impl Finished {
     /// On their way to the current thread.
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { jobs: Mutex::default(), driver: thread::current() })
+        Arc::new(Self { tasks: Mutex::default(), driver: thread::current() })
     }
 
     /// All that have come so far.
-    pub(crate) fn take(&self) -> Vec<Job> {
-        std::mem::take(&mut self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take(&self) -> Vec<RequestTask> {
+        std::mem::take(&mut self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn put(&self, job: Job) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+    fn put(&self, task: RequestTask) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
         self.driver.unpark();
     }
 }
@@ -66,15 +66,15 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<(Job, Arc<Stop>)>,
-    /// Of all jobs that are queued or run.
+    queue: VecDeque<(RequestTask, Arc<Stop>)>,
+    /// Of all tasks that are queued or run.
     stops: BTreeMap<RequestId, Arc<Stop>>,
     threads: usize,
     idle: usize,
     ended: bool,
 }
 
-/// Stops one job.
+/// Stops one task.
 #[derive(Default)]
 pub(crate) struct Stop(Mutex<Held>);
 
@@ -89,8 +89,8 @@ impl Pool {
         Self { shared: Arc::default(), finished, limit: limit.max(1), patience }
     }
 
-    /// Hands a job to a thread, to a new one if none is idle. Without one it is dropped: a failure of our own side.
-    pub(crate) fn start(&self, job: Job) {
+    /// Hands a task to a thread, to a new one if none is idle. Without one it is dropped: a failure of our own side.
+    pub(crate) fn start(&self, task: RequestTask) {
         let mut state = self.shared.lock();
         let more = state.queue.len() >= state.idle && state.threads < self.limit;
         if more {
@@ -100,34 +100,34 @@ impl Pool {
             match thread.spawn(move || shared.work(patience, &finished)) {
                 Ok(_) => state.threads = state.threads.saturating_add(1),
                 Err(_) if state.threads == 0 => {
-                    // The job tells its end, and whom it tells may want to hand over the next.
+                    // The task tells its end, and whom it tells may want to hand over the next.
                     drop(state);
-                    return drop(job);
+                    return drop(task);
                 }
                 // One of the others will have it.
                 Err(_) => {}
             }
         }
         let stop = Arc::new(Stop::default());
-        state.stops.insert(job.id(), Arc::clone(&stop));
-        state.queue.push_back((job, stop));
+        state.stops.insert(task.id(), Arc::clone(&stop));
+        state.queue.push_back((task, stop));
         self.shared.queued.notify_one();
     }
 
-    /// Stops a job; one that has ended is none.
+    /// Stops a task; one that has ended is none.
     pub(crate) fn stop(&self, id: RequestId) {
         let mut state = self.shared.lock();
         let stop = state.stops.remove(&id);
-        let index = state.queue.iter().position(|(job, _)| job.id() == id);
-        let job = index.and_then(|index| state.queue.remove(index));
+        let index = state.queue.iter().position(|(task, _)| task.id() == id);
+        let task = index.and_then(|index| state.queue.remove(index));
         drop(state);
-        drop(job);
+        drop(task);
         if let Some(stop) = stop {
             stop.stop();
         }
     }
 
-    /// Stops all jobs, and lets all threads go.
+    /// Stops all tasks, and lets all threads go.
     pub(crate) fn end(&self) {
         let mut state = self.shared.lock();
         state.ended = true;
@@ -161,20 +161,20 @@ impl Shared {
 
     /// What one thread does.
     fn work(&self, patience: Duration, finished: &Finished) {
-        while let Some((job, stop)) = self.next() {
-            let id = job.id();
-            // A job that panics is dropped, and tells its end.
-            let run = catch_unwind(AssertUnwindSafe(|| socket::run(job, &stop, patience)));
+        while let Some((task, stop)) = self.next() {
+            let id = task.id();
+            // A task that panics is dropped, and tells its end.
+            let run = catch_unwind(AssertUnwindSafe(|| socket::run(task, &stop, patience)));
             stop.hold(None);
             self.lock().stops.remove(&id);
-            if let Ok(Some(job)) = run {
-                finished.put(job);
+            if let Ok(Some(task)) = run {
+                finished.put(task);
             }
         }
     }
 
-    /// The next job; None where this thread is to end.
-    fn next(&self) -> Option<(Job, Arc<Stop>)> {
+    /// The next task; None where this thread is to end.
+    fn next(&self) -> Option<(RequestTask, Arc<Stop>)> {
         let mut state = self.lock();
         state.idle = state.idle.saturating_add(1);
         let wait = self
@@ -200,7 +200,7 @@ impl Stop {
         self.lock().stopped
     }
 
-    /// Shuts this down when the job is stopped, which wakes whoever reads from it.
+    /// Shuts this down when the task is stopped, which wakes whoever reads from it.
     pub(crate) fn hold(&self, stream: Option<Arc<TcpStream>>) {
         self.lock().stream = stream;
     }

@@ -1,12 +1,12 @@
-//! One job over one blocking socket at a time. Knows nothing of what the bytes mean.
+//! One request over one blocking socket at a time. Knows nothing of what the bytes mean.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use discovery_driver::{Job, local_address};
-use discovery_wire::{READ_BUFFER, Transport, Want};
+use discovery_driver::{RequestTask, System};
+use discovery_wire::{READ_BUFFER, Transport, Want, local_address};
 
 use crate::pool::Stop;
 
@@ -18,16 +18,16 @@ enum Socket {
     Tcp(Arc<TcpStream>),
 }
 
-/// Moves bytes until the answer is there, and returns the job then; None where it was stopped.
-pub(crate) fn run(mut job: Job, stop: &Stop, patience: Duration) -> Option<Job> {
+/// Moves bytes until the answer is there, and returns the task then; None where it was stopped.
+pub(crate) fn run(mut task: RequestTask, stop: &Stop, patience: Duration) -> Option<RequestTask> {
     let mut socket = None;
     let mut buffer = [0; READ_BUFFER];
     while !stop.is_stopped() {
-        match (job.wants(), &socket) {
+        match (task.wants(), &socket) {
             (Want::Finish, _) => {
                 drop(socket);
                 stop.hold(None);
-                return Some(job);
+                return Some(task);
             }
             (Want::Open(transport, address), _) => {
                 // One at a time: the old socket goes before the new one comes.
@@ -37,17 +37,17 @@ pub(crate) fn run(mut job: Job, stop: &Stop, patience: Duration) -> Option<Job> 
                 if let Ok(Socket::Tcp(stream)) = &opened {
                     stop.hold(Some(Arc::clone(stream)));
                 }
-                job.opened(opened.map(|opened| socket = Some(opened)));
+                task.opened(opened.map(|opened| socket = Some(opened)));
             }
             (Want::Write(bytes), Some(socket)) => {
                 let count = socket.write(bytes);
-                job.wrote(count);
+                task.wrote(count);
             }
             (Want::Read, Some(socket)) => {
                 let count = socket.read(&mut buffer);
-                job.read(count, &buffer);
+                task.read(count, &buffer);
             }
-            (Want::Write(_) | Want::Read, None) => job.failed(io::ErrorKind::NotConnected),
+            (Want::Write(_) | Want::Read, None) => task.failed(io::ErrorKind::NotConnected),
         }
     }
     None
@@ -65,7 +65,7 @@ impl Socket {
             Transport::Udp => {
                 let socket = UdpSocket::bind(local_address(address))?;
                 // R98: the kernel then drops what comes from elsewhere.
-                report_icmp_errors(&socket, address);
+                System::report_icmp_errors(&socket, address);
                 socket.connect(address)?;
                 socket.set_read_timeout(Some(LOOK))?;
                 Ok(Self::Udp(socket))
@@ -93,19 +93,3 @@ impl Socket {
         }
     }
 }
-
-/// Has the system report every ICMP error about what this socket has sent: without this it keeps "host unreachable" and the like
-/// to itself, and reports closed ports alone. A system that can't do so changes nothing.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn report_icmp_errors(socket: &impl std::os::fd::AsFd, remote: SocketAddr) {
-    use nix::sys::socket::{setsockopt, sockopt};
-
-    let _ = match remote {
-        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true),
-        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true),
-    };
-}
-
-/// As above, where the system has no such setting.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn report_icmp_errors<T>(_socket: &T, _remote: SocketAddr) {}

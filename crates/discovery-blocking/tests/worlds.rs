@@ -14,19 +14,18 @@
 #[path = "../../../tests/worlds/mod.rs"]
 mod worlds;
 
-use std::future::Future;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use discovery_blocking::{Builder, Discovery, Driver};
-use discovery_core::{ErrorKind, Outcome, Policy, ServerName};
-use worlds::servers::{builder, name, nobody, silence, tls};
+use discovery_blocking::{Discovery, Driver, build, spawn};
+use discovery_core::{ErrorKind, Policy};
+use worlds::servers::{builder, nobody, silence, tls};
 
 /// A driver that runs on a thread.
 struct Road(JoinHandle<()>);
 
 fn run(driver: Driver) -> Road {
-    Road(thread::spawn(|| driver.run()))
+    Road(thread::spawn(|| discovery_blocking::run(driver)))
 }
 
 impl Road {
@@ -40,10 +39,6 @@ impl Road {
     }
 }
 
-fn begin(discovery: &Discovery, name: &ServerName) -> impl Future<Output = Outcome> + Send + use<> {
-    discovery.handle().resolve(name)
-}
-
 /// How many threads of this process are a pool's.
 fn pool_threads() -> usize {
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
@@ -55,9 +50,9 @@ fn pool_threads() -> usize {
 #[test]
 fn many_threads_share_one_discovery() {
     let (client, _) = tls("example.org");
-    let discovery = builder(client, nobody()).spawn().unwrap();
+    let discovery = spawn(builder(client, nobody())).unwrap();
     let one = discovery.clone();
-    let ask = move || assert!(one.resolve(&name("example.org:8448")).is_ok());
+    let ask = move || assert!(one.resolve("example.org:8448").wait().is_ok());
     let threads: Vec<_> = (0..50).map(|_| thread::spawn(ask.clone())).collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(discovery.counters().dns_questions, 2, "one for each family");
@@ -67,17 +62,17 @@ fn many_threads_share_one_discovery() {
 fn an_outcome_is_waited_for_no_longer_than_wanted() {
     let (client, _) = tls("example.org");
     let (silent, silence) = silence();
-    let discovery = silence.spawn().unwrap();
-    let mut resolving = discovery.begin(&name("example.org:8448"));
+    let discovery = spawn(silence).unwrap();
+    let mut resolving = discovery.resolve("example.org:8448");
     silent.recv(&mut [0; 512]).unwrap();
-    assert!(resolving.wait_for(Duration::ZERO).is_none());
-    assert!(resolving.wait_for(Duration::from_millis(1)).is_none());
+    assert!(resolving.wait_timeout(Duration::ZERO).is_none());
+    assert!(resolving.wait_timeout(Duration::from_millis(1)).is_none());
     assert_eq!(discovery.counters().lookups, 1, "it goes on");
     drop(resolving);
     assert_eq!(discovery.counters().lookups, 0);
-    let discovery = builder(client, nobody()).spawn().unwrap();
-    let mut resolving = discovery.begin(&name("example.org:8448"));
-    assert!(resolving.wait_for(Duration::MAX).unwrap().is_ok());
+    let discovery = spawn(builder(client, nobody())).unwrap();
+    let mut resolving = discovery.resolve("example.org:8448");
+    assert!(resolving.wait_timeout(Duration::MAX).unwrap().is_ok());
     assert!(resolving.wait().is_ok(), "and it stays there");
 }
 
@@ -90,16 +85,16 @@ fn threads_are_no_more_than_slots_and_none_is_left() {
     let (silent, silence) = silence();
     let mut policy = Policy::default();
     policy.dns_slots = 3;
-    let (discovery, driver) = silence.policy(policy).build().unwrap();
+    let (discovery, driver) = build(silence.policy(policy)).unwrap();
     let road = run(driver);
     let waiting: Vec<_> =
-        (0..100).map(|n| begin(&discovery, &name(&format!("host{n}.example:1")))).collect();
+        (0..100).map(|n| discovery.resolve(format!("host{n}.example:1"))).collect();
     for _ in 0..3 {
         silent.recv(&mut [0; 512]).unwrap();
     }
     // Those that are given up make room for others, on the same threads.
     drop(waiting);
-    let again = begin(&discovery, &name("example.org:8448"));
+    let again = discovery.resolve("example.org:8448");
     silent.recv(&mut [0; 512]).unwrap();
     assert!((1..=3).contains(&pool_threads()), "{}", pool_threads());
     drop((again, discovery));
@@ -113,9 +108,9 @@ fn threads_are_no_more_than_slots_and_none_is_left() {
 #[test]
 fn a_closed_discovery_wakes_a_thread_that_waits() {
     let (silent, silence) = silence();
-    let discovery = silence.spawn().unwrap();
+    let discovery = spawn(silence).unwrap();
     let one = discovery.clone();
-    let waiting = thread::spawn(move || one.resolve(&name("example.org:8448")));
+    let waiting = thread::spawn(move || one.resolve("example.org:8448").wait());
     silent.recv(&mut [0; 512]).unwrap();
     discovery.close();
     assert_eq!(worlds::kind(&waiting.join().unwrap()), Some(ErrorKind::Local));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use discovery_core::InvalidServerName;
-use discovery_driver::Setup;
+use discovery_driver::Builder;
 use discovery_lab::{
     Authority, BUILT_IN, BuiltInName, Lab, LabOptions as Serving, Ran, built_in, built_in_names,
 };
@@ -32,17 +32,17 @@ pub(crate) fn resolve(mut options: ResolveOptions) -> Result<Status, Trouble> {
     serving.divisor = LAB_DIVISOR;
     let lab = Lab::start_with(scenario.world_at(Duration::ZERO), serving)
         .map_err(|error| no_lab(&error))?;
-    let mut setup = Setup::new(lab.client_config());
-    setup.set_policy(lab_policy(&options, scenario.policy()));
-    setup.set_name_servers(lab.dns_servers().iter().copied());
-    setup.set_connect_to(lab.connector());
-    // Both families of the world lead to IPv4 loopback, whatever this machine has.
-    setup.set_probe_routes(false);
+    let builder = Builder::new(lab.client_config())
+        .policy(lab_policy(&options, scenario.policy()))
+        .name_servers(lab.dns_servers().iter().copied())
+        .connect_to(lab.connector())
+        // Both families of the world lead to IPv4 loopback, whatever this machine has.
+        .probe_routes(false);
     let (format, paint) = (Format::from(options.format), Paint::for_standard_output());
     let judged = !options.bends_results();
     let mut out = BufWriter::new(io::stdout());
     let mut tally = Tally::default();
-    let status = answer(options, setup, |answers| {
+    let status = answer(options, builder, |answers| {
         for answered in answers {
             let mut answered = answered.clone();
             let name = known.get(&answered.name);

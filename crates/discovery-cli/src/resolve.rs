@@ -10,10 +10,10 @@ use std::io::{self, BufWriter, Write};
 use std::pin::pin;
 use std::task::Poll;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use discovery_core::{Cursor, ServerName, UnixMillis};
-use discovery_driver::Setup;
+use discovery_core::{Cursor, ServerName};
+use discovery_driver::{Builder, Discovery};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinSet;
@@ -24,7 +24,6 @@ use crate::lab;
 use crate::memory::Memory;
 use crate::options::ResolveOptions;
 use crate::output::{Answered, End, Format, Paint};
-use crate::runtime::Discovery;
 use crate::setting;
 use crate::signals::Stop;
 use crate::status::{Status, Trouble};
@@ -40,19 +39,19 @@ pub(crate) fn run(options: ResolveOptions) -> Result<Status, Trouble> {
     if options.lab {
         return lab::resolve(options);
     }
-    let setup = setting::outside(&options)?;
+    let builder = setting::outside(&options)?;
     let (format, paint) = (Format::from(options.format), Paint::for_standard_output());
     let mut out = BufWriter::new(io::stdout());
-    answer(options, setup, |answers| {
+    answer(options, builder, |answers| {
         answers.iter().try_for_each(|answered| answered.write(format, paint, &mut out))?;
         out.flush()
     })
 }
 
-/// Resolves the names of the command line by a discovery that is so set up. The answers go to `write`, all that are there at once.
+/// Resolves the names of the command line by a discovery with these settings. The answers go to `write`, all that are there at once.
 pub(crate) fn answer(
     options: ResolveOptions,
-    setup: Setup,
+    builder: Builder,
     write: impl FnMut(&[Answered]) -> io::Result<()> + Send,
 ) -> Result<Status, Trouble> {
     let here = |error: &dyn std::fmt::Display| Trouble::Here(error.to_string());
@@ -66,17 +65,17 @@ pub(crate) fn answer(
     let order = if typed { Order::Done } else { Order::Given };
     let ended = written_by(write, &runtime, async |answers| {
         let stop = Stop::on_signals().map_err(|error| here(&error))?;
-        let discovery = options.runtime.spawn(setup)?;
+        let discovery = options.runtime.spawn(builder)?;
         if let Some(known) = known.flatten() {
-            let _ = discovery.handle().teach(known, wall());
+            let _ = discovery.teach(known);
         }
         let names = input::names(options.names).map_err(|error| no_thread(&error))?;
         let look_up = |given| look_up(discovery.clone(), given);
         let ended = answer_all(names, options.jobs, order, look_up, answers, stop).await;
         if let Some(memory) = memory {
-            let mut all = discovery.handle().export_since(Cursor::START, wall());
+            let mut all = discovery.export_since(Cursor::START);
             while all.has_more() {
-                all.append(discovery.handle().export_since(all.cursor(), wall()));
+                all.append(discovery.export_since(all.cursor()));
             }
             memory.write(&all)?;
         }
@@ -121,10 +120,6 @@ fn written_by(
     })
 }
 
-fn wall() -> UnixMillis {
-    UnixMillis::from_system_time(SystemTime::now())
-}
-
 /// There is no thread to be had.
 pub(crate) fn no_thread(error: &io::Error) -> Trouble {
     Trouble::Here(format!("this machine gives no thread: {error}"))
@@ -139,7 +134,7 @@ async fn look_up(discovery: Discovery, given: Given) -> Answered {
         Err(why) => End::NotAName(why),
     };
     let now = Instant::now();
-    let at = discovery.handle().clock().to_core(now.into_std());
+    let at = discovery.clock().to_core(now.into_std());
     Answered { name, end, took: now.saturating_duration_since(begun), at, note: None }
 }
 

@@ -3,12 +3,9 @@
 //! Knows nothing of names or results. Whatever resolves, the program reads names and sorts answers on a runtime of its own.
 
 use std::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
 
 use clap::ValueEnum;
-use discovery_core::{Outcome, ServerName};
-use discovery_driver::{Handle, Setup};
+use discovery_driver::{BuildError, Builder, Discovery};
 
 use crate::status::Trouble;
 
@@ -28,18 +25,6 @@ pub(crate) enum Runtime {
     Blocking,
 }
 
-/// A discovery on one of them. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Discovery {
-    handle: Handle,
-    resolve: Arc<Resolve>,
-}
-
-type Resolve = dyn Fn(&ServerName) -> Resolving + Send + Sync;
-
-/// An outcome, some time.
-pub(crate) type Resolving = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
 impl Runtime {
     /// The first of those that are built in.
     pub(crate) const DEFAULT: Self = if cfg!(feature = "tokio") {
@@ -55,37 +40,31 @@ impl Runtime {
     };
 
     /// Starts a discovery. For tokio that must be within its runtime.
-    pub(crate) fn spawn(self, setup: Setup) -> Result<Discovery, Trouble> {
-        match self {
+    pub(crate) fn spawn(self, builder: Builder) -> Result<Discovery, Trouble> {
+        let spawned = match self {
             #[cfg(feature = "tokio")]
-            Self::Tokio => {
-                let it = discovery_tokio::Builder::from(setup).spawn().map_err(here)?;
-                Ok(Discovery::new(it.handle().clone(), move |name| Box::pin(it.resolve(name))))
-            }
+            Self::Tokio => discovery_tokio::spawn(builder),
             #[cfg(feature = "async-std")]
             Self::AsyncStd => {
                 threads_to_be_had(1 + std::thread::available_parallelism().map_or(1, Into::into))?;
-                let it = discovery_async_std::Builder::from(setup).spawn().map_err(here)?;
-                Ok(Discovery::new(it.handle().clone(), move |name| Box::pin(it.resolve(name))))
+                discovery_async_std::spawn(builder)
             }
             #[cfg(feature = "smol")]
             Self::Smol => {
                 threads_to_be_had(2)?;
-                let it = discovery_smol::Builder::from(setup).spawn().map_err(here)?;
-                Ok(Discovery::new(it.handle().clone(), move |name| Box::pin(it.resolve(name))))
+                discovery_smol::spawn(builder)
             }
+            // Lookups are futures here, too: only sockets block, on threads of the adapter.
             #[cfg(feature = "blocking")]
-            Self::Blocking => {
-                let it = discovery_blocking::Builder::from(setup).spawn().map_err(here)?;
-                // What waits here is a task, so the outcome is waited for by its waker; all sockets block threads of the adapter.
-                let handle = it.handle().clone();
-                Ok(Discovery::new(handle, move |name| Box::pin(it.handle().resolve(name))))
-            }
+            Self::Blocking => discovery_blocking::spawn(builder),
             #[allow(unreachable_patterns, reason = "unless some of them are not built in")]
-            _ => Err(Trouble::Usage(format!(
-                "--runtime {self}: it is not built in; build the program with `--features {self}`"
-            ))),
-        }
+            _ => {
+                return Err(Trouble::Usage(format!(
+                    "--runtime {self}: it is not built in; build the program with `--features {self}`"
+                )));
+            }
+        };
+        spawned.map_err(|error: BuildError| Trouble::Here(error.to_string()))
     }
 }
 
@@ -93,10 +72,10 @@ impl Runtime {
 #[cfg(any(feature = "async-std", feature = "smol"))]
 fn threads_to_be_had(count: usize) -> Result<(), Trouble> {
     let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = Arc::new(std::sync::Mutex::new(wait));
+    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
     let threads: Vec<_> = (0..count)
         .map(|_| {
-            let wait = Arc::clone(&wait);
+            let wait = std::sync::Arc::clone(&wait);
             // Until the other end is gone.
             std::thread::Builder::new().spawn(move || drop(wait.lock().map(|wait| wait.recv())))
         })
@@ -107,29 +86,6 @@ fn threads_to_be_had(count: usize) -> Result<(), Trouble> {
         let _ = thread.join();
     }
     Ok(())
-}
-
-fn here(error: discovery_driver::BuildError) -> Trouble {
-    Trouble::Here(error.to_string())
-}
-
-impl Discovery {
-    fn new(
-        handle: Handle,
-        resolve: impl Fn(&ServerName) -> Resolving + Send + Sync + 'static,
-    ) -> Self {
-        Self { handle, resolve: Arc::new(resolve) }
-    }
-
-    /// Where a name leads.
-    pub(crate) fn resolve(&self, name: &ServerName) -> Resolving {
-        (self.resolve)(name)
-    }
-
-    /// The machine and its clock.
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
-    }
 }
 
 impl fmt::Display for Runtime {

@@ -11,10 +11,9 @@ use std::sync::Arc;
 use discovery_core::{
     DnsName, Families, Host, HttpGet, Otherwise, Policy, ServerName, Speculation,
 };
-use discovery_driver::Setup;
+use discovery_driver::Builder;
 use discovery_wire::{Hosts, NameServers, OddityKind, client_config};
-use rustls::client::Resumption;
-use rustls::{CipherSuite, ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::options::{ConnectTo, ResolveOptions};
 use crate::resolve::most_lookups;
@@ -89,21 +88,20 @@ fn open_files() -> usize {
 }
 
 /// A discovery in the world outside, as the options and this machine say.
-pub(crate) fn outside(options: &ResolveOptions) -> Result<Setup, Trouble> {
+pub(crate) fn outside(options: &ResolveOptions) -> Result<Builder, Trouble> {
     let mut base = Policy::default();
     base.hosts_file = hosts();
-    let mut setup = Setup::new(trust(options)?);
-    setup.set_policy(policy(options, base));
+    let mut builder = Builder::new(trust(options)?).policy(policy(options, base));
     if options.nameserver.is_empty() {
         warn_of_resolv_conf();
     } else {
-        setup.set_name_servers(options.nameserver.iter().copied());
+        builder = builder.name_servers(options.nameserver.iter().copied());
     }
     if !options.connect_to.is_empty() {
         let rules = options.connect_to.clone();
-        setup.set_fetch_from(move |get| fetch_from(&rules, get));
+        builder = builder.fetch_from(move |get| fetch_from(&rules, get));
     }
-    Ok(setup)
+    Ok(builder)
 }
 
 /// Where to fetch a document from: the first rule that concerns it tells.
@@ -163,11 +161,7 @@ fn read(path: &str) -> Vec<u8> {
 /// Whom to trust: the authorities in a file, or the system's (R16, R17).
 fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
     let roots = roots(options)?;
-    let mut provider = rustls::crypto::ring::default_provider();
-    // Nearly all of a short connection's hashing is in its handshake, and most processors hash SHA-256 by themselves.
-    provider
-        .cipher_suites
-        .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let provider = rustls::crypto::ring::default_provider();
     let config = if roots.is_empty() {
         // No name needs a document, so there will be no connection.
         ClientConfig::builder_with_provider(Arc::new(provider))
@@ -176,10 +170,7 @@ fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
     } else {
         client_config(provider, roots)
     };
-    let mut config = config.map_err(|error| Trouble::Here(error.to_string()))?;
-    // Every host is visited once.
-    config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
+    config.map(Arc::new).map_err(|error| Trouble::Here(error.to_string()))
 }
 
 /// The authorities to trust: those that are named, or the system's.

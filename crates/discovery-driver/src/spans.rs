@@ -28,6 +28,10 @@ impl LookupSpan {
         Self {}
     }
 
+    pub(crate) fn none() -> Self {
+        Self {}
+    }
+
     pub(crate) fn known(&mut self, _known: bool) {}
 
     pub(crate) fn end(&mut self, _outcome: &Outcome) {}
@@ -57,6 +61,11 @@ mod listening {
                 target: "discovery", "lookup", %name, hit = Empty, outcome = Empty, rule = Empty
             );
             Self { span, ended: false }
+        }
+
+        /// Of a text that is no server name.
+        pub(crate) fn none() -> Self {
+            Self { span: tracing::Span::none(), ended: true }
         }
 
         pub(crate) fn known(&mut self, known: bool) {

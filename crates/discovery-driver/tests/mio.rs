@@ -16,42 +16,11 @@ mod looping;
 #[path = "../../../tests/worlds/mod.rs"]
 mod worlds;
 
-use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use discovery_core::{Outcome, ServerName};
-use discovery_driver::{Handle, Setup};
-use looping::Looping as Driver;
-use rustls::ClientConfig;
-
-/// The loop by the names that adapters have.
-#[derive(Clone)]
-struct Discovery {
-    handle: Handle,
-}
-
-struct Builder {
-    setup: Setup,
-}
-
-impl Discovery {
-    fn builder(tls: Arc<ClientConfig>) -> Builder {
-        Builder { setup: Setup::new(tls) }
-    }
-
-    discovery_driver::discovery_methods!();
-}
-
-impl Builder {
-    discovery_driver::builder_methods!();
-
-    fn build(self) -> io::Result<(Discovery, Driver)> {
-        let (handle, looping) = looping::start(self.setup)?;
-        Ok((Discovery { handle }, looping))
-    }
-}
+use discovery_driver::Discovery;
+use looping::{Looping as Driver, build};
 
 /// A loop that runs on a thread.
 struct Road(JoinHandle<io::Result<()>>);
@@ -69,8 +38,4 @@ impl Road {
         discovery.close();
         self.ended();
     }
-}
-
-fn begin(discovery: &Discovery, name: &ServerName) -> impl Future<Output = Outcome> + Send + use<> {
-    discovery.handle().resolve(name)
 }

@@ -16,10 +16,10 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::{Instant, SystemTime};
+use std::time::Duration;
 
 use discovery_core::Policy;
-use discovery_driver::{Handle, Setup, System, Todo, Waiting, Work};
+use discovery_driver::{Action, Builder, Discovery, Driver, System};
 use rustls::{ClientConfig, RootCertStore};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -89,39 +89,28 @@ impl Listener {
     }
 }
 
-fn open() -> (Handle, Work) {
+fn open() -> (Discovery, Driver) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
-    let mut setup = Setup::new(Arc::new(tls));
     let mut policy = Policy::default();
     policy.dns_attempts = 1;
-    setup.set_policy(policy);
-    setup.set_name_servers(["192.0.2.53:53".parse().unwrap()]);
-    let system = System {
-        now: Instant::now,
-        wall_clock: SystemTime::now,
-        entropy: |_| Ok(()),
-        resolv_conf: Vec::new,
-        interface_index: |_| None,
-        reaches: |_| true,
-    };
-    setup.open(system).unwrap()
-}
-
-fn resolve(handle: &Handle, text: &str) -> Waiting {
-    handle.resolve(&text.parse().unwrap())
+    let builder = Builder::new(Arc::new(tls))
+        .policy(policy)
+        .name_servers(["192.0.2.53:53".parse().unwrap()])
+        .probe_routes(false);
+    builder.build(System::default()).unwrap()
 }
 
 /// Starts all that there is; none of it can open its socket.
-fn fail(work: &mut Work) {
-    while let Poll::Ready(todo) = work.poll(&Context::from_waker(Waker::noop())) {
-        if let Todo::Start(mut job) = todo {
-            job.opened(Err(io::ErrorKind::PermissionDenied.into()));
-            job.finish();
+fn fail(driver: &mut Driver) {
+    while let Poll::Ready(action) = driver.poll_action(&Context::from_waker(Waker::noop())) {
+        if let Action::Start(mut task) = action {
+            task.opened(Err(io::ErrorKind::PermissionDenied.into()));
+            task.finish();
         }
     }
 }
@@ -130,14 +119,14 @@ fn fail(work: &mut Work) {
 fn lookups_and_requests_have_spans() {
     let listener = Listener::default();
     tracing::subscriber::with_default(listener.clone(), || {
-        let (handle, mut work) = open();
-        drop(resolve(&handle, "10.0.0.1"));
+        let (discovery, mut driver) = open();
+        drop(discovery.resolve("10.0.0.1"));
         assert_eq!(listener.take(), ["lookup name=10.0.0.1 hit=true outcome=blocked"]);
-        drop(resolve(&handle, "1.1.1.1:443"));
+        drop(discovery.resolve("1.1.1.1:443"));
         assert_eq!(listener.take(), ["lookup name=1.1.1.1:443 hit=true rule=1 outcome=resolved"]);
-        let mut waiting = resolve(&handle, "example.org:8449");
-        fail(&mut work);
-        assert!(waiting.poll_outcome(&Context::from_waker(Waker::noop())).is_ready());
+        let mut waiting = discovery.resolve("example.org:8449");
+        fail(&mut driver);
+        assert!(waiting.wait_timeout(Duration::ZERO).is_some());
         assert_eq!(
             listener.take(),
             [
@@ -147,11 +136,13 @@ fn lookups_and_requests_have_spans() {
         );
         drop(waiting);
         assert_eq!(listener.take(), ["lookup name=example.org:8449 hit=false outcome=local"]);
-        let abandoned = resolve(&handle, "example.net");
-        let Poll::Ready(Todo::Start(job)) = work.poll(&Context::from_waker(Waker::noop())) else {
-            panic!("no job");
+        let abandoned = discovery.resolve("example.net");
+        let Poll::Ready(Action::Start(task)) =
+            driver.poll_action(&Context::from_waker(Waker::noop()))
+        else {
+            panic!("no request");
         };
-        drop((abandoned, job));
+        drop((abandoned, task));
         assert_eq!(
             listener.take(),
             [

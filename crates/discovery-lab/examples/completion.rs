@@ -10,85 +10,47 @@
 #[allow(dead_code, reason = "each example takes what it needs")]
 pub(crate) mod common;
 
-use std::collections::BTreeMap;
 use std::error::Error;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::Poll;
-use std::time::Instant;
 
 use common::Setting;
 use compio::buf::BufResult;
 use compio::driver::{ToSharedFd, op::Connect};
 use compio::io::{AsyncRead, AsyncWrite};
 use compio::net::{TcpStream, UdpSocket};
-use compio::runtime::{JoinHandle, Runtime, spawn, submit, time::sleep};
-use discovery_core::{Outcome, RequestId, ServerName};
-use discovery_driver::{Alarm, BuildError, Handle, Job, Todo, Work, local_address};
-use discovery_wire::{READ_BUFFER, Transport, Want};
+use compio::runtime::{Runtime, spawn, submit, time::sleep};
+use discovery_core::{Outcome, ServerName};
+use discovery_driver::{Driver, RequestTask, System};
+use discovery_wire::{READ_BUFFER, Transport, Want, local_address};
 use socket2::{Domain, Protocol, Type};
 
-/// The callers' side, and the driver, to be run on compio's runtime. It ends when the last handle is gone.
-pub(crate) fn build(
-    setting: Setting,
-) -> Result<(Handle, impl Future<Output = ()> + use<>), BuildError> {
-    let routes = setting.routes;
-    let (handle, work) = setting.into_setup().open(common::SYSTEM)?;
-    handle.set_routes(routes);
-    Ok((handle, drive(work)))
-}
-
-/// Starts and stops tasks as the machine orders, and keeps its deadline. To be run on a runtime of compio.
-pub(crate) async fn drive(mut work: Work) {
-    // Dropping a task stops it: its operation is cancelled, and its socket closed.
-    let mut running: BTreeMap<RequestId, JoinHandle<()>> = BTreeMap::new();
-    let mut alarm: Alarm<Pin<Box<dyn Future<Output = ()>>>> = Alarm::default();
-    poll_fn(|cx| {
-        loop {
-            match work.poll(cx) {
-                Poll::Ready(Todo::Start(job)) => {
-                    running.retain(|_, task| !task.is_finished());
-                    running.insert(job.id(), spawn(carry_out(job)));
-                }
-                Poll::Ready(Todo::Stop(id)) => drop(running.remove(&id)),
-                Poll::Ready(Todo::End) => return Poll::Ready(()),
-                Poll::Pending => {
-                    let start =
-                        |left| -> Pin<Box<dyn Future<Output = ()>>> { Box::pin(sleep(left)) };
-                    match alarm.poll(cx, work.time_left(), Instant::now(), start) {
-                        Poll::Ready(()) => work.handle_timeout(),
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-            }
-        }
-    })
-    .await;
+/// Runs a driver on a runtime of compio. Dropping a request's future cancels its operation, and closes its socket.
+pub(crate) async fn run(driver: Driver) {
+    driver.run(carry_out, sleep).await;
 }
 
 /// One request. Dropped before its end, it is answered as a failure of our own side.
-async fn carry_out(mut job: Job) {
+async fn carry_out(mut task: RequestTask) {
     let mut socket = None;
     let mut buffer = Vec::with_capacity(READ_BUFFER);
     loop {
-        match (job.wants(), &mut socket) {
+        match (task.wants(), &mut socket) {
             (Want::Finish, _) => break,
             (Want::Open(transport, address), _) => {
                 // One at a time: the old socket goes before the new one comes.
                 socket = None;
                 let opened = open(transport, address).await.map(|new| socket = Some(new));
-                job.opened(opened);
+                task.opened(opened);
             }
             (Want::Write(bytes), Some(socket)) => {
-                // The system holds them until it is done, whatever becomes of the job meanwhile.
+                // The system holds them until it is done, whatever becomes of the task meanwhile.
                 let bytes = bytes.to_vec();
                 let BufResult(count, _) = match socket {
                     Socket::Udp(socket) => socket.send(bytes).await,
                     Socket::Tcp(socket) => socket.write(bytes).await,
                 };
-                job.wrote(count);
+                task.wrote(count);
             }
             (Want::Read, Some(socket)) => {
                 buffer.clear();
@@ -97,13 +59,13 @@ async fn carry_out(mut job: Job) {
                     Socket::Tcp(socket) => socket.read(buffer).await,
                 };
                 buffer = filled;
-                job.read(count, &buffer);
+                task.read(count, &buffer);
             }
-            (Want::Write(_) | Want::Read, None) => job.failed(io::ErrorKind::NotConnected),
+            (Want::Write(_) | Want::Read, None) => task.failed(io::ErrorKind::NotConnected),
         }
     }
     drop(socket);
-    job.finish();
+    task.finish();
 }
 
 enum Socket {
@@ -136,14 +98,17 @@ async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
 pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
     let runtime = Runtime::new()?;
     runtime.block_on(async {
-        let (handle, driver) = build(setting).map_err(io::Error::other)?;
-        let driver = spawn(driver);
-        let all: Vec<_> = names.iter().map(|name| handle.resolve(name)).collect();
+        let routes = setting.routes;
+        let built = setting.into_builder().build(System::default());
+        let (discovery, driver) = built.map_err(io::Error::other)?;
+        discovery.set_routes(routes);
+        let driver = spawn(run(driver));
+        let all: Vec<_> = names.iter().map(|name| discovery.resolve(name)).collect();
         let mut outcomes = Vec::new();
-        for waiting in all {
-            outcomes.push(waiting.await);
+        for resolve in all {
+            outcomes.push(resolve.await);
         }
-        drop(handle);
+        drop(discovery);
         let _ = driver.await;
         Ok(outcomes)
     })

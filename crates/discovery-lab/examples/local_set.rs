@@ -17,9 +17,10 @@ use std::sync::Arc;
 use common::Setting;
 use common::sockets::{self, Running, until};
 use discovery_core::{
-    ErrorKind, Event, Instant, Outcome, ResolveError, Resolver, ServerName, Ticket,
+    ErrorKind, Event, Instant, Outcome, Request, RequestId, ResolveError, Resolver, ServerName,
+    Ticket,
 };
-use discovery_driver::{Clock, Order};
+use discovery_driver::Clock;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 
@@ -41,6 +42,12 @@ struct State {
     orders: VecDeque<Order>,
     /// Whether there is a driver: nobody may wait in silence where there is none.
     driven: bool,
+}
+
+/// Something for the driver to do.
+enum Order {
+    Start(Request),
+    Stop(RequestId),
 }
 
 /// Abandons its ticket when it goes; a ticket that has ended does not notice.
@@ -146,7 +153,6 @@ async fn drive(shared: Weak<Shared>, news: Rc<Notify>) {
                     running.start(id, |tasks| tasks.spawn_local(task));
                 }
                 Order::Stop(id) => running.stop(id),
-                Order::End => return,
             }
         }
         let deadline = alive.state.borrow().resolver.poll_timeout();

@@ -1,14 +1,13 @@
 //! The conformance kit: what makes an adapter one. Knows no adapter, and no runtime but the one that its servers run on.
 //!
 //! An adapter joins by [`Adapter`], which starts a client from a [`Setup`], and [`Client`], which can be asked, poked and dropped.
-//! Neither presupposes anything of ours: an example that drives the core by hand joins as well. What stands on the wire's
-//! [`Handle`](discovery_driver::Handle) has [`OnHandle`], and this is all of it:
+//! Neither presupposes anything of ours: an example that drives the core by hand joins as well. For a
+//! [`Discovery`](discovery_driver::Discovery) there is [`OnDiscovery`], and this is all of it:
 //!
 //! ```
 //! use std::sync::Arc;
 //!
-//! use discovery_lab::kit::{Adapter, Check, Client, OnHandle, Setup, Timers, Trouble};
-//! use discovery_tokio::Discovery;
+//! use discovery_lab::kit::{Adapter, Check, Client, OnDiscovery, Setup, Timers, Trouble};
 //!
 //! struct Tokio;
 //!
@@ -24,20 +23,9 @@
 //!
 //!     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
 //!         let routes = setup.routes;
-//!         let (discovery, driver) = Discovery::builder(setup.tls)
-//!             .policy(setup.policy)
-//!             .seed(setup.seed)
-//!             .name_servers(setup.name_servers)
-//!             .connect_to(setup.connect_to)
-//!             .fetch_from(setup.fetch_from)
-//!             .clock(setup.clock)
-//!             .probe_routes(false)
-//!             .build()?;
-//!         let driver = tokio::spawn(driver);
-//!         let handle = discovery.handle().clone();
-//!         let client = OnHandle::new(handle, move |name| discovery.resolve(name), move || driver.abort());
-//!         client.set_routes(routes);
-//!         Ok(Box::new(client))
+//!         let (discovery, driver) = discovery_tokio::build(setup.into_builder())?;
+//!         let driver = tokio::spawn(discovery_tokio::run(driver));
+//!         Ok(Box::new(OnDiscovery::new(discovery, routes, move || driver.abort())))
 //!     }
 //! }
 //!
@@ -85,7 +73,7 @@ mod virtual_time;
 mod wall_clock;
 mod watch;
 
-pub use adapter::{Adapter, Client, Lookup, OnHandle, Stops, Timers, Trouble};
+pub use adapter::{Adapter, Client, Lookup, OnDiscovery, Stops, Timers, Trouble};
 pub use checks::{Check, Findings, conformance};
 pub use lookup::{Teller, lookup};
 pub use runner::Runner;

@@ -9,11 +9,12 @@
     reason = "tests"
 )]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use discovery_core::Policy;
-use discovery_lab::kit::{Adapter, Check, Client, OnHandle, Setup, Timers, Trouble};
+use discovery_core::{Disposition, Feedback, Policy, Routes, ServerName};
+use discovery_lab::kit::{Adapter, Check, Client, Lookup, OnDiscovery, Setup, Timers, Trouble};
 use discovery_tokio::Discovery;
 
 /// What is wrong with an adapter.
@@ -63,41 +64,56 @@ impl Adapter for Erring {
             }
             Wrong::Nothing | Wrong::Restless | Wrong::Stubborn | Wrong::Endless => {}
         }
-        let (discovery, driver) = Discovery::builder(setup.tls)
-            .policy(setup.policy)
-            .seed(setup.seed)
-            .name_servers(setup.name_servers)
-            .connect_to(setup.connect_to)
-            .fetch_from(setup.fetch_from)
-            .clock(setup.clock)
-            .probe_routes(false)
-            .build()?;
-        let driver = tokio::spawn(watcher.watched(driver));
-        let handle = discovery.handle().clone();
+        let (discovery, driver) = discovery_tokio::build(setup.into_builder())?;
+        let driver = tokio::spawn(watcher.watched(discovery_tokio::run(driver)));
         if wrong == Wrong::Restless {
-            let handle = handle.clone();
+            let discovery = discovery.clone();
             tokio::spawn(async move {
                 loop {
-                    handle.handle_timeout();
+                    discovery.handle_timeout();
                     tokio::task::yield_now().await;
                 }
             });
         }
-        let resolve = move |name: &_| {
-            let lookup = discovery.resolve(name);
-            if wrong == Wrong::Stubborn {
-                // A task goes on where nobody waits for it.
-                drop(tokio::spawn(discovery.resolve(name)));
-            }
-            lookup
-        };
-        let client = OnHandle::new(handle, resolve, move || {
+        let stubborn = (wrong == Wrong::Stubborn).then(|| discovery.clone());
+        let client = OnDiscovery::new(discovery, routes, move || {
             if wrong != Wrong::Endless {
                 driver.abort();
             }
         });
-        client.set_routes(routes);
-        Ok(Box::new(client))
+        Ok(match stubborn {
+            Some(discovery) => Box::new(Stubborn { client, discovery }),
+            None => Box::new(client),
+        })
+    }
+}
+
+/// A client whose lookups go on when they are dropped.
+struct Stubborn<C> {
+    client: C,
+    discovery: Discovery,
+}
+
+impl<C: Client> Client for Stubborn<C> {
+    fn resolve(&self, name: &ServerName) -> Lookup {
+        drop(tokio::spawn(self.discovery.resolve(name)));
+        self.client.resolve(name)
+    }
+
+    fn poke(&self) {
+        self.client.poke();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.client.deadline()
+    }
+
+    fn set_routes(&self, routes: Routes) {
+        self.client.set_routes(routes);
+    }
+
+    fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
+        self.client.report(name, place, said)
     }
 }
 

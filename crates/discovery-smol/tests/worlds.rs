@@ -14,16 +14,13 @@
 #[path = "../../../tests/worlds/mod.rs"]
 mod worlds;
 
-use std::future::Future;
-
-use discovery_core::{Outcome, ServerName};
-use discovery_smol::{BuildError, Builder, Discovery, Driver};
+use discovery_smol::{BuildError, Discovery, Driver, build, spawn};
 
 /// A driver that runs until this is dropped.
 struct Road(smol::Task<()>);
 
 fn run(driver: Driver) -> Road {
-    Road(smol::spawn(driver))
+    Road(smol::spawn(discovery_smol::run(driver)))
 }
 
 impl Road {
@@ -36,10 +33,6 @@ impl Road {
     }
 }
 
-fn begin(discovery: &Discovery, name: &ServerName) -> impl Future<Output = Outcome> + Send + use<> {
-    discovery.resolve(name)
-}
-
 #[test]
 fn without_what_the_reactor_needs_there_is_no_discovery() {
     if !worlds::alone("without_what_the_reactor_needs_there_is_no_discovery") {
@@ -47,8 +40,8 @@ fn without_what_the_reactor_needs_there_is_no_discovery() {
     }
     let (client, _) = worlds::servers::tls("example.org");
     let none = worlds::NoDescriptors::new();
-    let without = Discovery::builder(client.clone()).spawn();
-    assert_eq!(without.err(), Some(BuildError::NoRuntime));
+    let without = spawn(Discovery::builder(client.clone()));
+    assert!(matches!(without, Err(BuildError::NoRuntime(_))));
     drop(none);
-    Discovery::builder(client).spawn().unwrap();
+    spawn(Discovery::builder(client)).unwrap();
 }

@@ -18,9 +18,9 @@
 mod servers;
 
 use discovery_core::ServerName;
-use discovery_tokio::{Builder, Discovery};
+use discovery_tokio::spawn;
 use nix::sys::resource::{UsageWho, getrusage};
-use servers::{builder, name, nobody, tls};
+use servers::{builder, nobody, tls};
 
 const NAMES: usize = 10_000;
 const TASKS: usize = 64;
@@ -44,9 +44,9 @@ fn main() {
 /// CPU time a hit, in nanoseconds.
 async fn hits() -> u64 {
     let (client, _) = tls("example.org");
-    let discovery = builder(client, nobody()).spawn().unwrap();
+    let discovery = spawn(builder(client, nobody())).unwrap();
     let names: Vec<ServerName> =
-        (0..NAMES).map(|number| name(&format!("host{number}.example:8448"))).collect();
+        (0..NAMES).map(|number| format!("host{number}.example:8448").parse().unwrap()).collect();
     for known in &names {
         assert!(discovery.resolve(known).await.is_ok());
     }

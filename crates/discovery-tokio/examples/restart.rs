@@ -27,7 +27,7 @@ async fn main() -> Anyway<()> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().ok_or("restart FILE NAME…")?;
     let file = Path::new(&file);
-    let discovery = setting::discovery()?.spawn()?;
+    let discovery = discovery_tokio::spawn(setting::discovery()?)?;
     match fs::read(file) {
         Ok(text) => {
             let taught = discovery.teach(Export::read(&text)?);

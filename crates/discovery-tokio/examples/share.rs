@@ -30,7 +30,7 @@ const PAGES: u32 = 10_000;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Anyway<()> {
     let url = std::env::args().nth(1).ok_or("share REDIS_URL")?;
-    let discovery = setting::discovery()?.spawn()?;
+    let discovery = discovery_tokio::spawn(setting::discovery()?)?;
     let mut shared = Shared {
         redis: redis::Client::open(url)?.get_connection()?,
         told: Cursor::START,

@@ -1,163 +1,109 @@
 //! Matrix server discovery on tokio.
 //!
-//! Moves bytes and nothing more: what to ask is the core's, how it is spoken is the wire's.
-//!
 //! ```no_run
-//! # async fn example(tls: std::sync::Arc<rustls::ClientConfig>) -> Result<(), Box<dyn std::error::Error>> {
-//! use discovery_tokio::Discovery;
-//!
-//! let discovery = Discovery::builder(tls).spawn()?;
-//! match &*discovery.resolve(&"matrix.org".parse()?).await {
-//!     Ok(resolved) => println!("{:?}", resolved.socket_addrs().collect::<Vec<_>>()),
-//!     Err(failed) => println!("{failed}"),
-//! }
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[cfg(all(feature = "native-roots", feature = "ring"))] {
+//! let discovery = discovery_tokio::with_system_roots()?;
+//! let resolved = discovery.resolve("matrix.org").await?;
+//! println!("{:?}", resolved.socket_addrs().collect::<Vec<_>>());
+//! # }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`with_system_roots`] and [`spawn`] run the driver as a task of the current runtime. With a TLS configuration and settings
+//! of your own: `spawn(Discovery::builder(tls).policy(policy))`. To decide where the driver runs, [`build`] and [`run`] it;
+//! nothing is resolved unless it runs. Requests are tasks of the runtime, which end with the driver.
+//!
+//! All types are those of [`discovery_driver`]: they are the same on every runtime, and so is [`Resolve`], which any executor
+//! can poll.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "an adapter reads the clocks and opens the sockets that the others must not"
 )]
 
-mod builder;
+#[cfg(all(doctest, feature = "native-roots"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod socket;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::pin::pin;
+use std::task::Poll;
 
-use discovery_core::{Outcome, RequestId, ServerName};
-use discovery_driver::{Alarm, Handle, Todo, Waiting, Work};
-use rustls::ClientConfig;
+use discovery_driver::{RequestTask, System};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 use tokio::task::coop::unconstrained;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, sleep};
 
-pub use builder::Builder;
-pub use discovery_core;
-pub use discovery_driver;
-pub use discovery_driver::BuildError;
-pub use discovery_wire;
+pub use discovery_driver::{BuildError, Builder, Discovery, Driver, Resolve};
+pub use {discovery_core, discovery_driver, discovery_wire};
 
-/// Asks for server names. Cheap to clone; the [`Driver`] ends when the last clone, and the last future of an outcome, is
-/// dropped.
-#[derive(Clone, Debug)]
-pub struct Discovery {
-    handle: Handle,
+/// A discovery that trusts the certificate authorities of the operating system, its driver being a task of the current
+/// runtime.
+///
+/// # Errors
+/// Outside a tokio runtime; when there are no certificate authorities; when the system gives no randomness.
+#[cfg(any(feature = "native-roots", feature = "platform-verifier", feature = "webpki-roots"))]
+pub fn with_system_roots() -> Result<Discovery, BuildError> {
+    spawn(Builder::with_system_roots()?)
 }
 
-impl Discovery {
-    /// Starts to configure. Which authorities are trusted is up to `tls`.
-    pub fn builder(tls: Arc<ClientConfig>) -> Builder {
-        Builder::new(tls)
-    }
-
-    /// Where a server name leads. An answer that is known already is there at once; dropping the future abandons the lookup,
-    /// unless others wait for the same name.
-    ///
-    /// Without a running driver the outcome is a failure of kind [`Local`](discovery_core::ErrorKind::Local): at once where it
-    /// has been dropped, after [`DRIVER_PATIENCE`](discovery_driver::DRIVER_PATIENCE) where nobody runs it.
-    pub fn resolve(&self, name: &ServerName) -> Resolving {
-        Resolving { waiting: self.handle.resolve(name), check: None }
-    }
-
-    discovery_driver::discovery_methods!();
+/// Builds a discovery, its driver being a task of the current runtime.
+///
+/// # Errors
+/// Outside a tokio runtime, and when the system gives no randomness.
+pub fn spawn(builder: Builder) -> Result<Discovery, BuildError> {
+    let runtime = Handle::try_current().map_err(|why| BuildError::NoRuntime(why.into()))?;
+    let (discovery, driver) = build(builder)?;
+    runtime.spawn(run(driver));
+    Ok(discovery)
 }
 
-/// The outcome of one lookup, some time.
-#[derive(Debug)]
-pub struct Resolving {
-    waiting: Waiting,
-    /// When to look whether the driver is alive.
-    check: Option<Pin<Box<Sleep>>>,
+/// Builds a discovery and the driver that must be [run](run) for it. Their clock is tokio's, which tests can pause, unless the
+/// builder has another.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn build(builder: Builder) -> Result<(Discovery, Driver), BuildError> {
+    builder.build(System::with_clock(|| Instant::now().into_std()))
 }
 
-impl Future for Resolving {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let this = &mut *self;
-        // On a foreign executor there is no timer to be had.
-        this.waiting.poll_checked(cx, &mut this.check, |patience| {
-            tokio::runtime::Handle::try_current().ok().map(|_| Box::pin(sleep(patience)))
-        })
-    }
+/// Runs a driver until all handles are dropped or the discovery is closed. To be polled within a tokio runtime with I/O and
+/// time; elsewhere it ends at once, and waiting lookups fail with a local error.
+pub async fn run(driver: Driver) {
+    let mut running = pin!(driver.run(start, sleep));
+    poll_fn(|cx| match Handle::try_current() {
+        Ok(_) => running.as_mut().poll(cx),
+        Err(_) => Poll::Ready(()),
+    })
+    .await;
 }
 
-/// Does what the lookups need: a future that ends when nobody can ask any more. It must be polled within a tokio runtime with
-/// I/O and time, on whichever thread; elsewhere it ends at once.
-#[must_use = "nothing is resolved unless the driver runs"]
-pub struct Driver {
-    work: Work,
-    running: BTreeMap<RequestId, AbortHandle>,
-    tasks: JoinSet<RequestId>,
-    alarm: Alarm<Pin<Box<Sleep>>>,
+/// Starts a task of the runtime; the future ends with it. Dropping the future aborts it, and closes its socket.
+fn start(task: RequestTask) -> impl Future<Output = ()> {
+    spawned(socket::run(task))
 }
 
-impl Future for Driver {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if tokio::runtime::Handle::try_current().is_err() {
-            this.work.close();
-            return Poll::Ready(());
-        }
-        loop {
-            this.reap(cx);
-            match this.work.poll(cx) {
-                Poll::Ready(Todo::Start(job)) => {
-                    let id = job.id();
-                    this.running.insert(id, this.tasks.spawn(socket::run(job)));
-                }
-                Poll::Ready(Todo::Stop(id)) => {
-                    // The task is dropped, and its socket with it.
-                    if let Some(task) = this.running.remove(&id) {
-                        task.abort();
-                    }
-                }
-                Poll::Ready(Todo::End) => return Poll::Ready(()),
-                Poll::Pending => {
-                    let (left, now) = (this.work.time_left(), Instant::now().into_std());
-                    ready!(this.alarm.poll(cx, left, now, |left| Box::pin(sleep(left))));
-                    this.work.handle_timeout();
-                }
-            }
-        }
+fn spawned(future: impl Future<Output = ()> + Send + 'static) -> impl Future<Output = ()> {
+    let task = tokio::spawn(future);
+    let abort = AbortOnDrop(task.abort_handle());
+    async move {
+        let _abort = abort;
+        // Seeing the end of a task counts against tokio's cooperative budget, starting one does not: within the budget the
+        // number of ended tasks would grow by whatever ends faster than 128 tasks a poll. A task that panics has said so.
+        let _ = unconstrained(task).await;
     }
 }
 
-impl Driver {
-    fn new(work: Work) -> Self {
-        let (running, tasks) = (BTreeMap::new(), JoinSet::new());
-        Self { work, running, tasks, alarm: Alarm::default() }
-    }
+struct AbortOnDrop(AbortHandle);
 
-    /// Forgets the tasks that have ended; a task that panicked has told so itself.
-    ///
-    /// Each one taken from the set counts against tokio's cooperative budget, a started one does not: within the budget the
-    /// set would grow by whatever ends faster than 128 tasks a poll.
-    fn reap(&mut self, cx: &mut Context<'_>) {
-        let mut next = pin!(unconstrained(poll_fn(|cx| self.tasks.poll_join_next(cx))));
-        while let Poll::Ready(Some(ended)) = next.as_mut().poll(cx) {
-            match ended {
-                Ok(id) => drop(self.running.remove(&id)),
-                Err(error) if error.is_panic() => {
-                    self.running.retain(|_, task| !task.is_finished());
-                }
-                Err(_) => {}
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Driver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("running", &self.running.len()).finish_non_exhaustive()
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -1,10 +1,9 @@
-//! One job over one socket at a time. Knows nothing of what the bytes mean.
+//! One request over one socket at a time. Knows nothing of what the bytes mean.
 
 use std::io;
 use std::net::{self, SocketAddr};
 
-use discovery_core::RequestId;
-use discovery_driver::Job;
+use discovery_driver::{RequestTask, System};
 use discovery_wire::{READ_BUFFER, Transport, Want};
 use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UdpSocket};
@@ -15,30 +14,28 @@ enum Socket {
 }
 
 /// Moves bytes until the answer is there. Dropping it closes its socket.
-pub(crate) async fn run(mut job: Job) -> RequestId {
-    let id = job.id();
+pub(crate) async fn run(mut task: RequestTask) {
     let mut socket = None;
     loop {
-        match (job.wants(), &socket) {
+        match (task.wants(), &socket) {
             (Want::Finish, _) => break,
             // One at a time: the old socket goes before the new one comes.
             (Want::Open(Transport::Udp, address), _) => {
                 drop(socket.take());
-                socket = Socket::udp(&mut job, address);
+                socket = Socket::udp(&mut task, address);
             }
             (Want::Open(Transport::Tcp, address), _) => {
                 drop(socket.take());
                 let opened = Socket::tcp(address).await;
-                job.opened(opened.map(|opened| socket = Some(opened)));
+                task.opened(opened.map(|opened| socket = Some(opened)));
             }
-            (Want::Write(_), Some(socket)) => socket.write(&mut job).await,
-            (Want::Read, Some(socket)) => socket.read(&mut job).await,
-            (Want::Write(_) | Want::Read, None) => job.failed(io::ErrorKind::NotConnected),
+            (Want::Write(_), Some(socket)) => socket.write(&mut task).await,
+            (Want::Read, Some(socket)) => socket.read(&mut task).await,
+            (Want::Write(_) | Want::Read, None) => task.failed(io::ErrorKind::NotConnected),
         }
     }
     drop(socket);
-    job.finish();
-    id
+    task.finish();
 }
 
 impl Socket {
@@ -56,37 +53,37 @@ impl Socket {
 
     /// The datagram goes out before the runtime knows of its socket, which has room for it as it is new: to be told so would take
     /// another turn.
-    fn udp(job: &mut Job, address: SocketAddr) -> Option<Self> {
+    fn udp(task: &mut RequestTask, address: SocketAddr) -> Option<Self> {
         let new = match connected(address) {
             Ok(new) => new,
             Err(error) => {
-                job.opened(Err(error));
+                task.opened(Err(error));
                 return None;
             }
         };
-        job.opened(Ok(()));
-        if let Want::Write(bytes) = job.wants() {
+        task.opened(Ok(()));
+        if let Want::Write(bytes) = task.wants() {
             let count = new.send(bytes);
-            job.wrote(count);
+            task.wrote(count);
         }
-        let known = UdpSocket::from_std(new).map_err(|error| job.failed(error.kind()));
+        let known = UdpSocket::from_std(new).map_err(|error| task.failed(error.kind()));
         known.map(Self::Udp).ok()
     }
 
-    async fn write(&self, job: &mut Job) {
+    async fn write(&self, task: &mut RequestTask) {
         let ready = match self {
             Self::Udp(socket) => socket.writable().await,
             Self::Tcp(stream) => stream.writable().await,
         };
-        let Want::Write(bytes) = job.wants() else { return };
+        let Want::Write(bytes) = task.wants() else { return };
         let count = ready.and_then(|()| match self {
             Self::Udp(socket) => socket.try_send(bytes),
             Self::Tcp(stream) => stream.try_write(bytes),
         });
-        job.wrote(count);
+        task.wrote(count);
     }
 
-    async fn read(&self, job: &mut Job) {
+    async fn read(&self, task: &mut RequestTask) {
         // An ICMP message about a datagram ("port unreachable") is an error of its socket, with nothing to read: epoll reports
         // it alone.
         let ready = match self {
@@ -102,7 +99,7 @@ impl Socket {
             Self::Udp(socket) => socket.try_recv(&mut buffer),
             Self::Tcp(stream) => stream.try_read(&mut buffer),
         });
-        job.read(count, &buffer);
+        task.read(count, &buffer);
     }
 }
 
@@ -115,7 +112,7 @@ fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
     use socket2::{Domain, Socket, Type};
 
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), None)?;
-    report_icmp_errors(&socket, address);
+    System::report_icmp_errors(&socket, address);
     socket.connect(&address.into()).map_err(out_of_ports)?;
     Ok(socket.into())
 }
@@ -131,28 +128,12 @@ fn out_of_ports(error: io::Error) -> io::Error {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[allow(clippy::disallowed_types, reason = "this is the driver that is to be asked")]
 fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
-    let socket = net::UdpSocket::bind(discovery_driver::local_address(address))?;
+    let socket = net::UdpSocket::bind(discovery_wire::local_address(address))?;
     socket.set_nonblocking(true)?;
-    report_icmp_errors(&socket, address);
+    System::report_icmp_errors(&socket, address);
     socket.connect(address)?;
     Ok(socket)
 }
-
-/// Has the system report every ICMP error about what this socket has sent: without this it keeps "host unreachable" and the like
-/// to itself, and reports closed ports alone. A system that can't do so changes nothing.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn report_icmp_errors(socket: &impl std::os::fd::AsFd, remote: SocketAddr) {
-    use nix::sys::socket::{setsockopt, sockopt};
-
-    let _ = match remote {
-        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true),
-        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true),
-    };
-}
-
-/// As above, where the system has no such setting.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn report_icmp_errors<T>(_socket: &T, _remote: SocketAddr) {}
 
 #[cfg(test)]
 #[path = "socket_tests.rs"]

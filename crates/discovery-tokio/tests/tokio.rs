@@ -11,6 +11,9 @@
     reason = "tests"
 )]
 
+#[allow(dead_code, reason = "of the example only one function is tested here")]
+#[path = "../examples/resolve.rs"]
+mod example;
 #[path = "../../../tests/worlds/mod.rs"]
 mod worlds;
 
@@ -19,14 +22,13 @@ use std::sync::{Arc, LazyLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use discovery_core::{ErrorKind, Outcome, Policy, ServerName};
-use discovery_driver::DRIVER_PATIENCE;
-use discovery_tokio::{BuildError, Builder, Discovery, Driver};
+use discovery_core::{ErrorKind, Policy};
+use discovery_tokio::{BuildError, Discovery, Driver, build, spawn};
 use tokio::net::UdpSocket;
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinHandle;
 use worlds::by_hand;
-use worlds::servers::{builder, name, nobody, silence, tls};
+use worlds::servers::{builder, nobody, silence, tls};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -36,7 +38,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 struct Road(JoinHandle<()>);
 
 fn run(driver: Driver) -> Road {
-    Road(RUNTIME.spawn(driver))
+    Road(RUNTIME.spawn(discovery_tokio::run(driver)))
 }
 
 impl Road {
@@ -55,21 +57,17 @@ impl Drop for Road {
     }
 }
 
-fn begin(discovery: &Discovery, name: &ServerName) -> impl Future<Output = Outcome> + Send + use<> {
-    discovery.resolve(name)
-}
-
 #[test]
 fn a_driver_that_goes_with_its_runtime_leaves_nobody_waiting() {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.unwrap();
     let (silent, builder) = silence();
-    let (discovery, driver) = builder.build().unwrap();
-    runtime.spawn(driver);
-    let waiting = discovery.resolve(&name("example.org"));
+    let (discovery, driver) = build(builder).unwrap();
+    runtime.spawn(discovery_tokio::run(driver));
+    let waiting = discovery.resolve("example.org");
     silent.recv(&mut [0; 512]).unwrap();
     runtime.shutdown_background();
-    for resolving in [waiting, discovery.resolve(&name("example.net"))] {
+    for resolving in [waiting, discovery.resolve("example.net")] {
         assert_eq!(worlds::kind(&worlds::wait(resolving)), Some(ErrorKind::Local));
     }
 }
@@ -78,34 +76,29 @@ fn a_driver_that_goes_with_its_runtime_leaves_nobody_waiting() {
 async fn a_name_server_that_keeps_silent_is_given_up() {
     let (client, _) = tls("example.org");
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let discovery = Discovery::builder(client)
-        .name_servers([silent.local_addr().unwrap()])
-        .probe_routes(false)
-        .spawn()
-        .unwrap();
+    let discovery = spawn(
+        Discovery::builder(client).name_servers([silent.local_addr().unwrap()]).probe_routes(false),
+    )
+    .unwrap();
     let start = tokio::time::Instant::now();
-    let outcome = discovery.resolve(&name("example.org:8448")).await;
+    let outcome = discovery.resolve("example.org:8448").await;
     assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::DnsFailure);
     assert!(start.elapsed() >= discovery_core::Policy::default().dns_timeout);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_a_driver_that_does_not_run() {
+async fn lookups_wait_for_a_driver_that_is_not_run_until_it_is_dropped() {
     let (client, _) = tls("example.org");
-    let (discovery, driver) = builder(client, nobody()).build().unwrap();
+    let (discovery, driver) = build(builder(client, nobody())).unwrap();
+    let mut resolve = std::pin::pin!(discovery.resolve("example.org"));
+    let hour = Duration::from_secs(3600);
+    assert!(tokio::time::timeout(hour, resolve.as_mut()).await.is_err());
+    assert!(discovery.resolve("[2606:4700::1111]").await.is_ok(), "known without the driver");
     let start = tokio::time::Instant::now();
-    let outcome = discovery.resolve(&name("example.org")).await;
-    assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::Local);
-    assert!(start.elapsed() >= DRIVER_PATIENCE);
-    let start = tokio::time::Instant::now();
-    let waiting = discovery.resolve(&name("example.com"));
     drop(driver);
-    for resolving in [waiting, discovery.resolve(&name("example.net"))] {
-        let outcome = resolving.await;
-        assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::Local);
-    }
-    assert_eq!(start.elapsed(), std::time::Duration::ZERO);
-    assert!(discovery.resolve(&name("[2606:4700::1111]")).await.is_ok());
+    assert_eq!(worlds::kind(&resolve.await), Some(ErrorKind::Local));
+    assert_eq!(worlds::kind(&discovery.resolve("example.net").await), Some(ErrorKind::Local));
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,13 +106,14 @@ async fn a_clock_moved_by_hand_rules_deadlines_and_lifetimes() {
     let (client, _) = tls("example.org");
     let (clock, pass) = by_hand();
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let discovery = Discovery::builder(client)
-        .name_servers([silent.local_addr().unwrap()])
-        .probe_routes(false)
-        .clock(clock)
-        .spawn()
-        .unwrap();
-    let mut resolving = std::pin::pin!(discovery.resolve(&name("example.org:8448")));
+    let discovery = spawn(
+        Discovery::builder(client)
+            .name_servers([silent.local_addr().unwrap()])
+            .probe_routes(false)
+            .clock(clock),
+    )
+    .unwrap();
+    let mut resolving = std::pin::pin!(discovery.resolve("example.org:8448"));
     // For tokio's timers an hour passes, for the machine nothing does.
     let hour = Duration::from_secs(3600);
     assert!(tokio::time::timeout(hour, resolving.as_mut()).await.is_err());
@@ -127,7 +121,7 @@ async fn a_clock_moved_by_hand_rules_deadlines_and_lifetimes() {
     assert_eq!(discovery.counters().lookups, 1);
     while discovery.counters().lookups > 0 {
         pass(Duration::from_secs(1));
-        discovery.handle().handle_timeout();
+        discovery.handle_timeout();
         tokio::task::yield_now().await;
     }
     let outcome = resolving.await;
@@ -145,23 +139,34 @@ async fn a_clock_that_jumps_is_heard_when_the_driver_is_woken() {
     // A jump by more than a second beyond what is due would be a pause of the process (I15).
     policy.dns_timeout = Duration::from_secs(1);
     let patience = policy.dns_timeout;
-    let discovery = Discovery::builder(client)
-        .name_servers([silent.local_addr().unwrap()])
-        .probe_routes(false)
-        .policy(policy)
-        .clock(clock)
-        .spawn()
-        .unwrap();
-    let resolving = discovery.resolve(&name("example.org:8448"));
+    let discovery = spawn(
+        Discovery::builder(client)
+            .name_servers([silent.local_addr().unwrap()])
+            .probe_routes(false)
+            .policy(policy)
+            .clock(clock),
+    )
+    .unwrap();
+    let resolving = discovery.resolve("example.org:8448");
     silent.recv(&mut [0; 512]).await.unwrap();
     let start = tokio::time::Instant::now();
     pass(patience - Duration::from_millis(100));
     // Wakes the driver, and changes nothing for the first name.
-    let _other = discovery.resolve(&name("example.net:8448"));
+    let _other = discovery.resolve("example.net:8448");
     tokio::time::sleep(Duration::from_millis(50)).await;
     pass(Duration::from_millis(100));
     assert!(resolving.await.is_err());
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn the_example_resolves_a_name() {
+    let (client, _) = tls("example.org");
+    let discovery = spawn(builder(client, nobody())).unwrap();
+    let resolved = example::resolve(&discovery, "example.org:8448").await.unwrap();
+    assert_eq!(resolved, "1.2.3.4:8448, Host: example.org:8448");
+    let invalid = example::resolve(&discovery, "example.org:port").await.unwrap_err().to_string();
+    assert!(invalid.starts_with("not a server name"), "{invalid}");
 }
 
 #[test]
@@ -173,14 +178,16 @@ fn outside_a_runtime_the_driver_ends_and_nobody_waits() {
         }
     }
     let (client, _) = tls("example.org");
-    assert_eq!(Discovery::builder(Arc::clone(&client)).spawn().err(), Some(BuildError::NoRuntime));
-    let (discovery, driver) = Discovery::builder(client).name_servers([nobody()]).build().unwrap();
+    let spawned = spawn(Discovery::builder(Arc::clone(&client)));
+    assert!(matches!(spawned, Err(BuildError::NoRuntime(_))));
+    let builder = Discovery::builder(client).name_servers([nobody()]);
+    let (discovery, driver) = build(builder).unwrap();
     let (sender, woken) = mpsc::channel();
     let waker = Waker::from(Arc::new(Channel(sender)));
     let mut cx = Context::from_waker(&waker);
-    let mut resolving = std::pin::pin!(discovery.resolve(&name("example.org:8448")));
+    let mut resolving = std::pin::pin!(discovery.resolve("example.org:8448"));
     assert!(resolving.as_mut().poll(&mut cx).is_pending());
-    let mut driver = std::pin::pin!(driver);
+    let mut driver = std::pin::pin!(discovery_tokio::run(driver));
     assert_eq!(driver.as_mut().poll(&mut cx), Poll::Ready(()));
     woken.recv().unwrap();
     let Poll::Ready(outcome) = resolving.poll(&mut cx) else { panic!("no outcome") };

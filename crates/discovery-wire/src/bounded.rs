@@ -7,13 +7,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
-    RootCertStore, SignatureScheme,
+    CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
+    OtherError, RootCertStore, SignatureScheme,
 };
 use webpki::EndEntityCert;
 
@@ -39,6 +39,9 @@ pub struct ChainTooLong(());
 /// A client configuration that trusts `roots`, with both protections of this crate: signatures that were verified before are
 /// [remembered](remembering_signatures), and the work that a certificate message can cause is [bounded](bounded_verification).
 ///
+/// AES-128-GCM with SHA-256 is preferred: most processors have instructions for both, and a short connection's cost is mostly
+/// in the hashing of its handshake. Sessions are not kept, as hosts are rarely visited twice.
+///
 /// It makes tables that live as long as the process: call it once, not for each connection.
 ///
 /// # Errors
@@ -47,16 +50,40 @@ pub fn client_config(
     provider: CryptoProvider,
     roots: RootCertStore,
 ) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(remembering_signatures(provider));
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .map_err(|error| Error::General(error.to_string()))?;
-    Ok(ClientConfig::builder_with_provider(provider)
+    client_config_with_verifier(provider, |provider| {
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Ok(verifier.map_err(|error| Error::General(error.to_string()))?)
+    })
+}
+
+/// As [`client_config`], with a verifier other than rustls' own, such as that of the operating system. `verifier` makes it
+/// from the provider that remembers signatures.
+///
+/// # Errors
+/// When the verifier cannot be made, or the provider supports neither TLS 1.2 nor TLS 1.3.
+pub fn client_config_with_verifier(
+    provider: CryptoProvider,
+    verifier: impl FnOnce(Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Error>,
+) -> Result<ClientConfig, Error> {
+    let mut provider = remembering_signatures(provider);
+    provider.cipher_suites.sort_by_key(|suite| {
+        !matches!(
+            suite.suite(),
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        )
+    });
+    let provider = Arc::new(provider);
+    let verifier = verifier(Arc::clone(&provider))?;
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(bounded_verification(verifier))
-        .with_no_client_auth())
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// Bounds the work of a verifier. A chain is refused before the verifier sees it if it has more than 10 certificates or more than

@@ -4,7 +4,7 @@
 //! time, inputs are legal in any state, and after the end it wants nothing but to be finished.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use discovery_core::{
@@ -354,6 +354,14 @@ pub fn is_from_network(error: &io::Error, address: SocketAddr) -> bool {
     }
     let resources = code.is_some_and(|code| RESOURCES.contains(&code));
     !resources && !is_broken(kind) && !is_of_this_machine(kind)
+}
+
+/// The address that a datagram socket is bound to before it is connected to `remote`: any port of any address of its family.
+pub const fn local_address(remote: SocketAddr) -> SocketAddr {
+    match remote {
+        SocketAddr::V4(_) => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        SocketAddr::V6(_) => SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+    }
 }
 
 /// Whether an error says something about this machine, or has a meaning of its own.

@@ -90,9 +90,9 @@ mod message;
 mod tls;
 mod verified;
 
-pub use bounded::{ChainTooLong, bounded_verification, client_config};
+pub use bounded::{ChainTooLong, bounded_verification, client_config, client_config_with_verifier};
 pub use config::{Hosts, NameServers, Oddity, OddityKind, name_server_address};
 pub use entropy::{Entropy, NoEntropy, Predictable};
-pub use exchange::{Exchange, READ_BUFFER, Transport, Want, is_from_network};
+pub use exchange::{Exchange, READ_BUFFER, Transport, Want, is_from_network, local_address};
 pub use tls::tls_error;
 pub use verified::remembering_signatures;

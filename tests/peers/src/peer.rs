@@ -97,7 +97,10 @@ impl Resolver {
                 if peer == Peer::Frugal {
                     policy.speculation = Speculation::Off;
                 }
-                Self::Discovery(Discovery::builder(Arc::new(tls)).policy(policy).spawn()?)
+                {
+                    let builder = Discovery::builder(Arc::new(tls)).policy(policy);
+                    Self::Discovery(discovery_tokio::spawn(builder)?)
+                }
             }
             Peer::ResolveMatrix => {
                 use reqwest_resolvematrix::{Certificate, Client};

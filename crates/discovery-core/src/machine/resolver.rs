@@ -244,6 +244,11 @@ impl Resolver {
         [question, orphan, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
+    /// The policy that it was made with.
+    pub fn policy(&self) -> &Arc<crate::policy::Policy> {
+        &self.context.policy
+    }
+
     /// How many tickets have not ended yet.
     pub fn unfinished(&self) -> usize {
         self.tickets.len()

@@ -9,12 +9,12 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use discovery_core::{Config, HttpGet, Outcome, Policy, Request, Routes, ServerName};
-use discovery_driver::{Setup, System, local_address};
+use discovery_driver::{Builder, Environment, System};
 use discovery_lab::{Lab, LabOptions, built_in, built_in_names, hurried};
-use discovery_wire::{Exchange, NameServers, NoEntropy, Transport};
+use discovery_wire::{Exchange, NameServers, NoEntropy, Transport, client_config};
 use rustls::ClientConfig;
 
 /// Says where to connect instead of an address.
@@ -37,33 +37,6 @@ pub(crate) struct Setting {
     pub(crate) clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
-/// What only the outside can tell.
-#[allow(clippy::disallowed_types, reason = "this is the driver that is to be asked")]
-pub(crate) const SYSTEM: System = System {
-    now: Instant::now,
-    wall_clock: SystemTime::now,
-    entropy: |bytes| getrandom::fill(bytes).map_err(|_| NoEntropy),
-    resolv_conf: || std::fs::read("/etc/resolv.conf").unwrap_or_default(),
-    interface_index,
-    reaches: |address| {
-        std::net::UdpSocket::bind(local_address(address))
-            .and_then(|socket| socket.connect(address))
-            .is_ok()
-    },
-};
-
-/// The number of a network interface, by its name.
-#[cfg(unix)]
-fn interface_index(name: &str) -> Option<u32> {
-    nix::net::if_::if_nametoindex(name).ok()
-}
-
-/// As above, where interfaces go by number alone.
-#[cfg(not(unix))]
-fn interface_index(_name: &str) -> Option<u32> {
-    None
-}
-
 impl Setting {
     /// What the machine is made with.
     pub(crate) fn config(&self) -> Config {
@@ -76,7 +49,8 @@ impl Setting {
 
     /// A request as an exchange of bytes. None: there is no such name server, which is a failure of our own side.
     pub(crate) fn exchange(&self, request: &Request) -> Option<Exchange> {
-        let mut entropy = SYSTEM.entropy;
+        let mut entropy =
+            |bytes: &mut [u8]| -> Result<(), NoEntropy> { System::default().fill_random(bytes) };
         match request {
             Request::Dns(question) => {
                 let server = self.name_servers.get(usize::from(question.server))?;
@@ -89,37 +63,31 @@ impl Setting {
         }
     }
 
-    /// The same for the wire, which then brings requests as jobs.
-    pub(crate) fn into_setup(self) -> Setup {
-        let mut setup = Setup::new(self.tls);
-        setup.set_policy(self.policy);
-        setup.set_seed(self.seed);
-        setup.set_name_servers(self.name_servers);
-        setup.set_connect_to(self.connect_to);
-        setup.set_fetch_from(self.fetch_from);
-        setup.set_probe_routes(false);
-        setup.set_clock(self.clock);
-        setup
+    /// The builder of a discovery with this setting.
+    pub(crate) fn into_builder(self) -> Builder {
+        Builder::new(self.tls)
+            .policy(self.policy)
+            .seed(self.seed)
+            .name_servers(self.name_servers)
+            .connect_to(self.connect_to)
+            .fetch_from(self.fetch_from)
+            .clock(self.clock)
+            .probe_routes(false)
     }
 
     /// The system's: its name servers, its authorities.
     fn of_system() -> Result<Self, Box<dyn Error>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = client_config(rustls::crypto::ring::default_provider(), roots)?;
+        let system = System::default();
+        let interface_index = |name: &str| system.interface_index(name);
         Ok(Self {
             tls: Arc::new(tls),
             policy: Policy::default(),
             seed: getrandom::u64()?,
-            name_servers: NameServers::from_resolv_conf(
-                &(SYSTEM.resolv_conf)(),
-                SYSTEM.interface_index,
-            )
-            .addresses,
+            name_servers: NameServers::from_resolv_conf(&system.resolv_conf(), interface_index)
+                .addresses,
             connect_to: Box::new(|address, _| address),
             fetch_from: Box::new(|get| get.address),
             routes: Routes::default(),

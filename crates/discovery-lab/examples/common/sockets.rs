@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
 use discovery_core::{Answer, HttpId, Request, RequestId, UnixTime};
-use discovery_driver::local_address;
-use discovery_wire::{Exchange, READ_BUFFER, Transport, Want, is_from_network};
+use discovery_driver::{Environment, System};
+use discovery_wire::{Exchange, READ_BUFFER, Transport, Want, is_from_network, local_address};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
-use super::{ConnectTo, SYSTEM, Setting};
+use super::{ConnectTo, Setting};
 
 enum Socket {
     Udp(UdpSocket),
@@ -115,7 +115,7 @@ async fn run(mut exchange: Exchange, connect_to: &ConnectTo, connected: impl Fn(
             // Where there is a route all the same, the network has rejected what was sent.
             let rejected = remote.is_some_and(|address| {
                 is_from_network(&error, address)
-                    && (SYSTEM.reaches)(connect_to(address, Transport::Udp))
+                    && System::default().has_route(connect_to(address, Transport::Udp))
             });
             if rejected {
                 exchange.rejected(error.kind());
@@ -153,7 +153,7 @@ async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
         Transport::Udp => {
             let socket = UdpSocket::bind(local_address(address)).await?;
             // Connected: the kernel then lets nobody else's datagrams through.
-            report_icmp_errors(&socket, address);
+            System::report_icmp_errors(&socket, address);
             socket.connect(address).await?;
             Socket::Udp(socket)
         }
@@ -167,19 +167,3 @@ pub(crate) async fn until(deadline: Option<Instant>, now: Instant) {
         None => pending().await,
     }
 }
-
-/// Has the system report every ICMP error about what this socket has sent: without this it keeps "host unreachable" and the like
-/// to itself, and reports closed ports alone. A system that can't do so changes nothing.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn report_icmp_errors(socket: &impl std::os::fd::AsFd, remote: SocketAddr) {
-    use nix::sys::socket::{setsockopt, sockopt};
-
-    let _ = match remote {
-        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true),
-        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true),
-    };
-}
-
-/// As above, where the system has no such setting.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn report_icmp_errors<T>(_socket: &T, _remote: SocketAddr) {}

@@ -5,11 +5,12 @@ use std::io::{self, ErrorKind};
 use std::time::SystemTime;
 
 use discovery_core::{HttpError, HttpGet, HttpResponse, TlsName, UnixTime};
+use discovery_driver::{Environment, System};
 use discovery_wire::Transport;
 use reqwest::header::HOST;
 use reqwest::{Client, Response, StatusCode, Url, redirect, retry};
 
-use super::common::{SYSTEM, Setting};
+use super::common::Setting;
 
 /// Fetches from the address that the machine has chosen, and tells what came back.
 pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse, HttpError> {
@@ -37,7 +38,7 @@ pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse
     let sent = request.send().await.map_err(|error| failure(&error));
     let mut response = sent.map_err(|error| {
         // Where there is a route all the same, the network has rejected the connection.
-        let reaches = || (SYSTEM.reaches)((setting.connect_to)(place, Transport::Udp));
+        let reaches = || System::default().has_route((setting.connect_to)(place, Transport::Udp));
         if error == HttpError::NoRoute && reaches() { HttpError::Rejected } else { error }
     })?;
     let received = Some(UnixTime::from_system_time(SystemTime::now()));

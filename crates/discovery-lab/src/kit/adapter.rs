@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use discovery_core::{Counters, Disposition, Feedback, Outcome, Routes, ServerName};
-use discovery_driver::Handle;
+use discovery_driver::Discovery;
 use discovery_sim::Scenario;
 
 use super::setup::Setup;
@@ -89,57 +89,47 @@ pub enum Stops {
     ByItsDeadline,
 }
 
-/// A client that stands on a [`Handle`] of the wire, which knows all that the kit asks but one thing: how it is ended.
-pub struct OnHandle<R, E: FnOnce()> {
-    handle: Handle,
-    resolve: R,
+/// A client on a [`Discovery`], which does everything that the kit needs but one thing: ending its driver.
+pub struct OnDiscovery<E: FnOnce()> {
+    discovery: Discovery,
     end: Option<E>,
 }
 
-impl<R, F, E> OnHandle<R, E>
-where
-    R: Fn(&ServerName) -> F,
-    F: Future<Output = Outcome> + Send + 'static,
-    E: FnOnce(),
-{
-    /// A client that asks by `resolve`, the adapter's own. `end` ends its driver.
-    pub fn new(handle: Handle, resolve: R, end: E) -> Self {
-        Self { handle, resolve, end: Some(end) }
+impl<E: FnOnce()> OnDiscovery<E> {
+    /// A client whose driver is ended by `end`. `routes` are those of the [`Setup`].
+    pub fn new(discovery: Discovery, routes: Routes, end: E) -> Self {
+        discovery.set_routes(routes);
+        Self { discovery, end: Some(end) }
     }
 }
 
-impl<R, F, E> Client for OnHandle<R, E>
-where
-    R: Fn(&ServerName) -> F + Send + Sync,
-    F: Future<Output = Outcome> + Send + 'static,
-    E: FnOnce() + Send + Sync,
-{
+impl<E: FnOnce() + Send + Sync> Client for OnDiscovery<E> {
     fn resolve(&self, name: &ServerName) -> Lookup {
-        Box::pin((self.resolve)(name))
+        Box::pin(self.discovery.resolve(name))
     }
 
     fn poke(&self) {
-        self.handle.handle_timeout();
+        self.discovery.handle_timeout();
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.handle.clock().to_std(self.handle.deadline()?)
+        self.discovery.clock().to_std(self.discovery.deadline()?)
     }
 
     fn set_routes(&self, routes: Routes) {
-        self.handle.set_routes(routes);
+        self.discovery.set_routes(routes);
     }
 
     fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
-        self.handle.report(name, place, said)
+        self.discovery.report(name, place, said)
     }
 
     fn counters(&self) -> Option<Counters> {
-        Some(self.handle.counters())
+        Some(self.discovery.counters())
     }
 }
 
-impl<R, E: FnOnce()> Drop for OnHandle<R, E> {
+impl<E: FnOnce()> Drop for OnDiscovery<E> {
     fn drop(&mut self) {
         if let Some(end) = self.end.take() {
             end();
@@ -147,8 +137,8 @@ impl<R, E: FnOnce()> Drop for OnHandle<R, E> {
     }
 }
 
-impl<R, E: FnOnce()> std::fmt::Debug for OnHandle<R, E> {
+impl<E: FnOnce()> std::fmt::Debug for OnDiscovery<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OnHandle").field("handle", &self.handle).finish_non_exhaustive()
+        f.debug_struct("OnDiscovery").field("discovery", &self.discovery).finish_non_exhaustive()
     }
 }

@@ -89,12 +89,11 @@ fn lost_datagrams_are_made_good_by_further_attempts() {
         let mut policy = hurried(Policy::default(), 20);
         policy.addresses = AddressPolicy::any();
         policy.families = Families::V4;
-        let discovery = Discovery::builder(lab.client_config())
+        let builder = Discovery::builder(lab.client_config())
             .policy(policy)
-            .name_servers(lab.dns_servers().iter().copied())
-            .spawn()
-            .unwrap();
-        discovery.resolve(&"a.example:1".parse().unwrap()).await
+            .name_servers(lab.dns_servers().iter().copied());
+        let discovery = discovery_tokio::spawn(builder).unwrap();
+        discovery.resolve("a.example:1").await
     });
     assert!(outcome.is_ok(), "{outcome:?}");
     // The lost one never reached the name server, so to speak.

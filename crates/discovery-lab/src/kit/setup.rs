@@ -108,17 +108,16 @@ impl Setup {
         });
     }
 
-    /// The same for what stands on the wire itself.
-    pub fn into_wire(self) -> discovery_driver::Setup {
-        let mut wire = discovery_driver::Setup::new(self.tls);
-        wire.set_policy(self.policy);
-        wire.set_seed(self.seed);
-        wire.set_name_servers(self.name_servers);
-        wire.set_connect_to(self.connect_to);
-        wire.set_fetch_from(self.fetch_from);
-        wire.set_clock(self.clock);
-        wire.set_probe_routes(false);
-        wire
+    /// The builder of a discovery with these settings, which does not probe for routes.
+    pub fn into_builder(self) -> discovery_driver::Builder {
+        discovery_driver::Builder::new(self.tls)
+            .policy(self.policy)
+            .seed(self.seed)
+            .name_servers(self.name_servers)
+            .connect_to(self.connect_to)
+            .fetch_from(self.fetch_from)
+            .clock(self.clock)
+            .probe_routes(false)
     }
 
     /// For who has a driver whose polls can be counted.

@@ -10,33 +10,27 @@ use std::sync::Arc;
 
 use discovery_core::{Otherwise, Policy};
 use discovery_tokio::{Builder, Discovery};
+use discovery_wire::client_config;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 
 /// What the examples do with what goes wrong.
 pub type Anyway<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A discovery, not running yet.
 pub fn discovery() -> Anyway<Builder> {
-    let mut roots = RootCertStore::empty();
-    match env::var_os("CA_FILE") {
+    let mut builder = match env::var_os("CA_FILE") {
         Some(path) => {
+            let mut roots = RootCertStore::empty();
             for certificate in CertificateDer::pem_file_iter(path)? {
                 roots.add(certificate?)?;
             }
+            let tls = client_config(rustls::crypto::ring::default_provider(), roots)?;
+            Discovery::builder(Arc::new(tls))
         }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut builder = Discovery::builder(Arc::new(tls));
+        None => Builder::with_system_roots()?,
+    };
     let address =
         |variable| env::var(variable).ok().map(|text| text.parse::<SocketAddr>()).transpose();
     let (server, door) = (address("NAMESERVER")?, address("FRONT_DOOR")?);
@@ -61,7 +55,7 @@ pub async fn tell(discovery: &Discovery, name: &str) -> Anyway<String> {
         counters.dns_questions.saturating_add(counters.gets)
     };
     let before = asked();
-    let outcome = discovery.resolve(&name.parse()?).await;
+    let outcome = discovery.resolve(name).await;
     let questions = asked().saturating_sub(before);
     let led = match &outcome {
         Ok(resolved) => {

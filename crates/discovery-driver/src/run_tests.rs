@@ -1,4 +1,4 @@
-//! Runs and their wakers, without any runtime.
+//! Futures of requests and their wakers, without any runtime.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +7,16 @@ use discovery_core::{Config, Policy, Resolver};
 
 use super::*;
 
-/// What runs do and have done.
+/// A future of any kind.
+type Boxed = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Which futures were polled.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<(usize, Waker)>>>);
 
 impl Log {
-    /// A run that says when it is polled, and ends when it has been so often.
-    fn run(&self, number: usize, polls: usize) -> Run {
+    /// A future that logs when it is polled, and ends when it has been polled so often.
+    fn run(&self, number: usize, polls: usize) -> Boxed {
         let (log, mut left) = (self.clone(), polls);
         Box::pin(poll_fn(move |cx| {
             log.0.lock().unwrap().push((number, cx.waker().clone()));
@@ -41,7 +44,7 @@ impl Wake for Count {
     }
 }
 
-/// Ids as the core gives them: nobody else can make one.
+/// Ids as the core gives them: there is no other way to make one.
 fn ids(count: usize) -> Vec<RequestId> {
     let mut config = Config::new(Policy::default());
     config.seed = 1;
@@ -60,76 +63,85 @@ fn ids(count: usize) -> Vec<RequestId> {
 }
 
 #[test]
-fn only_what_was_woken_is_polled_and_a_waker_wakes_the_driver_once() {
-    let (log, mut running, ids) = (Log::default(), Running::default(), ids(2));
+fn only_woken_requests_are_polled_and_wake_the_driver_once() {
+    let (log, mut requests, ids) = (Log::default(), Requests::<Boxed>::default(), ids(2));
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
     let cx = Context::from_waker(&waker);
-    running.start(ids[0], log.run(0, 3));
-    running.start(ids[1], log.run(1, 2));
-    running.poll(&cx);
+    requests.start(ids[0], log.run(0, 3));
+    requests.start(ids[1], log.run(1, 2));
+    requests.poll(&cx);
     assert_eq!(log.0.lock().unwrap().len(), 2);
     assert_eq!(count.0.load(Ordering::Relaxed), 0);
     log.wake(1);
     log.wake(1);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     log.take();
-    running.poll(&cx);
+    requests.poll(&cx);
     assert_eq!(log.take(), [1], "once, and only this");
-    assert_eq!(running.len(), 1, "it has ended");
-    running.poll(&cx);
+    assert_eq!(requests.running.len(), 1, "it has ended");
+    requests.poll(&cx);
     assert_eq!(log.take(), [0; 0]);
 }
 
 #[test]
-fn what_is_stopped_is_dropped_and_its_waker_wakes_nothing() {
-    let (log, mut running, ids) = (Log::default(), Running::default(), ids(1));
+fn a_stopped_request_is_dropped_and_its_waker_does_nothing() {
+    let (log, mut requests, ids) = (Log::default(), Requests::<Boxed>::default(), ids(1));
     let cx = Context::from_waker(Waker::noop());
-    running.start(ids[0], log.run(0, 3));
-    running.poll(&cx);
-    running.stop(ids[0]);
-    assert!(running.is_empty());
-    // Only what is logged holds a waker still.
-    assert_eq!(Arc::strong_count(&log.0), 1, "the run is dropped");
+    requests.start(ids[0], log.run(0, 3));
+    requests.poll(&cx);
+    requests.stop(ids[0]);
+    assert!(requests.running.is_empty());
+    // Only the log still holds a waker.
+    assert_eq!(Arc::strong_count(&log.0), 1, "the future is dropped");
     log.wake(0);
     log.take();
-    running.poll(&cx);
+    requests.poll(&cx);
     assert_eq!(log.take(), [0; 0]);
 }
 
 #[test]
-fn a_run_that_panics_ends_alone() {
-    let (log, mut running, ids) = (Log::default(), Running::default(), ids(2));
+fn a_request_that_panics_ends_alone() {
+    let (log, mut requests, ids) = (Log::default(), Requests::<Boxed>::default(), ids(2));
     let cx = Context::from_waker(Waker::noop());
-    running.start(ids[0], Box::pin(async { panic!("a run panics") }));
-    running.start(ids[1], log.run(1, 2));
-    running.poll(&cx);
+    requests.start(ids[0], Box::pin(async { panic!("a request panics") }));
+    requests.start(ids[1], log.run(1, 2));
+    requests.poll(&cx);
     assert_eq!(log.0.lock().unwrap().len(), 1);
-    assert_eq!(running.len(), 1);
+    assert_eq!(requests.running.len(), 1);
 }
 
 #[test]
-fn one_that_yields_lets_the_others_have_their_turn() {
-    let (log, mut running, ids) = (Log::default(), Running::default(), ids(2));
+fn a_request_that_yields_lets_the_others_run() {
+    let (log, mut requests, ids) = (Log::default(), Requests::<Boxed>::default(), ids(2));
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
     let cx = Context::from_waker(&waker);
     let greedy = log.clone();
-    running.start(
+    requests.start(
         ids[0],
         Box::pin(async move {
             for _ in 0..2 {
                 greedy.0.lock().unwrap().push((0, Waker::noop().clone()));
-                yield_now().await;
+                let mut yielded = false;
+                poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    if std::mem::replace(&mut yielded, true) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
             }
         }),
     );
-    running.start(ids[1], log.run(1, 2));
-    running.poll(&cx);
+    requests.start(ids[1], log.run(1, 2));
+    requests.poll(&cx);
     assert_eq!(log.take(), [0, 1]);
     assert_eq!(count.0.load(Ordering::Relaxed), 1, "and wants to be polled again");
-    running.poll(&cx);
-    running.poll(&cx);
+    requests.poll(&cx);
+    requests.poll(&cx);
     assert_eq!(log.take(), [0]);
-    assert_eq!(running.len(), 1);
+    assert_eq!(requests.running.len(), 1);
 }
