@@ -1,4 +1,7 @@
-//! Runs every scenario through every layer: one test for each pair.
+//! Runs the scenarios through the layers: one test for each pair.
+//!
+//! Every scenario runs through the reference model, all orders of answers, both machines, the wire in memory and tokio. Each of
+//! the other adapters and example loops runs a fixed third; `EVERY_PAIR=1` or `-- --include-ignored` runs them all.
 //!
 //! `BLESS=1` rewrites expectations that are not met by what comes out of the resolver; a person then reads the diff.
 
@@ -30,9 +33,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
-    // Until it does, scenarios about memory are told apart instead of failing one by one.
-    let remembers = layers::remembers();
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| value == "1");
+    let (bless, every_pair) = (is_set("BLESS"), is_set("EVERY_PAIR"));
     let mut trials = Vec::new();
     for path in paths {
         let name = path.strip_prefix(&root).unwrap_or(&path).with_extension("");
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
                 if bless {
                     trials.push(Trial::test(name, move || blessed(&path, &scenario)));
                 } else {
-                    tests(&name, heading, &Arc::new(scenario), &layers, remembers, &mut trials);
+                    tests(&name, heading, &Arc::new(scenario), &layers, every_pair, &mut trials);
                 }
             }
             Err(error) => trials.push(Trial::test(name, move || Err(error.into()))),
@@ -80,7 +82,7 @@ fn tests(
     heading: Arc<str>,
     scenario: &Arc<Scenario>,
     layers: &Arc<[Box<dyn Layer>]>,
-    remembers: bool,
+    every_pair: bool,
     trials: &mut Vec<Trial>,
 ) {
     if layers::reference_declines(scenario).is_none() {
@@ -99,13 +101,13 @@ fn tests(
         if layer.declines(scenario).is_none() {
             let (heading, layers) = (heading.clone(), layers.clone());
             let scenario = scenario.clone();
-            let about_memory = layers::is_about_memory(&scenario);
+            let left_out = !every_pair && !layers::by_default(layer.name(), name);
             let trial = Trial::test(format!("{name} {}", layer.name()), move || {
                 layers
                     .get(index)
                     .map_or(Ok(()), |layer| report(&heading, check(&scenario, &**layer)))
             });
-            trials.push(trial.with_ignored_flag(about_memory && !remembers));
+            trials.push(trial.with_ignored_flag(left_out));
         }
     }
 }

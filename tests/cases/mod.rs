@@ -66,7 +66,7 @@ impl Runner {
 
     /// Runs cases through these layers, and through the reference model.
     pub fn new(layers: Vec<Box<dyn Layer>>) -> Self {
-        Self { layers, orders: false, remembers: layers::remembers() }
+        Self { layers, orders: false, remembers: true }
     }
 
     /// Runs one case.
