@@ -1,6 +1,6 @@
-//! The whole proof in a short form: its parts in their order, and one table of what they came to.
+//! The whole proof in a short form: its parts in order, and one table of their results.
 //!
-//! Knows which chores there are and how much of each is enough; what a chore does is its own.
+//! Each chore returns its result as [`Figures`]; this module decides how much of each chore is enough and prints the table.
 
 use std::error::Error;
 use std::path::Path;
@@ -11,42 +11,107 @@ use std::time::{Duration, Instant};
 use discovery_sim::Limits;
 
 use crate::bugs::Which;
-use crate::cargo::{self, Suite, Tested};
 use crate::mutants::{Wanted, Whole};
 use crate::peers::Status;
-use crate::table::{self, Figures, Row, grouped, holds};
-use crate::{bugs, cpu, dependencies, explore, fuzz, mutants, peers, sim, spec, tidy};
+use crate::{bugs, cargo, cpu, dependencies, explore, fuzz, mutants, peers, sim, spec, tidy};
 
-/// What all parts are given.
+/// The verdict on one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Held,
+    /// What is wrong, in short.
+    Broken(String),
+    /// The part was not run: which tool is missing.
+    LeftOut(String),
+}
+
+/// The result of one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Figures {
+    /// In numbers.
+    pub(crate) what: String,
+    pub(crate) verdict: Verdict,
+}
+
+impl Figures {
+    pub(crate) fn new(what: impl Into<String>, wrong: Option<String>) -> Self {
+        let verdict = wrong.map_or(Verdict::Held, Verdict::Broken);
+        Self { what: what.into(), verdict }
+    }
+
+    pub(crate) fn left_out(why: impl Into<String>) -> Self {
+        Self { what: String::new(), verdict: Verdict::LeftOut(why.into()) }
+    }
+
+    /// The first of several complaints stands for all of them.
+    pub(crate) fn of(what: impl Into<String>, complaints: &[String]) -> Self {
+        let wrong = complaints.first().map(|first| match complaints.len() {
+            1 => first.clone(),
+            all => format!("{first} (and {} more)", all.saturating_sub(1)),
+        });
+        Self::new(what, wrong)
+    }
+}
+
+/// A row of the table.
+#[derive(Debug)]
+struct Row {
+    part: String,
+    figures: Figures,
+    took: Duration,
+}
+
+impl Row {
+    fn is_broken(&self) -> bool {
+        matches!(self.figures.verdict, Verdict::Broken(_))
+    }
+}
+
+/// What each part is given.
 struct Setting<'a> {
     root: &'a Path,
     quick: bool,
     seed: u64,
 }
 
-/// One part, which may come to several rows.
-struct Part {
-    name: &'static str,
-    /// Whether it is of the quick part, too.
-    quick: bool,
-    /// Whether it may go on beside the others: it computes, or waits, and builds little; tests over sockets wait for most of their time.
-    beside: bool,
-    run: fn(&Setting<'_>) -> Vec<Row>,
+/// One part: its name, when it runs, and what it does.
+struct Part(&'static str, When, fn(&Setting<'_>) -> Vec<Row>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// In the quick form, too.
+    Always,
+    /// In the quick form, too; beside the other parts, for it computes or waits and builds little.
+    AlwaysBeside,
+    /// In the full form alone.
+    Full,
+    /// In the full form alone, beside the other parts.
+    FullBeside,
 }
 
-/// What is quick and says most comes first, what needs tools that may not be here last.
+impl When {
+    fn is_quick(self) -> bool {
+        matches!(self, Self::Always | Self::AlwaysBeside)
+    }
+
+    fn is_beside(self) -> bool {
+        matches!(self, Self::AlwaysBeside | Self::FullBeside)
+    }
+}
+
+/// Quick parts first; last, those whose tools may be missing.
 const PARTS: [Part; 11] = [
-    Part { name: "requirements", quick: true, beside: false, run: requirements },
-    Part { name: "tidy", quick: true, beside: false, run: tidiness },
-    Part { name: "dependencies", quick: true, beside: false, run: dependency },
-    Part { name: "explore", quick: true, beside: true, run: exploration },
-    Part { name: "sim", quick: true, beside: true, run: simulation },
-    Part { name: "tests", quick: false, beside: false, run: tests },
-    Part { name: "bugs", quick: false, beside: false, run: planted },
-    Part { name: "mutants", quick: false, beside: false, run: mutated },
-    Part { name: "fuzz", quick: false, beside: false, run: fuzzed },
-    Part { name: "servers", quick: false, beside: false, run: servers },
-    Part { name: "peers", quick: false, beside: true, run: peers },
+    Part("requirements", When::Always, requirements),
+    Part("tidy", When::Always, tidiness),
+    Part("dependencies", When::Always, dependency),
+    Part("explore", When::AlwaysBeside, exploration),
+    Part("sim", When::AlwaysBeside, simulation),
+    Part("tests", When::Full, tests),
+    Part("bugs", When::Full, planted),
+    Part("mutants", When::Full, mutated),
+    Part("fuzz", When::Full, fuzzed),
+    Part("servers", When::Full, servers),
+    Part("peers", When::FullBeside, peers),
 ];
 
 /// States of each name that are explored at most, and faults on each way.
@@ -67,11 +132,11 @@ pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool
     let began = Instant::now();
     let setting = Setting { root, quick, seed };
     let (beside, others): (Vec<_>, Vec<_>) =
-        chosen(quick, words).enumerate().partition(|(_, part)| part.beside);
+        chosen(quick, words).enumerate().partition(|(_, Part(_, when, _))| when.is_beside());
     let run = |parts: Vec<(usize, &Part)>| -> Vec<(usize, Vec<Row>)> {
-        let run = |(at, part): (usize, &Part)| {
-            eprintln!("== {}", part.name);
-            (at, (part.run)(&setting))
+        let run = |(at, Part(name, _, run)): (usize, &Part)| {
+            eprintln!("== {name}");
+            (at, run(&setting))
         };
         parts.into_iter().map(run).collect()
     };
@@ -84,30 +149,31 @@ pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool
     done.sort_by_key(|(at, _)| *at);
     let rows: Vec<Row> = done.into_iter().flat_map(|(_, rows)| rows).collect();
     if rows.is_empty() {
-        let names: Vec<&str> = chosen(quick, &[]).map(|part| part.name).collect();
+        let names: Vec<&str> = chosen(quick, &[]).map(|Part(name, ..)| *name).collect();
         eprintln!("no such part; there are {}", names.join(", "));
         return false;
     }
-    print!("{}", table::print(&rows, began.elapsed(), cpu::of_all()));
-    holds(&rows)
+    print!("{}", table(&rows, began.elapsed(), cpu::of_all()));
+    !rows.iter().any(Row::is_broken)
 }
 
 fn chosen(quick: bool, words: &[String]) -> impl Iterator<Item = &'static Part> {
-    PARTS.iter().filter(move |part| {
-        let named = words.is_empty() || words.iter().any(|word| part.name.contains(word.as_str()));
-        named && (part.quick || !quick)
+    PARTS.iter().filter(move |Part(name, when, _)| {
+        let named = words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+        named && (when.is_quick() || !quick)
     })
 }
 
-/// The row of what this does, and how long it takes.
+/// Runs a part and measures how long it takes. A chore that cannot be run at all is broken.
 #[expect(clippy::disallowed_methods, reason = "the table says how long each part took")]
 fn timed(part: &str, run: impl FnOnce() -> Result<Figures, Box<dyn Error>>) -> Row {
     let began = Instant::now();
-    let figures = run();
-    if let Err(error) = &figures {
+    let figures = run().unwrap_or_else(|error| {
         eprintln!("{error}");
-    }
-    Row::new(part, figures, began.elapsed())
+        let last = error.to_string().lines().last().unwrap_or_default().to_owned();
+        Figures::new("", Some(last))
+    });
+    Row { part: part.to_owned(), figures, took: began.elapsed() }
 }
 
 fn requirements(setting: &Setting<'_>) -> Vec<Row> {
@@ -127,7 +193,7 @@ fn dependency(setting: &Setting<'_>) -> Vec<Row> {
     vec![timed("dependencies", || {
         let complaints = dependencies::check(setting.root)?;
         told(&complaints);
-        Ok(Figures::of("licences, and what the core must not carry", &complaints))
+        Ok(Figures::of("the core carries no I/O, clock or entropy", &complaints))
     })]
 }
 
@@ -155,51 +221,17 @@ fn simulation(setting: &Setting<'_>) -> Vec<Row> {
     })]
 }
 
-#[expect(clippy::disallowed_methods, reason = "the table says how long each part took")]
 fn tests(setting: &Setting<'_>) -> Vec<Row> {
-    let began = Instant::now();
-    match cargo::test(setting.root, &["--workspace"]) {
-        Ok(tested) => by_suite(&tested, began.elapsed()),
-        Err(error) => vec![Row::new("tests", Err(error.into()), began.elapsed())],
-    }
-}
-
-/// Rows of the suites that a table should show apart, then one of all others; building counts there.
-fn by_suite(tested: &Tested, took: Duration) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut others = tested.of("");
-    for (part, path) in [
-        ("scenarios × layers", "scenarios/"),
-        ("attacks refused", "attacks/"),
-        ("promises I1–I15", "promises/"),
-    ] {
-        let suite = tested.of(path);
-        others.passed = others.passed.saturating_sub(suite.passed);
-        others.failed = others.failed.saturating_sub(suite.failed);
-        others.names.retain(|name| !suite.names.contains(name));
-        rows.push(Row::new(part, Ok(suite_figures(&suite)), suite.took));
-    }
-    let shown: Duration = rows.iter().map(|row| row.took).sum();
-    let mut figures = suite_figures(&Suite { pairs: None, ..others });
-    // What does not build has no tests that could fail.
-    if !tested.well && holds(&rows) && figures.verdict == table::Verdict::Held {
-        figures = Figures::new(figures.what, Some("cargo test says no".to_owned()));
-    }
-    rows.push(Row::new("all other tests", Ok(figures), took.saturating_sub(shown)));
-    rows
-}
-
-fn suite_figures(suite: &Suite) -> Figures {
-    let all = suite.passed.saturating_add(suite.failed);
-    let (passed, all) = (grouped(suite.passed), grouped(all));
-    if let Some((run, pairs, layers)) = suite.pairs {
-        let what = format!("{} of {} pairs held, in {layers} layers", grouped(run), grouped(pairs));
-        let missing = (run != pairs).then(|| "some did not".to_owned());
-        return Figures::new(what, suite.names.first().cloned().or(missing));
-    }
-    let nothing = (suite.passed == 0).then(|| "no test was run".to_owned());
-    let complaints: Vec<String> = suite.names.iter().cloned().chain(nothing).collect();
-    Figures::of(format!("{passed} of {all} tests passed"), &complaints)
+    vec![timed("tests", || {
+        let tested = cargo::test(setting.root, &["--workspace"], &[("EVERY_PAIR", "1")])?;
+        let mut what = format!("{} tests passed", grouped(tested.passed));
+        tested.pairs.iter().for_each(|pairs| what.push_str(&format!("; {pairs}")));
+        // A test that does not build has no name.
+        let unnamed = !tested.well && tested.failed.is_empty();
+        let unnamed = unnamed.then(|| "cargo test failed".to_owned());
+        let complaints: Vec<String> = tested.failed.into_iter().chain(unnamed).collect();
+        Ok(Figures::of(what, &complaints))
+    })]
 }
 
 fn planted(setting: &Setting<'_>) -> Vec<Row> {
@@ -234,10 +266,10 @@ fn fuzzed(setting: &Setting<'_>) -> Vec<Row> {
         fuzz::build(setting.root, &tools)?;
         Ok(Figures::new(format!("{} targets built", targets.len()), None))
     });
-    let mut rows = vec![built];
-    if !holds(&rows) {
-        return rows;
+    if built.is_broken() {
+        return vec![built];
     }
+    let mut rows = vec![built];
     for target in targets {
         rows.push(timed(&format!("fuzzing: {target}"), || {
             let seconds = fuzz::share(&target, FUZZ_MINUTES);
@@ -288,81 +320,68 @@ fn judged(said: &str, status: Option<i32>) -> Figures {
     }
 }
 
+/// The table in Markdown, and a line that sums it up. Parts may run beside each other, so the time of all is given apart.
+fn table(rows: &[Row], took: Duration, cpu: Duration) -> String {
+    let wide = |of: fn(&Row) -> &str| rows.iter().map(|row| of(row).chars().count()).max();
+    let part = wide(|row| &row.part).unwrap_or(0).max("part".len());
+    let what = wide(|row| &row.figures.what).unwrap_or(0).max("what was seen".len());
+    let mut text = format!(
+        "| {:<part$} | {:<what$} | seconds | verdict |\n|---|---|--:|---|\n",
+        "part", "what was seen"
+    );
+    for row in rows {
+        let verdict = match &row.figures.verdict {
+            Verdict::Held => "holds".to_owned(),
+            Verdict::Broken(why) => format!("BROKEN: {why}"),
+            Verdict::LeftOut(why) => format!("left out: {why}"),
+        };
+        let verdict = verdict.replace('|', "\\|").replace('\n', " ");
+        let seconds = row.took.as_secs_f64();
+        let (name, seen) = (&row.part, &row.figures.what);
+        text.push_str(&format!("| {name:<part$} | {seen:<what$} | {seconds:>7.1} | {verdict} |\n"));
+    }
+    let count =
+        |is: fn(&Verdict) -> bool| rows.iter().filter(|row| is(&row.figures.verdict)).count();
+    text.push_str(&format!(
+        "{} parts: {} hold, {} broken, {} left out; {:.0} s, {:.0} s of CPU time\n",
+        rows.len(),
+        count(|verdict| *verdict == Verdict::Held),
+        count(|verdict| matches!(verdict, Verdict::Broken(_))),
+        count(|verdict| matches!(verdict, Verdict::LeftOut(_))),
+        took.as_secs_f64(),
+        cpu.as_secs_f64()
+    ));
+    text
+}
+
+/// A number with its thousands set apart: `5,299`.
+pub(crate) fn grouped(number: impl TryInto<u64>) -> String {
+    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && digits.len().saturating_sub(index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{PARTS, by_suite, chosen, judged};
-    use crate::cargo::{Suite, Tested};
-    use crate::table::{Verdict, holds};
+    use super::{Figures, PARTS, Part, Row, Verdict, chosen, grouped, judged, table, timed};
 
-    fn tested() -> Tested {
-        let mut tested = Tested { well: true, ..Tested::default() };
-        let suite =
-            |passed, took| Suite { passed, took: Duration::from_secs(took), ..Suite::default() };
-        tested.suites.insert(
-            "scenarios/scenarios.rs".to_owned(),
-            Suite { pairs: Some((5299, 5299, 13)), ..suite(5299, 20) },
-        );
-        tested.suites.insert("attacks/attacks/main.rs".to_owned(), suite(60, 5));
-        tested.suites.insert("promises/promises/main.rs".to_owned(), suite(14, 3));
-        tested.suites.insert("unit/xtask/src/main.rs".to_owned(), suite(1000, 2));
-        tested
-    }
-
-    #[test]
-    fn suites_that_matter_have_rows_of_their_own_and_building_counts_with_the_others() {
-        let rows = by_suite(&tested(), Duration::from_secs(40));
-        let what: Vec<&str> = rows.iter().map(|row| row.figures.what.as_str()).collect();
-        assert_eq!(
-            what,
-            [
-                "5,299 of 5,299 pairs held, in 13 layers",
-                "60 of 60 tests passed",
-                "14 of 14 tests passed",
-                "1,000 of 1,000 tests passed"
-            ]
-        );
-        assert_eq!(rows.last().map(|row| row.took.as_secs()), Some(12));
-        assert!(holds(&rows));
-    }
-
-    #[test]
-    fn a_test_that_fails_is_not_run_or_not_built_breaks_its_row() {
-        let broken = |change: fn(&mut Tested)| -> Vec<String> {
-            let mut tested = tested();
-            change(&mut tested);
-            let rows = by_suite(&tested, Duration::ZERO);
-            let broken =
-                |row: &&crate::table::Row| matches!(row.figures.verdict, Verdict::Broken(_));
-            rows.iter().filter(broken).map(|row| row.part.clone()).collect()
-        };
-        assert_eq!(broken(|tested| tested.suites.clear()).len(), 4);
-        assert_eq!(broken(|tested| tested.well = false), ["all other tests"]);
-        assert_eq!(
-            broken(|tested| {
-                for suite in tested.suites.values_mut().take(1) {
-                    suite.failed = 1;
-                    suite.names.push("name".to_owned());
-                }
-            }),
-            ["attacks refused"]
-        );
-        assert_eq!(
-            broken(|tested| {
-                for suite in tested.suites.values_mut() {
-                    suite.pairs = suite.pairs.map(|(run, all, layers)| (run - 1, all, layers));
-                }
-            }),
-            ["scenarios × layers"]
-        );
+    fn row(figures: Figures) -> Row {
+        Row { part: "part".to_owned(), figures, took: Duration::from_millis(1260) }
     }
 
     #[test]
     fn parts_are_chosen_by_word_and_each_has_a_name_of_its_own() {
         let names = |quick, words: &[&str]| -> Vec<&str> {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-            chosen(quick, &words).map(|part| part.name).collect()
+            chosen(quick, &words).map(|Part(name, ..)| *name).collect()
         };
         assert_eq!(names(false, &[]).len(), PARTS.len());
         assert_eq!(names(false, &["fuzz", "sim"]), ["sim", "fuzz"]);
@@ -372,6 +391,37 @@ mod tests {
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(sorted.len(), PARTS.len());
+    }
+
+    #[test]
+    fn a_chore_that_cannot_be_run_is_broken_and_its_last_line_says_why() {
+        let row = timed("part", || Err("compiling\nno such file".into()));
+        assert_eq!(row.figures.verdict, Verdict::Broken("no such file".to_owned()));
+        assert!(!timed("part", || Ok(Figures::left_out("no tool"))).is_broken());
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_part_and_a_sum() {
+        let rows = [
+            row(Figures::new("1,234 states", None)),
+            row(Figures::left_out("no tool")),
+            row(Figures::of("2", &["a|b".to_owned(), "c".to_owned()])),
+        ];
+        assert_eq!(
+            table(&rows, Duration::from_secs(2), Duration::from_secs(3)),
+            "| part | what was seen | seconds | verdict |\n\
+             |---|---|--:|---|\n\
+             | part | 1,234 states  |     1.3 | holds |\n\
+             | part |               |     1.3 | left out: no tool |\n\
+             | part | 2             |     1.3 | BROKEN: a\\|b (and 1 more) |\n\
+             3 parts: 1 hold, 1 broken, 1 left out; 2 s, 3 s of CPU time\n"
+        );
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let numbers = [0_u64, 999, 1000, 5299, 1_234_567];
+        assert_eq!(numbers.map(grouped), ["0", "999", "1,000", "5,299", "1,234,567"]);
     }
 
     #[test]

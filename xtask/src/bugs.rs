@@ -14,9 +14,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::Deserialize;
 
+use crate::assure::Figures;
 use crate::cargo::cargo;
 use crate::citations::{citations, named};
-use crate::table::Figures;
 use crate::tidy::files;
 
 const TABLE: &str = "xtask/bugs.toml";
@@ -353,7 +353,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::{Planted, choose, printed, promised, words};
-    use crate::table::Verdict;
+    use crate::assure::Verdict;
 
     #[test]
     fn a_seed_chooses_as_many_as_are_asked_for_and_another_seed_others() {

@@ -9,8 +9,8 @@ use discovery_sim::{
     Coverage, Explored, Finding, Limits, Scenario, explore, explore_crowd, shrink,
 };
 
+use crate::assure::{Figures, grouped};
 use crate::several;
-use crate::table::{Figures, grouped};
 
 /// What all explorations came to.
 #[derive(Debug, Default)]

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::assure::{Figures, grouped};
 use crate::cargo::{cargo, says};
 use crate::cpu;
-use crate::table::{Figures, grouped};
 
 /// Longest input that is tried, in bytes: runs of the machine are read from a few hundred.
 const MAX_LENGTH: u32 = 4096;

@@ -2,7 +2,6 @@
 //!
 //! Each chore is a module; a check returns what is wrong, one line each.
 
-mod adapters;
 mod assure;
 mod bugs;
 mod cargo;
@@ -18,7 +17,6 @@ mod peers;
 mod several;
 mod sim;
 mod spec;
-mod table;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -54,7 +52,7 @@ enum Chore {
     },
     /// Checks what the compiler does not: files' first lines, their sizes, requirement numbers, paths, scenarios.
     Tidy,
-    /// Checks licences against `deny.toml`, and that the core stays free of runtimes, sockets and entropy.
+    /// Checks that the core depends on no runtime, sockets or entropy.
     Dependencies,
     /// Prints for each requirement where it is obeyed and which tests show it; then what is missing.
     Spec {
@@ -105,12 +103,6 @@ enum Chore {
         /// This life alone.
         #[arg(long)]
         life: Option<u64>,
-    },
-    /// Prints lines, public items and packages of each adapter side by side.
-    Adapters {
-        /// Builds each alone from nothing as well, and prints the seconds.
-        #[arg(long)]
-        build: bool,
     },
     /// Runs every fuzz target in turn, from its committed corpus; prints executions, coverage and findings. Needs cargo-fuzz and a
     /// nightly toolchain.
@@ -176,7 +168,6 @@ fn main() -> ExitCode {
             explore::run(&folder, &limits).map_err(Into::into)
         }
         Chore::Sim { seed, hours, life } => Ok(sim::run(seed, hours, life)),
-        Chore::Adapters { build } => adapters::run(root, build).map_err(Into::into),
         Chore::Fuzz { minutes, seed, targets } => fuzz::run(root, minutes, seed, &targets),
         Chore::Mutants { sample, seed, sampled, rest, resume, modules } => {
             let whole = match (sampled, rest) {

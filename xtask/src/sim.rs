@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use discovery_sim::{Lived, Storm};
 
+use crate::assure::{Figures, grouped};
 use crate::several;
-use crate::table::{Figures, grouped};
 
 /// What was lived through under one seed.
 pub(crate) struct Simulated {
@@ -134,7 +134,7 @@ pub(crate) fn simulate(seed: u64, hours: u64, life: Option<u64>) -> Simulated {
 #[cfg(test)]
 mod tests {
     use super::{Failure, simulate};
-    use crate::table::Verdict;
+    use crate::assure::Verdict;
 
     #[test]
     fn what_was_lived_through_is_counted_and_a_failure_says_how_to_have_it_again() {

@@ -11,8 +11,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::assure::{Figures, grouped};
 use crate::citations::{Citation, Part, citations};
-use crate::table::{Figures, grouped};
 use crate::tidy::files;
 
 /// The last requirement there is: `R1` to `R133`.

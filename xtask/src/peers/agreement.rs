@@ -10,8 +10,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::assure::{Figures, grouped};
 use crate::spec::LAST_REQUIREMENT;
-use crate::table::{Figures, grouped};
 
 /// Where the explanations are.
 pub(super) const EXPLANATIONS: &str = "tests/peers/disagreements.toml";
