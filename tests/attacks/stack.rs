@@ -11,6 +11,7 @@ use discovery_core::{
     Answer, Config, DnsRequest, Event, HttpGet, Instant, Outcome, Policy, Request, RequestId,
     Resolver, UnixTime,
 };
+use discovery_sim::{Bounds, Input, Next, Simulator};
 use discovery_wire::{Exchange, Predictable, Transport, Want};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::A;
@@ -36,16 +37,13 @@ pub enum Web {
 
 /// The whole client in memory.
 pub struct Stack {
-    resolver: Resolver,
+    /// What is scheduled are bytes on their way to the client.
+    simulator: Simulator<Resolver, (RequestId, Vec<u8>)>,
     client: Arc<ClientConfig>,
     entropy: Predictable,
     name_server: NameServer,
     site: Site,
-    now: Instant,
     open: BTreeMap<RequestId, (Exchange, Far)>,
-    /// What is on its way to the client.
-    coming: BTreeMap<(Instant, u64), (RequestId, Vec<u8>)>,
-    planned: u64,
     /// Where GETs went, in order.
     pub dialled: Vec<SocketAddr>,
     /// The URLs of these.
@@ -82,16 +80,15 @@ impl Stack {
         name_server: impl FnMut(&Message, Transport) -> Vec<Vec<u8>> + 'static,
         site: impl FnMut(&HttpGet) -> Web + 'static,
     ) -> Self {
+        let bounds = Bounds::of(&policy);
+        let resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
         Self {
-            resolver: Resolver::new(Config::new(policy), Instant::ORIGIN),
+            simulator: Simulator::new(resolver, bounds, Instant::ORIGIN),
             client,
             entropy: Predictable::new(1),
             name_server: Box::new(name_server),
             site: Box::new(site),
-            now: Instant::ORIGIN,
             open: BTreeMap::new(),
-            coming: BTreeMap::new(),
-            planned: 0,
             dialled: Vec::new(),
             fetched: Vec::new(),
             asked: Vec::new(),
@@ -102,15 +99,16 @@ impl Stack {
 
     /// The time since the start.
     pub fn elapsed(&self) -> Duration {
-        self.now.saturating_duration_since(Instant::ORIGIN)
+        self.simulator.now().saturating_duration_since(Instant::ORIGIN)
     }
 
     /// Asks for a name and waits for its end.
     pub fn resolve(&mut self, name: &str) -> Outcome {
-        let ticket = self.resolver.resolve(&name.parse().unwrap(), self.now);
+        let now = self.simulator.now();
+        let ticket = self.simulator.input(&Input::Resolve(name.parse().unwrap(), now)).unwrap();
         let mut ended = None;
         for _ in 0..2_000_000 {
-            while let Some(event) = self.resolver.poll() {
+            while let Some(event) = self.simulator.event() {
                 match event {
                     Event::Request(request) => self.start(request),
                     Event::Cancel(id) => drop(self.open.remove(&id)),
@@ -118,35 +116,29 @@ impl Stack {
                     Event::Finished(..) => {}
                 }
             }
+            assert_eq!(self.simulator.monitor().violations(), []);
             if let Some(outcome) = ended {
                 return outcome;
             }
-            self.step();
+            match self.simulator.step(Instant::FAR_FUTURE).expect("I6: no hang") {
+                Next::Due((id, bytes)) => self.arrive(id, &bytes),
+                Next::Timeout => {}
+            }
         }
         panic!("{name} never ends");
     }
 
-    fn step(&mut self) {
-        let arrival = self.coming.first_key_value().map(|((at, _), _)| *at);
-        let deadline = self.resolver.poll_timeout().map(|deadline| deadline.at);
-        let next = [arrival, deadline].into_iter().flatten().min().expect("I6: no hang");
-        self.now = self.now.max(next);
-        if arrival == Some(next) {
-            let (_, (id, bytes)) = self.coming.pop_first().unwrap();
-            if let Some((exchange, far)) = self.open.get_mut(&id) {
-                if matches!(far, Far::Web(_)) {
-                    self.taken += bytes.len();
-                }
-                exchange.read(&bytes, Some(UnixTime(1_700_000_000)));
-                self.go_on(id);
-            }
-        } else {
-            self.resolver.handle_timeout(self.now);
+    fn arrive(&mut self, id: RequestId, bytes: &[u8]) {
+        let Some((exchange, far)) = self.open.get_mut(&id) else { return };
+        if matches!(far, Far::Web(_)) {
+            self.taken += bytes.len();
         }
+        exchange.read(bytes, Some(UnixTime(1_700_000_000)));
+        self.go_on(id);
     }
 
     fn start(&mut self, request: Request) {
-        let id = request.id();
+        let (id, now) = (request.id(), self.simulator.now());
         let (exchange, far) = match request {
             Request::Dns(question) => {
                 self.asked.push(question.clone());
@@ -159,7 +151,7 @@ impl Stack {
                 let peer = |config, pieces, drip| {
                     let tls = ServerConnection::new(config).unwrap();
                     let pieces = Some(pieces);
-                    Far::Web(Box::new(Peer { tls, pieces, request: vec![], drip, busy: self.now }))
+                    Far::Web(Box::new(Peer { tls, pieces, request: vec![], drip, busy: now }))
                 };
                 let far = match (self.site)(&get) {
                     Web::Refused => Far::Refused,
@@ -175,6 +167,7 @@ impl Stack {
 
     /// Moves an exchange on until it waits for bytes or has ended.
     fn go_on(&mut self, id: RequestId) {
+        let now = self.simulator.now();
         loop {
             let Some((exchange, far)) = self.open.get_mut(&id) else { return };
             let mut out = Vec::new();
@@ -189,10 +182,10 @@ impl Stack {
                     match far {
                         Far::Dns => {
                             for reply in answers(&mut self.name_server, &bytes) {
-                                out.push((self.now, reply));
+                                out.push((now, reply));
                             }
                         }
-                        Far::Web(peer) => out = peer.receive(&bytes, self.now, &mut self.requests),
+                        Far::Web(peer) => out = peer.receive(&bytes, now, &mut self.requests),
                         Far::Refused => {}
                     }
                 }
@@ -200,16 +193,15 @@ impl Stack {
                 Want::Finish => break,
             }
             if let Some(id) = exchange.connected() {
-                let _ = self.resolver.handle_connected(id, self.now);
+                self.simulator.input(&Input::Connected(id, now));
             }
             for (at, bytes) in out {
-                self.planned += 1;
-                self.coming.insert((at, self.planned), (id, bytes));
+                self.simulator.schedule(at, (id, bytes));
             }
         }
         if let Some((exchange, _)) = self.open.remove(&id) {
             let answer: Answer = exchange.into_answer();
-            let _ = self.resolver.handle_answer(answer, self.now);
+            self.simulator.input(&Input::Answer(answer, now));
         }
     }
 }

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use discovery_core::{
-    Config, Disposition, Event, Instant, Outcome, Question, Request, RequestId, Resolver,
-    ServerName, Ticket, UnixTime, Url,
+    Config, Event, Instant, Outcome, Question, RequestId, Resolver, ServerName, Ticket, UnixTime,
 };
-use discovery_sim::{Report, Resolve, Scenario, World};
+use discovery_sim::{Bounds, Input, Next, Report, Resolve, Scenario, Simulator, World, question};
 use discovery_wire::Predictable;
 use rustls::ClientConfig;
 
@@ -61,16 +60,21 @@ impl MemoryRunner {
         config.name_servers = scenario.name_servers();
         config.seed = scenario.seed();
         change(&mut config);
+        let bounds = Bounds::of(&config.policy);
+        let since = |at: Duration| Instant::ORIGIN + at;
+        let pauses = scenario.pauses().into_iter().map(|(from, to)| (since(from), since(to)));
         let mut run = Run {
             runner: self,
             client: self.authority.client_config_at(scenario.clock()),
             scenario,
             resolves: scenario.resolves(),
-            resolver: Resolver::new(config, Instant::ORIGIN),
+            simulator: Simulator::new(
+                Resolver::new(config, Instant::ORIGIN),
+                bounds,
+                Instant::ORIGIN,
+            )
+            .paused(pauses.collect()),
             world: Arc::new(scenario.world_at(Duration::ZERO)),
-            now: Instant::ORIGIN,
-            due: BTreeMap::new(),
-            planned: 0,
             flows: BTreeMap::new(),
             entropy: Predictable::new(scenario.seed()),
             asked: Vec::new(),
@@ -104,11 +108,8 @@ struct Run<'a> {
     client: Arc<ClientConfig>,
     scenario: &'a Scenario,
     resolves: Vec<Resolve>,
-    resolver: Resolver,
+    simulator: Simulator<Resolver, Due>,
     world: Arc<World>,
-    now: Instant,
-    due: BTreeMap<(Instant, u64), Due>,
-    planned: u64,
     flows: BTreeMap<RequestId, Flow>,
     entropy: Predictable,
     asked: Vec<(Duration, Question)>,
@@ -117,74 +118,51 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn plan(&mut self, at: Instant, due: Due) {
-        self.planned = self.planned.saturating_add(1);
-        self.due.insert((at, self.planned), due);
+    /// The time since the start.
+    fn elapsed(&self) -> Duration {
+        self.simulator.now().saturating_duration_since(Instant::ORIGIN)
     }
 
     fn plan_scenario(&mut self) {
-        self.resolver.set_routes(self.scenario.routes_at(Duration::ZERO), self.now);
+        let routes = self.scenario.routes_at(Duration::ZERO);
+        self.simulator.input(&Input::Routes(routes, Instant::ORIGIN));
         for at in self.scenario.changes() {
-            self.plan(Instant::ORIGIN + at, Due::Change);
+            self.simulator.schedule(Instant::ORIGIN + at, Due::Change);
         }
         for report in self.scenario.reports() {
-            self.plan(Instant::ORIGIN + report.at, Due::Report(report));
+            self.simulator.schedule(Instant::ORIGIN + report.at, Due::Report(report));
         }
-        for (index, resolve) in self.resolves.clone().iter().enumerate() {
+        for (index, resolve) in self.resolves.iter().enumerate() {
             let at = Instant::ORIGIN + resolve.at;
-            self.plan(at, Due::Resolve(index));
+            self.simulator.schedule(at, Due::Resolve(index));
             if let Some(after) = resolve.abandon {
-                self.plan(at + after, Due::Abandon(index));
+                self.simulator.schedule(at + after, Due::Abandon(index));
             }
         }
     }
 
     fn go_to_the_end(&mut self) -> Result<(), RunTrouble> {
         for _ in 0..MAX_STEPS {
-            while let Some(event) = self.resolver.poll() {
+            while let Some(event) = self.simulator.event() {
                 self.follow(event);
             }
-            let planned = self.due.first_key_value().map(|((at, _), _)| self.reaches_at(*at));
-            let due = self.resolver.poll_timeout().map(|deadline| deadline.at);
-            let deadline = due.map(|at| self.reaches_at(at));
-            match (planned, deadline) {
-                (None, None) => return Ok(()),
-                // Back from a pause, it looks at the clock before it reads what has arrived.
-                (_, Some(at)) if due < deadline && planned.is_none_or(|next| at <= next) => {
-                    self.now = self.now.max(at);
-                    self.resolver.handle_timeout(self.now);
-                }
-                // What arrives at its deadline has arrived in time (I9).
-                (Some(at), deadline) if deadline.is_none_or(|deadline| at <= deadline) => {
-                    self.now = self.now.max(at);
-                    if let Some((_, due)) = self.due.pop_first() {
-                        self.happen(due);
-                    }
-                }
-                (_, Some(at)) => {
-                    self.now = self.now.max(at);
-                    self.resolver.handle_timeout(self.now);
-                }
-                (Some(_), None) => {}
+            if let Some(broken) = self.simulator.monitor().violations().first() {
+                return Err(RunTrouble::Broken(broken.clone()));
+            }
+            match self.simulator.step(Instant::FAR_FUTURE) {
+                Some(Next::Due(due)) => self.happen(due),
+                Some(Next::Timeout) => {}
+                None => return Ok(()),
             }
         }
         Err(RunTrouble::Restless)
     }
 
-    /// When something that happens at this time reaches a machine that is away meanwhile.
-    fn reaches_at(&self, at: Instant) -> Instant {
-        Instant::ORIGIN + self.scenario.reaches_at(at.saturating_duration_since(Instant::ORIGIN))
-    }
-
     fn follow(&mut self, event: Event) {
         match event {
             Event::Request(request) => {
-                let at = self.now.saturating_duration_since(Instant::ORIGIN);
-                let question = match &request {
-                    Request::Dns(dns) => Some(Question::Dns(dns.name.clone(), dns.kind)),
-                    Request::Http(get) => Url::parse(&get.url.to_string()).ok().map(Question::Get),
-                };
-                self.asked.extend(question.map(|question| (at, question)));
+                let at = self.elapsed();
+                self.asked.extend(question(&request).map(|question| (at, question)));
                 let id = request.id();
                 let client = Arc::clone(&self.client);
                 self.flows.insert(id, Flow::new(request, client, &mut self.entropy));
@@ -195,18 +173,19 @@ impl Run<'_> {
             }
             Event::Finished(ticket, outcome) => {
                 if let Some(index) = self.tickets.remove(&ticket) {
-                    self.ended.insert(index, (self.now, outcome));
+                    self.ended.insert(index, (self.simulator.now(), outcome));
                 }
             }
         }
     }
 
     fn happen(&mut self, due: Due) {
+        let now = self.simulator.now();
         match due {
             Due::Change => {
-                let at = self.now.saturating_duration_since(Instant::ORIGIN);
+                let at = self.elapsed();
                 self.world = Arc::new(self.scenario.world_at(at));
-                self.resolver.set_routes(self.scenario.routes_at(at), self.now);
+                self.simulator.input(&Input::Routes(self.scenario.routes_at(at), now));
             }
             Due::Resolve(index) => {
                 let name = self.resolves.get(index).and_then(|resolve| {
@@ -214,18 +193,18 @@ impl Run<'_> {
                     ServerName::parse(&resolve.name).ok()
                 });
                 if let Some(name) = name {
-                    let ticket = self.resolver.resolve(&name, self.now);
-                    self.tickets.insert(ticket, index);
+                    let ticket = self.simulator.input(&Input::Resolve(name, now));
+                    self.tickets.extend(ticket.map(|ticket| (ticket, index)));
                 }
             }
             Due::Abandon(index) => {
                 let ticket = self.tickets.iter().find(|(_, own)| **own == index);
                 if let Some(ticket) = ticket.map(|(ticket, _)| *ticket) {
-                    let _: Disposition = self.resolver.abandon(ticket, self.now);
+                    self.simulator.input(&Input::Abandon(ticket, now));
                 }
             }
             Due::Report(Report { name, place, said, .. }) => {
-                let _: Disposition = self.resolver.report(&name, place, said, self.now);
+                self.simulator.input(&Input::Report(name, place, said, now));
             }
             Due::Arrive(id, arrival) => {
                 if let Some(flow) = self.flows.get_mut(&id) {
@@ -244,21 +223,21 @@ impl Run<'_> {
 
     /// Moves a request on as far as it goes now.
     fn move_on(&mut self, id: RequestId) {
+        let (now, at) = (self.simulator.now(), self.elapsed());
         let Some(flow) = self.flows.get_mut(&id) else { return };
-        let at = self.now.saturating_duration_since(Instant::ORIGIN);
         let clock =
             self.scenario.clock().map(|start| UnixTime(start.0.saturating_add(at.as_secs())));
         let steps = flow.run(&self.world, &self.runner.authority, clock);
         for (after, due) in steps.later {
-            self.plan(self.now + after, due);
+            self.simulator.schedule(now + after, due);
         }
         if let Some(id) = steps.connected {
-            let _: Disposition = self.resolver.handle_connected(id, self.now);
+            self.simulator.input(&Input::Connected(id, now));
         }
         if steps.finished
             && let Some(flow) = self.flows.remove(&id)
         {
-            let _: Disposition = self.resolver.handle_answer(flow.into_answer(), self.now);
+            self.simulator.input(&Input::Answer(flow.into_answer(), now));
         }
     }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use discovery_core::{Instant, InvalidServerName, Outcome, Question};
-use discovery_sim::{Mismatch, Observed, Resolve, Scenario};
+use discovery_sim::{Mismatch, Observed, Resolve, Scenario, Violation};
 
 use crate::certificates::CertificateTrouble;
 
@@ -35,6 +35,8 @@ pub enum RunTrouble {
     Certificate(CertificateTrouble),
     /// The machine did not come to rest after very many steps: a bug of the machine or of the lab.
     Restless,
+    /// The machine broke a promise on the way: a bug of the machine or of the lab.
+    Broken(Violation),
     /// A lookup never ended although nothing was left to happen: a bug of the machine or of the lab.
     Unfinished(String),
     /// This layer can't show what the scenario speaks of.
@@ -88,6 +90,7 @@ impl fmt::Display for RunTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Certificate(trouble) => trouble.fmt(f),
+            Self::Broken(broken) => write!(f, "the machine broke a promise: {broken}"),
             Self::Restless => f.write_str("the machine does not come to rest"),
             Self::Unfinished(name) => write!(f, "the lookup of {name} never ends"),
             Self::Inexpressible(what) => write!(f, "this layer can't show {what}"),

@@ -9,11 +9,11 @@ use std::time::Duration;
 use discovery_core::{
     Answer, Config, Counters, Cursor, Disposition, Event, Export, Feedback, FromMemory, Instant,
     Outcome, Policy, Question, Request, RequestId, Resolver, Row, ServerName, Ticket, UnixMillis,
-    Url,
 };
 
-use crate::run::{Bounds, Input, Monitor, START, config, question};
+use crate::run::{Answered, Bounds, Input, START, answer, config, question};
 use crate::scenario::Scenario;
+use crate::simulator::{Next, Simulator};
 use crate::weather::{Fate, Weather};
 use crate::world::World;
 
@@ -36,15 +36,12 @@ pub enum Happened {
 /// A resolver and its world.
 #[derive(Clone, Debug)]
 pub struct Bench {
-    machine: Monitor<Resolver>,
+    simulator: Simulator<Resolver, Input>,
     policy: Policy,
     world: World,
     latency: Option<Duration>,
     weather: Option<Weather>,
-    now: Instant,
     open: BTreeMap<RequestId, Request>,
-    coming: BTreeMap<(Instant, u64), Input>,
-    planned: u64,
     log: Vec<(Instant, Happened)>,
     ends: BTreeMap<Ticket, (Instant, Outcome)>,
 }
@@ -66,14 +63,11 @@ impl Bench {
         let bounds = Bounds::of(&config.policy);
         Self {
             policy: config.policy.clone(),
-            machine: Monitor::new(Resolver::new(config, START), bounds),
+            simulator: Simulator::new(Resolver::new(config, START), bounds, START),
             world,
             latency: None,
             weather: None,
-            now: START,
             open: BTreeMap::new(),
-            coming: BTreeMap::new(),
-            planned: 0,
             log: Vec::new(),
             ends: BTreeMap::new(),
         }
@@ -101,14 +95,14 @@ impl Bench {
 
     /// Time passes without the resolver being told, as where a machine sleeps: what has come in meanwhile is there after it.
     pub fn sleep(&mut self, time: Duration) {
-        self.now = self.now + time;
-        self.input(Input::Timeout(self.now));
+        self.simulator.pass(time);
+        self.input(Input::Timeout(self.now()));
     }
 
     /// The resolver is told a time that is past.
     pub fn go_back(&mut self, time: Duration) {
         let back = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let before = Instant::from_nanos(self.now.as_nanos().saturating_sub(back));
+        let before = Instant::from_nanos(self.now().as_nanos().saturating_sub(back));
         self.input(Input::Timeout(before));
     }
 
@@ -131,19 +125,19 @@ impl Bench {
     /// The time.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.now
+        self.simulator.now()
     }
 
     /// What the resolver counts.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.machine.machine().counters()
+        self.resolver().counters()
     }
 
     /// The resolver.
     #[must_use]
     pub fn resolver(&self) -> &Resolver {
-        self.machine.machine()
+        self.simulator.monitor().machine()
     }
 
     /// Asks for a name.
@@ -152,7 +146,7 @@ impl Bench {
     /// If the text is no server name.
     pub fn ask(&mut self, name: &str) -> Ticket {
         let name = server_name(name);
-        let Some(ticket) = self.input(Input::Resolve(name, self.now)) else {
+        let Some(ticket) = self.input(Input::Resolve(name, self.now())) else {
             unreachable!("a name that is asked for has a ticket")
         };
         ticket
@@ -189,12 +183,12 @@ impl Bench {
 
     /// Gives a ticket up.
     pub fn abandon(&mut self, ticket: Ticket) {
-        self.input(Input::Abandon(ticket, self.now));
+        self.input(Input::Abandon(ticket, self.now()));
     }
 
     /// Drops what is remembered of a name.
     pub fn forget(&mut self, name: &str) {
-        self.input(Input::Forget(server_name(name), self.now));
+        self.input(Input::Forget(server_name(name), self.now()));
     }
 
     /// Tells of a place that a name led to.
@@ -202,38 +196,44 @@ impl Bench {
     /// # Panics
     /// If the text is no server name.
     pub fn report(&mut self, name: &str, place: SocketAddr, said: Feedback) -> Disposition {
-        let got = self.machine.report(&server_name(name), place, said, self.now);
-        self.drain();
-        assert_eq!(self.machine.violations(), [], "after {said} of {place} for {name}");
+        let now = self.now();
+        let got = self.simulator.monitor_mut().report(&server_name(name), place, said, now);
+        self.simulator.drain();
+        self.take_events();
+        let violations = self.simulator.monitor().violations();
+        assert_eq!(violations, [], "after {said} of {place} for {name}");
         got
     }
 
     /// What has been learnt since, with a wall clock that shows this.
     pub fn export_since(&mut self, cursor: Cursor, wall: UnixMillis) -> Export {
-        self.machine.machine_mut().export_since(cursor, self.now, wall)
+        let now = self.now();
+        self.simulator.monitor_mut().machine_mut().export_since(cursor, now, wall)
     }
 
     /// Tells what another resolver has learnt, with a wall clock that shows this.
     pub fn teach(&mut self, export: Export, wall: UnixMillis) {
-        self.input(Input::Teach(export, wall, self.now));
+        self.input(Input::Teach(export, wall, self.now()));
     }
 
     /// What the resolver would answer from memory.
     pub fn explain(&mut self, name: &str) -> FromMemory {
-        self.machine.machine_mut().explain(&server_name(name), self.now)
+        let now = self.now();
+        self.simulator.monitor_mut().machine_mut().explain(&server_name(name), now)
     }
 
     /// What the resolver knows of names.
     pub fn table(&mut self) -> Vec<Row> {
-        self.machine.machine_mut().table(self.now)
+        let now = self.now();
+        self.simulator.monitor_mut().machine_mut().table(now)
     }
 
     /// Lets time pass.
     pub fn wait(&mut self, time: Duration) {
-        let until = self.now + time;
+        let until = self.now() + time;
         for _ in 0..MAX_STEPS {
             if !self.step(until) {
-                self.now = until;
+                self.simulator.pass_until(until);
                 return;
             }
         }
@@ -254,13 +254,13 @@ impl Bench {
     /// whoever looks sees what time alone has done. False once that time has come with nothing left to do.
     pub fn tick(&mut self, until: Instant) -> bool {
         let before = |at: Instant| Instant::from_nanos(at.as_nanos().saturating_sub(1));
-        let next = self.next().filter(|next| *next <= until);
+        let next = self.simulator.next_at().filter(|next| *next <= until);
         match next {
-            Some(next) if before(next) <= self.now => return self.step(until),
-            Some(next) => self.now = before(next),
-            None => self.now = self.now.max(until),
+            Some(next) if before(next) <= self.now() => return self.step(until),
+            Some(next) => self.simulator.pass_until(before(next)),
+            None => self.simulator.pass_until(until),
         }
-        self.input(Input::Timeout(self.now));
+        self.input(Input::Timeout(self.now()));
         next.is_some()
     }
 
@@ -288,48 +288,24 @@ impl Bench {
     pub fn finish(mut self) {
         self.settle();
         // I7: what is remembered is no reason to wake up.
-        assert_eq!(self.machine.poll_timeout(), None);
-        assert_eq!(self.machine.finish(), []);
+        let monitor = self.simulator.into_monitor();
+        assert_eq!(monitor.poll_timeout(), None);
+        assert_eq!(monitor.finish(), []);
     }
 
     /// Does the next thing that happens until then; false if there is none.
     fn step(&mut self, until: Instant) -> bool {
-        let reply = self.coming.first_key_value().map(|((at, _), _)| *at);
-        let Some(next) = self.next().filter(|next| *next <= until) else { return false };
-        self.now = self.now.max(next);
-        // I9: what comes in at the very moment of a deadline beats it.
-        if reply == Some(next) {
-            if let Some((_, input)) = self.coming.pop_first() {
-                self.reply(input);
-            }
-        } else {
-            self.input(Input::Timeout(self.now));
+        match self.simulator.step(until) {
+            Some(Next::Due(input)) => self.reply(input),
+            Some(Next::Timeout) => self.after(&Input::Timeout(self.now())),
+            None => return false,
         }
         true
     }
 
-    /// When the next thing happens.
-    fn next(&self) -> Option<Instant> {
-        let reply = self.coming.first_key_value().map(|((at, _), _)| *at);
-        let deadline = self.machine.poll_timeout().map(|deadline| deadline.at);
-        [reply, deadline].into_iter().flatten().min()
-    }
-
     fn reply(&mut self, input: Input) {
-        let id = match &input {
-            Input::Answer(answer, _) => answer.id(),
-            Input::Connected(id, _) => RequestId::Http(*id),
-            Input::Resolve(..)
-            | Input::Timeout(_)
-            | Input::Abandon(..)
-            | Input::Routes(..)
-            | Input::NameServers(..)
-            | Input::Forget(..)
-            | Input::Teach(..)
-            | Input::Report(..) => return,
-        };
-        let Some(request) = self.open.get(&id) else {
-            // Nobody stops a datagram that is on its way; whoever watches knows that it must change nothing (I3).
+        let Some(request) = input.replies_to().and_then(|id| self.open.get(&id)) else {
+            // A datagram that is on its way arrives all the same, and must change nothing (I3).
             if self.weather.is_some() {
                 self.input(input);
             }
@@ -337,22 +313,26 @@ impl Bench {
         };
         if let Input::Answer(answer, _) = &input {
             let happened = Happened::Answered(request.clone(), answer.clone());
-            self.log.push((self.now, happened));
-            self.open.remove(&id);
+            self.log.push((self.now(), happened));
+            self.open.remove(&answer.id());
         }
         self.input(input);
     }
 
     fn input(&mut self, input: Input) -> Option<Ticket> {
-        let ticket = self.machine.apply(&input);
-        self.drain();
-        assert_eq!(self.machine.violations(), [], "after {input:?}");
+        let ticket = self.simulator.input(&input);
+        self.after(&input);
         ticket
     }
 
     /// Takes what comes of an input.
-    fn drain(&mut self) {
-        for event in self.machine.drain() {
+    fn after(&mut self, input: &Input) {
+        self.take_events();
+        assert_eq!(self.simulator.monitor().violations(), [], "after {input:?}");
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.simulator.event() {
             let happened = match event {
                 Event::Request(request) => {
                     self.plan(&request);
@@ -364,11 +344,11 @@ impl Bench {
                     None => continue,
                 },
                 Event::Finished(ticket, outcome) => {
-                    self.ends.insert(ticket, (self.now, outcome.clone()));
+                    self.ends.insert(ticket, (self.now(), outcome.clone()));
                     Happened::Ended(ticket, outcome)
                 }
             };
-            self.log.push((self.now, happened));
+            self.log.push((self.now(), happened));
         }
     }
 
@@ -378,30 +358,16 @@ impl Bench {
             return;
         }
         let world = fate.lie.as_ref().unwrap_or(&self.world);
-        let (connected, after, answer) = match request {
-            Request::Dns(dns) => {
-                let told = world.dns_reply(dns);
-                (None, told.after, told.said.map(|said| Answer::Dns(dns.id, said)))
-            }
-            Request::Http(get) => match Url::parse(&get.url.to_string()) {
-                Ok(url) => {
-                    let told = world.http_answer(&url, get.address, get.max_body);
-                    let answer = told.said.map(|said| Answer::Http(get.id, said));
-                    (told.connected, told.after, answer)
-                }
-                Err(_) => (None, Duration::ZERO, Some(Answer::local_failure(request.id()))),
-            },
-        };
+        let Answered { connected, after, answer } = answer(world, request, None);
+        let now = self.now();
         if let (Some(connected), Request::Http(get)) = (connected, request) {
-            let at = self.now + self.latency.unwrap_or(connected);
-            self.planned = self.planned.saturating_add(1);
-            self.coming.insert((at, self.planned), Input::Connected(get.id, at));
+            let at = now + self.latency.unwrap_or(connected);
+            self.simulator.schedule(at, Input::Connected(get.id, at));
         }
         if let Some(answer) = answer {
-            let at = self.now + self.latency.unwrap_or(after) + fate.late;
+            let at = now + self.latency.unwrap_or(after) + fate.late;
             for at in [Some(at), fate.again.map(|again| at + again)].into_iter().flatten() {
-                self.planned = self.planned.saturating_add(1);
-                self.coming.insert((at, self.planned), Input::Answer(answer.clone(), at));
+                self.simulator.schedule(at, Input::Answer(answer.clone(), at));
             }
         }
     }

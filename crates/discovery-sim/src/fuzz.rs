@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use discovery_core::{DnsName, Host, Resolution, Resolver, ServerName};
 
 pub use cache::cache_target;
+pub(crate) use drive::nth;
 pub use drive::{Adversary, Op, Trace};
 pub use export::{AT, export_target, sealed};
 pub use grammar::{Form, form};

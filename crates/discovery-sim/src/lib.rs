@@ -13,6 +13,7 @@ mod raw;
 mod reference;
 mod run;
 mod scenario;
+mod simulator;
 mod storm;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategies;
@@ -26,7 +27,7 @@ pub use explore::{
     Counterexample, Coverage, Explored, Fault, Finding, Limits, Subject, Wrong, explore,
     explore_crowd, shrink,
 };
-pub use play::{Move, Played, lie, play};
+pub use play::{Move, lie, play};
 pub use raw::{RawReading, StreamEnd, read_raw};
 pub use reference::{
     Disagreement, Expected, ExpectedResult, Given, Group, Life, Place, Reference, Verdict,
@@ -39,6 +40,7 @@ pub use scenario::{
     Addresses, Asked, Count, DEFAULT_CLOCK, DnsLine, Done, Expect, Fresh, HttpsLine, Line,
     Mismatch, Observed, ParseError, Problem, Report, Resolve, RouteSet, Scenario, Wanted,
 };
+pub use simulator::{Next, Simulator};
 pub use storm::{Lived, Storm};
 pub use weather::Weather;
 pub use web::{Body, End, Page, RawPiece, Served, is_chunked, written_head};

@@ -2,20 +2,20 @@
 //!
 //! Knows nothing of what is right; any list of moves is legal (I1).
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, DnsError, DnsId, DnsName, DnsRecord, DnsReply, DnsRequest, Event, Feedback, HttpError,
-    HttpGet, HttpId, HttpResponse, Instant, Noticed, Outcome, RecordData, Request, RequestId,
-    Routes, ServerName, Service, Ticket, UnixTime,
+    Answer, DnsError, DnsId, DnsName, DnsRecord, DnsReply, DnsRequest, Feedback, HttpError,
+    HttpGet, HttpId, HttpResponse, Instant, Noticed, Outcome, RecordData, Request, Routes,
+    ServerName, Service, Ticket, UnixTime,
 };
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::draw::Draw;
-use crate::run::{Bounds, Input, Machine, Monitor, START, Violation, answer};
+use crate::fuzz::{Adversary, Trace, nth};
+use crate::run::{Bounds, Input, Machine, answer};
 use crate::world::World;
 
 /// One move in a game against a machine. Indices count around what is there.
@@ -51,21 +51,7 @@ pub enum Move {
     Report(u8, u64),
 }
 
-/// What came of a game.
-#[derive(Clone, Debug, Default)]
-pub struct Played {
-    /// Every input, in order.
-    pub inputs: Vec<Input>,
-    /// The ends, by ticket.
-    pub ends: BTreeMap<Ticket, Outcome>,
-    /// Promises that the machine broke.
-    pub violations: Vec<Violation>,
-}
-
-/// Timers that fire at most once the moves are over.
-const MAX_TIMERS: usize = 100_000;
-
-/// Plays a list of moves, then lets time pass until nothing is left to happen; nobody answers any more.
+/// Plays a list of moves, then lets time pass until nothing is left to happen; no request is answered any more.
 ///
 /// The first name is asked for at the beginning.
 pub fn play<M: Machine>(
@@ -74,128 +60,69 @@ pub fn play<M: Machine>(
     world: &World,
     names: &[ServerName],
     moves: &[Move],
-) -> Played {
-    let machine = Monitor::new(machine, bounds);
-    let (open, old, tickets) = (BTreeMap::new(), Vec::new(), Vec::new());
-    let played = Played::default();
-    let places = Vec::new();
-    let mut game = Game { machine, world, names, now: START, open, old, tickets, places, played };
-    game.make(Move::Resolve(0));
-    for next in moves {
-        game.make(*next);
-    }
-    for _ in 0..MAX_TIMERS {
-        if game.machine.poll_timeout().is_none() {
-            break;
+) -> Trace {
+    let mut machine = Adversary::within(machine, bounds);
+    for next in [&Move::Resolve(0)].into_iter().chain(moves) {
+        if let Some(input) = input(&mut machine, *next, world, names) {
+            machine.input(input);
         }
-        game.make(Move::Timeout);
     }
-    game.played.violations = game.machine.finish();
-    game.played
+    machine.finish()
 }
 
-struct Game<'a, M> {
-    machine: Monitor<M>,
-    world: &'a World,
-    names: &'a [ServerName],
-    now: Instant,
-    open: BTreeMap<RequestId, Request>,
-    old: Vec<Request>,
-    tickets: Vec<Ticket>,
-    /// Where names led.
-    places: Vec<(ServerName, SocketAddr)>,
-    played: Played,
-}
-
-impl<M: Machine> Game<'_, M> {
-    fn make(&mut self, next: Move) {
-        let now = self.now;
-        let input = match next {
-            Move::Answer(index) => self.pick(index).and_then(|request| {
-                let told = answer(self.world, &request, Some(UnixTime(now.as_nanos() >> 30)));
-                told.answer.map(|answer| Input::Answer(answer, now))
-            }),
-            Move::Lie(index, seed) => {
-                self.pick(index).map(|request| Input::Answer(lie(&request, seed), now))
-            }
-            Move::Late(index, seed) => {
-                let count = self.old.len().max(1);
-                let request = self.old.get(usize::from(index) % count);
-                request.map(|request| Input::Answer(lie(request, seed), now))
-            }
-            Move::Unknown(number) => {
-                let number = number | 1 << 63;
-                Some(Input::Answer(
-                    if number & 1 == 0 {
-                        Answer::Dns(DnsId::from_number(number), Err(DnsError::Timeout))
-                    } else {
-                        Answer::Http(HttpId::from_number(number), Err(HttpError::Timeout))
-                    },
-                    now,
-                ))
-            }
-            Move::Connected(index) => self.pick(index).and_then(|request| match request {
-                Request::Http(get) => Some(Input::Connected(get.id, now)),
-                Request::Dns(_) => None,
-            }),
-            Move::Wait(millis) => {
-                self.now = now + Duration::from_millis(millis.into());
-                None
-            }
-            Move::Tell => Some(Input::Timeout(now)),
-            Move::Timeout => self.machine.poll_timeout().map(|deadline| {
-                self.now = now.max(deadline.at);
-                Input::Timeout(self.now)
-            }),
-            Move::Back(millis) => {
-                let back = Duration::from_millis(millis.into()).as_nanos();
-                let back = u64::try_from(back).unwrap_or(u64::MAX);
-                Some(Input::Timeout(Instant::from_nanos(now.as_nanos().saturating_sub(back))))
-            }
-            Move::Abandon(index) => {
-                let ticket = self.tickets.get(usize::from(index) % self.tickets.len().max(1));
-                Some(Input::Abandon(ticket.copied().unwrap_or(Ticket::from_number(1 << 60)), now))
-            }
-            Move::Resolve(index) => {
-                let name = self.names.get(usize::from(index) % self.names.len().max(1));
-                name.map(|name| Input::Resolve(name.clone(), now))
-            }
-            Move::Routes(v4, v6) => Some(Input::Routes(Routes { v4, v6 }, now)),
-            Move::NameServers(count) => Some(Input::NameServers(count, now)),
-            Move::Report(index, seed) => {
-                let place = self.places.get(usize::from(index) % self.places.len().max(1));
-                place.map(|(name, place)| report(name, *place, seed, now))
-            }
-        };
-        if let Some(input) = input {
-            self.give(input);
+/// The input that a move means; None: it means none here, or only that time passes.
+fn input<M: Machine>(
+    machine: &mut Adversary<M>,
+    next: Move,
+    world: &World,
+    names: &[ServerName],
+) -> Option<Input> {
+    let now = machine.now();
+    let (ended, tickets, places) = machine.past();
+    let open = |index| machine.nth_open(index);
+    match next {
+        Move::Answer(index) => {
+            let told = answer(world, open(index)?, Some(UnixTime(now.as_nanos() >> 30)));
+            told.answer.map(|answer| Input::Answer(answer, now))
         }
-    }
-
-    /// The open request of that index.
-    fn pick(&self, index: u8) -> Option<Request> {
-        let count = self.open.len().max(1);
-        self.open.values().nth(usize::from(index) % count).cloned()
-    }
-
-    fn give(&mut self, input: Input) {
-        if let Input::Answer(answer, _) = &input {
-            self.old.extend(self.open.remove(&answer.id()));
+        Move::Lie(index, seed) => Some(Input::Answer(lie(open(index)?, seed), now)),
+        Move::Late(index, seed) => Some(Input::Answer(lie(nth(ended, index)?, seed), now)),
+        Move::Unknown(number) => {
+            let number = number | 1 << 63;
+            let answer = if number & 1 == 0 {
+                Answer::Dns(DnsId::from_number(number), Err(DnsError::Timeout))
+            } else {
+                Answer::Http(HttpId::from_number(number), Err(HttpError::Timeout))
+            };
+            Some(Input::Answer(answer, now))
         }
-        let ticket = self.machine.apply(&input);
-        self.tickets.extend(ticket);
-        self.played.inputs.push(input);
-        for event in self.machine.drain() {
-            match event {
-                Event::Request(request) => {
-                    self.open.insert(request.id(), request);
-                }
-                Event::Cancel(id) => self.old.extend(self.open.remove(&id)),
-                Event::Finished(ticket, outcome) => {
-                    self.places.extend(places(&outcome));
-                    self.played.ends.insert(ticket, outcome);
-                }
-            }
+        Move::Connected(index) => match open(index)? {
+            Request::Http(get) => Some(Input::Connected(get.id, now)),
+            Request::Dns(_) => None,
+        },
+        Move::Wait(millis) => {
+            machine.pass(Duration::from_millis(millis.into()));
+            None
+        }
+        Move::Tell => Some(Input::Timeout(now)),
+        Move::Timeout => {
+            machine.pass_deadline();
+            None
+        }
+        Move::Back(millis) => {
+            let back = Duration::from_millis(millis.into()).as_nanos();
+            let back = u64::try_from(back).unwrap_or(u64::MAX);
+            Some(Input::Timeout(Instant::from_nanos(now.as_nanos().saturating_sub(back))))
+        }
+        Move::Abandon(index) => {
+            let ticket = nth(tickets, index).copied();
+            Some(Input::Abandon(ticket.unwrap_or(Ticket::from_number(1 << 60)), now))
+        }
+        Move::Resolve(index) => nth(names, index).map(|name| Input::Resolve(name.clone(), now)),
+        Move::Routes(v4, v6) => Some(Input::Routes(Routes { v4, v6 }, now)),
+        Move::NameServers(count) => Some(Input::NameServers(count, now)),
+        Move::Report(index, seed) => {
+            nth(places, index).map(|(name, place)| report(name, *place, seed, now))
         }
     }
 }

@@ -7,7 +7,7 @@ mod monitor;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use discovery_core::{
@@ -19,6 +19,7 @@ pub use machine::{Input, Machine};
 pub use monitor::{Bounds, Monitor, Violation};
 
 use crate::scenario::{Expect, Mismatch, Observed, Report, Resolve, Scenario};
+use crate::simulator::{Next, Simulator};
 use crate::world::World;
 
 /// When runs start: not at the origin, so that nothing can hide behind saturating at it.
@@ -250,16 +251,11 @@ enum Coming {
 }
 
 struct Driver<'a, M> {
-    machine: Monitor<M>,
+    simulator: Simulator<M, Coming>,
     scenario: &'a Scenario,
     options: Options,
     world: World,
     start: Duration,
-    now: Instant,
-    /// By time, then in the order planned; the script before replies.
-    coming: BTreeMap<(Instant, u64), Coming>,
-    planned: u64,
-    cancelled: BTreeSet<RequestId>,
     tickets: BTreeMap<Ticket, Vec<usize>>,
     run: Run,
 }
@@ -267,70 +263,58 @@ struct Driver<'a, M> {
 impl<'a, M: Machine> Driver<'a, M> {
     /// A driver whose world is the one of that time after the start.
     fn new(machine: M, scenario: &'a Scenario, options: Options, start: Duration) -> Self {
+        let pauses = scenario.pauses().into_iter().map(|(from, to)| (START + from, START + to));
+        let bounds = Bounds::of(&scenario.policy());
         Self {
-            machine: Monitor::new(machine, Bounds::of(&scenario.policy())),
+            simulator: Simulator::new(machine, bounds, START + start).paused(pauses.collect()),
             scenario,
             options,
             world: scenario.world_at(start),
             start,
-            now: START + start,
-            coming: BTreeMap::new(),
-            planned: 0,
-            cancelled: BTreeSet::new(),
             tickets: BTreeMap::new(),
             run: Run::default(),
         }
     }
 
-    /// Plans what the scenario says will happen.
+    /// Schedules what the scenario says will happen.
     fn script(&mut self, resolves: Vec<Resolve>) {
         let start = self.start;
         for at in self.scenario.changes().into_iter().filter(|at| *at > start) {
-            self.plan(START + at, Coming::Change(at));
+            self.simulator.schedule(START + at, Coming::Change(at));
         }
         for report in self.scenario.reports() {
-            self.plan(START + report.at, Coming::Report(report));
+            self.simulator.schedule(START + report.at, Coming::Report(report));
         }
         for (index, resolve) in resolves.into_iter().enumerate() {
             let asked = START + resolve.at;
             self.run.ends.push(Ended { name: resolve.name, asked, at: None, outcome: None });
-            self.plan(asked, Coming::Resolve(index));
+            self.simulator.schedule(asked, Coming::Resolve(index));
             if let Some(abandon) = resolve.abandon {
-                self.plan(asked + abandon, Coming::Abandon(index));
+                self.simulator.schedule(asked + abandon, Coming::Abandon(index));
             }
         }
         let routes = self.scenario.routes_at(self.start);
         if routes != Routes::default() {
-            let input = Input::Routes(routes, self.now);
-            self.machine.apply(&input);
-            self.run.inputs.push(input);
+            self.input(Input::Routes(routes, self.simulator.now()));
         }
     }
 
-    fn plan(&mut self, at: Instant, coming: Coming) {
-        self.planned = self.planned.saturating_add(1);
-        self.coming.insert((at, self.planned), coming);
+    fn input(&mut self, input: Input) -> Option<Ticket> {
+        let ticket = self.simulator.input(&input);
+        self.run.inputs.push(input);
+        ticket
     }
 
-    fn input(&mut self, input: Input) {
-        self.run.inputs.push(input.clone());
-        self.machine.apply(&input);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        for event in self.machine.drain() {
-            match event {
-                Event::Request(request) => self.request(request),
-                Event::Cancel(id) => {
-                    self.cancelled.insert(id);
-                }
-                Event::Finished(ticket, outcome) => {
-                    for index in self.tickets.remove(&ticket).unwrap_or_default() {
-                        if let Some(ended) = self.run.ends.get_mut(index) {
-                            ended.at = Some(self.now);
-                            ended.outcome = Some(Ok(outcome.clone()));
-                        }
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Request(request) => self.request(request),
+            // The monitor knows what is open.
+            Event::Cancel(_) => {}
+            Event::Finished(ticket, outcome) => {
+                for index in self.tickets.remove(&ticket).unwrap_or_default() {
+                    if let Some(ended) = self.run.ends.get_mut(index) {
+                        ended.at = Some(self.simulator.now());
+                        ended.outcome = Some(Ok(outcome.clone()));
                     }
                 }
             }
@@ -338,7 +322,8 @@ impl<'a, M: Machine> Driver<'a, M> {
     }
 
     fn request(&mut self, request: Request) {
-        let elapsed = self.now.saturating_duration_since(START).as_secs();
+        let now = self.simulator.now();
+        let elapsed = now.saturating_duration_since(START).as_secs();
         let clock = self.scenario.clock();
         let told = answer(&self.world, &request, None);
         let same = match self.options.latency {
@@ -352,109 +337,79 @@ impl<'a, M: Machine> Driver<'a, M> {
         if let (Some(connected), Request::Http(get), Connected::Told) =
             (told.connected, &request, self.options.connected)
         {
-            let at = self.now + same.unwrap_or(connected);
-            self.plan(at, Coming::Reply(Input::Connected(get.id, at)));
+            let at = now + same.unwrap_or(connected);
+            self.simulator.schedule(at, Coming::Reply(Input::Connected(get.id, at)));
         }
         if let Some(answer) = told.answer {
-            let at = self.now + after;
-            self.plan(at, Coming::Reply(Input::Answer(answer, at)));
+            let at = now + after;
+            self.simulator.schedule(at, Coming::Reply(Input::Answer(answer, at)));
         }
-        self.run.requests.push((self.now, request));
+        self.run.requests.push((now, request));
     }
 
     fn run(&mut self) {
         for _ in 0..MAX_STEPS {
-            let next = self.coming.first_key_value().map(|((at, _), _)| self.reaches_at(*at));
-            let due = self.machine.poll_timeout().map(|deadline| deadline.at);
-            let deadline = due.map(|at| self.reaches_at(at));
-            match (next, deadline) {
-                (None, None) => return,
-                // Back from a pause, it looks at the clock before it reads what has arrived.
-                (_, Some(at)) if due < deadline && next.is_none_or(|next| at <= next) => {
-                    self.now = self.now.max(at);
-                    self.input(Input::Timeout(self.now));
-                }
-                // I9: what comes in at the very moment of a deadline beats it.
-                (Some(at), deadline) if deadline.is_none_or(|deadline| at <= deadline) => {
-                    let Some((_, coming)) = self.coming.pop_first() else { return };
-                    self.now = self.now.max(at);
-                    self.happen(coming);
-                }
-                (_, Some(at)) => {
-                    self.now = self.now.max(at);
-                    self.input(Input::Timeout(self.now));
-                }
-                (Some(_), None) => return,
+            while let Some(event) = self.simulator.event() {
+                self.event(event);
+            }
+            match self.simulator.step(Instant::FAR_FUTURE) {
+                Some(Next::Due(coming)) => self.happen(coming),
+                Some(Next::Timeout) => self.run.inputs.push(Input::Timeout(self.simulator.now())),
+                None => return,
             }
         }
-        self.machine.violate("I5", format!("still busy after {MAX_STEPS} steps"));
-    }
-
-    /// When something that happens at this time reaches a machine that is away meanwhile.
-    fn reaches_at(&self, at: Instant) -> Instant {
-        START + self.scenario.reaches_at(at.saturating_duration_since(START))
+        let what = format!("still busy after {MAX_STEPS} steps");
+        self.simulator.monitor_mut().violate("I5", what);
     }
 
     fn happen(&mut self, coming: Coming) {
+        let now = self.simulator.now();
         match coming {
             Coming::Change(at) => {
                 self.world = self.scenario.world_at(at);
                 let before = self.scenario.routes_at(at.saturating_sub(Duration::from_millis(1)));
                 let routes = self.scenario.routes_at(at);
                 if routes != before {
-                    self.input(Input::Routes(routes, self.now));
+                    self.input(Input::Routes(routes, now));
                 }
             }
             Coming::Resolve(index) => self.resolve(index),
             Coming::Report(Report { name, place, said, .. }) => {
-                self.input(Input::Report(name, place, said, self.now));
+                self.input(Input::Report(name, place, said, now));
             }
             Coming::Abandon(index) => {
                 let ticket = self.tickets.iter().find(|(_, names)| names.contains(&index));
                 if let Some(ticket) = ticket.map(|(ticket, _)| *ticket) {
-                    self.input(Input::Abandon(ticket, self.now));
+                    self.input(Input::Abandon(ticket, now));
                 }
             }
             Coming::Reply(input) => {
-                let id = match &input {
-                    Input::Answer(answer, _) => Some(answer.id()),
-                    Input::Connected(id, _) => Some(RequestId::Http(*id)),
-                    Input::Resolve(..)
-                    | Input::Timeout(_)
-                    | Input::Abandon(..)
-                    | Input::Routes(..)
-                    | Input::NameServers(..)
-                    | Input::Forget(..)
-                    | Input::Teach(..)
-                    | Input::Report(..) => None,
-                };
-                let cancelled = id.is_some_and(|id| self.cancelled.contains(&id));
-                if !cancelled || self.options.cancelled == Cancelled::Answered {
-                    self.input(input.told_at(self.now));
+                let is_open =
+                    input.replies_to().is_none_or(|id| self.simulator.monitor().is_open(id));
+                if is_open || self.options.cancelled == Cancelled::Answered {
+                    self.input(input.told_at(now));
                 }
             }
         }
     }
 
     fn resolve(&mut self, index: usize) {
+        let now = self.simulator.now();
         let Some(ended) = self.run.ends.get_mut(index) else { return };
         let name: ServerName = match ended.name.parse() {
             Ok(name) => name,
             Err(why) => {
-                (ended.at, ended.outcome) = (Some(self.now), Some(Err(why)));
+                (ended.at, ended.outcome) = (Some(now), Some(Err(why)));
                 return;
             }
         };
-        let input = Input::Resolve(name, self.now);
-        self.run.inputs.push(input.clone());
-        if let Some(ticket) = self.machine.apply(&input) {
+        if let Some(ticket) = self.input(Input::Resolve(name, now)) {
             self.tickets.entry(ticket).or_default().push(index);
         }
-        self.drain();
     }
 
     fn finish(mut self) -> Run {
-        self.run.violations = self.machine.finish();
+        self.run.violations = self.simulator.into_monitor().finish();
         self.run
     }
 }

@@ -1,6 +1,7 @@
 //! A driver that does whatever it is told to a machine, and keeps the record.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use discovery_core::{
 use super::export::lesson;
 use super::reply::{Table, said, server_name};
 use crate::play::{places, report};
-use crate::run::{Bounds, Input, Machine, Monitor, START, Violation};
+use crate::run::{Bounds, Input, Machine, START, Violation};
+use crate::simulator::Simulator;
 
 /// Steps within which a machine must have come to its end.
 const MAX_STEPS: usize = 20_000;
@@ -121,17 +123,17 @@ impl Trace {
 /// A machine in the hands of an adversary.
 #[derive(Clone, Debug)]
 pub struct Adversary<M> {
-    monitor: Monitor<M>,
+    /// Nothing is scheduled: every step is chosen.
+    simulator: Simulator<M, Infallible>,
     /// Whether the machine resolves one name only.
     one: bool,
     /// How long a lookup may take; None: as long as it waits for a slot, and more.
     longest: Option<Duration>,
-    now: Instant,
     /// The latest time that the machine was told.
     told: Instant,
     open: BTreeMap<RequestId, Request>,
     ended: Vec<Request>,
-    tickets: Vec<(Ticket, Instant)>,
+    tickets: Vec<Ticket>,
     unfinished: BTreeMap<Ticket, Duration>,
     /// Where names led.
     places: Vec<(ServerName, SocketAddr)>,
@@ -142,13 +144,12 @@ pub struct Adversary<M> {
 impl<M: Machine> Adversary<M> {
     /// Takes a machine for many names.
     pub fn new(machine: M, config: &Config) -> Self {
-        Self::watched(Monitor::new(machine, Bounds::of(&config.policy)), config)
+        Self::within(machine, Bounds::of(&config.policy))
     }
 
     /// Takes a machine that was made for one name.
     pub fn of_one(machine: M, config: &Config, name: &ServerName) -> Self {
-        let monitor = Monitor::new(machine, Bounds::of_one(&config.policy));
-        let mut adversary = Self::watched(monitor, config);
+        let mut adversary = Self::within(machine, Bounds::of_one(&config.policy));
         adversary.resolve(name);
         adversary.one = true;
         adversary
@@ -156,12 +157,12 @@ impl<M: Machine> Adversary<M> {
 
     /// The machine.
     pub fn machine(&self) -> &M {
-        self.monitor.machine()
+        self.simulator.monitor().machine()
     }
 
     /// The time, as the driver sees it.
     pub fn now(&self) -> Instant {
-        self.now
+        self.simulator.now()
     }
 
     /// The requests that are open.
@@ -188,36 +189,37 @@ impl<M: Machine> Adversary<M> {
 
     /// Asks for a name.
     pub fn resolve(&mut self, name: &ServerName) -> Option<Ticket> {
-        self.input(Input::Resolve(name.clone(), self.now))
+        self.input(Input::Resolve(name.clone(), self.now()))
     }
 
     /// Does one thing; what makes no sense is left out.
     pub fn act(&mut self, op: Op) {
+        let now = self.now();
         let input = match op {
             Op::Wait(span) => {
-                self.now = self.now + span.duration();
+                self.simulator.pass(span.duration());
                 return;
             }
             Op::Answer(which, what) => {
-                self.nth_open(which).map(|request| Input::Answer(said(request, what), self.now))
+                self.nth_open(which).map(|request| Input::Answer(said(request, what), now))
             }
             Op::Resolve(_) if self.one => None,
-            Op::Resolve(which) => Some(Input::Resolve(server_name(which), self.now)),
+            Op::Resolve(which) => Some(Input::Resolve(server_name(which), now)),
             Op::Connected(which) => match self.nth_open(which) {
-                Some(Request::Http(get)) => Some(Input::Connected(get.id, self.now)),
+                Some(Request::Http(get)) => Some(Input::Connected(get.id, now)),
                 Some(Request::Dns(_)) | None => None,
             },
-            Op::Deadline => self.monitor.poll_timeout().map(|deadline| {
-                self.now = self.now.max(deadline.at);
-                Input::Timeout(self.now)
-            }),
-            Op::Timeout => Some(Input::Timeout(self.now)),
+            Op::Deadline => {
+                self.pass_deadline();
+                return;
+            }
+            Op::Timeout => Some(Input::Timeout(now)),
             Op::Abandon(which) => {
-                let ticket = nth(&self.tickets, which).map(|(ticket, _)| *ticket);
-                Some(Input::Abandon(ticket.unwrap_or(Ticket::from_number(9)), self.now))
+                let ticket = nth(&self.tickets, which).copied();
+                Some(Input::Abandon(ticket.unwrap_or(Ticket::from_number(9)), now))
             }
             Op::Again(which, what) => {
-                nth(&self.ended, which).map(|request| Input::Answer(said(request, what), self.now))
+                nth(&self.ended, which).map(|request| Input::Answer(said(request, what), now))
             }
             Op::Unknown(which, what) => self.nth_open(which).cloned().map(|mut request| {
                 let number = u64::MAX - u64::from(what);
@@ -225,20 +227,21 @@ impl<M: Machine> Adversary<M> {
                     Request::Dns(dns) => dns.id = DnsId::from_number(number),
                     Request::Http(get) => get.id = HttpId::from_number(number),
                 }
-                Input::Answer(said(&request, what), self.now)
+                Input::Answer(said(&request, what), now)
             }),
-            Op::Routes(v4, v6) => Some(Input::Routes(Routes { v4, v6 }, self.now)),
-            Op::NameServers(count) => Some(Input::NameServers(count, self.now)),
-            Op::Forget(which) => Some(Input::Forget(server_name(which), self.now)),
-            Op::Report(which, what) => nth(&self.places, which)
-                .map(|(name, place)| report(name, *place, what.into(), self.now)),
+            Op::Routes(v4, v6) => Some(Input::Routes(Routes { v4, v6 }, now)),
+            Op::NameServers(count) => Some(Input::NameServers(count, now)),
+            Op::Forget(which) => Some(Input::Forget(server_name(which), now)),
+            Op::Report(which, what) => {
+                nth(&self.places, which).map(|(name, place)| report(name, *place, what.into(), now))
+            }
             Op::Teach(which) => {
                 let (export, wall) = lesson(which);
-                Some(Input::Teach(export, wall, self.now))
+                Some(Input::Teach(export, wall, now))
             }
             Op::Back(span) => {
                 let nanos = u64::try_from(span.duration().as_nanos()).unwrap_or(u64::MAX);
-                let before = self.now.as_nanos().saturating_sub(nanos);
+                let before = now.as_nanos().saturating_sub(nanos);
                 Some(Input::Timeout(Instant::from_nanos(before)))
             }
         };
@@ -253,7 +256,7 @@ impl<M: Machine> Adversary<M> {
         for _ in 0..MAX_STEPS {
             let Some(request) = self.nth_open(order.next().unwrap_or(0)) else { return };
             let answer = table.said(request);
-            self.input(Input::Answer(answer, self.now));
+            self.input(Input::Answer(answer, self.now()));
         }
         self.violate("I6", format!("still asking after {MAX_STEPS} answers"));
     }
@@ -261,32 +264,25 @@ impl<M: Machine> Adversary<M> {
     /// Answers nothing any more, fires every deadline in time, and sees that all comes to its end.
     pub fn finish(mut self) -> Trace {
         for _ in 0..MAX_STEPS {
-            let Some(deadline) = self.monitor.poll_timeout() else { break };
-            // At the end of time nothing lies ahead: whoever waits for that waits for ever.
-            if deadline.at == Instant::FAR_FUTURE && self.now < deadline.at {
-                self.now = deadline.at;
+            if !self.pass_deadline() {
+                break;
             }
-            self.now = self.now.max(deadline.at);
-            self.input(Input::Timeout(self.now));
         }
-        if let Some(deadline) = self.monitor.poll_timeout() {
+        if let Some(deadline) = self.simulator.monitor().poll_timeout() {
             self.violate("I5", format!("still busy after {MAX_STEPS} deadlines: {deadline:?}"));
         }
         let mut trace = self.trace;
-        trace.violations = self.monitor.finish();
+        trace.violations = self.simulator.into_monitor().finish();
         trace.violations.append(&mut self.late);
         trace
     }
 
-    fn watched(monitor: Monitor<M>, config: &Config) -> Self {
-        let policy = &config.policy;
+    /// Takes a machine that must stay within bounds.
+    pub(crate) fn within(machine: M, bounds: Bounds) -> Self {
         Self {
-            monitor,
+            longest: bounds.patience,
+            simulator: Simulator::new(machine, bounds, START),
             one: false,
-            longest: policy
-                .queue_deadline
-                .map(|queue| queue.saturating_add(policy.lookup_deadline)),
-            now: START,
             told: START,
             open: BTreeMap::new(),
             ended: Vec::new(),
@@ -298,7 +294,25 @@ impl<M: Machine> Adversary<M> {
         }
     }
 
-    fn nth_open(&self, which: u8) -> Option<&Request> {
+    /// Lets time pass without telling the machine.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.simulator.pass(time);
+    }
+
+    /// Lets time pass until the machine's next deadline; false: there is none.
+    pub(crate) fn pass_deadline(&mut self) -> bool {
+        let Some(deadline) = self.simulator.monitor().poll_timeout() else { return false };
+        self.simulator.pass_until(deadline.at);
+        self.input(Input::Timeout(self.now()));
+        true
+    }
+
+    /// The requests that have ended, the tickets, and where names led.
+    pub(crate) fn past(&self) -> (&[Request], &[Ticket], &[(ServerName, SocketAddr)]) {
+        (&self.ended, &self.tickets, &self.places)
+    }
+
+    pub(crate) fn nth_open(&self, which: u8) -> Option<&Request> {
         let rank = usize::from(which).checked_rem(self.open.len())?;
         self.open.values().nth(rank)
     }
@@ -315,14 +329,14 @@ impl<M: Machine> Adversary<M> {
         {
             self.ended.push(request);
         }
-        let ticket = self.monitor.apply(&input);
+        let ticket = self.simulator.input(&input);
         self.trace.inputs.push(input);
         if let Some(ticket) = ticket {
-            self.tickets.push((ticket, self.told));
-            self.unfinished.insert(ticket, self.monitor.attended());
+            self.tickets.push(ticket);
+            self.unfinished.insert(ticket, self.simulator.monitor().attended());
         }
         let inputs = self.trace.inputs.len();
-        for event in self.monitor.drain() {
+        while let Some(event) = self.simulator.event() {
             match &event {
                 Event::Request(request) => {
                     self.open.insert(request.id(), request.clone());
@@ -344,18 +358,19 @@ impl<M: Machine> Adversary<M> {
         let Some(longest) = self.longest else { return };
         let Some(asked) = self.unfinished.values().min() else { return };
         // I15: time in which the driver was away does not count.
-        let left = asked.saturating_add(longest).saturating_sub(self.monitor.attended());
+        let left =
+            asked.saturating_add(longest).saturating_sub(self.simulator.monitor().attended());
         if left.is_zero() {
             self.violate("I14", format!("unfinished at {:?}, should have ended", self.told));
         }
         let end = self.told + left;
-        let next = self.monitor.poll_timeout();
+        let next = self.simulator.monitor().poll_timeout();
         if next.is_none_or(|next| next.at > end) {
             self.violate("I14", format!("the next deadline is {next:?}, the end {end:?}"));
         }
     }
 }
 
-fn nth<T>(list: &[T], which: u8) -> Option<&T> {
+pub(crate) fn nth<T>(list: &[T], which: u8) -> Option<&T> {
     list.get(usize::from(which).checked_rem(list.len())?)
 }

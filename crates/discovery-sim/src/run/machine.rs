@@ -5,8 +5,8 @@
 use std::net::SocketAddr;
 
 use discovery_core::{
-    Answer, Deadline, Disposition, Event, Export, Feedback, HttpId, Instant, Resolution, Resolver,
-    Routes, ServerName, Ticket, UnixMillis,
+    Answer, Deadline, Disposition, Event, Export, Feedback, HttpId, Instant, RequestId, Resolution,
+    Resolver, Routes, ServerName, Ticket, UnixMillis,
 };
 
 /// One input of a machine, with the moment it comes in.
@@ -48,6 +48,22 @@ impl Input {
             | Self::Forget(..)
             | Self::Report(..)
             | Self::Teach(..) => self,
+        }
+    }
+
+    /// The request that it is a reply to, or part of one; None: it is none.
+    pub fn replies_to(&self) -> Option<RequestId> {
+        match self {
+            Self::Answer(answer, _) => Some(answer.id()),
+            Self::Connected(id, _) => Some(RequestId::Http(*id)),
+            Self::Resolve(..)
+            | Self::Timeout(_)
+            | Self::Abandon(..)
+            | Self::Routes(..)
+            | Self::NameServers(..)
+            | Self::Forget(..)
+            | Self::Report(..)
+            | Self::Teach(..) => None,
         }
     }
 

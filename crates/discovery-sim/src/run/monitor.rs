@@ -44,6 +44,8 @@ pub struct Bounds {
 
 /// How much later than it was to call a driver may do so without having been away (I15).
 const TOLERANCE: Duration = Duration::from_secs(1);
+/// Broken promises that are kept; more say nothing new.
+const MAX_VIOLATIONS: usize = 100;
 /// Addresses of one GET that may be open at once.
 const MAX_ATTEMPTS: usize = 4;
 
@@ -102,12 +104,15 @@ pub struct Monitor<M> {
     now: Instant,
     /// Since the beginning, how long the driver has been away: later than it was to call, by more than a second.
     away: Duration,
+    /// Open requests; ids of DNS requests come first.
     open: BTreeSet<RequestId>,
+    open_dns: usize,
     /// The last ids minted, of DNS and HTTP requests.
     minted: (Option<RequestId>, Option<RequestId>),
-    tickets: BTreeMap<Ticket, Life>,
-    /// Those without an end, by the moment they were given out, the time away not counted.
-    waiting: BTreeSet<(Duration, Ticket)>,
+    /// The last ticket given out.
+    last_ticket: Option<Ticket>,
+    /// Tickets without an end, with the moment they were given out, the time away not counted.
+    waiting: BTreeMap<Ticket, Duration>,
     broken: Vec<Violation>,
 }
 
@@ -120,9 +125,10 @@ impl<M: Machine> Monitor<M> {
             now: Instant::ORIGIN,
             away: Duration::ZERO,
             open: BTreeSet::new(),
+            open_dns: 0,
             minted: (None, None),
-            tickets: BTreeMap::new(),
-            waiting: BTreeSet::new(),
+            last_ticket: None,
+            waiting: BTreeMap::new(),
             broken: Vec::new(),
         }
     }
@@ -135,6 +141,11 @@ impl<M: Machine> Monitor<M> {
     /// The machine, for what is no input.
     pub(crate) fn machine_mut(&mut self) -> &mut M {
         &mut self.machine
+    }
+
+    /// Whether a request is neither answered nor cancelled.
+    pub fn is_open(&self, id: RequestId) -> bool {
+        self.open.contains(&id)
     }
 
     /// Requests that are neither answered nor cancelled.
@@ -167,7 +178,9 @@ impl<M: Machine> Monitor<M> {
     }
 
     pub(crate) fn violate(&mut self, promise: &'static str, what: String) {
-        self.broken.push(Violation { promise, what });
+        if self.broken.len() < MAX_VIOLATIONS {
+            self.broken.push(Violation { promise, what });
+        }
     }
 
     /// When the machine wants to be called.
@@ -188,17 +201,18 @@ impl<M: Machine> Monitor<M> {
                 None
             }
             Input::Abandon(ticket, now) => {
-                let expected = disposition(self.tickets.get(ticket).copied());
+                let expected = disposition(self.life_of_ticket(*ticket));
                 let got = self.machine.abandon(*ticket, *now);
                 self.expect_disposition(expected, got, input);
                 None
             }
             Input::Resolve(name, now) => {
                 let ticket = self.machine.resolve(name, *now);
-                if self.tickets.insert(ticket, Life::Open).is_some() {
-                    self.violate("I11", format!("{ticket:?} was given out twice"));
+                if self.last_ticket.is_some_and(|last| last >= ticket) {
+                    self.violate("I11", format!("{ticket:?} was given out out of order or twice"));
                 }
-                self.waiting.insert((self.attended(), ticket));
+                self.last_ticket = Some(ticket);
+                self.waiting.insert(ticket, self.attended());
                 Some(ticket)
             }
             Input::Report(name, place, said, now) => {
@@ -254,6 +268,21 @@ impl<M: Machine> Monitor<M> {
         self.last_minted(id).filter(|last| *last >= id).map(|_| Life::Ended)
     }
 
+    /// What became of a ticket; None: it was never given out.
+    fn life_of_ticket(&self, ticket: Ticket) -> Option<Life> {
+        if self.waiting.contains_key(&ticket) {
+            return Some(Life::Open);
+        }
+        self.last_ticket.filter(|last| *last >= ticket).map(|_| Life::Ended)
+    }
+
+    /// Takes a request that has ended from those that are open.
+    fn close(&mut self, id: RequestId) {
+        if self.open.remove(&id) && matches!(id, RequestId::Dns(_)) {
+            self.open_dns = self.open_dns.saturating_sub(1);
+        }
+    }
+
     fn last_minted(&self, like: RequestId) -> Option<RequestId> {
         match like {
             RequestId::Dns(_) => self.minted.0,
@@ -267,9 +296,7 @@ impl<M: Machine> Monitor<M> {
         let quiet = self.is_quiet();
         let got = self.machine.handle_answer(answer.clone(), now);
         match expected {
-            Disposition::Accepted => {
-                self.open.remove(&id);
-            }
+            Disposition::Accepted => self.close(id),
             Disposition::Stale | Disposition::Unknown => self.check_unchanged(quiet),
         }
         self.expect_disposition(expected, got, &Input::Answer(answer.clone(), now));
@@ -337,7 +364,9 @@ impl<M: Machine> Monitor<M> {
                     RequestId::Dns(_) => self.minted.0 = Some(id),
                     RequestId::Http(_) => self.minted.1 = Some(id),
                 }
-                self.open.insert(id);
+                if self.open.insert(id) && matches!(id, RequestId::Dns(_)) {
+                    self.open_dns = self.open_dns.saturating_add(1);
+                }
                 self.check_request(request);
             }
             Event::Cancel(id) => {
@@ -348,11 +377,12 @@ impl<M: Machine> Monitor<M> {
                     }
                     None => self.violate("I2", format!("{id:?} was cancelled before its request")),
                 }
-                self.open.remove(id);
+                self.close(*id);
             }
             Event::Finished(ticket, outcome) => {
-                self.waiting.retain(|(_, waiting)| waiting != ticket);
-                match self.tickets.insert(*ticket, Life::Ended) {
+                let life = self.life_of_ticket(*ticket);
+                self.waiting.remove(ticket);
+                match life {
                     Some(Life::Open) => {}
                     Some(Life::Ended) => self.violate("I11", format!("{ticket:?} ended twice")),
                     None => self.violate("I11", format!("{ticket:?} was never given out")),
@@ -366,9 +396,8 @@ impl<M: Machine> Monitor<M> {
     }
 
     fn check_request(&mut self, request: &Request) {
-        let all = self.open.len();
-        let dns = self.open.iter().take_while(|id| matches!(id, RequestId::Dns(_))).count();
-        let http = all.saturating_sub(dns);
+        let dns = self.open_dns;
+        let http = self.open.len().saturating_sub(dns);
         if dns > self.bounds.dns || http > self.bounds.http {
             self.violate("I10", format!("{dns} DNS and {http} HTTP requests are open"));
         }
@@ -417,8 +446,9 @@ impl<M: Machine> Monitor<M> {
         {
             self.violate("I5", format!("at {:?} the next deadline is {deadline:?}", self.now));
         }
-        if let (Some((asked, ticket)), Some(patience)) =
-            (self.waiting.first(), self.bounds.patience)
+        // Tickets are given out in order, so the first has waited longest.
+        if let (Some((ticket, asked)), Some(patience)) =
+            (self.waiting.first_key_value(), self.bounds.patience)
             && self.attended().saturating_sub(*asked) > patience
         {
             let what =

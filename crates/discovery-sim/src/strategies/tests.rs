@@ -65,7 +65,7 @@ proptest! {
         let machine = Resolution::new(name.clone(), &config, START);
         let played = play(machine, Bounds::of(&config.policy), &world, std::slice::from_ref(&name), &moves);
         prop_assert_eq!(&played.violations, &[], "{}", scenario);
-        prop_assert_eq!(played.ends.len(), 1);
+        prop_assert_eq!(played.outcomes().len(), 1);
         let again = || replay(&mut Resolution::new(name.clone(), &config, START), &played.inputs);
         prop_assert_eq!(again(), again());
     }
@@ -79,7 +79,7 @@ proptest! {
         let played = play(machine, Bounds::of(&config.policy), &world, &names, &moves);
         prop_assert_eq!(&played.violations, &[], "{}", scenario);
         let tickets = 1 + moves.iter().filter(|next| matches!(next, Move::Resolve(_))).count();
-        prop_assert_eq!(played.ends.len(), tickets);
+        prop_assert_eq!(played.outcomes().len(), tickets);
         let again = || {
             let mut machine = Resolver::new(config.clone(), START);
             let events = replay(&mut machine, &played.inputs);
