@@ -1,4 +1,4 @@
-//! One request over one socket at a time. Knows nothing of what the bytes mean.
+//! Carries out one request over one socket at a time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ pub(crate) async fn run(mut task: RequestTask) {
         match (task.wants(), &mut socket) {
             (Want::Finish, _) => break,
             (Want::Open(transport, address), _) => {
-                // One at a time: the old socket goes before the new one comes.
+                // Close the old socket first.
                 socket = None;
                 let opened = Socket::open(transport, address).await;
                 task.opened(opened.map(|opened| socket = Some(opened)));
@@ -30,11 +30,11 @@ pub(crate) async fn run(mut task: RequestTask) {
                 task.wrote(count);
             }
             (Want::Read, Some(socket)) => {
-                // Of async-std's sockets one cannot ask whether they are readable, so whoever waits brings his buffer.
+                // Sockets of async-std do not tell when they are readable, so each waiting task has a buffer.
                 let mut buffer = [0; READ_BUFFER];
                 let count = socket.read(&mut buffer).await;
                 task.read(count, &buffer);
-                // Whoever sends without end must not keep the others waiting.
+                // A server that sends without end must not starve the other requests.
                 async_std::task::yield_now().await;
             }
             (Want::Write(_) | Want::Read, None) => task.failed(io::ErrorKind::NotConnected),
@@ -49,13 +49,13 @@ impl Socket {
         match transport {
             Transport::Tcp => {
                 let stream = TcpStream::connect(address).await?;
-                // The messages are small, and each waits for the one before.
+                // Messages are small, and each waits for the one before.
                 let _ = stream.set_nodelay(true);
                 Ok(Self::Tcp(stream))
             }
             Transport::Udp => {
                 let socket = UdpSocket::bind(local_address(address)).await?;
-                // R98: the kernel then drops what comes from elsewhere.
+                // R98: the kernel drops datagrams from other addresses.
                 System::report_icmp_errors(&socket, address);
                 socket.connect(address).await?;
                 Ok(Self::Udp(socket))

@@ -1,6 +1,4 @@
-//! Threads that carry out tasks, as many as are needed and no more than allowed, and what stops one of them.
-//!
-//! Knows nothing of sockets but that they can be shut down.
+//! A bounded pool of threads that carry out requests, and a way to stop each request.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
@@ -14,10 +12,10 @@ use discovery_driver::RequestTask;
 
 use crate::socket;
 
-/// A thread that nobody needed for so long ends.
+/// How long a thread stays idle before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// What a task needs, in debug builds as well.
+/// The stack of a thread: enough for a request, in debug builds as well.
 const STACK: usize = 512 * 1024;
 
 pub(crate) struct Pool {
@@ -29,10 +27,10 @@ pub(crate) struct Pool {
     patience: Duration,
 }
 
-/// Jobs that have their answers, on their way to the driver's thread.
+/// Requests that have their answers, on their way to the driver's thread.
 ///
-/// Whoever hands an answer to the machine allocates what the machine keeps. Were that each of many threads, an allocator with a heap for
-/// each thread would keep the facts of one cache in hundreds of heaps that are mostly empty.
+/// The thread that hands an answer to the resolver allocates the facts that the cache keeps. If each pool thread did so, an
+/// allocator with one heap per thread would spread the cache over hundreds of nearly empty heaps.
 pub(crate) struct Finished {
     tasks: Mutex<Vec<RequestTask>>,
     driver: Thread,
@@ -100,7 +98,7 @@ impl Pool {
             match thread.spawn(move || shared.work(patience, &finished)) {
                 Ok(_) => state.threads = state.threads.saturating_add(1),
                 Err(_) if state.threads == 0 => {
-                    // The task tells its end, and whom it tells may want to hand over the next.
+                    // Dropping the task answers it, and that may start another one.
                     drop(state);
                     return drop(task);
                 }
@@ -163,7 +161,7 @@ impl Shared {
     fn work(&self, patience: Duration, finished: &Finished) {
         while let Some((task, stop)) = self.next() {
             let id = task.id();
-            // A task that panics is dropped, and tells its end.
+            // A task that panics is dropped, which answers it.
             let run = catch_unwind(AssertUnwindSafe(|| socket::run(task, &stop, patience)));
             stop.hold(None);
             self.lock().stops.remove(&id);
@@ -200,7 +198,7 @@ impl Stop {
         self.lock().stopped
     }
 
-    /// Shuts this down when the task is stopped, which wakes whoever reads from it.
+    /// Shuts this down when the task is stopped, which wakes the thread that reads from it.
     pub(crate) fn hold(&self, stream: Option<Arc<TcpStream>>) {
         self.lock().stream = stream;
     }

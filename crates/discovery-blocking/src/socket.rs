@@ -1,4 +1,4 @@
-//! One request over one blocking socket at a time. Knows nothing of what the bytes mean.
+//! Carries out one request over one blocking socket at a time.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -10,7 +10,7 @@ use discovery_wire::{READ_BUFFER, Transport, Want, local_address};
 
 use crate::pool::Stop;
 
-/// How long a thread waits for a datagram before it looks whether it has been stopped: nobody can wake it.
+/// How long a thread waits for a datagram before it checks whether it was stopped, because it cannot be woken.
 const LOOK: Duration = Duration::from_millis(100);
 
 enum Socket {
@@ -18,7 +18,7 @@ enum Socket {
     Tcp(Arc<TcpStream>),
 }
 
-/// Moves bytes until the answer is there, and returns the task then; None where it was stopped.
+/// Moves bytes until the answer is there, and returns the task then; None if it was stopped.
 pub(crate) fn run(mut task: RequestTask, stop: &Stop, patience: Duration) -> Option<RequestTask> {
     let mut socket = None;
     let mut buffer = [0; READ_BUFFER];
@@ -30,7 +30,7 @@ pub(crate) fn run(mut task: RequestTask, stop: &Stop, patience: Duration) -> Opt
                 return Some(task);
             }
             (Want::Open(transport, address), _) => {
-                // One at a time: the old socket goes before the new one comes.
+                // Close the old socket first.
                 socket = None;
                 stop.hold(None);
                 let opened = Socket::open(transport, address, patience);
@@ -58,13 +58,13 @@ impl Socket {
         match transport {
             Transport::Tcp => {
                 let stream = TcpStream::connect_timeout(&address, patience)?;
-                // The messages are small, and each waits for the one before.
+                // Messages are small, and each waits for the one before.
                 let _ = stream.set_nodelay(true);
                 Ok(Self::Tcp(Arc::new(stream)))
             }
             Transport::Udp => {
                 let socket = UdpSocket::bind(local_address(address))?;
-                // R98: the kernel then drops what comes from elsewhere.
+                // R98: the kernel drops datagrams from other addresses.
                 System::report_icmp_errors(&socket, address);
                 socket.connect(address)?;
                 socket.set_read_timeout(Some(LOOK))?;

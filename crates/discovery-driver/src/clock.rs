@@ -1,14 +1,12 @@
-//! The bridge between the caller's monotonic clock and the core's instants.
-//!
-//! Reads no clock: it only adds and subtracts.
+//! Converts between a monotonic clock and the core's instants. Reads no clock.
 
 use std::time::{Duration, Instant as StdInstant};
 
 use discovery_core::Instant;
 
-/// Fixes which moment of the caller's clock is the core's origin, and converts both ways.
+/// Converts between instants of the standard library and of discovery-core, whose origin is the time at which it was started.
 ///
-/// One clock serves one machine for as long as it lives: instants of two clocks mean nothing to each other.
+/// A resolver has one clock for as long as it exists: instants of two clocks cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Clock {
     origin: StdInstant,
@@ -20,12 +18,12 @@ impl Clock {
         Self { origin: now }
     }
 
-    /// The core's instant for a moment; moments before the start are the origin.
+    /// The core's instant for a time; times before the start become the origin.
     pub fn to_core(&self, moment: StdInstant) -> Instant {
         Instant::ORIGIN.saturating_add(moment.saturating_duration_since(self.origin))
     }
 
-    /// The moment of an instant, for timers. `None` where the caller's clock cannot tell so late a moment: never.
+    /// The time of an instant, for timers; None if it is too late to be represented, and will never come.
     pub fn to_std(&self, instant: Instant) -> Option<StdInstant> {
         self.origin.checked_add(Duration::from_nanos(instant.as_nanos()))
     }

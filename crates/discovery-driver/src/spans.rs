@@ -1,11 +1,12 @@
-//! Spans of lookups and requests, for whoever listens by `tracing`: without that feature they are nothing.
+//! Spans of lookups and requests for `tracing`; without that feature they do nothing.
 //!
-//! No span is made or changed while the machine is locked, for what listens may ask it. A request has no parent: lookups share it.
+//! No span is created or changed while the resolver is locked, because a subscriber may call it. A request's span has no parent:
+//! lookups share it.
 
 use discovery_core::{Answer, Outcome, Request, ServerName};
 
-/// One lookup, from the question to the outcome: `lookup` with the fields `name`, `hit` (whether it was known already), `outcome`
-/// and, of a resolved one, `rule`: the step that decided.
+/// The span of a lookup: `lookup` with the fields `name`, `hit` (whether the result was known already), `outcome` and, if it was
+/// resolved, `rule`: the step that decided.
 pub(crate) struct LookupSpan {
     #[cfg(feature = "tracing")]
     span: tracing::Span,
@@ -13,8 +14,8 @@ pub(crate) struct LookupSpan {
     ended: bool,
 }
 
-/// One request, from its start to its answer: `request` with the fields `kind`, `question`, `place` (the name server or address
-/// that is asked), `attempt` of a DNS question, and `result`.
+/// The span of a request: `request` with the fields `kind`, `question`, `place` (the address of the name server or web server),
+/// `attempt` of a DNS question, and `result`.
 pub(crate) struct RequestSpan {
     #[cfg(feature = "tracing")]
     span: tracing::Span,

@@ -1,4 +1,4 @@
-//! One request over one socket at a time. Knows nothing of what the bytes mean.
+//! Carries out one request over one socket at a time.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -19,7 +19,7 @@ pub(crate) async fn run(mut task: RequestTask) {
         match (task.wants(), &socket) {
             (Want::Finish, _) => break,
             (Want::Open(transport, address), _) => {
-                // One at a time: the old socket goes before the new one comes.
+                // Close the old socket first.
                 socket = None;
                 let opened = Socket::open(transport, address).await;
                 task.opened(opened.map(|opened| socket = Some(opened)));
@@ -32,7 +32,7 @@ pub(crate) async fn run(mut task: RequestTask) {
             }
             (Want::Read, Some(socket)) => {
                 if socket.read(&mut task) {
-                    // Whoever sends without end must not keep the others waiting.
+                    // A server that sends without end must not starve the other requests.
                     smol::future::yield_now().await;
                 } else {
                     socket.readable(&mut task).await;
@@ -50,13 +50,13 @@ impl Socket {
         match transport {
             Transport::Tcp => {
                 let stream = Async::<TcpStream>::connect(address).await?;
-                // The messages are small, and each waits for the one before.
+                // Messages are small, and each waits for the one before.
                 let _ = stream.get_ref().set_nodelay(true);
                 Ok(Self::Tcp(stream))
             }
             Transport::Udp => {
                 let socket = Async::<UdpSocket>::bind(local_address(address))?;
-                // R98: the kernel then drops what comes from elsewhere.
+                // R98: the kernel drops datagrams from other addresses.
                 System::report_icmp_errors(socket.get_ref(), address);
                 socket.get_ref().connect(address)?;
                 Ok(Self::Udp(socket))

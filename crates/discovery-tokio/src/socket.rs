@@ -1,4 +1,4 @@
-//! One request over one socket at a time. Knows nothing of what the bytes mean.
+//! Carries out one request over one socket at a time.
 
 use std::io;
 use std::net::{self, SocketAddr};
@@ -41,7 +41,7 @@ pub(crate) async fn run(mut task: RequestTask) {
 impl Socket {
     async fn tcp(address: SocketAddr) -> io::Result<Self> {
         let new = mio::net::TcpStream::connect(address)?;
-        // What this machine itself refuses is known by now, and the runtime need not hear of it.
+        // A connection that this machine itself refuses has failed by now, before the runtime registers it.
         new.take_error()?.map_or(Ok(()), Err)?;
         let stream = TcpStream::from_std(new.into())?;
         stream.writable().await?;
@@ -51,8 +51,8 @@ impl Socket {
         Ok(Self::Tcp(stream))
     }
 
-    /// The datagram goes out before the runtime knows of its socket, which has room for it as it is new: to be told so would take
-    /// another turn.
+    /// The datagram is sent before the runtime registers the socket: a new socket has room for it, and waiting for the runtime to
+    /// say so would take another turn of its loop.
     fn udp(task: &mut RequestTask, address: SocketAddr) -> Option<Self> {
         let new = match connected(address) {
             Ok(new) => new,
@@ -103,9 +103,9 @@ impl Socket {
     }
 }
 
-/// A new socket, from a random port (R98), through which the kernel lets nothing that comes from elsewhere.
+/// A new socket, connected from a random port (R98): the kernel drops datagrams from other addresses.
 ///
-/// Connecting binds it as well, to a port drawn as if for port 0: so it takes two calls of the system instead of four.
+/// Connecting binds it as well, to a port drawn as if for port 0, which takes two system calls instead of four.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[allow(clippy::disallowed_types, reason = "this is the driver that is to be asked")]
 fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
@@ -117,14 +117,14 @@ fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {
     Ok(socket.into())
 }
 
-/// What binding says when no port is free; connecting says "try again", and whoever did so at once would do so for ever.
+/// Replaces the error of connecting when no port is free, "try again", by that of binding: trying again at once would never end.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn out_of_ports(error: io::Error) -> io::Error {
     let none = error.kind() == io::ErrorKind::WouldBlock;
     if none { io::ErrorKind::AddrInUse.into() } else { error }
 }
 
-/// As above, where nobody has made sure that the port is random without being asked for.
+/// As above, on systems where connecting is not known to draw a random port.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[allow(clippy::disallowed_types, reason = "this is the driver that is to be asked")]
 fn connected(address: SocketAddr) -> io::Result<net::UdpSocket> {

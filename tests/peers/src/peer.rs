@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use discovery_core::{AddressPolicy, Policy, ServerName, Speculation};
+use discovery_core::{AddressPolicy, Policy, Speculation};
 use discovery_tokio::Discovery;
 use hickory_resolver::TokioResolver;
 use reqwest_resolvematrix::dns::Resolve as _;
@@ -97,10 +97,8 @@ impl Resolver {
                 if peer == Peer::Frugal {
                     policy.speculation = Speculation::Off;
                 }
-                {
-                    let builder = Discovery::builder(Arc::new(tls)).policy(policy);
-                    Self::Discovery(discovery_tokio::spawn(builder)?)
-                }
+                let builder = Discovery::builder(Arc::new(tls)).policy(policy);
+                Self::Discovery(discovery_tokio::spawn(builder)?)
             }
             Peer::ResolveMatrix => {
                 use reqwest_resolvematrix::{Certificate, Client};
@@ -128,14 +126,11 @@ impl Resolver {
     pub async fn find(&self, name: &str) -> Result<Place, Box<dyn Error + Send + Sync>> {
         match self {
             Self::Discovery(discovery) => {
-                let name: ServerName = name.parse()?;
-                match &*discovery.resolve(&name).await {
-                    Ok(resolved) => Ok(Place {
-                        targets: resolved.socket_addrs().collect(),
-                        host: resolved.host_header.to_string(),
-                    }),
-                    Err(failed) => Err(failed.to_string().into()),
-                }
+                let resolved = discovery.resolve(name).await?;
+                Ok(Place {
+                    targets: resolved.socket_addrs().collect(),
+                    host: resolved.host_header.to_string(),
+                })
             }
             Self::ResolveMatrix(resolver, addresses) => {
                 let resolution = resolver.resolve_server(name).await?;

@@ -1,7 +1,7 @@
-//! An event loop of readiness that resolves names: one thread, one poll, no async.
+//! A readiness-based event loop that resolves names: one thread, one poll, no async.
 //!
-//! A program that has a loop of its own takes from here what it lacks: registered sockets by their token, the waker that others ring,
-//! and the timeout of the poll.
+//! A program with a loop of its own takes three things from here: sockets registered by token, a waker for other threads, and the
+//! timeout of the poll.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -19,21 +19,21 @@ use mio::{Events, Interest, Registry, Token};
 /// The token of the waker.
 const WAKER: Token = Token(0);
 
-/// How often one task may read before the others have their turn.
+/// How often one request may read before the others get their turn.
 const TURNS: usize = 16;
 
-/// The loop, and all that it has open.
+/// The loop and its open requests.
 pub(crate) struct Looping {
     poll: mio::Poll,
     waker: Arc<LoopWaker>,
     driver: Driver,
     tasks: BTreeMap<Token, Open>,
-    /// Where the tasks are that may be stopped.
+    /// The token of each open request, to stop it.
     tokens: BTreeMap<RequestId, Token>,
     next: usize,
 }
 
-/// One task and its socket.
+/// One request and its socket.
 struct Open {
     task: RequestTask,
     socket: Option<Socket>,
@@ -46,23 +46,23 @@ enum Socket {
     Tcp(TcpStream),
 }
 
-/// Why a task stops for now.
+/// Why a request is left alone for now.
 #[derive(PartialEq)]
 enum Pause {
     /// Its socket is not ready.
     Blocked,
-    /// It is, and others are waiting.
+    /// It is, but others are waiting.
     Turn,
     /// The answer is there.
     Finished,
 }
 
-/// Lets any thread wake the loop: the machine does when there is work.
+/// Wakes the loop from any thread: the driver uses it when there is something to do.
 struct LoopWaker(mio::Waker);
 
 impl Wake for LoopWaker {
     fn wake(self: Arc<Self>) {
-        // Only a loop that is gone can't be woken.
+        // This only fails if the loop is gone.
         let _ = self.0.wake();
     }
 }
@@ -79,7 +79,7 @@ pub(crate) fn build(builder: Builder) -> Result<(Discovery, Looping), BuildError
 }
 
 impl Looping {
-    /// Runs until nobody can ask any more.
+    /// Runs until all handles are dropped or the discovery is closed.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let waker = Arc::clone(&self.waker).into();
         let cx = Context::from_waker(&waker);
@@ -107,7 +107,7 @@ impl Looping {
                 _ => {}
             }
             ready.extend(events.iter().map(|event| event.token()).filter(|token| *token != WAKER));
-            // Too early does nothing, so nobody asks whether it is time.
+            // An early call does nothing, so there is no need to check the time.
             self.driver.handle_timeout();
         }
     }
