@@ -1,4 +1,4 @@
-//! What the test binaries of this project share: adapters, layers to run scenarios through, and cases in JSON.
+//! What the test binaries of this project share: adapters, and layers to run scenarios through.
 //!
 //! Tests and chores depend on it; nothing that is published does.
 
@@ -12,8 +12,8 @@
     reason = "each example brings what it has in common with the others"
 )]
 
+#[cfg(feature = "sockets")]
 pub mod adapters;
-pub mod cases;
 pub mod layers;
 
 /// The code of the guide to embedding, compiled.

@@ -2,25 +2,29 @@
 //!
 //! A further layer is one more implementation of [`Layer`] and one more line in [`all`]. Knows nothing of what must come out.
 
+#[cfg(feature = "sockets")]
 mod bytes;
 mod machine;
 mod orders;
 mod reference;
+#[cfg(feature = "sockets")]
 mod sockets;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use discovery_core::{Instant, InvalidServerName, Outcome, Question, Speculation};
+#[cfg(feature = "sockets")]
 use discovery_lab::RunTrouble;
-use discovery_lab::kit::Adapter;
 use discovery_sim::{Line, Observed, Scenario};
 
+#[cfg(feature = "sockets")]
 use crate::adapters;
+#[cfg(feature = "sockets")]
 pub use bytes::Bytes;
 pub use machine::{Memory, OnItsOwn};
 pub use orders::{declines as orders_decline, orders};
-pub use reference::{check as check_reference, declines as reference_declines, verdicts};
+pub use reference::{check as check_reference, declines as reference_declines};
+#[cfg(feature = "sockets")]
 pub use sockets::Sockets;
 
 /// The ways to ask ahead: they must never change a result.
@@ -125,26 +129,24 @@ impl Ended {
 ///
 /// # Errors
 /// Says what a layer lacks on this computer.
+#[cfg(feature = "sockets")]
 pub fn all() -> Result<Vec<Box<dyn Layer>>, String> {
-    through(adapters::all())
-}
-
-/// One layer of each kind: a single adapter stands for all of them.
-///
-/// # Errors
-/// Says what a layer lacks on this computer.
-pub fn of_each_kind() -> Result<Vec<Box<dyn Layer>>, String> {
-    through(vec![Arc::new(adapters::Tokio)])
-}
-
-fn through(adapters: Vec<Arc<dyn Adapter>>) -> Result<Vec<Box<dyn Layer>>, String> {
     let trouble = |trouble: RunTrouble| trouble.to_string();
     let bytes = Bytes::new().map_err(trouble)?;
     let mut all: Vec<Box<dyn Layer>> = vec![Box::new(OnItsOwn), Box::new(Memory), Box::new(bytes)];
-    for adapter in adapters {
+    for adapter in adapters::all() {
         all.push(Box::new(Sockets::new(adapter).map_err(trouble)?));
     }
     Ok(all)
+}
+
+/// The machines alone: without the feature `sockets` there is nothing else.
+///
+/// # Errors
+/// None.
+#[cfg(not(feature = "sockets"))]
+pub fn all() -> Result<Vec<Box<dyn Layer>>, String> {
+    Ok(vec![Box::new(OnItsOwn), Box::new(Memory)])
 }
 
 /// The scenario with another way to ask ahead.
@@ -157,12 +159,6 @@ pub fn speculating(scenario: &Scenario, speculation: Speculation) -> Scenario {
         Speculation::Remembered => "remembered",
     };
     with(scenario, Line::Set { field: "speculation".to_owned(), value: value.to_owned() })
-}
-
-/// The scenario with another seed.
-#[must_use]
-pub fn seeded(scenario: &Scenario, seed: u64) -> Scenario {
-    with(scenario, Line::Seed(seed))
 }
 
 fn with(scenario: &Scenario, line: Line) -> Scenario {

@@ -43,7 +43,7 @@ pub fn declines(scenario: &Scenario) -> Option<&'static str> {
 }
 
 /// What the model says of each name; None for a text that is no server name.
-pub fn verdicts(scenario: &Scenario) -> Vec<Option<Verdict>> {
+fn verdicts(scenario: &Scenario) -> Vec<Option<Verdict>> {
     let policy = scenario.policy();
     let verdict = |resolve: discovery_sim::Resolve| {
         let world = scenario.world_at(resolve.at);

@@ -5,7 +5,6 @@
 mod assure;
 mod bugs;
 mod cargo;
-mod cases;
 mod citations;
 mod cpu;
 mod dependencies;
@@ -65,12 +64,6 @@ enum Chore {
     Bugs {
         /// Only those whose description holds this.
         word: Option<String>,
-    },
-    /// Runs cases in JSON through every layer; prints each that fails or is skipped, and a sum.
-    Cases {
-        /// Files of cases, of any of the four kinds.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
     },
     /// Explores scenarios in every order of answers; prints how far each was explored, and what is wrong.
     Explore {
@@ -162,7 +155,6 @@ fn main() -> ExitCode {
             spec::print(root).and_then(|()| spec::check(root, write)).map(told)
         }
         Chore::Bugs { word } => bugs::run(root, word.as_deref()),
-        Chore::Cases { files } => cases::run(&files),
         Chore::Explore { folder, states, early_timers, abandon, faults } => {
             let limits = Limits { states, early_timers, abandon, faults, ..Limits::default() };
             explore::run(&folder, &limits).map_err(Into::into)

@@ -29,10 +29,18 @@ const WHOLE: [&str; 9] = [
 /// they count as never ending; unchanged, the first two stages need about two, the last one about twenty, on an idle machine.
 const STAGES: [(&[&str], u32); 3] = [
     (&["--cargo-arg=--lib", "--cargo-arg=--test=machine"], 20),
-    (&["--cargo-arg=--package=discovery-pure-tests", "--cargo-arg=--test=virtual"], 60),
     (
         &[
-            "--cargo-arg=--package=discovery-pure-tests",
+            "--cargo-arg=--package=discovery-tests",
+            "--cargo-arg=--no-default-features",
+            "--cargo-arg=--test=scenarios",
+        ],
+        60,
+    ),
+    (
+        &[
+            "--cargo-arg=--package=discovery-tests",
+            "--cargo-arg=--no-default-features",
             "--cargo-arg=--test=promises",
             "--cargo-arg=--test=cache",
         ],
