@@ -61,7 +61,7 @@ pub fn spawn(builder: Builder) -> Result<Discovery, BuildError> {
     Ok(discovery)
 }
 
-/// Builds a discovery and the driver that must be [run](run) for it.
+/// Builds a discovery and the driver that must be [run] for it.
 ///
 /// # Errors
 /// When the system gives no randomness, or lacks what the reactor needs: a thread and file descriptors.

@@ -63,7 +63,7 @@ pub fn spawn(builder: Builder) -> Result<Discovery, BuildError> {
     Ok(discovery)
 }
 
-/// Builds a discovery and the driver that must be [run](run) for it. Their clock is tokio's, which tests can pause, unless the
+/// Builds a discovery and the driver that must be [run] for it. Their clock is tokio's, which tests can pause, unless the
 /// builder has another.
 ///
 /// # Errors
