@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use discovery_core::{DnsName, Revision};
-use discovery_wire::{OddityKind, name_server_address};
+use discovery_wire::{WarningKind, name_server_address};
 use ipnet::IpNet;
 
 use crate::input::MAX_JOBS;
@@ -251,7 +251,7 @@ fn name_server(text: &str) -> Result<SocketAddr, String> {
     match name_server_address(text, interface_index) {
         Ok(address) if address.port() == 0 => Err("port 0 can't be asked".to_owned()),
         Ok(address) => Ok(address),
-        Err(OddityKind::Zone) => Err("there is no such network interface here".to_owned()),
+        Err(WarningKind::Zone) => Err("there is no such network interface here".to_owned()),
         Err(_) => Err("a name server is an IP address, with or without a port: 192.0.2.1, \
                        127.0.0.1:5353, 2001:db8::1, [2001:db8::1]:5353, fe80::1%eth0"
             .to_owned()),

@@ -12,7 +12,7 @@ use discovery_core::{
     DnsName, Families, Host, HttpGet, Otherwise, Policy, ServerName, Speculation,
 };
 use discovery_driver::Builder;
-use discovery_wire::{Hosts, NameServers, OddityKind, client_config};
+use discovery_wire::{Hosts, NameServers, WarningKind, client_config};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::options::{ConnectTo, ResolveOptions};
@@ -118,11 +118,11 @@ fn warn_of_resolv_conf() {
     let matters = |kind| {
         matches!(
             kind,
-            OddityKind::Address | OddityKind::Zone | OddityKind::NoServer | OddityKind::TooMuch
+            WarningKind::Address | WarningKind::Zone | WarningKind::NoServer | WarningKind::TooMuch
         )
     };
-    for oddity in servers.oddities.iter().filter(|oddity| matters(oddity.kind)) {
-        warn(&format!("/etc/resolv.conf: {oddity}"));
+    for warning in servers.warnings.iter().filter(|warning| matters(warning.kind)) {
+        warn(&format!("/etc/resolv.conf: {warning}"));
     }
     if servers.addresses.is_empty() {
         warn("/etc/resolv.conf: no name server is left; see --nameserver");

@@ -17,7 +17,7 @@ use rustls::{
 };
 use webpki::EndEntityCert;
 
-use crate::verified::{remembering_signatures, with_signatures};
+use crate::signature_cache::{remembering_signatures, with_signatures};
 
 /// Certificates in one chain, at most. Chains in use have two to five.
 const MAX_CERTIFICATES: usize = 10;

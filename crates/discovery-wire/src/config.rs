@@ -1,6 +1,6 @@
-//! The system's own settings as data: name servers from `resolv.conf`, addresses from a hosts file.
+//! The system's settings as data: name servers from `resolv.conf`, addresses from a hosts file.
 //!
-//! Text in, data out: opens no file. Whatever is odd is passed over and reported, for one odd line must not take DNS away.
+//! Opens no file. A faulty line is skipped with a warning, because it must not disable DNS.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +17,8 @@ const MAX_SERVERS: usize = 8;
 const MAX_NAMES: usize = 200_000;
 /// Most addresses of one name in a hosts file.
 const MAX_ADDRESSES: usize = 64;
-/// Most oddities reported, the first in order.
-const MAX_ODDITIES: usize = 64;
+/// Most warnings reported, the first in order.
+const MAX_WARNINGS: usize = 64;
 /// Most bytes of a `resolv.conf` that are read.
 const MAX_RESOLV_CONF: usize = 64 * 1024;
 
@@ -33,8 +33,8 @@ pub struct NameServers {
     pub addresses: Vec<SocketAddr>,
     /// Whether they are to be asked over TCP alone: `options use-vc`.
     pub tcp_only: bool,
-    /// What was passed over.
-    pub oddities: Vec<Oddity>,
+    /// What was skipped.
+    pub warnings: Vec<Warning>,
 }
 
 /// The addresses of a hosts file, as [`Policy::hosts_file`](discovery_core::Policy::hosts_file) takes them.
@@ -42,34 +42,34 @@ pub struct NameServers {
 pub struct Hosts {
     /// By name, in the order of the file.
     pub addresses: BTreeMap<DnsName, Vec<IpAddr>>,
-    /// What was passed over.
-    pub oddities: Vec<Oddity>,
+    /// What was skipped.
+    pub warnings: Vec<Warning>,
 }
 
-/// Something that was passed over.
+/// Something in a file that was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Oddity {
-    /// The line, from 1; none where it concerns the file.
+pub struct Warning {
+    /// The line, from 1; None if it concerns the whole file.
     pub line: Option<usize>,
-    /// What is odd there.
-    pub kind: OddityKind,
+    /// What is wrong there.
+    pub kind: WarningKind,
 }
 
-/// What is odd about a line.
+/// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum OddityKind {
+pub enum WarningKind {
     /// It is not UTF-8.
     NotUtf8,
     /// Its first word is not known.
     UnknownDirective,
     /// It sets an option that is not known, or to something that it cannot be.
     Option,
-    /// It lacks what its first word announces.
+    /// The first word needs an argument that is missing.
     Incomplete,
-    /// It goes on behind what its first word announces; the rest is ignored.
+    /// There are more arguments than expected; the rest is ignored.
     Surplus,
-    /// What should be an address is none.
+    /// An address cannot be parsed.
     Address,
     /// The address is bound to an interface (`%eth0`) that this machine does not have.
     Zone,
@@ -97,7 +97,7 @@ impl NameServers {
         }
         let mut missing_interface = false;
         let (config, errors) = resolv_conf::Config::parse_with_errors(read);
-        let mut oddities: Vec<_> = errors.iter().map(oddity).collect();
+        let mut warnings: Vec<_> = errors.iter().map(warning).collect();
         let mut addresses = Vec::new();
         for server in &config.nameservers {
             let address = match server {
@@ -107,7 +107,7 @@ impl NameServers {
                     Some(zone) => SocketAddrV6::new(*ip, DNS_PORT, 0, zone).into(),
                     None => {
                         missing_interface = true;
-                        oddities.push(Oddity { line: None, kind: OddityKind::Zone });
+                        warnings.push(Warning { line: None, kind: WarningKind::Zone });
                         continue;
                     }
                 },
@@ -116,20 +116,20 @@ impl NameServers {
                 continue;
             }
             if addresses.len() >= MAX_SERVERS {
-                oddities.push(Oddity { line: None, kind: OddityKind::TooMuch });
+                warnings.push(Warning { line: None, kind: WarningKind::TooMuch });
                 break;
             }
             addresses.push(address);
         }
         if !rest.is_empty() {
-            oddities.push(Oddity { line: None, kind: OddityKind::TooMuch });
+            warnings.push(Warning { line: None, kind: WarningKind::TooMuch });
         }
         if addresses.is_empty() && !missing_interface {
-            oddities.insert(0, Oddity { line: None, kind: OddityKind::NoServer });
+            warnings.insert(0, Warning { line: None, kind: WarningKind::NoServer });
             addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
         }
-        oddities.truncate(MAX_ODDITIES);
-        Self { addresses, tcp_only: config.use_vc, oddities }
+        warnings.truncate(MAX_WARNINGS);
+        Self { addresses, tcp_only: config.use_vc, warnings }
     }
 }
 
@@ -139,11 +139,11 @@ impl NameServers {
 /// [`NameServers::from_resolv_conf`].
 ///
 /// # Errors
-/// [`OddityKind::Address`] where this is no such address, [`OddityKind::Zone`] where there is no such interface.
+/// [`WarningKind::Address`] where this is no such address, [`WarningKind::Zone`] where there is no such interface.
 pub fn name_server_address(
     text: &str,
     interface_index: impl Fn(&str) -> Option<u32>,
-) -> Result<SocketAddr, OddityKind> {
+) -> Result<SocketAddr, WarningKind> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
@@ -151,21 +151,21 @@ pub fn name_server_address(
         return Ok(SocketAddr::new(ip, DNS_PORT));
     }
     let (inside, port) = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').ok_or(OddityKind::Address)?,
+        Some(rest) => rest.split_once(']').ok_or(WarningKind::Address)?,
         None => (text, ""),
     };
     let port = match port.strip_prefix(':') {
-        Some(port) => port.parse().map_err(|_| OddityKind::Address)?,
+        Some(port) => port.parse().map_err(|_| WarningKind::Address)?,
         None if port.is_empty() => DNS_PORT,
-        None => return Err(OddityKind::Address),
+        None => return Err(WarningKind::Address),
     };
     let (ip, zone) = match inside.split_once('%') {
         Some((ip, zone)) => (ip, Some(zone)),
         None => (inside, None),
     };
-    let ip = ip.parse().map_err(|_| OddityKind::Address)?;
+    let ip = ip.parse().map_err(|_| WarningKind::Address)?;
     let zone = match zone {
-        Some(zone) => zone_index(zone, interface_index).ok_or(OddityKind::Zone)?,
+        Some(zone) => zone_index(zone, interface_index).ok_or(WarningKind::Zone)?,
         None => 0,
     };
     Ok(SocketAddrV6::new(ip, port, 0, zone).into())
@@ -186,7 +186,7 @@ impl Hosts {
             let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
             if let Err(kind) = hosts.read_line(line) {
                 hosts.report(line_number, kind);
-                if kind == OddityKind::TooMuch {
+                if kind == WarningKind::TooMuch {
                     break;
                 }
             }
@@ -194,28 +194,28 @@ impl Hosts {
         hosts
     }
 
-    /// Reads the part of a line before any comment; all names that are fine count, the last oddity is reported.
-    fn read_line(&mut self, line: &[u8]) -> Result<(), OddityKind> {
-        let line = std::str::from_utf8(line).map_err(|_| OddityKind::NotUtf8)?;
+    /// Reads the part of a line before any comment; all names that are fine count, the last warning is reported.
+    fn read_line(&mut self, line: &[u8]) -> Result<(), WarningKind> {
+        let line = std::str::from_utf8(line).map_err(|_| WarningKind::NotUtf8)?;
         let mut words = line.split_whitespace();
         let Some(address) = words.next() else { return Ok(()) };
         let address: IpAddr = address.parse().map_err(|_| {
-            if address.contains('%') { OddityKind::Zone } else { OddityKind::Address }
+            if address.contains('%') { WarningKind::Zone } else { WarningKind::Address }
         })?;
         let (mut result, mut named) = (Ok(()), false);
         for word in words {
             named = true;
             match DnsName::host(word) {
                 Ok(name) => self.insert(name, address)?,
-                Err(_) => result = Err(OddityKind::Name),
+                Err(_) => result = Err(WarningKind::Name),
             }
         }
-        if named { result } else { Err(OddityKind::Incomplete) }
+        if named { result } else { Err(WarningKind::Incomplete) }
     }
 
-    fn insert(&mut self, name: DnsName, address: IpAddr) -> Result<(), OddityKind> {
+    fn insert(&mut self, name: DnsName, address: IpAddr) -> Result<(), WarningKind> {
         if self.addresses.len() >= MAX_NAMES && !self.addresses.contains_key(&name) {
-            return Err(OddityKind::TooMuch);
+            return Err(WarningKind::TooMuch);
         }
         let addresses = self.addresses.entry(name).or_default();
         if !addresses.contains(&address) && addresses.len() < MAX_ADDRESSES {
@@ -224,43 +224,43 @@ impl Hosts {
         Ok(())
     }
 
-    fn report(&mut self, line: usize, kind: OddityKind) {
-        if self.oddities.len() < MAX_ODDITIES {
-            self.oddities.push(Oddity { line: Some(line), kind });
+    fn report(&mut self, line: usize, kind: WarningKind) {
+        if self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(Warning { line: Some(line), kind });
         }
     }
 }
 
-fn oddity(error: &ParseError) -> Oddity {
+fn warning(error: &ParseError) -> Warning {
     let (line, kind) = match error {
-        ParseError::InvalidUtf8(line, _) => (line, OddityKind::NotUtf8),
-        ParseError::InvalidValue(line) => (line, OddityKind::Incomplete),
+        ParseError::InvalidUtf8(line, _) => (line, WarningKind::NotUtf8),
+        ParseError::InvalidValue(line) => (line, WarningKind::Incomplete),
         ParseError::InvalidOptionValue(line) | ParseError::InvalidOption(line) => {
-            (line, OddityKind::Option)
+            (line, WarningKind::Option)
         }
-        ParseError::InvalidDirective(line) => (line, OddityKind::UnknownDirective),
-        ParseError::InvalidIp(line, _) => (line, OddityKind::Address),
-        ParseError::ExtraData(line) => (line, OddityKind::Surplus),
+        ParseError::InvalidDirective(line) => (line, WarningKind::UnknownDirective),
+        ParseError::InvalidIp(line, _) => (line, WarningKind::Address),
+        ParseError::ExtraData(line) => (line, WarningKind::Surplus),
     };
-    Oddity { line: Some(line.saturating_add(1)), kind }
+    Warning { line: Some(line.saturating_add(1)), kind }
 }
 
-impl fmt::Display for Oddity {
+impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(line) = self.line {
             write!(f, "line {line}: ")?;
         }
         f.write_str(match self.kind {
-            OddityKind::NotUtf8 => "not UTF-8",
-            OddityKind::UnknownDirective => "unknown directive",
-            OddityKind::Option => "unknown option, or a value that it can't have",
-            OddityKind::Incomplete => "something is missing",
-            OddityKind::Surplus => "more words than expected",
-            OddityKind::Address => "not an IP address",
-            OddityKind::Zone => "an address on an interface that is not there",
-            OddityKind::NoServer => "no usable name server, so 127.0.0.1 is asked",
-            OddityKind::Name => "not a host name",
-            OddityKind::TooMuch => "more than is read, the rest is ignored",
+            WarningKind::NotUtf8 => "not UTF-8",
+            WarningKind::UnknownDirective => "unknown directive",
+            WarningKind::Option => "unknown option, or a value that it can't have",
+            WarningKind::Incomplete => "something is missing",
+            WarningKind::Surplus => "more words than expected",
+            WarningKind::Address => "not an IP address",
+            WarningKind::Zone => "an address on an interface that is not there",
+            WarningKind::NoServer => "no usable name server, so 127.0.0.1 is asked",
+            WarningKind::Name => "not a host name",
+            WarningKind::TooMuch => "more than is read, the rest is ignored",
         })
     }
 }

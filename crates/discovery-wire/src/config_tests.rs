@@ -21,29 +21,29 @@ fn servers(text: &str) -> (Vec<String>, Vec<String>) {
     let read = read_file(text.as_bytes());
     (
         read.addresses.iter().map(ToString::to_string).collect(),
-        read.oddities.iter().map(ToString::to_string).collect(),
+        read.warnings.iter().map(ToString::to_string).collect(),
     )
 }
 
 #[test]
 fn name_servers_come_in_the_order_of_the_file() {
-    let (addresses, oddities) = servers(
+    let (addresses, warnings) = servers(
         "# made by hand\nnameserver 192.0.2.1\nsearch example.org\nnameserver 2001:db8::1 ; comment\n\
          options ndots:5 timeout:1\nnameserver 192.0.2.1\n",
     );
     assert_eq!(addresses, ["192.0.2.1:53", "[2001:db8::1]:53"]);
-    assert_eq!(oddities, [""; 0]);
+    assert_eq!(warnings, [""; 0]);
 }
 
 #[test]
 fn odd_lines_are_passed_over_and_reported() {
-    let (addresses, oddities) = servers(
+    let (addresses, warnings) = servers(
         "nameserver one.example\nnameserver\nfrobnicate yes\noptions ndots:many\nnameserver 192.0.2.1 192.0.2.2\n\
          nameserver fe80::1%eth9\nnameserver fe80::1%3\n",
     );
     assert_eq!(addresses, ["192.0.2.1:53", "[fe80::1%3]:53"]);
     assert_eq!(
-        oddities,
+        warnings,
         [
             "line 1: not an IP address",
             "line 2: something is missing",
@@ -65,33 +65,33 @@ fn use_vc_asks_for_tcp_alone() {
 #[test]
 fn without_name_servers_it_is_this_machine() {
     for text in ["search example.org\n", "", "nameserver one.example\n"] {
-        let (addresses, oddities) = servers(text);
+        let (addresses, warnings) = servers(text);
         assert_eq!(addresses, ["127.0.0.1:53"]);
-        assert_eq!(oddities.first().unwrap(), "no usable name server, so 127.0.0.1 is asked");
+        assert_eq!(warnings.first().unwrap(), "no usable name server, so 127.0.0.1 is asked");
     }
 }
 
 #[test]
 fn a_zone_is_an_interface_by_name_or_number() {
-    let (addresses, oddities) =
+    let (addresses, warnings) =
         servers("nameserver fe80::1%eth0\nnameserver fe80::53%lo\nnameserver fe80::1%7\n");
     assert_eq!(addresses, ["[fe80::1%2]:53", "[fe80::53%1]:53", "[fe80::1%7]:53"]);
-    assert_eq!(oddities, [""; 0]);
+    assert_eq!(warnings, [""; 0]);
 }
 
 #[test]
 fn where_all_servers_are_on_missing_interfaces_none_is_left() {
-    let (addresses, oddities) = servers("nameserver fe80::1%wlan0\n");
+    let (addresses, warnings) = servers("nameserver fe80::1%wlan0\n");
     assert_eq!(addresses, [""; 0]);
-    assert_eq!(oddities, ["an address on an interface that is not there"]);
+    assert_eq!(warnings, ["an address on an interface that is not there"]);
     let (addresses, _) = servers("nameserver fe80::1%wlan0\nnameserver 192.0.2.1\n");
     assert_eq!(addresses, ["192.0.2.1:53"]);
 }
 
 #[test]
 fn a_byte_order_mark_is_skipped() {
-    let (addresses, oddities) = servers("\u{feff}nameserver 192.0.2.1\n");
-    assert_eq!((addresses, oddities), (vec!["192.0.2.1:53".to_owned()], Vec::new()));
+    let (addresses, warnings) = servers("\u{feff}nameserver 192.0.2.1\n");
+    assert_eq!((addresses, warnings), (vec!["192.0.2.1:53".to_owned()], Vec::new()));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_long_file_is_cut_at_the_end_of_a_line() {
     text.extend(cut);
     let servers = read_file(&text);
     assert_eq!(servers.addresses, ["192.0.2.1:53".parse().unwrap()]);
-    assert_eq!(servers.oddities, [Oddity { line: None, kind: OddityKind::TooMuch }]);
+    assert_eq!(servers.warnings, [Warning { line: None, kind: WarningKind::TooMuch }]);
 }
 
 #[test]
@@ -127,10 +127,10 @@ fn an_address_of_a_name_server_may_have_a_zone_brackets_and_a_port() {
     for text in
         ["", "a.example", "192.0.2.1%eth0", "[fe80::1%eth0", "[fe80::1]x", "[fe80::1]:x", "[]"]
     {
-        assert_eq!(read(text), Err(OddityKind::Address), "{text}");
+        assert_eq!(read(text), Err(WarningKind::Address), "{text}");
     }
     for text in ["fe80::1%wlan0", "[fe80::1%]:53"] {
-        assert_eq!(read(text), Err(OddityKind::Zone), "{text}");
+        assert_eq!(read(text), Err(WarningKind::Zone), "{text}");
     }
 }
 
@@ -139,9 +139,9 @@ fn name_servers_and_reports_are_bounded() {
     let many: String = (0..100).map(|n| format!("nameserver 192.0.2.{n}\nodd\n")).collect();
     let read = read_file(many.as_bytes());
     assert_eq!(read.addresses.len(), MAX_SERVERS);
-    assert_eq!(read.oddities.len(), MAX_ODDITIES);
+    assert_eq!(read.warnings.len(), MAX_WARNINGS);
     let long = read_file(&b"#\n".repeat(MAX_RESOLV_CONF));
-    assert!(long.oddities.contains(&Oddity { line: None, kind: OddityKind::TooMuch }));
+    assert!(long.warnings.contains(&Warning { line: None, kind: WarningKind::TooMuch }));
 }
 
 #[test]
@@ -163,9 +163,9 @@ fn a_hosts_file_names_addresses() {
             "matrix.example.org [192.0.2.1]",
         ]
     );
-    let oddities: Vec<String> = hosts.oddities.iter().map(ToString::to_string).collect();
+    let warnings: Vec<String> = hosts.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
-        oddities,
+        warnings,
         [
             "line 7: an address on an interface that is not there",
             "line 8: not an IP address",

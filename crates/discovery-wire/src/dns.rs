@@ -1,14 +1,14 @@
 //! One question to one name server: which query goes out over which transport, and which reply counts.
 //!
-//! Knows nothing of the messages' layout, nor of what the answer is for. A reply over UDP counts only with the question's name in the very
-//! letters that were sent (R98, R99). One that fits but for upper and lower case may come from a server that folds letters, or from a
-//! stranger who guessed the id: it is not read, and the question is asked again over TCP, where nobody else can answer.
+//! A reply over UDP counts only if it repeats the question's name in the same upper and lower case (0x20; R98, R99). A reply that
+//! differs in nothing else may come from a server that folds case, or from an attacker who guessed the id: it is not read, and the
+//! question is asked again over TCP, where an attacker off the path cannot answer.
 
 use discovery_core::{DnsError, DnsName, DnsReply, DnsRequest, DnsTransport, Noticed, RecordKind};
 
 use crate::entropy::Entropy;
 use crate::exchange::{READ_BUFFER, Transport};
-use crate::message::{Asked, Letters, Nonce, Reply};
+use crate::message::{Asked, NameCase, Nonce, Reply};
 
 /// Queries that one exchange can send: the first, one without EDNS, one over TCP.
 const MAX_QUERIES: usize = 3;
@@ -19,17 +19,17 @@ const PREFIX: usize = 2;
 pub(crate) struct Lookup {
     name: DnsName,
     kind: RecordKind,
-    /// One for each query that may still go out: no two share an id or the letters (R98).
+    /// One for each query that may still go out: no two share an id or the case of the name (R98).
     nonces: std::array::IntoIter<Nonce, MAX_QUERIES>,
     asked: Option<Asked>,
     edns: bool,
     transport: Transport,
     noticed: Noticed,
-    /// What came over TCP so far.
+    /// The bytes received over TCP so far.
     received: Vec<u8>,
 }
 
-/// What follows from what came.
+/// What to do after a message.
 pub(crate) enum Next {
     /// Go on.
     Continue,
@@ -122,22 +122,22 @@ impl Lookup {
 
     fn message(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Next {
         let Some(asked) = &self.asked else { return Next::Continue };
-        let letters = match self.transport {
-            Transport::Udp => Letters::Exact,
-            Transport::Tcp => Letters::Any,
+        let case = match self.transport {
+            Transport::Udp => NameCase::Exact,
+            Transport::Tcp => NameCase::Any,
         };
-        let reply = match (asked.read(bytes, letters), self.transport) {
+        let reply = match (asked.read(bytes, case), self.transport) {
             // The system cuts a datagram that is longer than the driver's buffer, and does not say so.
             (Reply::Whole(_), Transport::Udp) if bytes.len() >= READ_BUFFER => Reply::Truncated,
             (reply, _) => reply,
         };
         match (reply, self.transport) {
-            // R98: on a datagram socket strangers can speak; they are not listened to.
-            (Reply::Foreign, Transport::Udp) => Next::Continue,
-            (Reply::Foreign | Reply::Truncated, Transport::Tcp) => DnsError::Malformed.into(),
+            // R98: datagrams can be forged, so one that does not match is ignored.
+            (Reply::Mismatch, Transport::Udp) => Next::Continue,
+            (Reply::Mismatch | Reply::Truncated, Transport::Tcp) => DnsError::Malformed.into(),
             // R100.
             (Reply::Truncated, Transport::Udp) => Next::Reopen(Transport::Tcp),
-            (Reply::OtherLetters, _) => {
+            (Reply::OtherCase, _) => {
                 self.noticed.folds_letters = true;
                 Next::Reopen(Transport::Tcp)
             }

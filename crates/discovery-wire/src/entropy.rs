@@ -1,13 +1,11 @@
-//! Where unguessable bits come from: always from outside.
-//!
-//! Knows nothing of what they are for.
+//! The source of randomness, which the caller provides.
 
 use std::fmt;
 
 /// A cryptographic source of random bytes, given by the caller.
 ///
-/// What it fills in becomes the ids of DNS queries and the letter case of the names in them: whoever can guess them can
-/// forge replies (R98). A closure will do:
+/// The ids of DNS queries and the case of the names in them are drawn from it: an attacker who can predict them can forge
+/// replies (R98). A closure will do:
 /// ```
 /// # use discovery_wire::{Entropy, NoEntropy};
 /// # fn operating_system(bytes: &mut [u8]) -> std::io::Result<()> { Ok(()) }
@@ -19,7 +17,7 @@ pub trait Entropy {
     /// Fills the slice with random bytes.
     ///
     /// # Errors
-    /// When the source gives none. The request is then answered as a failure of our own side.
+    /// When the source gives none. The request then fails with a local error.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoEntropy>;
 }
 

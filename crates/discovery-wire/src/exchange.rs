@@ -27,8 +27,8 @@ pub const READ_BUFFER: usize = 4096;
 /// What kind of socket to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
-    /// A datagram socket, from a port that the system chooses, connected to the address: the kernel then lets nobody
-    /// else's datagrams through (R98).
+    /// A datagram socket, from a port that the system chooses, connected to the address: the kernel then drops
+    /// datagrams from other addresses (R98).
     Udp,
     /// A stream.
     Tcp,
@@ -56,7 +56,7 @@ pub enum Want<'a> {
 pub struct Exchange {
     talk: Talk,
     phase: Phase,
-    /// What must be sent, and how much of it has been.
+    /// The bytes to send, and how many of them have been sent.
     output: Vec<u8>,
     sent: usize,
     connected: Connected,
@@ -190,8 +190,8 @@ impl Exchange {
         }
     }
 
-    /// What was wanted did not work: opening, sending or receiving. After `Interrupted` the same is wanted again, all other
-    /// kinds end the exchange. Errors that say "no route" are taken at their word: see [`rejected`](Self::rejected).
+    /// Says that what was wanted did not work: opening, sending or receiving. After `Interrupted` the same is wanted again, all other
+    /// kinds end the exchange. An error that means "no route" counts as such: see [`rejected`](Self::rejected).
     pub fn failed(&mut self, error: ErrorKind) {
         self.fail(error, false);
     }
@@ -206,7 +206,7 @@ impl Exchange {
         if error == ErrorKind::Interrupted {
             return;
         }
-        // After the end only parting words are left, and nobody is there to hear them: the answer stands.
+        // After the end only a closing alert is left, and it cannot be delivered: the answer stands.
         self.discard_output();
         let (open, transport, address) = match self.phase {
             Phase::Opening(transport, address) => (false, transport, address),
@@ -237,7 +237,7 @@ impl Exchange {
         });
     }
 
-    /// The id to call the machine's `handle_connected` with: once, when TLS is up and the other side has proven its name.
+    /// The id for `handle_connected` of the resolver: once, when the TLS handshake has completed.
     pub fn connected(&mut self) -> Option<HttpId> {
         match (&self.talk, self.connected) {
             (Talk::Http(id, _), Connected::ToTell) => {
@@ -248,7 +248,7 @@ impl Exchange {
         }
     }
 
-    /// The answer. Before the end it is the one of a driver that gives up: a failure of our own side.
+    /// The answer. Before the end of the exchange it is a local error.
     pub fn into_answer(self) -> Answer {
         let id = self.id();
         match self.phase {
@@ -319,7 +319,7 @@ fn http_error(error: ErrorKind, open: bool) -> HttpError {
     } else if is_no_route(error) {
         HttpError::NoRoute
     } else if error == ErrorKind::TimedOut {
-        // The system's own patience; the machine's is shorter.
+        // The system's own timeout; the resolver's is shorter.
         HttpError::Timeout
     } else {
         HttpError::Local

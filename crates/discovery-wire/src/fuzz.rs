@@ -1,6 +1,4 @@
-//! What fuzz targets need beside [`Exchange`](crate::Exchange): the reading of a response without TLS around it.
-//!
-//! No part of the API: behind a feature that nobody else turns on, and changed without notice.
+//! For fuzz targets: reads a response without TLS. Not part of the API: it is behind a feature and changes without notice.
 
 use discovery_core::{HttpError, HttpResponse, UnixTime};
 

@@ -59,7 +59,7 @@ enum State {
     Body(Framing, HttpResponse),
 }
 
-/// How the end of a body is told.
+/// How the end of a body is recognised.
 #[derive(Debug)]
 enum Framing {
     Length(u64),
@@ -107,7 +107,7 @@ impl Reading {
         self.push_body(bytes)
     }
 
-    /// The stream has ended; `whole` where the other side said so itself (`close_notify`), so that nobody can have cut it.
+    /// The stream has ended; `whole` if the server has said so (`close_notify`), so that it cannot have been truncated.
     pub(crate) fn end(&mut self, whole: bool) -> Result<HttpResponse, HttpError> {
         match std::mem::replace(&mut self.state, State::Head) {
             State::Body(Framing::EndOfStream, response) if whole => Ok(response),
@@ -246,7 +246,7 @@ fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(lines.join(&b' '))
 }
 
-/// How the end of the body is told (RFC 9112 §6.3). Whatever two readers could understand differently is refused.
+/// How the end of the body is recognised (RFC 9112 §6.3). Framing that two readers could understand differently is refused.
 fn framing(headers: &HeaderMap, old: bool) -> Result<Framing, HttpError> {
     // RFC 9110 §5.6.1: empty elements of a list are ignored.
     let mut codings = headers

@@ -20,9 +20,9 @@ pub(crate) struct Https {
 }
 
 enum Stage {
-    /// Nobody is there yet. TLS begins by making keys, and that is not done for a connection that is refused.
+    /// Not connected. TLS begins by generating keys, which would be wasted on a connection that is refused.
     Before(Arc<ClientConfig>, ServerName<'static>),
-    /// Whoever is there is being talked to.
+    /// Connected.
     Open(Box<Tls>),
 }
 
@@ -34,7 +34,7 @@ impl Https {
         Ok(Self { stage, request, reading: Reading::new(get.max_body), up: false })
     }
 
-    /// The connection is there.
+    /// The connection is up.
     pub(crate) fn opened(&mut self, output: &mut Vec<u8>) -> Result<(), HttpError> {
         if let Stage::Before(config, name) = &self.stage {
             let mut tls = Tls::new(Arc::clone(config), name.clone())?;
@@ -44,7 +44,7 @@ impl Https {
         Ok(())
     }
 
-    /// Whether TLS is up: the other side has proven its name.
+    /// Whether the TLS handshake has completed.
     pub(crate) fn is_up(&self) -> bool {
         self.up
     }
@@ -57,7 +57,7 @@ impl Https {
         output: &mut Vec<u8>,
     ) -> Option<Result<HttpResponse, HttpError>> {
         let result = if bytes.is_empty() {
-            // Nobody said that this is the end: somebody may have cut it.
+            // No `close_notify`: the stream may have been truncated.
             Some(self.reading.end(false))
         } else {
             self.receive(bytes, now)
@@ -66,7 +66,7 @@ impl Https {
             if result.as_ref().is_some_and(Result::is_ok) {
                 tls.close();
             }
-            // After an error too: the alert tells the other side what went wrong.
+            // After an error, too: the alert tells the server what went wrong.
             tls.flush(output);
         }
         result

@@ -53,7 +53,7 @@
 //!         Transport::Udp => {
 //!             let local = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
 //!             let socket = UdpSocket::bind(local)?;
-//!             // Connected: the kernel then lets nobody else's datagrams through.
+//!             // Connected: the kernel then drops datagrams from other addresses.
 //!             socket.connect(address)?;
 //!             Socket::Udp(socket)
 //!         }
@@ -88,11 +88,11 @@ mod http;
 mod https;
 mod message;
 mod tls;
-mod verified;
+mod signature_cache;
 
 pub use bounded::{ChainTooLong, bounded_verification, client_config, client_config_with_verifier};
-pub use config::{Hosts, NameServers, Oddity, OddityKind, name_server_address};
+pub use config::{Hosts, NameServers, Warning, WarningKind, name_server_address};
 pub use entropy::{Entropy, NoEntropy, Predictable};
 pub use exchange::{Exchange, READ_BUFFER, Transport, Want, is_from_network, local_address};
+pub use signature_cache::remembering_signatures;
 pub use tls::tls_error;
-pub use verified::remembering_signatures;

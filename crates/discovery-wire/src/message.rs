@@ -23,24 +23,24 @@ pub(crate) struct Asked {
     kind: RecordKind,
 }
 
-/// Whether a reply must repeat the letters of the name exactly.
+/// Whether a reply must repeat the name in the same upper and lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Letters {
-    /// Yes: anybody might have sent it.
+pub(crate) enum NameCase {
+    /// Yes: it may be forged.
     Exact,
-    /// No: the transport already tells who sent it.
+    /// No: the transport proves its sender.
     Any,
 }
 
-/// What a message turned out to be.
+/// The kinds of message that may arrive.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// Not the reply to this question.
-    Foreign,
+    Mismatch,
     /// The reply, cut short.
     Truncated,
-    /// The reply over UDP, but for upper and lower case in the question: a stranger may have sent it (R99).
-    OtherLetters,
+    /// A reply over UDP that differs in the case of the question: it may be forged (R99).
+    OtherCase,
     /// An error with which servers that don't know EDNS reject a query (RFC 6891 §7, §6.1.3): FORMERR, NOTIMP, BADVERS. What it means where
     /// the query had no OPT record.
     NoEdns(DnsError),
@@ -76,14 +76,14 @@ impl Asked {
     }
 
     /// Reads a message. Nothing in it is looked at before it has shown to be the reply to this question (R98).
-    pub(crate) fn read(&self, bytes: &[u8], letters: Letters) -> Reply {
+    pub(crate) fn read(&self, bytes: &[u8], case: NameCase) -> Reply {
         let mut decoder = BinDecoder::new(bytes);
-        let Ok(header) = Header::read(&mut decoder) else { return Reply::Foreign };
+        let Ok(header) = Header::read(&mut decoder) else { return Reply::Mismatch };
         let ours = header.id == self.id
             && header.message_type == MessageType::Response
             && header.op_code == OpCode::Query;
         if !ours {
-            return Reply::Foreign;
+            return Reply::Mismatch;
         }
         // A server that cannot or will not read the query need not repeat the question. All that such a message can do over UDP is to
         // have the question asked once more, of another server or in another form.
@@ -97,17 +97,17 @@ impl Asked {
             }
         }
         if header.counts.queries != 1 {
-            return Reply::Foreign;
+            return Reply::Mismatch;
         }
-        let Ok(question) = Query::read(&mut decoder) else { return Reply::Foreign };
+        let Ok(question) = Query::read(&mut decoder) else { return Reply::Mismatch };
         if *question.name() != self.name
             || question.query_type() != record_type(self.kind)
             || question.query_class() != DNSClass::IN
         {
-            return Reply::Foreign;
+            return Reply::Mismatch;
         }
-        if letters == Letters::Exact && !question.name().eq_case(&self.name) {
-            return Reply::OtherLetters;
+        if case == NameCase::Exact && !question.name().eq_case(&self.name) {
+            return Reply::OtherCase;
         }
         if header.response_code == ResponseCode::FormErr {
             return Reply::NoEdns(DnsError::OtherCode);

@@ -42,7 +42,7 @@ fn reply(asked: &Asked, change: impl FnOnce(&mut Message)) -> Vec<u8> {
 }
 
 fn whole(asked: &Asked, change: impl FnOnce(&mut Message)) -> Result<DnsReply, DnsError> {
-    match asked.read(&reply(asked, change), Letters::Exact) {
+    match asked.read(&reply(asked, change), NameCase::Exact) {
         Reply::Whole(result) => result,
         other => panic!("{other:?}"),
     }
@@ -137,7 +137,7 @@ fn a_compressed_srv_target_is_read_all_the_same() {
     bytes[length + 1] = 6 + 7 + 2;
     bytes.truncate(at + 7);
     bytes.extend([0xc0, u8::try_from(question).unwrap()]);
-    let Reply::Whole(Ok(reply)) = asked.read(&bytes, Letters::Exact) else { panic!("{bytes:?}") };
+    let Reply::Whole(Ok(reply)) = asked.read(&bytes, NameCase::Exact) else { panic!("{bytes:?}") };
     let target = DnsName::parse("target.example").unwrap();
     assert!(
         matches!(&reply.records[..], [DnsRecord { data: RecordData::Srv(service), .. }] if service.target == target)
@@ -252,15 +252,15 @@ fn other_codes_are_errors() {
         (ResponseCode::NotImp, DnsError::NotImplemented),
         (ResponseCode::BADVERS, DnsError::OtherCode),
     ] {
-        assert_eq!(asked.read(&of_edns(code), Letters::Exact), Reply::NoEdns(error), "{code}");
+        assert_eq!(asked.read(&of_edns(code), NameCase::Exact), Reply::NoEdns(error), "{code}");
     }
     let format_error = reply(&asked, |m| m.metadata.response_code = ResponseCode::FormErr);
-    assert_eq!(asked.read(&format_error, Letters::Exact), Reply::NoEdns(DnsError::OtherCode));
+    assert_eq!(asked.read(&format_error, NameCase::Exact), Reply::NoEdns(DnsError::OtherCode));
     let headless = reply(&asked, |m| {
         m.metadata.response_code = ResponseCode::FormErr;
         m.queries.clear();
     });
-    assert_eq!(asked.read(&headless, Letters::Exact), Reply::NoEdns(DnsError::OtherCode));
+    assert_eq!(asked.read(&headless, NameCase::Exact), Reply::NoEdns(DnsError::OtherCode));
 }
 
 #[test]
@@ -301,15 +301,15 @@ fn only_the_reply_to_this_question_counts() {
         }),
     ];
     for (what, change) in foreign {
-        for letters in [Letters::Exact, Letters::Any] {
-            assert_eq!(asked.read(&reply(&asked, change), letters), Reply::Foreign, "{what}");
+        for letters in [NameCase::Exact, NameCase::Any] {
+            assert_eq!(asked.read(&reply(&asked, change), letters), Reply::Mismatch, "{what}");
         }
     }
     let lower = reply(&asked, |m| {
         m.queries[0].set_name(name("a.example"));
     });
-    assert_eq!(asked.read(&lower, Letters::Exact), Reply::OtherLetters);
-    assert!(matches!(asked.read(&lower, Letters::Any), Reply::Whole(Ok(_))));
+    assert_eq!(asked.read(&lower, NameCase::Exact), Reply::OtherCase);
+    assert!(matches!(asked.read(&lower, NameCase::Any), Reply::Whole(Ok(_))));
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn one_bad_record_spoils_the_message() {
     });
     let malformed = Reply::Whole(Err(DnsError::Malformed));
     for cut in 1..=14 {
-        assert_eq!(asked.read(&good[..good.len() - cut], Letters::Exact), malformed, "{cut}");
+        assert_eq!(asked.read(&good[..good.len() - cut], NameCase::Exact), malformed, "{cut}");
     }
     // An address of five octets, and one of none.
     for length in [5_u8, 0] {
@@ -328,18 +328,18 @@ fn one_bad_record_spoils_the_message() {
         let at = bad.len() - 5;
         bad[at] = length;
         bad.push(0);
-        assert_eq!(asked.read(&bad, Letters::Exact), malformed, "{length}");
+        assert_eq!(asked.read(&bad, NameCase::Exact), malformed, "{length}");
     }
     // A name that points at itself.
     let mut turning = good.clone();
     let at = good.len() - 16;
     turning[at..at + 2].copy_from_slice(&(0xc000 | at as u16).to_be_bytes());
-    assert_eq!(asked.read(&turning, Letters::Exact), malformed);
+    assert_eq!(asked.read(&turning, NameCase::Exact), malformed);
     // More records than there is message, and more than anybody needs.
     for count in [2_u16, MAX_RECORDS, MAX_RECORDS + 1, u16::MAX] {
         let mut lying = good.clone();
         lying[6..8].copy_from_slice(&count.to_be_bytes());
-        assert_eq!(asked.read(&lying, Letters::Exact), malformed, "{count}");
+        assert_eq!(asked.read(&lying, NameCase::Exact), malformed, "{count}");
     }
 }
 
@@ -362,7 +362,7 @@ fn what_stands_behind_the_message_is_ignored() {
     let asked = asked("a.example", RecordKind::A);
     let mut long = reply(&asked, |_| {});
     long.extend_from_slice(b"behind");
-    assert!(matches!(asked.read(&long, Letters::Exact), Reply::Whole(Ok(_))));
+    assert!(matches!(asked.read(&long, NameCase::Exact), Reply::Whole(Ok(_))));
 }
 
 proptest! {
@@ -375,7 +375,7 @@ proptest! {
         kind in prop::sample::select(vec![RecordKind::A, RecordKind::Aaaa, RecordKind::Srv]),
     ) {
         let asked = asked("a.example", kind);
-        asked.read(&tail, Letters::Exact);
+        asked.read(&tail, NameCase::Exact);
         // A reply that gets as far as its records.
         let mut bytes = reply(&asked, |_| {});
         bytes[2..4].copy_from_slice(&(flags & 0x07ff | 0x8000).to_be_bytes());
@@ -383,7 +383,7 @@ proptest! {
             bytes[at] = *count;
         }
         bytes.extend_from_slice(&tail);
-        asked.read(&bytes, Letters::Any);
+        asked.read(&bytes, NameCase::Any);
         // A good one, damaged.
         let mut damaged = reply(&asked, |m| {
             m.add_answer(record_of("a.example", 1, RData::CNAME(CNAME(name("b.example")))));
@@ -395,7 +395,7 @@ proptest! {
             let at = at.index(damaged.len());
             damaged[at] = byte;
         }
-        asked.read(&damaged, Letters::Any);
+        asked.read(&damaged, NameCase::Any);
     }
 }
 
@@ -409,7 +409,7 @@ fn a_broken_record_behind_the_answers_is_skipped() {
     let counted = |mut message: Vec<u8>, authorities: u8, additionals: u8, records: &[&[u8]]| {
         (message[9], message[11]) = (authorities, additionals);
         message.extend(records.concat());
-        asked.read(&message, Letters::Exact)
+        asked.read(&message, NameCase::Exact)
     };
     let addresses = |reply| match reply {
         Reply::Whole(result) => result.map(|reply| reply.records.len()),

@@ -18,8 +18,8 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Begins a connection to whoever can prove to be `name` by a certificate that an authority of the configuration has signed
-    /// (R15): makes its keys, and queues its first message.
+    /// Begins a connection to a server with a certificate for `name` from a trusted authority of the configuration (R15):
+    /// generates keys, and queues the first message.
     pub(crate) fn new(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
@@ -96,7 +96,7 @@ pub(crate) fn reference(name: &TlsName) -> Result<ServerName<'static>, HttpError
     }
 }
 
-/// What a portion left behind.
+/// The state of a connection after some received bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     /// More may come.

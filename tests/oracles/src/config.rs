@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use discovery_wire::{Hosts, NameServers, OddityKind};
+use discovery_wire::{Hosts, NameServers, WarningKind};
 
 /// A machine with one interface.
 fn interface_index(name: &str) -> Option<u32> {
@@ -17,10 +17,10 @@ pub fn resolv_conf_target(bytes: &[u8]) {
     let read = NameServers::from_resolv_conf(bytes, interface_index);
     assert!(read.addresses.len() <= 8, "{:?}", read.addresses);
     if read.addresses.is_empty() {
-        assert!(read.oddities.iter().any(|oddity| oddity.kind == OddityKind::Zone));
+        assert!(read.warnings.iter().any(|warning| warning.kind == WarningKind::Zone));
         return;
     }
-    assert!(read.oddities.len() <= 64);
+    assert!(read.warnings.len() <= 64);
     let mut text = String::new();
     for address in &read.addresses {
         let scope = match address {
@@ -32,7 +32,7 @@ pub fn resolv_conf_target(bytes: &[u8]) {
     }
     let again = NameServers::from_resolv_conf(text.as_bytes(), interface_index);
     assert_eq!(again.addresses, read.addresses, "{text}");
-    assert_eq!(again.oddities, [], "{text}");
+    assert_eq!(again.warnings, [], "{text}");
 }
 
 /// Reads bytes as a hosts file.
@@ -41,7 +41,7 @@ pub fn resolv_conf_target(bytes: &[u8]) {
 /// If a bound is passed, or what was read means something else when it is written again.
 pub fn hosts_target(bytes: &[u8]) {
     let read = Hosts::from_hosts_file(bytes);
-    assert!(read.oddities.len() <= 64);
+    assert!(read.warnings.len() <= 64);
     let mut text = String::new();
     for (name, addresses) in &read.addresses {
         assert!((1..=64).contains(&addresses.len()), "{name}");
@@ -51,5 +51,5 @@ pub fn hosts_target(bytes: &[u8]) {
     }
     let again = Hosts::from_hosts_file(text.as_bytes());
     assert_eq!(again.addresses, read.addresses, "{text}");
-    assert_eq!(again.oddities, [], "{text}");
+    assert_eq!(again.warnings, [], "{text}");
 }

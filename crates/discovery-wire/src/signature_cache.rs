@@ -1,7 +1,7 @@
-//! Signatures that certificates bear and that were found good once: they are not computed again.
+//! A cache of certificate signatures that were verified before.
 //!
-//! Knows nothing of chains, names and times: those are judged anew for every connection, by rustls. Whether a key has signed a
-//! message is a matter of arithmetic, and comes out the same each time.
+//! Chains, names and times are not cached: rustls judges them for every connection. Whether a key has signed a message is
+//! arithmetic, and comes out the same each time.
 
 use std::cell::Cell;
 use std::fmt;
@@ -139,5 +139,5 @@ impl fmt::Debug for Remembering {
 }
 
 #[cfg(test)]
-#[path = "verified_tests.rs"]
+#[path = "signature_cache_tests.rs"]
 mod tests;
