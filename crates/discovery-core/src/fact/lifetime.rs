@@ -10,7 +10,7 @@ use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, VARY};
 use crate::config::Context;
 use crate::fact::{Fact, Question};
 use crate::policy::Policy;
-use crate::util::{Draw, UnixTime};
+use crate::util::{Backoff, Draw, UnixTime};
 
 /// Largest number of seconds that a header can mean (RFC 9111 §1.2.2).
 const MAX_DELTA: i64 = 1 << 31;
@@ -289,9 +289,7 @@ impl Strikes {
             (Question::Dns(..), _) => (policy.dns_failure_ttl, policy.dns_failure_max_ttl),
             (Question::Get(_), _) => (policy.well_known_retry_ttl, policy.well_known_failure_ttl),
         };
-        let doublings = u32::from(self.0.saturating_sub(1));
-        let doubled = base.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX));
-        let life = doubled.min(cap);
+        let life = Backoff { first: base, max: cap }.after(u32::from(self.0.max(1)));
         // Being late is one lookup's own impatience: no crowd expires together.
         if *fact == Fact::Late { life } else { failure(life, policy, seed, question) }
     }

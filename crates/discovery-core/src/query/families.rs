@@ -9,14 +9,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::address::AddressFamily;
-use crate::util::Instant;
+use crate::util::{Backoff, Instant};
 
 /// At so many networks in a row a family must have failed. Fewer may be one server's mistake; networks and not addresses, for those a
 /// stranger has as many as he likes.
 const ENOUGH: usize = 3;
-/// For how long a family that fails is tried second; twice as long each further time in a row.
-const FIRST_REST: Duration = Duration::from_secs(60);
-const LONGEST_REST: Duration = Duration::from_secs(30 * 60);
+/// For how long a family that fails is tried second.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(60), max: Duration::from_secs(30 * 60) };
 
 /// One family, as this side has come to know it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,10 +113,8 @@ impl FamilyMemory {
 
 impl FamilyHealth {
     fn rest(&mut self, now: Instant) {
-        let doublings = self.rests.min(16);
-        let rest = FIRST_REST.saturating_mul(1 << doublings).min(LONGEST_REST);
         self.rests = self.rests.saturating_add(1);
-        self.rests_until = Some(now + rest);
+        self.rests_until = Some(now + BACKOFF.after(self.rests));
     }
 }
 

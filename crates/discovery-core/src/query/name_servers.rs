@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::io::Noticed;
 use crate::policy::{DnsTransport, Policy};
-use crate::util::Instant;
+use crate::util::{Backoff, Instant};
 
-/// For how long a server that failed is asked last; twice as long each further time in a row.
-const FIRST_REST: Duration = Duration::from_secs(30);
-const LONGEST_REST: Duration = Duration::from_secs(600);
+/// For how long a server that failed is asked last.
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(30), max: Duration::from_secs(600) };
 
 /// For how long it is remembered how a server must be asked; then one query tries the ordinary way again. As unbound's `infra-host-ttl`.
 const MANNER_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -209,10 +208,8 @@ impl NameServers {
 
 impl NameServer {
     fn rest(&mut self, now: Instant) {
-        let doublings = self.failures.min(16);
-        let rest = FIRST_REST.saturating_mul(1 << doublings).min(LONGEST_REST);
         self.failures = self.failures.saturating_add(1);
-        self.rests_until = Some(now + rest);
+        self.rests_until = Some(now + BACKOFF.after(self.failures));
     }
 }
 
