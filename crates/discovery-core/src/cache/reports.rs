@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::results;
-use crate::cache::slru::{Keyed, Segments};
+use crate::cache::slru::{Keyed, SegmentedLru};
 use crate::config::HashKey;
 use crate::name::ServerName;
 use crate::outcome::{
     Decision, Effect, Explanation, FailedPlace, Feedback, MovedBack, Outcome, Resolved, Target,
 };
 use crate::policy::Policy;
-use crate::util::Instant;
+use crate::util::{Backoff, Instant};
 
 /// Failures in a row beyond which nothing grows any more.
 const MAX_TIMES: u8 = 32;
@@ -61,7 +61,6 @@ struct Arranged {
 
 impl Keyed for Rest {
     type Key = Key;
-    type Front = ();
 
     fn key(&self) -> &Key {
         &self.key
@@ -70,7 +69,6 @@ impl Keyed for Rest {
 
 impl Keyed for Doubt {
     type Key = ServerName;
-    type Front = ();
 
     fn key(&self) -> &ServerName {
         &self.name
@@ -79,7 +77,6 @@ impl Keyed for Doubt {
 
 impl Keyed for Arranged {
     type Key = ServerName;
-    type Front = ();
 
     fn key(&self) -> &ServerName {
         &self.name
@@ -89,29 +86,27 @@ impl Keyed for Arranged {
 /// All that callers have told and that still matters.
 #[derive(Clone, Debug)]
 pub(crate) struct Reports {
-    rests: Segments<Rest>,
-    doubts: Segments<Doubt>,
+    rests: SegmentedLru<Rest>,
+    doubts: SegmentedLru<Doubt>,
     /// Apart from what was told: being handed out must not push that out.
-    arranged: Segments<Arranged>,
-    first: Duration,
-    longest: Duration,
+    arranged: SegmentedLru<Arranged>,
+    backoff: Backoff,
 }
 
 impl Reports {
     pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
         let (entries, bytes) = (policy.max_reports, policy.max_cache_bytes);
         Self {
-            rests: Segments::new(hash_key, entries, bytes),
-            doubts: Segments::new(hash_key, entries, bytes),
-            arranged: Segments::new(hash_key, entries, bytes),
-            first: policy.report_backoff,
-            longest: policy.report_max_backoff,
+            rests: SegmentedLru::new(hash_key, entries, bytes),
+            doubts: SegmentedLru::new(hash_key, entries, bytes),
+            arranged: SegmentedLru::new(hash_key, entries, bytes),
+            backoff: Backoff { first: policy.report_backoff, max: policy.report_max_backoff },
         }
     }
 
     /// Facts learnt after this are not asked again whatever is told: however many names share them.
     pub(crate) fn believed_after(&self, now: Instant) -> Instant {
-        let ago = u64::try_from(self.first.as_nanos()).unwrap_or(u64::MAX);
+        let ago = u64::try_from(self.backoff.first.as_nanos()).unwrap_or(u64::MAX);
         Instant::from_nanos(now.as_nanos().saturating_sub(ago))
     }
 
@@ -146,7 +141,7 @@ impl Reports {
 
     /// Many callers fail at once: that counts once. So does what is told while the place rests.
     fn failed(&mut self, key: Key, said: Feedback, now: Instant) {
-        if self.first.is_zero() {
+        if self.backoff.first.is_zero() {
             return;
         }
         let before = match self.rests.get(&key) {
@@ -155,13 +150,13 @@ impl Reports {
                 return;
             }
             // What has not failed for so long starts anew.
-            Some(rest) => (now < rest.until + self.longest).then_some(rest.times),
+            Some(rest) => (now < rest.until + self.backoff.max).then_some(rest.times),
             None => None,
         };
         let times = before.unwrap_or(0).saturating_add(1).min(MAX_TIMES);
-        let until = now + doubled(self.first, times).min(self.longest);
+        let until = now + self.backoff.after(times.into());
         let weight = OVERHEAD.saturating_add(key.1.as_ref().map_or(0, |name| name.as_str().len()));
-        self.rests.insert(Rest { key, said, times, until }, (), weight);
+        self.rests.insert(Rest { key, said, times, until }, weight);
     }
 
     /// Whether a place rests, and why.
@@ -198,7 +193,7 @@ impl Reports {
 
     /// The facts behind a name are doubted; the oldest of them was learnt then. Whether to ask for them now.
     pub(crate) fn doubt(&mut self, name: &ServerName, oldest: Instant, now: Instant) -> bool {
-        if self.first.is_zero() {
+        if self.backoff.first.is_zero() {
             return false;
         }
         match self.doubts.get(name) {
@@ -206,9 +201,7 @@ impl Reports {
                 doubt.doubted = true;
                 doubt.told = now;
                 let old_enough = oldest + doubt.age;
-                let backoff = doubt
-                    .asked
-                    .map(|(at, times)| at + doubled(self.first, times).min(self.longest));
+                let backoff = doubt.asked.map(|(at, times)| at + self.backoff.after(times.into()));
                 doubt.not_before = backoff.unwrap_or(old_enough).max(old_enough);
                 doubt.not_before <= now
             }
@@ -218,12 +211,12 @@ impl Reports {
                 // or whoever has more names than are remembered would be asked each minute.
                 let crowded = self.doubts.next_out(weight).is_some_and(|out| {
                     let asked = out.asked.map_or(out.told, |(at, _)| at.max(out.told));
-                    now < asked + self.longest.saturating_mul(2)
+                    now < asked + self.backoff.max.saturating_mul(2)
                 });
-                let age = if crowded { self.longest } else { self.first };
+                let age = if crowded { self.backoff.max } else { self.backoff.first };
                 let (name, not_before) = (name.clone(), oldest + age);
                 let doubt = Doubt { name, doubted: true, told: now, age, asked: None, not_before };
-                self.doubts.insert(doubt, (), weight);
+                self.doubts.insert(doubt, weight);
                 not_before <= now
             }
         }
@@ -237,14 +230,12 @@ impl Reports {
 
     /// The facts behind a name are being asked again.
     pub(crate) fn asked(&mut self, name: &ServerName, now: Instant) {
-        let (first, longest) = (self.first, self.longest);
+        let backoff = self.backoff;
         if let Some(doubt) = self.doubts.get(name) {
             let times = match doubt.asked {
                 // Only time makes it forget: a stranger's server could work now and then to be asked more often. And a long time: a
                 // name that is used every two minutes would be asked each time.
-                Some((at, times)) if now < at + doubled(first, times).min(longest) + longest => {
-                    times
-                }
+                Some((at, times)) if now < at + backoff.after(times.into()) + backoff.max => times,
                 Some(_) | None => 0,
             };
             doubt.asked = Some((now, times.saturating_add(1).min(MAX_TIMES)));
@@ -289,7 +280,7 @@ impl Reports {
                 .saturating_add(size_of_val(&*moved));
             let (name, plain) = (name.clone(), Arc::clone(&resolved));
             let arranged = Arc::clone(&arranged);
-            self.arranged.insert(Arranged { name, plain, moved, arranged }, (), weight);
+            self.arranged.insert(Arranged { name, plain, moved, arranged }, weight);
         }
         Ok(arranged)
     }
@@ -309,12 +300,6 @@ impl Reports {
         let all = [self.rests.bytes(), self.doubts.bytes(), self.arranged.bytes()];
         all.into_iter().fold(0, usize::saturating_add)
     }
-}
-
-/// A duration doubled with each time after the first.
-fn doubled(first: Duration, times: u8) -> Duration {
-    let factor = 1_u32.checked_shl(u32::from(times.saturating_sub(1))).unwrap_or(u32::MAX);
-    first.saturating_mul(factor)
 }
 
 /// A result whose moved places come last. A target of which only some are moved is told twice: its good places where it stood,

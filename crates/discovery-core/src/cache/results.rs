@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::address::AddressFamily;
-use crate::cache::slru::{Front, Keyed, Segments};
+use crate::cache::slru::{Keyed, SegmentedLru};
 use crate::config::HashKey;
 use crate::fact::{Known, Question, Standing};
 use crate::name::ServerName;
@@ -13,47 +13,22 @@ use crate::outcome::{Decision, ErrorKind, Outcome, ResolveError, Resolved, Targe
 use crate::policy::Policy;
 use crate::util::Instant;
 
-/// The memory of one result beside its texts and lists, in bytes: its place (36), its links (14), its bucket of a table that has
-/// just grown (170), and what is handed out (152).
-const OVERHEAD: usize = 372;
+/// The memory of one result beside its texts and lists, in bytes: its slot (96), its links (8) and its bucket of a table that has
+/// just grown (41), with the eighth that lists grow by, and what is handed out (168).
+const OVERHEAD: usize = 328;
 
-/// One result.
+/// One result, and what decides for how long it holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Remembered {
     pub(crate) name: ServerName,
     pub(crate) outcome: Outcome,
-}
-
-impl Keyed for Remembered {
-    type Key = ServerName;
-    type Front = Ready;
-
-    fn key(&self) -> &ServerName {
-        &self.name
-    }
-}
-
-impl Remembered {
-    /// Until when it may be handed out again; None: it is no outcome that would come out again.
-    pub(crate) fn until(&self) -> Option<Instant> {
-        until(&self.outcome)
-    }
-}
-
-/// What has to be known of a result to hand it out again. With its place in the table it takes 64 bytes: among a million of them
-/// each further place that a hit looks at is a miss of the processor's caches, one after another.
-#[derive(Clone, Debug)]
-pub(crate) struct Ready {
-    /// Ready to be handed out: to count one more reference is to look at the outcome itself, and that is done for many at once.
-    spare: Option<Outcome>,
     until: Instant,
     /// When its use is a reason to refresh it.
     refresh_at: Instant,
-    /// How often others had taught something when it came about.
+    /// How many imports had brought news when it came about.
     lessons: u32,
-    text: Text,
     kind: Kind,
-    /// The family that led nowhere when it was told.
+    /// The family that led nowhere when it came about.
     second: Option<AddressFamily>,
     /// Whether it has been handed out from memory.
     is_used: bool,
@@ -62,7 +37,7 @@ pub(crate) struct Ready {
 /// What decides for how long a result holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A failure: what is taught may end it.
+    /// An error: imported facts may end it.
     Failed,
     /// Addresses of one family: there is no order between families.
     Plain,
@@ -70,43 +45,22 @@ enum Kind {
     Mixed,
 }
 
-/// The first bytes of a name: all of it for most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Text {
-    /// Filled up with zeros, which no name has.
-    bytes: [u8; Self::LEN],
-    is_whole: bool,
-}
+impl Keyed for Remembered {
+    type Key = ServerName;
 
-impl Text {
-    const LEN: usize = 24;
-
-    fn of(name: &ServerName) -> Self {
-        let name = name.as_str().as_bytes();
-        let length = name.len().min(Self::LEN);
-        let mut bytes = [0; Self::LEN];
-        if let (Some(bytes), Some(name)) = (bytes.get_mut(..length), name.get(..length)) {
-            bytes.copy_from_slice(name);
-        }
-        Self { bytes, is_whole: name.len() <= Self::LEN }
+    fn key(&self) -> &ServerName {
+        &self.name
     }
 }
 
-impl Front<Remembered> for Ready {
-    fn is(&self, key: &ServerName) -> Option<bool> {
-        let begins = self.text == Text::of(key);
-        if begins && !self.text.is_whole { None } else { Some(begins) }
+impl Remembered {
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        now < self.until
     }
 
-    fn refill(&mut self, entry: &Remembered) {
-        self.spare.get_or_insert_with(|| entry.outcome.clone());
-    }
-}
-
-impl Ready {
     fn holds(&self, lessons: u32, second: Option<AddressFamily>, now: Instant) -> bool {
         let in_order = self.kind != Kind::Mixed || self.second == second;
-        now < self.until && in_order && (self.lessons == lessons || self.kind != Kind::Failed)
+        self.is_fresh(now) && in_order && (self.lessons == lessons || self.kind != Kind::Failed)
     }
 }
 
@@ -123,13 +77,13 @@ pub(crate) struct Hit {
 /// All results that are remembered.
 #[derive(Clone, Debug)]
 pub(crate) struct Results {
-    kept: Segments<Remembered>,
+    kept: SegmentedLru<Remembered>,
     lessons: u32,
 }
 
 impl Results {
     pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
-        let kept = Segments::new(hash_key, policy.max_results, policy.max_cache_bytes);
+        let kept = SegmentedLru::new(hash_key, policy.max_results, policy.max_cache_bytes);
         Self { kept, lessons: 0 }
     }
 
@@ -141,16 +95,12 @@ impl Results {
         now: Instant,
     ) -> Option<Hit> {
         let lessons = self.lessons;
-        let (ready, entry) = self.kept.get_front(name)?;
-        if !ready.holds(lessons, second, now) {
-            return None;
-        }
-        let outcome = ready.spare.take().or_else(|| Some(entry.as_ref()?.outcome.clone()))?;
+        let kept = self.kept.get(name).filter(|kept| kept.holds(lessons, second, now))?;
         Some(Hit {
-            outcome,
-            // What leads nowhere is not in use.
-            is_due: ready.refresh_at <= now && ready.kind != Kind::Failed,
-            is_first: !std::mem::replace(&mut ready.is_used, true),
+            outcome: kept.outcome.clone(),
+            // What fails is not in use.
+            is_due: kept.refresh_at <= now && kept.kind != Kind::Failed,
+            is_first: !std::mem::replace(&mut kept.is_used, true),
         })
     }
 
@@ -166,8 +116,8 @@ impl Results {
         second: Option<AddressFamily>,
         now: Instant,
     ) -> Option<&Outcome> {
-        let ready = self.kept.peek_front(name)?;
-        ready.holds(self.lessons, second, now).then(|| self.last(name)).flatten()
+        let kept = self.kept.peek(name).filter(|kept| kept.holds(self.lessons, second, now))?;
+        Some(&kept.outcome)
     }
 
     /// Facts have come in from others: what has failed so far may not fail any more.
@@ -194,17 +144,17 @@ impl Results {
             Err(error) => Err(Arc::new(ResolveError { timeline, ..ResolveError::clone(error) })),
         };
         let weight = weight(name, &outcome);
-        let ready = Ready {
-            spare: Some(outcome.clone()),
+        let kept = Remembered {
+            name: name.clone(),
             until,
             refresh_at: refresh_at.unwrap_or(until),
             lessons: self.lessons,
-            text: Text::of(name),
             kind: kind(&outcome),
             second,
-            is_used: self.kept.peek_front(name).is_some_and(|before| before.is_used),
+            is_used: self.kept.peek(name).is_some_and(|before| before.is_used),
+            outcome,
         };
-        self.kept.insert(Remembered { name: name.clone(), outcome }, ready, weight);
+        self.kept.insert(kept, weight);
     }
 
     pub(crate) fn forget(&mut self, name: &ServerName) -> bool {

@@ -277,7 +277,7 @@ impl Resolver {
 
     /// The results that are remembered, each until its expiry, in no order of meaning.
     pub fn results(&self) -> impl Iterator<Item = (&ServerName, &Outcome)> {
-        let fresh = self.results.iter().filter(|result| result.until() > Some(self.now));
+        let fresh = self.results.iter().filter(|result| result.is_fresh(self.now));
         fresh.map(|result| (&result.name, &result.outcome))
     }
 

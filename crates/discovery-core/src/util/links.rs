@@ -1,7 +1,4 @@
-//! Lists threaded through numbered places: which was used last, which least recently.
-//!
-//! Knows nothing of what stands at a place. Links are kept apart from what they link, with a note of whoever keeps the lists, so
-//! that a move touches little memory.
+//! Doubly linked lists over numbered places, oldest first. The links are kept apart from the entries at those places.
 
 /// No place.
 const NONE: u32 = u32::MAX;
@@ -17,7 +14,6 @@ pub(crate) struct Links(Vec<Link>);
 struct Link {
     older: u32,
     newer: u32,
-    note: u32,
 }
 
 /// One list, ordered by last use.
@@ -38,18 +34,7 @@ impl Links {
     /// One place more, in no list.
     pub(crate) fn grow(&mut self) {
         reserve(&mut self.0);
-        self.0.push(Link { older: NONE, newer: NONE, note: 0 });
-    }
-
-    /// What was noted of a place.
-    pub(crate) fn note(&self, place: u32) -> u32 {
-        self.0.get(index(place)).map_or(0, |link| link.note)
-    }
-
-    pub(crate) fn set_note(&mut self, place: u32, note: u32) {
-        if let Some(link) = self.0.get_mut(index(place)) {
-            link.note = note;
-        }
+        self.0.push(Link { older: NONE, newer: NONE });
     }
 
     /// The memory of it, in bytes.
@@ -108,7 +93,7 @@ impl List {
 
     /// Takes a place out of this list, in which it is.
     pub(crate) fn take(&mut self, place: u32, links: &mut Links) {
-        let Some(Link { older, newer, .. }) = links.0.get(index(place)).copied() else { return };
+        let Some(Link { older, newer }) = links.0.get(index(place)).copied() else { return };
         match older {
             NONE => self.oldest = newer,
             older => links.set_newer(older, newer),

@@ -73,8 +73,6 @@ fn one_outcome_is_handed_out_however_often_it_is_asked_for() {
     }
     let other = "b.example".parse().unwrap();
     assert!(results.get(&other, None, at(1)).is_none());
-    let ready = results.kept.peek_front(&name()).unwrap();
-    assert!(ready.spare.is_some(), "the next hit need not look at the outcome");
     results.clear();
     assert_eq!(Arc::strong_count(&kept), 1, "nothing is kept of what is forgotten");
 }
@@ -89,33 +87,6 @@ fn what_has_been_used_has_been_used_when_it_is_replaced_and_its_successor_is_han
         assert!(!hit.is_first);
         let places = hit.outcome.as_ref().unwrap().socket_addrs();
         assert_eq!(places.map(|place| place.ip().to_string()).collect::<Vec<_>>(), [V6]);
-    }
-}
-
-#[test]
-fn names_that_begin_alike_are_told_apart() {
-    let mut results = Results::new(&Policy::default(), crate::config::HashKey::default());
-    let lengths = [1, 2, Text::LEN - 1, Text::LEN, Text::LEN + 1, Text::LEN + 2, 200];
-    let names = lengths.map(|length| ServerName::parse(&"a".repeat(length)).unwrap());
-    let other = ServerName::parse(&format!("{}b", "a".repeat(Text::LEN))).unwrap();
-    for name in names.iter().chain([&other]) {
-        let outcome = Resolved { server_name: name.clone(), ..resolved(&[&[V4]], None) };
-        results.remember(name, &Ok(Arc::new(outcome)), None, None, at(0));
-    }
-    for name in names.iter().chain([&other]) {
-        let hit = results.get(name, None, at(1)).unwrap();
-        assert_eq!(hit.outcome.as_ref().unwrap().server_name, *name);
-    }
-    assert_eq!(Text::of(&other), Text::of(&names[4]), "only the whole name tells them apart");
-    // By the hash alone hardly two names would meet.
-    let ready = |name: &ServerName| results.kept.peek_front(name).unwrap();
-    for (number, name) in names.iter().enumerate() {
-        for (of, asked) in names.iter().enumerate() {
-            let told = ready(name).is(asked);
-            let is_long = |number: usize| lengths[number] > Text::LEN;
-            let expected = if is_long(number) && is_long(of) { None } else { Some(number == of) };
-            assert_eq!(told, expected, "{name} asked for {asked}");
-        }
     }
 }
 
