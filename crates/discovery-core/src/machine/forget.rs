@@ -41,7 +41,7 @@ impl Resolver {
             if let Some(crate::machine::Orphan { until, .. }) = self.orphans.remove(question) {
                 self.orphan_timers.remove(&(until, question.clone()));
             }
-            self.inquiries.drop_question(question, &mut self.out);
+            self.inquiries.drop_question(question, &mut self.turn);
             // Whoever waits for it asks for it once more.
             self.dirty.extend(self.waiting.get(question).into_iter().flat_map(|all| all.iter()));
         }
@@ -51,14 +51,14 @@ impl Resolver {
     /// What is remembered of a name, expired or not, for that may still stand in; and what it would ask for from there on.
     fn questions_in_memory(&mut self, name: &ServerName) -> BTreeSet<Question> {
         // Whether it comes to an end or not: what it has read on the way is what the answer rests on.
-        let (lookup, _) = self.recollect(name, &self.context.clone());
+        let (lookup, _) = self.recollect(name, &self.turn.context.clone());
         lookup.questions().cloned().collect()
     }
 
     /// A question, and those that follow from it by the aliases that are remembered, expired or not; in a circle, too, no more than a
     /// lookup may follow.
     fn along_aliases(&self, mut question: Question, questions: &mut BTreeSet<Question>) {
-        for _ in 0..=self.context.policy.max_aliases {
+        for _ in 0..=self.turn.context.policy.max_aliases {
             let target = self.cache.alias(&question);
             let kind = match &question {
                 Question::Dns(_, kind) => *kind,

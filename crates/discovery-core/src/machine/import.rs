@@ -33,10 +33,10 @@ impl Resolver {
         self.advance(now);
         let export = self.cache.export_since(
             cursor,
-            self.now,
+            self.turn.now,
             wall,
-            &self.context.policy,
-            self.context.seed,
+            &self.turn.context.policy,
+            self.turn.context.seed,
         );
         self.settle();
         export
@@ -67,7 +67,8 @@ impl Resolver {
         for exported in export.facts {
             let awaited =
                 self.waiting.contains_key(&exported.question).then(|| exported.question.clone());
-            let lesson = self.cache.teach(exported, elapsed, self.now, &self.context.policy);
+            let lesson =
+                self.cache.teach(exported, elapsed, self.turn.now, &self.turn.context.policy);
             let count = match lesson {
                 Lesson::Taken => &mut taught.taken,
                 Lesson::Known => &mut taught.known,
@@ -93,7 +94,8 @@ impl Resolver {
         for number in waiting.iter() {
             let Some(running) = self.lookups.get(&number) else { continue };
             let freshness = running.lookup.freshness();
-            let known = self.cache.get(question, freshness, self.now, &self.context.policy);
+            let known =
+                self.cache.get(question, freshness, self.turn.now, &self.turn.context.policy);
             if let Some(known) = known {
                 self.stop_waiting(number, &known, true);
             }

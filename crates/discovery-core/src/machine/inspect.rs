@@ -118,20 +118,20 @@ impl Resolver {
     }
 
     fn look_up(&mut self, name: &ServerName) -> FromMemory {
-        self.context.second = self.inquiries.families().second(self.now);
-        let second = self.context.second;
-        if let Some(outcome) = self.results.peek(name, second, self.now).cloned() {
-            return FromMemory::Known(self.reports.arrange(outcome, false, self.now));
+        self.turn.context.second = self.inquiries.families().second(self.turn.now);
+        let second = self.turn.context.second;
+        if let Some(outcome) = self.results.peek(name, second, self.turn.now).cloned() {
+            return FromMemory::Known(self.reports.arrange(outcome, false, self.turn.now));
         }
         let (mut lookup, end) = self.read_memory(name, Freshness::Look);
         if let Some(end) = end {
-            return FromMemory::Known(self.reports.arrange(end, false, self.now));
+            return FromMemory::Known(self.reports.arrange(end, false, self.turn.now));
         }
         let asks = lookup.take_asks().into_iter().filter(|ask| ask.need != Need::Guess);
         let missing = |question: Question| {
             let known = self.cache.peek(&question);
             let until = known.and_then(|known| known.fresh_until);
-            let expired = until.map(|until| self.now.saturating_duration_since(until));
+            let expired = until.map(|until| self.turn.now.saturating_duration_since(until));
             Missing { question, expired }
         };
         FromMemory::Missing(asks.map(|ask| missing(ask.question)).collect())
@@ -142,9 +142,9 @@ impl Resolver {
         name: &ServerName,
         freshness: Freshness,
     ) -> (Lookup, Option<Outcome>) {
-        let mut lookup = Lookup::in_background(name.clone(), self.next_lookup, self.now);
-        let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.now };
-        let end = lookup.turn(&self.context, Some(memory), self.now);
+        let mut lookup = Lookup::in_background(name.clone(), self.next_lookup, self.turn.now);
+        let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.turn.now };
+        let end = lookup.turn(&self.turn.context, Some(memory), self.turn.now);
         (lookup, end)
     }
 
@@ -192,7 +192,7 @@ impl Resolver {
             // What was given for ever was not learnt.
             let learnt =
                 learnt.filter(|known| known.fresh_until.is_some()).map(|known| known.learnt);
-            row.age = learnt.min().map(|learnt| self.now.saturating_duration_since(learnt));
+            row.age = learnt.min().map(|learnt| self.turn.now.saturating_duration_since(learnt));
             questions.extend(decisions.iter().filter_map(Decision::question).cloned());
         } else {
             let (mut lookup, _) = self.read_memory(name, Freshness::Expired);
@@ -212,7 +212,7 @@ impl Resolver {
     }
 
     fn left(&self, until: Instant) -> Duration {
-        until.saturating_duration_since(self.now)
+        until.saturating_duration_since(self.turn.now)
     }
 
     fn last_failure(&self, question: &Question) -> Option<LastFailure> {
@@ -220,7 +220,7 @@ impl Resolver {
         Some(LastFailure {
             question: question.clone(),
             fact: known.fact.clone(),
-            age: self.now.saturating_duration_since(known.learnt),
+            age: self.turn.now.saturating_duration_since(known.learnt),
             left: known.fresh_until.map(|until| self.left(until)).unwrap_or_default(),
             times,
         })

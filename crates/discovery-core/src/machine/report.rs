@@ -60,13 +60,13 @@ impl Resolver {
         let Some(place) = handed_out(resolved, place) else { return Disposition::Stale };
         self.counters.reports = self.counters.reports.saturating_add(1);
         self.note_families(resolved, place, said);
-        self.reports.note(name, place, said, self.now);
+        self.reports.note(name, place, said, self.turn.now);
         let doubted = said.doubts_facts()
-            || (said != Feedback::Connected && self.reports.all_rest(resolved, self.now));
+            || (said != Feedback::Connected && self.reports.all_rest(resolved, self.turn.now));
         // Without any fact there is nothing to ask.
         if doubted
             && let Some(oldest) = oldest(resolved)
-            && self.reports.doubt(name, oldest, self.now)
+            && self.reports.doubt(name, oldest, self.turn.now)
         {
             self.recheck(name);
         }
@@ -80,8 +80,8 @@ impl Resolver {
         }
         self.inquiries.families_mut().worked(place.ip());
         for other in resolved.socket_addrs().filter(|other| other.is_ipv4() != place.is_ipv4()) {
-            if self.reports.cannot_connect(other, self.now) {
-                self.inquiries.families_mut().failed(other.ip(), self.now);
+            if self.reports.cannot_connect(other, self.turn.now) {
+                self.inquiries.families_mut().failed(other.ip(), self.turn.now);
             }
         }
     }
@@ -91,8 +91,8 @@ impl Resolver {
         if let Some(outcome) = self.results.last(name) {
             return Some(outcome.clone());
         }
-        let outcome = self.recollect(name, &self.context.clone()).1?;
-        let most = usize::from(self.context.policy.max_srv_targets);
+        let outcome = self.recollect(name, &self.turn.context.clone()).1?;
+        let most = usize::from(self.turn.context.policy.max_srv_targets);
         match &outcome {
             // Of more targets than are used each lookup has drawn its own.
             Ok(resolved)
@@ -101,8 +101,8 @@ impl Resolver {
                     && handed_out(resolved, place).is_none() =>
             {
                 let policy =
-                    Policy { max_srv_targets: u8::MAX, ..Policy::clone(&self.context.policy) };
-                let context = Context { policy: Arc::new(policy), ..self.context.clone() };
+                    Policy { max_srv_targets: u8::MAX, ..Policy::clone(&self.turn.context.policy) };
+                let context = Context { policy: Arc::new(policy), ..self.turn.context.clone() };
                 self.recollect(name, &context).1.or(Some(outcome))
             }
             Ok(_) | Err(_) => Some(outcome),
@@ -115,27 +115,29 @@ impl Resolver {
         name: &ServerName,
         context: &Context,
     ) -> (Lookup, Option<Outcome>) {
-        let mut lookup = Lookup::in_background(name.clone(), 0, self.now);
+        let mut lookup = Lookup::in_background(name.clone(), 0, self.turn.now);
         let memory = Memory {
             cache: &mut self.cache,
             freshness: Freshness::Expired,
             late: true,
-            now: self.now,
+            now: self.turn.now,
         };
-        let outcome = lookup.turn(context, Some(memory), self.now);
+        let outcome = lookup.turn(context, Some(memory), self.turn.now);
         (lookup, outcome)
     }
 
     /// Asks again for what is in doubt, while what is remembered is still handed out.
     pub(super) fn recheck(&mut self, name: &ServerName) {
-        if self.refreshing.contains(name) || self.lookups.len() >= self.context.policy.max_lookups {
+        if self.refreshing.contains(name)
+            || self.lookups.len() >= self.turn.context.policy.max_lookups
+        {
             return;
         }
         self.counters.rechecks = self.counters.rechecks.saturating_add(1);
-        self.reports.asked(name, self.now);
+        self.reports.asked(name, self.turn.now);
         self.refreshing.insert(name.clone());
-        let since = self.reports.believed_after(self.now);
-        let lookup = Lookup::doubting(name.clone(), self.next_lookup, since, self.now);
+        let since = self.reports.believed_after(self.turn.now);
+        let lookup = Lookup::doubting(name.clone(), self.next_lookup, since, self.turn.now);
         self.begin(lookup, Few::default());
     }
 }

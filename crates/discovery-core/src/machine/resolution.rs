@@ -2,7 +2,6 @@
 //!
 //! The specification and nothing else: no cache, no other names, no slots.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::address::Routes;
@@ -15,7 +14,7 @@ use crate::machine::{Due, Lookup, LookupState};
 use crate::name::ServerName;
 use crate::outcome::{ErrorKind, Outcome, ResolveError};
 use crate::query::{
-    FamilyMemory, Heartbeat, Inquiries, InquiriesState, Learnt, NameServers, Slots, TOLERANCE,
+    FamilyMemory, Heartbeat, Inquiries, InquiriesState, Learnt, NameServers, Slots, TOLERANCE, Turn,
 };
 use crate::util::Instant;
 
@@ -25,13 +24,11 @@ use crate::util::Instant;
 /// the end (I1); two resolutions are equal when they will behave alike from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Resolution {
-    context: Context,
+    turn: Turn,
     lookup: Lookup,
     inquiries: Inquiries,
-    out: VecDeque<Event>,
     done: bool,
     heartbeat: Heartbeat,
-    now: Instant,
 }
 
 /// What a [`Resolution`] depends on from now on, with request ids by rank and instants relative to now: for whoever
@@ -53,13 +50,10 @@ const LOOKUP: u64 = 0;
 impl Resolution {
     /// Begins to resolve a name at `now`.
     pub fn new(name: ServerName, config: &Config, now: Instant) -> Self {
+        let policy = Arc::new(config.policy.clone());
+        let (routes, seed) = (config.routes, config.seed);
         let mut resolution = Self {
-            context: Context {
-                policy: Arc::new(config.policy.clone()),
-                routes: config.routes,
-                second: None,
-                seed: config.seed,
-            },
+            turn: Turn::new(Context { policy, routes, second: None, seed }, now),
             lookup: Lookup::new(name, LOOKUP, now),
             // What one lookup may ask is bounded by its policy; it needs no slots.
             inquiries: Inquiries::new(
@@ -69,10 +63,8 @@ impl Resolution {
                 Slots::new(usize::MAX, usize::MAX),
                 Slots::new(usize::MAX, usize::MAX),
             ),
-            out: VecDeque::new(),
             done: false,
             heartbeat: Heartbeat::new(config.heartbeat),
-            now,
         };
         resolution.turn();
         // A deadline of zero is due at once (I5).
@@ -93,8 +85,7 @@ impl Resolution {
     /// Takes the answer to a request. Answers that nobody waits for change nothing (I3).
     pub fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition {
         self.advance(now);
-        let (disposition, learnt) =
-            self.inquiries.answer(&answer, &self.context, self.now, &mut self.out);
+        let (disposition, learnt) = self.inquiries.answer(&answer, &mut self.turn);
         self.learn(learnt);
         self.due();
         disposition
@@ -104,7 +95,7 @@ impl Resolution {
     /// right, only busier.
     pub fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition {
         self.advance(now);
-        let disposition = self.inquiries.connected(id, &self.context, self.now, &mut self.out);
+        let disposition = self.inquiries.connected(id, &mut self.turn);
         self.due();
         disposition
     }
@@ -133,7 +124,7 @@ impl Resolution {
     /// Tells which families have a route; it orders the addresses that are tried from now on.
     pub fn set_routes(&mut self, routes: Routes, now: Instant) {
         self.advance(now);
-        self.context.routes = routes;
+        self.turn.context.routes = routes;
         self.due();
     }
 
@@ -146,7 +137,7 @@ impl Resolution {
 
     /// Hands out the next event. Takes no time; once it gave nothing it gives nothing until an input arrives (I4).
     pub fn poll(&mut self) -> Option<Event> {
-        self.out.pop_front()
+        self.turn.events.pop_front()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens. None: nothing is waited for (I7).
@@ -160,8 +151,8 @@ impl Resolution {
         if self.done {
             return None;
         }
-        let lookup = self.lookup.deadline(&self.context);
-        let question = self.inquiries.deadline(&self.context.policy);
+        let lookup = self.lookup.deadline(&self.turn.context);
+        let question = self.inquiries.deadline(&self.turn.context.policy);
         [question, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
@@ -169,8 +160,8 @@ impl Resolution {
     pub fn state(&self, now: Instant) -> State {
         State {
             done: self.done,
-            routes: self.context.routes,
-            out: self.out.len(),
+            routes: self.turn.context.routes,
+            out: self.turn.events.len(),
             lookup: self.lookup.state(now),
             inquiries: self.inquiries.state(now),
         }
@@ -178,13 +169,13 @@ impl Resolution {
 
     /// Time never goes back inside (I8).
     fn advance(&mut self, now: Instant) {
-        let last = self.now;
-        self.now = last.max(now);
-        if self.now > last + TOLERANCE {
+        let last = self.turn.now;
+        self.turn.now = last.max(now);
+        if self.turn.now > last + TOLERANCE {
             let due = self.next_due().map(|deadline| deadline.at);
-            if let Some(away) = self.heartbeat.away(due, last, self.now) {
-                self.lookup.resume(away, self.now);
-                self.inquiries.resume(away, &self.context.policy);
+            if let Some(away) = self.heartbeat.away(due, last, self.turn.now) {
+                self.lookup.resume(away, self.turn.now);
+                self.inquiries.resume(away, &self.turn.context.policy);
             }
         }
     }
@@ -200,7 +191,7 @@ impl Resolution {
     /// Runs the function and follows what it asks for, until it waits or ends.
     fn turn(&mut self) {
         while !self.done {
-            if let Some(end) = self.lookup.turn(&self.context, None, self.now) {
+            if let Some(end) = self.lookup.turn(&self.turn.context, None, self.turn.now) {
                 return self.finish(end);
             }
             let stale: Vec<Question> = self
@@ -210,19 +201,13 @@ impl Resolution {
                 .cloned()
                 .collect();
             for question in stale {
-                self.inquiries.drop_question(&question, &mut self.out);
+                self.inquiries.drop_question(&question, &mut self.turn);
             }
             let mut learnt = Vec::new();
             for ask in self.lookup.asks() {
-                learnt.extend(self.inquiries.ask(
-                    ask,
-                    LOOKUP,
-                    &self.context,
-                    self.now,
-                    &mut self.out,
-                ));
+                learnt.extend(self.inquiries.ask(ask, LOOKUP, &mut self.turn));
             }
-            self.lookup.all_released(self.now);
+            self.lookup.all_released(self.turn.now);
             if learnt.is_empty() {
                 return;
             }
@@ -234,16 +219,16 @@ impl Resolution {
 
     /// Fires what is due, in order of instant, each at its own (I8).
     fn due(&mut self) {
-        let now = self.now;
+        let now = self.turn.now;
         while let Some(deadline) = self.next_due().filter(|deadline| deadline.at <= now) {
-            self.now = deadline.at;
+            self.turn.now = deadline.at;
             // Questions first: what they bring may be what the lookup has been waiting for.
-            let question = self.inquiries.deadline(&self.context.policy);
+            let question = self.inquiries.deadline(&self.turn.context.policy);
             if question.is_some_and(|question| question.at <= deadline.at) {
-                let learnt = self.inquiries.handle_timeout(&self.context, self.now, &mut self.out);
+                let learnt = self.inquiries.handle_timeout(&mut self.turn);
                 self.learn(learnt);
             } else {
-                match self.lookup.handle_timeout(&self.context, self.now, |_| true) {
+                match self.lookup.handle_timeout(&self.turn.context, self.turn.now, |_| true) {
                     Due::End(failed) => self.finish(Err(Arc::new(failed))),
                     Due::GiveUp(given_up) => {
                         for (question, fact) in given_up {
@@ -256,14 +241,14 @@ impl Resolution {
                 }
             }
         }
-        self.now = now;
+        self.turn.now = now;
         self.heartbeat.beat(!self.done, now);
     }
 
     fn give_up(&mut self, question: &Question, fact: Fact) {
-        let Context { policy, seed, .. } = &self.context;
+        let Context { policy, seed, .. } = &self.turn.context;
         let life = Strikes::default().strike(question, &fact, policy, *seed);
-        let known = Known::new(question.clone(), fact, self.now, Some(self.now + life));
+        let known = Known::new(question.clone(), fact, self.turn.now, Some(self.turn.now + life));
         self.lookup.learn(&Arc::new(known));
     }
 
@@ -271,8 +256,8 @@ impl Resolution {
         self.done = true;
         let open: Vec<Question> = self.inquiries.questions().cloned().collect();
         for question in open {
-            self.inquiries.drop_question(&question, &mut self.out);
+            self.inquiries.drop_question(&question, &mut self.turn);
         }
-        self.out.push_back(Event::Finished(TICKET, outcome));
+        self.turn.events.push_back(Event::Finished(TICKET, outcome));
     }
 }

@@ -3,7 +3,7 @@
 //! A question is asked once however many lookups wait for it, and not again while its fact is fresh. Knows no step of the
 //! specification and nothing of how a question is answered.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::name::ServerName;
 use crate::outcome::{ErrorKind, Outcome, ResolveError};
 use crate::query::{
     FamiliesHealth, FamilyMemory, Heartbeat, Inquiries, NameServer, NameServers, Slots, TOLERANCE,
+    Turn,
 };
 use crate::util::{Few, Instant};
 
@@ -31,7 +32,7 @@ use crate::util::{Few, Instant};
 /// [`poll_timeout`](Self::poll_timeout), hand it in, repeat. Every input is legal in any state and order (I1).
 #[derive(Clone, Debug)]
 pub struct Resolver {
-    pub(super) context: Context,
+    pub(super) turn: Turn,
     pub(super) lookups: BTreeMap<u64, Box<Running>>,
     /// Tickets for one name share its lookup.
     pub(super) names: BTreeMap<ServerName, u64>,
@@ -52,10 +53,8 @@ pub struct Resolver {
     pub(super) timers: BTreeSet<(Instant, u64)>,
     /// Lookups that have something new to read.
     pub(super) dirty: BTreeSet<u64>,
-    pub(super) out: VecDeque<Event>,
     pub(super) next_ticket: u64,
     pub(super) next_lookup: u64,
-    pub(super) now: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -94,7 +93,7 @@ impl Resolver {
             cache: Cache::new(&policy, hash_key),
             results: Results::new(&policy, hash_key),
             reports: Reports::new(&policy, hash_key),
-            context: Context { policy: Arc::new(policy), routes, second: None, seed },
+            turn: Turn::new(Context { policy: Arc::new(policy), routes, second: None, seed }, now),
             lookups: BTreeMap::new(),
             names: BTreeMap::new(),
             refreshing: BTreeSet::new(),
@@ -106,10 +105,8 @@ impl Resolver {
             counters: Counters::default(),
             timers: BTreeSet::new(),
             dirty: BTreeSet::new(),
-            out: VecDeque::new(),
             next_ticket: 0,
             next_lookup: 0,
-            now,
         }
     }
 
@@ -119,8 +116,10 @@ impl Resolver {
         self.advance(now);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.saturating_add(1);
-        let second = self.inquiries.families().second(self.now);
-        if let Some(Hit { outcome, is_due, is_first }) = self.results.get(name, second, self.now) {
+        let second = self.inquiries.families().second(self.turn.now);
+        if let Some(Hit { outcome, is_due, is_first }) =
+            self.results.get(name, second, self.turn.now)
+        {
             self.counters.hits = self.counters.hits.saturating_add(1);
             // A second use is one of the facts, too: strangers must not push them out.
             if is_first {
@@ -128,9 +127,9 @@ impl Resolver {
                     self.cache.touch(question);
                 }
             }
-            let outcome = self.reports.arrange(outcome, true, self.now);
-            self.out.push_back(Event::Finished(ticket, outcome));
-            if self.reports.is_due(name, self.now) {
+            let outcome = self.reports.arrange(outcome, true, self.turn.now);
+            self.turn.events.push_back(Event::Finished(ticket, outcome));
+            if self.reports.is_due(name, self.turn.now) {
                 self.recheck(name);
             } else if is_due {
                 self.refresh(name);
@@ -141,15 +140,15 @@ impl Resolver {
             self.counters.coalesced = self.counters.coalesced.saturating_add(1);
             running.tickets.insert(ticket);
             self.tickets.insert(ticket, number);
-        } else if self.lookups.len() >= self.context.policy.max_lookups {
+        } else if self.lookups.len() >= self.turn.context.policy.max_lookups {
             self.counters.refused = self.counters.refused.saturating_add(1);
             let failed = ResolveError::bare(ErrorKind::Overloaded);
-            self.out.push_back(Event::Finished(ticket, Err(Arc::new(failed))));
+            self.turn.events.push_back(Event::Finished(ticket, Err(Arc::new(failed))));
         } else {
             let number = self.next_lookup;
             self.tickets.insert(ticket, number);
             self.names.insert(name.clone(), number);
-            self.begin(Lookup::new(name.clone(), number, self.now), Few::One(ticket));
+            self.begin(Lookup::new(name.clone(), number, self.turn.now), Few::One(ticket));
         }
         self.settle();
         ticket
@@ -158,8 +157,7 @@ impl Resolver {
     /// Takes the answer to a request. Answers that nobody waits for change nothing (I3).
     pub fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition {
         self.advance(now);
-        let (disposition, learnt) =
-            self.inquiries.answer(&answer, &self.context, self.now, &mut self.out);
+        let (disposition, learnt) = self.inquiries.answer(&answer, &mut self.turn);
         self.learn(learnt);
         self.settle();
         disposition
@@ -169,7 +167,7 @@ impl Resolver {
     /// right, only busier.
     pub fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition {
         self.advance(now);
-        let disposition = self.inquiries.connected(id, &self.context, self.now, &mut self.out);
+        let disposition = self.inquiries.connected(id, &mut self.turn);
         self.settle();
         disposition
     }
@@ -193,7 +191,7 @@ impl Resolver {
                     }
                 }
                 let failed = ResolveError::bare(ErrorKind::Abandoned);
-                self.out.push_back(Event::Finished(ticket, Err(Arc::new(failed))));
+                self.turn.events.push_back(Event::Finished(ticket, Err(Arc::new(failed))));
                 Disposition::Accepted
             }
             None if ticket.0 < self.next_ticket => Disposition::Stale,
@@ -213,8 +211,8 @@ impl Resolver {
     /// Tells which families have a route; it orders the addresses that are tried and handed out from now on.
     pub fn set_routes(&mut self, routes: Routes, now: Instant) {
         self.advance(now);
-        if routes != self.context.routes {
-            self.context.routes = routes;
+        if routes != self.turn.context.routes {
+            self.turn.context.routes = routes;
             self.results.clear();
         }
         self.settle();
@@ -222,7 +220,7 @@ impl Resolver {
 
     /// Hands out the next event. Takes no time; once it gave nothing it gives nothing until an input arrives (I4).
     pub fn poll(&mut self) -> Option<Event> {
-        self.out.pop_front()
+        self.turn.events.pop_front()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens. None: nothing is waited for, an idle
@@ -234,11 +232,11 @@ impl Resolver {
 
     /// The next thing that is due.
     pub(super) fn next_due(&self) -> Option<Deadline> {
-        let question = self.inquiries.deadline(&self.context.policy);
+        let question = self.inquiries.deadline(&self.turn.context.policy);
         let lookup = self
             .timers
             .first()
-            .and_then(|(_, number)| self.lookups.get(number)?.lookup.deadline(&self.context));
+            .and_then(|(_, number)| self.lookups.get(number)?.lookup.deadline(&self.turn.context));
         let orphan = self.orphan_timers.first();
         let orphan = orphan.map(|(at, _)| Deadline { at: *at, why: Why::QuestionTimeout });
         [question, orphan, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
@@ -277,7 +275,7 @@ impl Resolver {
 
     /// The results that are remembered, each until its expiry, in no order of meaning.
     pub fn results(&self) -> impl Iterator<Item = (&ServerName, &Outcome)> {
-        let fresh = self.results.iter().filter(|result| result.is_fresh(self.now));
+        let fresh = self.results.iter().filter(|result| result.is_fresh(self.turn.now));
         fresh.map(|result| (&result.name, &result.outcome))
     }
 
@@ -297,7 +295,7 @@ impl Resolver {
             (false, true) => UnderWay::Queued,
             (false, false) => UnderWay::Idle,
         };
-        let in_memory = self.cache.state(question, self.now, &self.context.policy);
+        let in_memory = self.cache.state(question, self.turn.now, &self.turn.context.policy);
         Life { under_way, in_memory }
     }
 
@@ -313,16 +311,16 @@ impl Resolver {
 
     /// Time never goes back inside (I8).
     pub(super) fn advance(&mut self, now: Instant) {
-        let last = self.now;
-        self.now = last.max(now);
-        if self.now > last + TOLERANCE {
+        let last = self.turn.now;
+        self.turn.now = last.max(now);
+        if self.turn.now > last + TOLERANCE {
             let timers = [
                 self.inquiries.due(),
                 self.timers.first().map(|(at, _)| *at),
                 self.orphan_timers.first().map(|(at, _)| *at),
             ];
             let due = timers.into_iter().flatten().min();
-            if let Some(away) = self.heartbeat.away(due, last, self.now) {
+            if let Some(away) = self.heartbeat.away(due, last, self.turn.now) {
                 self.resume(away);
             }
         }
@@ -331,11 +329,11 @@ impl Resolver {
     /// The driver is back after so long (I15).
     fn resume(&mut self, away: Duration) {
         self.counters.pauses = self.counters.pauses.saturating_add(1);
-        self.inquiries.resume(away, &self.context.policy);
+        self.inquiries.resume(away, &self.turn.context.policy);
         self.orphans.values_mut().for_each(|orphan| orphan.paused = true);
         for (number, running) in &mut self.lookups {
-            running.lookup.resume(away, self.now);
-            set_timer(&mut self.timers, *number, running, &self.context);
+            running.lookup.resume(away, self.turn.now);
+            set_timer(&mut self.timers, *number, running, &self.turn.context);
         }
     }
 
@@ -349,12 +347,14 @@ impl Resolver {
 
     /// Asks again for what is soon to expire, while what is remembered is still handed out.
     pub(super) fn refresh(&mut self, name: &ServerName) {
-        if self.refreshing.contains(name) || self.lookups.len() >= self.context.policy.max_lookups {
+        if self.refreshing.contains(name)
+            || self.lookups.len() >= self.turn.context.policy.max_lookups
+        {
             return;
         }
         self.counters.refreshes = self.counters.refreshes.saturating_add(1);
         self.refreshing.insert(name.clone());
-        let lookup = Lookup::in_background(name.clone(), self.next_lookup, self.now);
+        let lookup = Lookup::in_background(name.clone(), self.next_lookup, self.turn.now);
         self.begin(lookup, Few::default());
     }
 }

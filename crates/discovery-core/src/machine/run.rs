@@ -21,13 +21,13 @@ impl Resolver {
     /// The input has been applied: runs what has news, then fires what is due, in order of instant, each at its own.
     pub(super) fn settle(&mut self) {
         self.run();
-        let now = self.now;
+        let now = self.turn.now;
         while let Some(deadline) = self.next_due().filter(|deadline| deadline.at <= now) {
-            self.now = deadline.at;
+            self.turn.now = deadline.at;
             // Questions first: what they bring may be what a lookup has been waiting for.
-            let question = self.inquiries.deadline(&self.context.policy);
+            let question = self.inquiries.deadline(&self.turn.context.policy);
             if question.is_some_and(|question| question.at <= deadline.at) {
-                let learnt = self.inquiries.handle_timeout(&self.context, self.now, &mut self.out);
+                let learnt = self.inquiries.handle_timeout(&mut self.turn);
                 self.learn(learnt);
             } else if self.orphan_timers.first().is_some_and(|(at, _)| *at <= deadline.at) {
                 self.drop_orphan();
@@ -36,7 +36,7 @@ impl Resolver {
             }
             self.run();
         }
-        self.now = now;
+        self.turn.now = now;
         let is_busy = !self.lookups.is_empty() || !self.orphans.is_empty();
         self.heartbeat.beat(is_busy, now);
     }
@@ -45,7 +45,7 @@ impl Resolver {
         let Some(running) = self.lookups.get_mut(&number) else { return };
         running.timer = None;
         let released = |question: &Question| self.inquiries.is_released(question);
-        let due = running.lookup.handle_timeout(&self.context, self.now, released);
+        let due = running.lookup.handle_timeout(&self.turn.context, self.turn.now, released);
         self.dirty.insert(number);
         match due {
             Due::Turn => {}
@@ -53,13 +53,14 @@ impl Resolver {
             Due::GiveUp(given_up) => {
                 for (question, fact) in given_up {
                     let late = fact == Fact::Late;
-                    let known = Arc::new(Known::new(question, fact, self.now, Some(self.now)));
-                    let Context { policy, seed, .. } = &self.context;
+                    let known =
+                        Arc::new(Known::new(question, fact, self.turn.now, Some(self.turn.now)));
+                    let Context { policy, seed, .. } = &self.turn.context;
                     let known = if self.inquiries.is_released(&known.question) {
                         self.cache.learn(&known, policy, *seed)
                     } else {
                         // Without a slot it is our own lateness, and nothing to remember.
-                        let lent = self.cache.lend(&known.question, self.now, policy);
+                        let lent = self.cache.lend(&known.question, self.turn.now, policy);
                         lent.unwrap_or(known)
                     };
                     self.stop_waiting(number, &known, late);
@@ -83,11 +84,11 @@ impl Resolver {
     /// One lookup goes on with what stands in for an answer; whether anything does. What has not been asked, for want of a slot
     /// or of an address to ask at, has not failed.
     fn fall_back(&mut self, number: u64, question: &Question) -> bool {
-        let Context { policy, seed, .. } = &self.context;
+        let Context { policy, seed, .. } = &self.turn.context;
         let known = if self.inquiries.is_released(question) {
-            self.cache.stand_in(question, self.now, policy, *seed)
+            self.cache.stand_in(question, self.turn.now, policy, *seed)
         } else {
-            self.cache.lend(question, self.now, policy)
+            self.cache.lend(question, self.turn.now, policy)
         };
         let Some(known) = known else { return false };
         self.counters.fallbacks = self.counters.fallbacks.saturating_add(1);
@@ -112,12 +113,12 @@ impl Resolver {
         if !self.inquiries.is_released(question) || self.orphans.contains_key(question) {
             return;
         }
-        let policy = &self.context.policy;
+        let policy = &self.turn.context.policy;
         let limit = match question {
             Question::Dns(..) => policy.dns_timeout,
             Question::Get(_) => policy.well_known_timeout,
         };
-        let until = self.now + limit;
+        let until = self.turn.now + limit;
         self.orphans.insert(question.clone(), Orphan { until, paused: false });
         self.orphan_timers.insert((until, question.clone()));
     }
@@ -129,7 +130,7 @@ impl Resolver {
         if self.waiting.contains_key(&question) {
             return;
         }
-        self.inquiries.drop_question(&question, &mut self.out);
+        self.inquiries.drop_question(&question, &mut self.turn);
         if matches!(question, Question::Get(_)) && !paused {
             let timeout = Fact::Failed(Failure::Http(HttpError::Timeout));
             self.learn(Some(Arc::new(Known::new(question, timeout, at, Some(at)))));
@@ -142,7 +143,7 @@ impl Resolver {
         if let Some(Orphan { until, .. }) = self.orphans.remove(&question) {
             self.orphan_timers.remove(&(until, question.clone()));
         }
-        let Context { policy, seed, .. } = &self.context;
+        let Context { policy, seed, .. } = &self.turn.context;
         let known = self.cache.learn(&known, policy, *seed);
         for number in self.waiting.remove(&question).unwrap_or_default().iter() {
             if let Some(running) = self.lookups.get_mut(&number) {
@@ -165,12 +166,12 @@ impl Resolver {
                 self.turn(number);
                 continue;
             }
-            let released = self.inquiries.release_waiting(&self.context, self.now, &mut self.out);
+            let released = self.inquiries.release_waiting(&mut self.turn);
             let Some((question, learnt)) = released else { continue };
             for number in self.waiting.get(&question).into_iter().flat_map(Few::iter) {
                 if let Some(running) = self.lookups.get_mut(&number) {
-                    running.lookup.released(&question, self.now);
-                    set_timer(&mut self.timers, number, running, &self.context);
+                    running.lookup.released(&question, self.turn.now);
+                    set_timer(&mut self.timers, number, running, &self.turn.context);
                 }
             }
             self.learn(learnt);
@@ -179,11 +180,11 @@ impl Resolver {
 
     /// Runs one lookup and follows what it asks for.
     fn turn(&mut self, number: u64) {
-        self.context.second = self.inquiries.families().second(self.now);
+        self.turn.context.second = self.inquiries.families().second(self.turn.now);
         let Some(running) = self.lookups.get_mut(&number) else { return };
         let freshness = running.lookup.freshness();
-        let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.now };
-        if let Some(end) = running.lookup.turn(&self.context, Some(memory), self.now) {
+        let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.turn.now };
+        if let Some(end) = running.lookup.turn(&self.turn.context, Some(memory), self.turn.now) {
             return self.finish(number, end);
         }
         running.has_asked = true;
@@ -200,20 +201,20 @@ impl Resolver {
         }
         let mut can_fall_back = false;
         for ask in &asks {
-            let learnt = self.inquiries.ask(ask, number, &self.context, self.now, &mut self.out);
+            let learnt = self.inquiries.ask(ask, number, &mut self.turn);
             can_fall_back |= ask.need == Need::Now
-                && self.cache.has_stand_in(&ask.question, self.now, &self.context.policy);
+                && self.cache.has_stand_in(&ask.question, self.turn.now, &self.turn.context.policy);
             if self.inquiries.is_released(&ask.question)
                 && let Some(running) = self.lookups.get_mut(&number)
             {
-                running.lookup.released(&ask.question, self.now);
+                running.lookup.released(&ask.question, self.turn.now);
             }
             self.learn(learnt);
         }
         if let Some(running) = self.lookups.get_mut(&number) {
             can_fall_back |= running.lookup.held_up().is_some();
-            running.lookup.set_fall_back(can_fall_back, self.now);
-            set_timer(&mut self.timers, number, running, &self.context);
+            running.lookup.set_fall_back(can_fall_back, self.turn.now);
+            set_timer(&mut self.timers, number, running, &self.turn.context);
         }
     }
 
@@ -226,15 +227,9 @@ impl Resolver {
             self.waiting.remove(question);
         }
         if deserted && !self.orphans.contains_key(question) {
-            self.inquiries.drop_question(question, &mut self.out);
+            self.inquiries.drop_question(question, &mut self.turn);
         } else {
-            let learnt = self.inquiries.no_more_from(
-                question,
-                number,
-                &self.context,
-                self.now,
-                &mut self.out,
-            );
+            let learnt = self.inquiries.no_more_from(question, number, &mut self.turn);
             self.learn(learnt);
         }
     }
@@ -270,21 +265,23 @@ impl Resolver {
         self.counters.speculated_in_vain = self.counters.speculated_in_vain.saturating_add(in_vain);
         let refresh_at = running.lookup.refresh_at();
         let name = running.lookup.name().clone();
-        self.results.remember(&name, &outcome, self.context.second, refresh_at, self.now);
+        self.results.remember(&name, &outcome, self.turn.context.second, refresh_at, self.turn.now);
         for ticket in running.tickets.iter() {
             self.tickets.remove(&ticket);
-            let own = if drawn { running.lookup.end_for(ticket.0, &self.context) } else { None };
-            let own = self.reports.arrange(own.unwrap_or_else(|| outcome.clone()), false, self.now);
-            self.out.push_back(Event::Finished(ticket, own));
+            let own =
+                if drawn { running.lookup.end_for(ticket.0, &self.turn.context) } else { None };
+            let own =
+                self.reports.arrange(own.unwrap_or_else(|| outcome.clone()), false, self.turn.now);
+            self.turn.events.push_back(Event::Finished(ticket, own));
         }
         // A fact from memory that is near its expiry has been used: a reason to ask again, also where the lookup had to ask for
         // other facts of the name, which expire earlier.
         let due = if running.has_asked {
-            running.lookup.has_due(&self.context.policy, self.now)
+            running.lookup.has_due(&self.turn.context.policy, self.turn.now)
         } else {
-            refresh_at.is_some_and(|at| at <= self.now)
+            refresh_at.is_some_and(|at| at <= self.turn.now)
         };
-        if !running.has_asked && self.reports.is_due(&name, self.now) {
+        if !running.has_asked && self.reports.is_due(&name, self.turn.now) {
             self.recheck(&name);
         } else if due && outcome.is_ok() && !running.lookup.is_background() {
             self.refresh(&name);

@@ -2,27 +2,18 @@
 //!
 //! Knows nothing of places that have not been tried.
 
-use std::collections::VecDeque;
-
-use crate::config::Context;
 use crate::events::{Disposition, Event};
 use crate::fact::lifetime::{self, Freshness};
 use crate::fact::{Fact, Known, Question, Standing, from_dns, from_http};
 use crate::io::{Answer, DnsError, DnsId, HttpError, HttpId, HttpResponse, Noticed, RequestId};
 use crate::policy::DnsTransport;
-use crate::query::{Asked, Error, Inquiry, Open, Place, is_doubtful};
+use crate::query::{Asked, Error, Inquiry, Open, Place, Turn, is_doubtful};
 use crate::query::{Inquiries, Learnt};
 use crate::util::Instant;
 
 impl Inquiries {
     /// Notes that TLS is up with one address: rivals that are not as far stop, and come back as places to try.
-    pub(crate) fn connected(
-        &mut self,
-        id: HttpId,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
-    ) -> Disposition {
+    pub(crate) fn connected(&mut self, id: HttpId, turn: &mut Turn) -> Disposition {
         let id = RequestId::Http(id);
         let Some(question) = self.ids.get(&id).cloned() else { return self.unknown(id) };
         let Some(mut inquiry) = self.open.remove(&question) else { return Disposition::Stale };
@@ -35,18 +26,19 @@ impl Inquiries {
             }
         }
         if let Some(place) = inquiry.open.iter().find(|open| open.id == id).map(|open| open.place) {
-            self.worked_at(place, &inquiry, context, now);
+            self.worked_at(place, &inquiry, turn);
         }
         let rivals: Vec<Open> = inquiry.open.extract_if(.., |open| !open.connected).collect();
         for rival in rivals.iter().rev() {
             self.ids.remove(&rival.id);
-            out.push_back(Event::Cancel(rival.id));
+            turn.events.push_back(Event::Cancel(rival.id));
             if let (Some(get), Place::Address(address)) = (&mut inquiry.get, rival.place) {
                 get.left.push_front(address);
             }
         }
-        inquiry.next_at = inquiry.has_left().then(|| now + context.policy.response_patience);
-        let learnt = self.put_back(question, inquiry, None, context, out);
+        inquiry.next_at =
+            inquiry.has_left().then(|| turn.now + turn.context.policy.response_patience);
+        let learnt = self.put_back(question, inquiry, None, turn);
         debug_assert!(learnt.is_none());
         Disposition::Accepted
     }
@@ -63,9 +55,7 @@ impl Inquiries {
     pub(crate) fn answer(
         &mut self,
         answer: &Answer,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
+        turn: &mut Turn,
     ) -> (Disposition, Option<Learnt>) {
         let id = answer.id();
         let Some(question) = self.ids.remove(&id) else { return (self.unknown(id), None) };
@@ -80,44 +70,41 @@ impl Inquiries {
         if open.paused && is_doubtful(answer) {
             // I15: the other side may have given up on a driver that was away. Once more, for each pause.
             inquiry.try_again(open.place);
-            let settled = self.start(&question, &mut inquiry, context, now, out);
-            return (
-                Disposition::Accepted,
-                self.put_back(question, inquiry, settled, context, out),
-            );
+            let settled = self.start(&question, &mut inquiry, turn);
+            return (Disposition::Accepted, self.put_back(question, inquiry, settled, turn));
         }
         if let Some(asked) = open.asked.filter(|_| !open.paused) {
-            self.heard_of(asked, open.since, answer, &inquiry, context, now);
+            self.heard_of(asked, open.since, answer, &inquiry, turn);
         }
         if let Answer::Http(_, said) = answer
             && is_of_the_server(said)
             && !open.connected
         {
-            self.worked_at(open.place, &inquiry, context, now);
+            self.worked_at(open.place, &inquiry, turn);
         }
         let read = match (&question, answer) {
             (Question::Dns(name, kind), Answer::Dns(_, Ok(reply))) => {
-                let (fact, life) = from_dns::read(name, *kind, reply, &context.policy);
+                let (fact, life) = from_dns::read(name, *kind, reply, &turn.context.policy);
                 // A reply that leads nowhere is a failure like others.
                 let life = if matches!(fact, Fact::Failed(_)) {
-                    let base = context.policy.dns_failure_ttl;
-                    lifetime::failure(base, &context.policy, context.seed, &question)
+                    let base = turn.context.policy.dns_failure_ttl;
+                    lifetime::failure(base, &turn.context.policy, turn.context.seed, &question)
                 } else {
                     life
                 };
-                let mut known = Known::new(question.clone(), fact, now, Some(now + life));
+                let mut known = Known::new(question.clone(), fact, turn.now, Some(turn.now + life));
                 known.noticed = self.noticed(open.asked, reply.noticed);
                 Ok(known)
             }
             (Question::Get(url), Answer::Http(_, Ok(response))) => {
                 self.own_clock.trust();
-                let fact = from_http::read(url, response, context.policy.max_body);
+                let fact = from_http::read(url, response, turn.context.policy.max_body);
                 let freshness = Freshness::from_headers(&response.headers, response.received);
-                let life = lifetime::response(&fact, freshness, &question, context);
+                let life = lifetime::response(&fact, freshness, &question, &turn.context);
                 // R120.
                 let standing =
                     if freshness.never_stale { Standing::NeverStale } else { Standing::Fresh };
-                let known = Known::new(question.clone(), fact, now, Some(now + life));
+                let known = Known::new(question.clone(), fact, turn.now, Some(turn.now + life));
                 Ok(Known { standing, ..known })
             }
             (_, Answer::Dns(_, Err(error))) => Err(Error::Dns(*error)),
@@ -138,20 +125,20 @@ impl Inquiries {
                     inquiry.put_back(open.place);
                 }
                 // The next place at once; the ones before stay open.
-                self.start(&question, &mut inquiry, context, now, out)
+                self.start(&question, &mut inquiry, turn)
             }
         };
-        (Disposition::Accepted, self.put_back(question, inquiry, settled, context, out))
+        (Disposition::Accepted, self.put_back(question, inquiry, settled, turn))
     }
 
     /// Remembers that something came back from an address, while those of the other family failed or are silent, which have been
     /// tried for as long as addresses are given.
-    fn worked_at(&mut self, place: Place, inquiry: &Inquiry, context: &Context, now: Instant) {
+    fn worked_at(&mut self, place: Place, inquiry: &Inquiry, turn: &Turn) {
         let Place::Address(address) = place else { return };
         self.families.worked(address);
-        let patience = context.policy.connection_attempt_delay;
+        let patience = turn.context.policy.connection_attempt_delay;
         let silent =
-            inquiry.open.iter().filter(|open| !open.connected && open.since + patience <= now);
+            inquiry.open.iter().filter(|open| !open.connected && open.since + patience <= turn.now);
         let unreachable = inquiry.errors.iter().filter(|(_, error)| {
             matches!(
                 error,
@@ -163,7 +150,7 @@ impl Inquiries {
             if let Place::Address(other) = place
                 && other.is_ipv4() != address.is_ipv4()
             {
-                self.families.failed(other, now);
+                self.families.failed(other, turn.now);
             }
         }
     }
@@ -183,17 +170,16 @@ impl Inquiries {
         since: Instant,
         answer: &Answer,
         inquiry: &Inquiry,
-        context: &Context,
-        now: Instant,
+        turn: &Turn,
     ) {
         let server = asked.server;
-        let policy = &context.policy;
+        let policy = &turn.context.policy;
         if let Answer::Dns(_, Ok(reply)) = answer {
             let patience = |server| {
                 self.name_servers.wait(server, policy).unwrap_or(policy.dns_retry_interval)
             };
-            let others = inquiry.fared(patience, now);
-            self.name_servers.learn_manner(asked, since, reply.noticed, &others, now);
+            let others = inquiry.fared(patience, turn.now);
+            self.name_servers.learn_manner(asked, since, reply.noticed, &others, turn.now);
         } else if asked.transport == DnsTransport::Tcp
             && let Answer::Dns(
                 _,
@@ -211,7 +197,7 @@ impl Inquiries {
         }
         match answer {
             Answer::Dns(_, Ok(_) | Err(DnsError::ServerFailure | DnsError::OtherCode)) => {
-                self.name_servers.replied(server, now.saturating_duration_since(since));
+                self.name_servers.replied(server, turn.now.saturating_duration_since(since));
                 // The same question, asked earlier, and no reply yet: that tells of the server, not of the question.
                 let patience = |server| {
                     self.name_servers.wait(server, policy).unwrap_or(policy.dns_retry_interval)
@@ -219,14 +205,16 @@ impl Inquiries {
                 let silent =
                     inquiry.open.iter().filter_map(|open| Some((open.asked?.server, open.since)));
                 let silent: Vec<u8> = silent
-                    .filter(|(other, since)| *other != server && *since + patience(*other) <= now)
+                    .filter(|(other, since)| {
+                        *other != server && *since + patience(*other) <= turn.now
+                    })
                     .map(|(other, _)| other)
                     .collect();
-                silent.into_iter().for_each(|other| self.name_servers.failed(other, now));
+                silent.into_iter().for_each(|other| self.name_servers.failed(other, turn.now));
             }
             // A failure of our own side says nothing about the server.
             Answer::Dns(_, Err(DnsError::Local)) | Answer::Http(..) => {}
-            Answer::Dns(_, Err(_)) => self.name_servers.failed(server, now),
+            Answer::Dns(_, Err(_)) => self.name_servers.failed(server, turn.now),
         }
     }
 }

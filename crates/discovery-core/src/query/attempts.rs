@@ -2,18 +2,16 @@
 //!
 //! Knows nothing of answers.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::config::Context;
 use crate::events::Event;
 use crate::fact::{Known, Question};
 use crate::io::{DnsError, DnsId, DnsRequest, HttpGet, HttpId, Request, RequestId};
 use crate::policy::{DnsTransport, Policy};
-use crate::query::Inquiries;
 use crate::query::in_flight::MAX_OPEN;
 use crate::query::{Asked, Error, Inquiry, Open, Place};
+use crate::query::{Inquiries, Turn};
 use crate::spec::Ask;
 use crate::util::{Instant, few_more};
 
@@ -24,9 +22,7 @@ impl Inquiries {
         inquiry: &mut Inquiry,
         ask: &Ask,
         lookup: u64,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
+        turn: &mut Turn,
     ) -> Option<Known> {
         let mut get = inquiry.get.take()?;
         get.more.retain(|other| *other != lookup);
@@ -43,16 +39,17 @@ impl Inquiries {
         inquiry.get = Some(get);
         inquiry.released?;
         if inquiry.open.is_empty() {
-            return self.start(&ask.question, inquiry, context, now, out);
+            return self.start(&ask.question, inquiry, turn);
         }
         if inquiry.next_at.is_none() && inquiry.has_left() {
-            inquiry.next_at = Some((inquiry.last_start + pace(inquiry, &context.policy)).max(now));
+            inquiry.next_at =
+                Some((inquiry.last_start + pace(inquiry, &turn.context.policy)).max(turn.now));
         }
         None
     }
 
     /// I10: where enough addresses are open, the one that has been silent for longest makes room, and is tried again last.
-    fn make_room(&mut self, inquiry: &mut Inquiry, out: &mut VecDeque<Event>) -> bool {
+    fn make_room(&mut self, inquiry: &mut Inquiry, turn: &mut Turn) -> bool {
         let Some(get) = &mut inquiry.get else { return true };
         if get.left.is_empty() || inquiry.open.len() < MAX_OPEN {
             return true;
@@ -64,7 +61,7 @@ impl Inquiries {
         get.yielded = get.yielded.saturating_add(1);
         let oldest = inquiry.open.remove(oldest);
         self.ids.remove(&oldest.id);
-        out.push_back(Event::Cancel(oldest.id));
+        turn.events.push_back(Event::Cancel(oldest.id));
         if let Place::Address(address) = oldest.place {
             get.left.push_back(address);
         }
@@ -76,11 +73,9 @@ impl Inquiries {
         &mut self,
         question: &Question,
         inquiry: &mut Inquiry,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
+        turn: &mut Turn,
     ) -> Option<Known> {
-        if !self.make_room(inquiry, out) {
+        if !self.make_room(inquiry, turn) {
             inquiry.next_at = None;
             return None;
         }
@@ -88,33 +83,33 @@ impl Inquiries {
             Some(place) => place,
             None => {
                 inquiry.next_at = None;
-                return inquiry.exhausted(question, context, now);
+                return inquiry.exhausted(question, turn);
             }
         };
-        let policy = &context.policy;
+        let policy = &turn.context.policy;
         let id = match (question, place) {
             (Question::Dns(name, kind), Place::Attempt(attempt)) => {
                 let id = DnsId(self.next_dns);
                 // Without any name server nothing can be asked.
-                let Some(server) = self.name_servers.pick(&inquiry.asked, now) else {
+                let Some(server) = self.name_servers.pick(&inquiry.asked, turn.now) else {
                     let error = Error::Dns(DnsError::NoServer);
                     inquiry.errors.push((place, error));
                     inquiry.attempts = 0..0;
-                    return inquiry.exhausted(question, context, now);
+                    return inquiry.exhausted(question, turn);
                 };
                 if !self.may_query(inquiry) {
                     inquiry.over_budget = true;
                     inquiry.attempts = 0..0;
                     inquiry.next_at = None;
-                    return inquiry.exhausted(question, context, now);
+                    return inquiry.exhausted(question, turn);
                 }
-                let asked = self.manner(server, attempt, inquiry, policy, now);
+                let asked = self.manner(server, attempt, inquiry, policy, turn.now);
                 self.next_dns = id.0.saturating_add(1);
                 few_more(&mut inquiry.asked);
                 inquiry.asked.push(asked);
                 let Asked { edns, transport, .. } = asked;
                 let (name, kind) = (name.clone(), *kind);
-                out.push_back(Event::Request(Request::Dns(DnsRequest {
+                turn.events.push_back(Event::Request(Request::Dns(DnsRequest {
                     id,
                     server,
                     attempt,
@@ -127,11 +122,11 @@ impl Inquiries {
             }
             (Question::Get(url), Place::Address(address)) => {
                 let id = HttpId(self.next_http);
-                self.families.tries(address, now);
+                self.families.tries(address, turn.now);
                 // What can't be written as a URI of the `http` crate never was a `Url`.
                 let uri = http::Uri::try_from(&*url.text()).unwrap_or_default();
                 self.next_http = id.0.saturating_add(1);
-                out.push_back(Event::Request(Request::Http(Box::new(HttpGet {
+                turn.events.push_back(Event::Request(Request::Http(Box::new(HttpGet {
                     id,
                     url: uri,
                     address: url.socket_addr(address),
@@ -149,23 +144,30 @@ impl Inquiries {
         self.ids.insert(id, question.clone());
         let asked = inquiry.asked.last().copied();
         few_more(&mut inquiry.open);
-        inquiry.open.push(Open { id, place, asked, since: now, connected: false, paused: false });
-        inquiry.last_start = now;
+        inquiry.open.push(Open {
+            id,
+            place,
+            asked,
+            since: turn.now,
+            connected: false,
+            paused: false,
+        });
+        inquiry.last_start = turn.now;
         inquiry.next_at = match (place, inquiry.has_left()) {
             (_, false) => None,
             (Place::Attempt(attempt), true) => {
                 let doubled = |by: u8| 1_u32.checked_shl(u32::from(by)).unwrap_or(u32::MAX);
                 match asked.and_then(|asked| self.name_servers.wait(asked.server, policy)) {
-                    Some(wait) => Some(now + wait.saturating_mul(doubled(attempt))),
+                    Some(wait) => Some(turn.now + wait.saturating_mul(doubled(attempt))),
                     // Starts lie at 0, 1, 3, 7… times the interval after the first.
                     None => {
                         let factor = doubled(attempt.saturating_add(1)).saturating_sub(1);
                         let since = policy.dns_retry_interval.saturating_mul(factor);
-                        inquiry.released.map(|first| (first + since).max(now))
+                        inquiry.released.map(|first| (first + since).max(turn.now))
                     }
                 }
             }
-            (Place::Address(_), true) => Some(now + pace(inquiry, policy)),
+            (Place::Address(_), true) => Some(turn.now + pace(inquiry, policy)),
         };
         None
     }

@@ -2,20 +2,19 @@
 //!
 //! Knows nothing of what a fact is for: no step of the specification is named here.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
-use crate::config::Context;
 use crate::events::{Deadline, Event, Why};
 use crate::fact::{Known, Question};
 use crate::io::RequestId;
 use crate::policy::{DnsTransport, Policy};
 use crate::query::{
-    FamilyMemory, Get, Inquiry, InquiryState, NameServer, NameServers, OwnClock, Slots,
+    FamilyMemory, Get, Inquiry, InquiryState, NameServer, NameServers, OwnClock, Slots, Turn,
 };
 use crate::spec::Ask;
 use crate::util::{Instant, few_more};
@@ -152,23 +151,16 @@ impl Inquiries {
     }
 
     /// Asks a question, or brings more addresses to one that is under way. Gives the fact if that settles it.
-    pub(crate) fn ask(
-        &mut self,
-        ask: &Ask,
-        lookup: u64,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
-    ) -> Option<Learnt> {
+    pub(crate) fn ask(&mut self, ask: &Ask, lookup: u64, turn: &mut Turn) -> Option<Learnt> {
         if let Some(mut inquiry) = self.open.remove(&ask.question) {
             self.pays(lookup, &ask.question, &mut inquiry);
-            let settled = self.extend(&mut inquiry, ask, lookup, context, now, out);
-            return self.put_back(ask.question.clone(), inquiry, settled, context, out);
+            let settled = self.extend(&mut inquiry, ask, lookup, turn);
+            return self.put_back(ask.question.clone(), inquiry, settled, turn);
         }
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
         let (attempts, get) = match &ask.question {
-            Question::Dns(..) => (0..context.policy.dns_attempts.max(1), None),
+            Question::Dns(..) => (0..turn.context.policy.dns_attempts.max(1), None),
             Question::Get(_) => {
                 let left = ask.via.iter().copied().collect();
                 let more = if ask.more { vec![lookup] } else { Vec::new() };
@@ -188,7 +180,7 @@ impl Inquiries {
             get,
             released: None,
             next_at: None,
-            last_start: now,
+            last_start: turn.now,
             timer: None,
         });
         self.pays(lookup, &ask.question, &mut inquiry);
@@ -196,20 +188,18 @@ impl Inquiries {
             self.open.insert(ask.question.clone(), inquiry);
             return None;
         }
-        self.release(ask.question.clone(), inquiry, context, now, out)
+        self.release(ask.question.clone(), inquiry, turn)
     }
 
     fn release(
         &mut self,
         question: Question,
         mut inquiry: Box<Inquiry>,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
+        turn: &mut Turn,
     ) -> Option<Learnt> {
-        inquiry.released = Some(now);
-        let settled = self.start(&question, &mut inquiry, context, now, out);
-        self.put_back(question, inquiry, settled, context, out)
+        inquiry.released = Some(turn.now);
+        let settled = self.start(&question, &mut inquiry, turn);
+        self.put_back(question, inquiry, settled, turn)
     }
 
     /// Stores an inquiry and its timer, or ends it with its fact.
@@ -218,14 +208,13 @@ impl Inquiries {
         question: Question,
         mut inquiry: Box<Inquiry>,
         settled: Option<Known>,
-        context: &Context,
-        out: &mut VecDeque<Event>,
+        turn: &mut Turn,
     ) -> Option<Learnt> {
         if let Some(known) = settled {
-            self.close(&question, &mut inquiry, out);
+            self.close(&question, &mut inquiry, turn);
             return Some(Arc::new(known));
         }
-        let at = inquiry.deadline(&question, &context.policy).map(|deadline| deadline.at);
+        let at = inquiry.deadline(&question, &turn.context.policy).map(|deadline| deadline.at);
         if at != inquiry.timer {
             self.clear_timer(&question, &mut inquiry);
             inquiry.timer = at;
@@ -278,7 +267,7 @@ impl Inquiries {
     }
 
     /// Cancels what is open and gives the slot back.
-    fn close(&mut self, question: &Question, inquiry: &mut Inquiry, out: &mut VecDeque<Event>) {
+    fn close(&mut self, question: &Question, inquiry: &mut Inquiry, turn: &mut Turn) {
         for payer in inquiry.payers.drain(..) {
             if let Some(account) = self.accounts.get_mut(&payer) {
                 account.questions = account.questions.saturating_sub(1);
@@ -290,7 +279,7 @@ impl Inquiries {
         self.clear_timer(question, inquiry);
         for open in &inquiry.open {
             self.ids.remove(&open.id);
-            out.push_back(Event::Cancel(open.id));
+            turn.events.push_back(Event::Cancel(open.id));
         }
         let place = inquiry.place;
         let slots = self.slots(question);
@@ -309,20 +298,18 @@ impl Inquiries {
     /// Gives a free slot to the next question that waits for one. Gives the question, and the fact if that settled it.
     pub(crate) fn release_waiting(
         &mut self,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
+        turn: &mut Turn,
     ) -> Option<(Question, Option<Learnt>)> {
         let question = self.dns.next().or_else(|| self.http.next())?;
         let inquiry = self.open.remove(&question)?;
-        let settled = self.release(question.clone(), inquiry, context, now, out);
+        let settled = self.release(question.clone(), inquiry, turn);
         Some((question, settled))
     }
 
     /// Takes a question back: nobody waits for it any more.
-    pub(crate) fn drop_question(&mut self, question: &Question, out: &mut VecDeque<Event>) {
+    pub(crate) fn drop_question(&mut self, question: &Question, turn: &mut Turn) {
         if let Some(mut inquiry) = self.open.remove(question) {
-            self.close(question, &mut inquiry, out);
+            self.close(question, &mut inquiry, turn);
         }
     }
 
@@ -331,16 +318,14 @@ impl Inquiries {
         &mut self,
         question: &Question,
         lookup: u64,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
+        turn: &mut Turn,
     ) -> Option<Learnt> {
         let mut inquiry = self.open.remove(question)?;
         if let Some(get) = &mut inquiry.get {
             get.more.retain(|other| *other != lookup);
         }
-        let settled = inquiry.exhausted(question, context, now);
-        self.put_back(question.clone(), inquiry, settled, context, out)
+        let settled = inquiry.exhausted(question, turn);
+        self.put_back(question.clone(), inquiry, settled, turn)
     }
 
     /// The driver was away for so long: none of that counts as waiting (I15).
@@ -365,35 +350,30 @@ impl Inquiries {
     }
 
     /// Does the first thing that is due, at its own instant. Gives the fact if that settles a question.
-    pub(crate) fn handle_timeout(
-        &mut self,
-        context: &Context,
-        now: Instant,
-        out: &mut VecDeque<Event>,
-    ) -> Option<Learnt> {
-        if self.timers.first().is_none_or(|(at, ..)| *at > now) {
+    pub(crate) fn handle_timeout(&mut self, turn: &mut Turn) -> Option<Learnt> {
+        if self.timers.first().is_none_or(|(at, ..)| *at > turn.now) {
             return None;
         }
         let (_, _, question) = self.timers.pop_first()?;
         let mut inquiry = self.open.remove(&question)?;
         inquiry.timer = None;
-        let due = inquiry.deadline(&question, &context.policy);
+        let due = inquiry.deadline(&question, &turn.context.policy);
         let settled = match due.map(|deadline| deadline.why) {
             Some(Why::QuestionTimeout) => {
                 for asked in inquiry.open.iter().filter_map(|open| open.asked) {
-                    self.name_servers.failed(asked.server, now);
+                    self.name_servers.failed(asked.server, turn.now);
                     if asked.transport == DnsTransport::Tcp {
                         self.name_servers.tcp_failed(asked.server);
                     }
                 }
-                Some(inquiry.timed_out(&question, context, now))
+                Some(inquiry.timed_out(&question, turn))
             }
             _ => {
                 inquiry.next_at = None;
-                self.start(&question, &mut inquiry, context, now, out)
+                self.start(&question, &mut inquiry, turn)
             }
         };
-        self.put_back(question, inquiry, settled, context, out)
+        self.put_back(question, inquiry, settled, turn)
     }
 
     /// Everything that its future depends on, with ids by rank and instants relative to `now`.

@@ -10,6 +10,7 @@ mod pause;
 #[allow(clippy::module_inception, reason = "the folder is named for what it is about")]
 mod query;
 pub(crate) mod slots;
+mod turn;
 
 pub(crate) use families::FamilyMemory;
 pub use families::{FamiliesHealth, FamilyHealth};
@@ -20,3 +21,4 @@ pub(crate) use own_clock::OwnClock;
 pub(crate) use pause::{Heartbeat, MAX_PAUSES, TOLERANCE, is_doubtful};
 pub(crate) use query::{Error, Get, Inquiry, InquiryState, Open, Place};
 pub(crate) use slots::Slots;
+pub(crate) use turn::Turn;

@@ -8,13 +8,12 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::config::Context;
 use crate::events::{Deadline, Why};
 use crate::fact::lifetime::{self};
 use crate::fact::{Fact, Failure, Known, Question};
 use crate::io::{DnsError, HttpError, RequestId};
 use crate::policy::Policy;
-use crate::query::{Asked, Fared, slots};
+use crate::query::{Asked, Fared, Turn, slots};
 use crate::util::Instant;
 
 /// A place that may answer a question.
@@ -178,32 +177,22 @@ impl Inquiry {
     }
 
     /// The fact, if no place is left, none is open and none can come.
-    pub(crate) fn exhausted(
-        &self,
-        question: &Question,
-        context: &Context,
-        now: Instant,
-    ) -> Option<Known> {
+    pub(crate) fn exhausted(&self, question: &Question, turn: &Turn) -> Option<Known> {
         let waits = self.has_left()
             || !self.open.is_empty()
             || self.get.as_ref().is_some_and(|get| !get.more.is_empty())
             || self.released.is_none();
-        (!waits).then(|| self.failed(question, context, now))
+        (!waits).then(|| self.failed(question, turn))
     }
 
-    pub(crate) fn timed_out(
-        &mut self,
-        question: &Question,
-        context: &Context,
-        now: Instant,
-    ) -> Known {
+    pub(crate) fn timed_out(&mut self, question: &Question, turn: &Turn) -> Known {
         let silent = self.open.iter().map(|open| (open.place, Error::Dns(DnsError::Timeout)));
         self.errors.extend(silent);
-        self.failed(question, context, now)
+        self.failed(question, turn)
     }
 
-    pub(crate) fn failed(&self, question: &Question, context: &Context, now: Instant) -> Known {
-        let policy = &context.policy;
+    pub(crate) fn failed(&self, question: &Question, turn: &Turn) -> Known {
+        let policy = &turn.context.policy;
         let (why, base) = match question {
             // The most telling error, whatever the order in which they came.
             Question::Dns(..) if self.over_budget => {
@@ -238,11 +227,11 @@ impl Inquiry {
         };
         // A failure of our own side is never kept, nor what a budget left unasked: it says nothing about the question.
         let fresh_until = if why.is_local() || why == Failure::TooManyQueries {
-            now
+            turn.now
         } else {
-            now + lifetime::failure(base, policy, context.seed, question)
+            turn.now + lifetime::failure(base, policy, turn.context.seed, question)
         };
-        Known::new(question.clone(), Fact::Failed(why), now, Some(fresh_until))
+        Known::new(question.clone(), Fact::Failed(why), turn.now, Some(fresh_until))
     }
 
     /// What its future depends on, with ids by rank and instants relative to `now`.
