@@ -330,48 +330,8 @@ impl fmt::Display for RedirectError {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Dns(error) => match error {
-                DnsError::NotListening(server) => {
-                    return write!(
-                        f,
-                        "connection refused by name server {server}; is it running, and is its address right?"
-                    );
-                }
-                DnsError::Rejected(server) => {
-                    return write!(f, "the network rejects packets to name server {server}");
-                }
-                DnsError::Local => "could not be asked from here",
-                DnsError::NoServer => "no usable name server is configured",
-                DnsError::NoRoute => "no route to the name server",
-                DnsError::Timeout => "no reply",
-                DnsError::Unreachable => "name server unreachable",
-                DnsError::Malformed => "unreadable reply",
-                DnsError::OtherCode => "error reply",
-                DnsError::NotImplemented => "NOTIMP",
-                DnsError::Refused => "REFUSED",
-                DnsError::ServerFailure => "SERVFAIL",
-            },
-            Self::Http(error) => match error {
-                HttpError::Local => "could not be asked from here",
-                HttpError::NoRoute => "no route",
-                HttpError::Timeout => "no response in time",
-                HttpError::Refused => "connection refused",
-                HttpError::Rejected => "rejected by the network",
-                HttpError::Reset => "connection broke off",
-                HttpError::Tls => "TLS failed",
-                HttpError::CertificateName => "certificate for another name",
-                HttpError::CertificateExpired => "certificate out of date",
-                HttpError::CertificateNotYetValid => "certificate not valid yet",
-                HttpError::CertificateAlgorithm => {
-                    "certificate signed with an unsupported algorithm"
-                }
-                HttpError::CertificateChain => "certificate chain too long to be checked",
-                HttpError::Certificate => "certificate not trusted",
-                HttpError::Protocol => "not proper HTTP",
-                HttpError::WrongClock => {
-                    "certificate not valid yet, which means that the clock of this machine is wrong"
-                }
-            },
+            Self::Dns(error) => return error.fmt(f),
+            Self::Http(error) => return error.fmt(f),
             Self::AliasLoop => "aliases lead in a circle",
             Self::TooManyAliases => "too many aliases in a row",
             Self::UnusableAlias => "an alias that names no host",
@@ -379,3 +339,9 @@ impl fmt::Display for Failure {
         })
     }
 }
+
+impl std::error::Error for NotFound {}
+impl std::error::Error for Useless {}
+impl std::error::Error for DocumentError {}
+impl std::error::Error for RedirectError {}
+impl std::error::Error for Failure {}

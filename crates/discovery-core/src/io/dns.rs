@@ -169,3 +169,31 @@ pub enum DnsError {
     /// SERVFAIL.
     ServerFailure,
 }
+
+impl fmt::Display for DnsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotListening(server) => {
+                return write!(
+                    f,
+                    "connection refused by name server {server}; is it running, and is its address right?"
+                );
+            }
+            Self::Rejected(server) => {
+                return write!(f, "the network rejects packets to name server {server}");
+            }
+            Self::Local => "could not be asked from here",
+            Self::NoServer => "no usable name server is configured",
+            Self::NoRoute => "no route to the name server",
+            Self::Timeout => "no reply",
+            Self::Unreachable => "name server unreachable",
+            Self::Malformed => "unreadable reply",
+            Self::OtherCode => "error reply",
+            Self::NotImplemented => "NOTIMP",
+            Self::Refused => "REFUSED",
+            Self::ServerFailure => "SERVFAIL",
+        })
+    }
+}
+
+impl std::error::Error for DnsError {}

@@ -1,5 +1,6 @@
 //! HTTP at the border to the driver: one GET to one address, its response, and what can go wrong.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 
@@ -130,3 +131,29 @@ pub enum HttpError {
     /// hosts in a row had certificates that seemed not valid yet. A failure of our own side.
     WrongClock,
 }
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "could not be asked from here",
+            Self::NoRoute => "no route",
+            Self::Timeout => "no response in time",
+            Self::Refused => "connection refused",
+            Self::Rejected => "rejected by the network",
+            Self::Reset => "connection broke off",
+            Self::Tls => "TLS failed",
+            Self::CertificateName => "certificate for another name",
+            Self::CertificateExpired => "certificate out of date",
+            Self::CertificateNotYetValid => "certificate not valid yet",
+            Self::CertificateAlgorithm => "certificate signed with an unsupported algorithm",
+            Self::CertificateChain => "certificate chain too long to be checked",
+            Self::Certificate => "certificate not trusted",
+            Self::Protocol => "not proper HTTP",
+            Self::WrongClock => {
+                "certificate not valid yet, which means that the clock of this machine is wrong"
+            }
+        })
+    }
+}
+
+impl std::error::Error for HttpError {}

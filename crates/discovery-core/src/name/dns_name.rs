@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how a name is resolved.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -78,7 +79,7 @@ impl DnsName {
     /// these [`DnsName::host`] makes one.
     pub(crate) fn of(name: &ServerName) -> Option<Result<Self, InvalidDnsName>> {
         let text = name.as_str();
-        let plain = name.port.is_none()
+        let plain = name.port().is_none()
             && !text.ends_with('.')
             && !text.bytes().any(|b| b.is_ascii_uppercase());
         plain.then(|| {
@@ -177,6 +178,38 @@ impl TryFrom<String> for DnsName {
 impl From<DnsName> for String {
     fn from(name: DnsName) -> Self {
         name.to_string()
+    }
+}
+
+impl TryFrom<&str> for DnsName {
+    type Error = InvalidDnsName;
+
+    fn try_from(text: &str) -> Result<Self, InvalidDnsName> {
+        Self::parse(text)
+    }
+}
+
+impl AsRef<str> for DnsName {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for DnsName {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for DnsName {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for DnsName {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
     }
 }
 

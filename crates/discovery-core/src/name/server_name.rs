@@ -2,10 +2,10 @@
 //!
 //! Knows nothing of how a name is resolved.
 
+use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -25,29 +25,10 @@ pub const MAX_HOST_LENGTH: usize = 255;
 /// assert_eq!(name.port(), Some(8448));
 /// # Ok::<(), discovery_core::InvalidServerName>(())
 /// ```
-#[derive(Clone, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ServerName {
-    text: Arc<str>,
-    /// Read from the text again where it is needed: names are kept by the million.
-    is_ip: bool,
-    pub(super) port: Option<NonZeroU16>,
-}
-
-/// All else follows from the text.
-impl PartialEq for ServerName {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for ServerName {}
-
-impl Hash for ServerName {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
-    }
-}
+// The parts are read again where they are needed: names are kept by the million.
+pub struct ServerName(Arc<str>);
 
 /// The host part of a server name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,56 +76,56 @@ impl ServerName {
 
     fn parse_literal(text: &str) -> Result<Self, InvalidServerName> {
         let (host, port) = split(text)?;
-        let is_ip = match bracketed(host) {
-            Some(inner) => ipv6(inner).map(|_| true)?,
-            None => {
-                dns_grammar(host)?;
-                // R13: what is an IPv4 literal is not looked at as a name. Leading zeros do not make a literal: their
-                // reading differs between systems.
-                host.parse::<Ipv4Addr>().is_ok()
-            }
-        };
-        let port = port.map(parse_port).transpose()?;
-        Ok(Self { text: text.into(), is_ip, port })
+        match bracketed(host) {
+            Some(inner) => drop(ipv6(inner)?),
+            None => dns_grammar(host)?,
+        }
+        port.map(parse_port).transpose()?;
+        Ok(Self(text.into()))
     }
 
     /// The text, exactly as it was written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 
     /// The host part.
     pub fn host(&self) -> Host<'_> {
         let host = self.host_str();
-        let ip = || match bracketed(host) {
+        let ip = match bracketed(host) {
             Some(inner) => inner.parse().ok().map(IpAddr::V6),
+            // R13: an IPv4 literal is not a name. Leading zeros do not make a literal: their reading differs between systems.
             None => host.parse().ok().map(IpAddr::V4),
         };
-        self.is_ip.then(ip).flatten().map_or(Host::Name(host), Host::Ip)
+        ip.map_or(Host::Name(host), Host::Ip)
     }
 
     /// The host part as it was written, an IPv6 literal in its brackets (R110).
     pub fn host_str(&self) -> &str {
-        match self.port {
-            // The grammar leaves no other place for the last colon when there is a port.
-            Some(_) => self.text.rsplit_once(':').map_or(&*self.text, |(host, _)| host),
-            None => &self.text,
-        }
+        self.parts().0
     }
 
     /// The text, without a copy.
     pub(crate) fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.text)
+        Arc::clone(&self.0)
     }
 
     /// The host part as it was written; without a copy if nothing else was.
     pub(crate) fn shared_host(&self) -> Arc<str> {
-        if self.port.is_none() { self.shared() } else { self.host_str().into() }
+        if self.port().is_none() { self.shared() } else { self.host_str().into() }
     }
 
     /// The port, if one was written.
     pub fn port(&self) -> Option<u16> {
-        self.port.map(NonZeroU16::get)
+        self.parts().1?.parse().ok()
+    }
+
+    /// Host and port. The grammar leaves no other place for the last colon outside of brackets.
+    fn parts(&self) -> (&str, Option<&str>) {
+        match self.0.rsplit_once(':') {
+            Some((host, port)) if !self.0.ends_with(']') => (host, Some(port)),
+            Some(_) | None => (&self.0, None),
+        }
     }
 }
 
@@ -261,15 +242,39 @@ impl From<ServerName> for String {
     }
 }
 
+impl AsRef<str> for ServerName {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for ServerName {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for ServerName {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for ServerName {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
 impl fmt::Display for ServerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 
 impl fmt::Debug for ServerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ServerName({:?})", &*self.text)
+        write!(f, "ServerName({:?})", &*self.0)
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::hash::{Hash, Hasher};
+
 use proptest::prelude::*;
 
 use super::*;
