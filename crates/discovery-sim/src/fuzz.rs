@@ -63,7 +63,7 @@ pub fn server_name_target(bytes: &[u8]) {
     };
     assert_eq!(is, form, "R1–R7: {text:?}");
     assert_eq!(name.as_str(), text, "a name is kept letter for letter");
-    assert_eq!(ServerName::parse(&name.to_string()).as_ref(), Ok(&name), "and read back");
+    assert_eq!(ServerName::parse(name.as_str()).as_ref(), Ok(&name), "and read back");
     assert!(name.host_str().len() <= 255, "R7");
     assert_ne!(name.port(), Some(0), "R2");
     let rest = text.strip_prefix(name.host_str());

@@ -149,7 +149,7 @@ fn question_end(query: &[u8]) -> usize {
 fn sound(reply: &DnsReply, kind: RecordKind) {
     assert!(reply.records.len() <= MAX_RECORDS);
     let name = |name: &DnsName| {
-        assert_eq!(DnsName::parse(&name.to_string()).as_ref(), Ok(name), "{name:?}");
+        assert_eq!(DnsName::parse(name.as_str()).as_ref(), Ok(name), "{name:?}");
     };
     for record in &reply.records {
         name(&record.owner);

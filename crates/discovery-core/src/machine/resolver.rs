@@ -244,7 +244,7 @@ impl Resolver {
 
     /// The policy that it was made with.
     pub fn policy(&self) -> &Arc<crate::policy::Policy> {
-        &self.context.policy
+        &self.turn.context.policy
     }
 
     /// How many tickets have not ended yet.
