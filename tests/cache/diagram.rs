@@ -1,11 +1,12 @@
-//! The diagram of a question's life: random lives take every way in it and no other, and the architecture shows it as it is.
+//! The states of a question: random runs take every transition in these tables and no other, and the architecture shows their
+//! diagram.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
-use discovery_core::life::{IN_MEMORY, InMemory, Life, UNDER_WAY, UnderWay, diagram};
+use discovery_core::life::{InMemory, Life, UnderWay};
 use discovery_core::{Question, Ticket};
 use discovery_sim::Bench;
 use discovery_sim::life::{Scene, Step};
@@ -20,6 +21,60 @@ const NAMES: [&str; 6] = [
 ];
 /// One of whose families is late.
 const SLOW: &str = "dns slow.example A 192.0.2.1\ndns slow.example AAAA 2001:db8::1 after=2500ms\n";
+
+/// Transitions of a question that is asked: from, to, and the cause.
+const UNDER_WAY: [(UnderWay, UnderWay, &str); 11] = [
+    (UnderWay::Idle, UnderWay::Queued, "needed, no slot is free"),
+    (UnderWay::Idle, UnderWay::Asked, "needed"),
+    (UnderWay::Idle, UnderWay::RunningOn, "needed late, what was known stands in at once"),
+    (UnderWay::Queued, UnderWay::Asked, "a slot comes free"),
+    (UnderWay::Queued, UnderWay::Idle, "nobody waits any longer"),
+    (UnderWay::Queued, UnderWay::RunningOn, "a slot comes free late, what was known stands in"),
+    (UnderWay::Asked, UnderWay::Idle, "fact learnt, or nobody waits any longer"),
+    (UnderWay::Asked, UnderWay::RunningOn, "given up as late"),
+    (UnderWay::Asked, UnderWay::Queued, "forgotten and needed, no slot is free"),
+    (UnderWay::RunningOn, UnderWay::Asked, "needed by another"),
+    (UnderWay::RunningOn, UnderWay::Idle, "fact learnt, forgotten, or its own time is over"),
+];
+
+/// Transitions of what is remembered of a question: from, to, and the cause.
+const IN_MEMORY: [(InMemory, InMemory, &str); 17] = [
+    (InMemory::Unknown, InMemory::Fresh, "answer"),
+    (InMemory::Unknown, InMemory::Failing, "failure, or late"),
+    (InMemory::Unknown, InMemory::Expired, "answer that lives no time"),
+    (InMemory::Fresh, InMemory::Expired, "lifetime over"),
+    (InMemory::Fresh, InMemory::LastGood, "refresh ahead failed"),
+    (InMemory::Fresh, InMemory::Unknown, "forgotten, evicted"),
+    (InMemory::Failing, InMemory::Fresh, "answer after all"),
+    (InMemory::Failing, InMemory::Expired, "back-off over"),
+    (InMemory::Failing, InMemory::Unknown, "forgotten, evicted"),
+    (InMemory::LastGood, InMemory::Fresh, "answer after all, or back-off over before the lifetime"),
+    (InMemory::LastGood, InMemory::Expired, "back-off over, or too old to stand in"),
+    (InMemory::LastGood, InMemory::Failing, "too old to stand in"),
+    (InMemory::LastGood, InMemory::Unknown, "forgotten, evicted"),
+    (InMemory::Expired, InMemory::Fresh, "answer"),
+    (InMemory::Expired, InMemory::LastGood, "failure, or late: what was known stands in"),
+    (InMemory::Expired, InMemory::Failing, "failure, nothing stands in"),
+    (InMemory::Expired, InMemory::Unknown, "forgotten, evicted"),
+];
+
+/// Both tables as Mermaid diagrams.
+fn diagram() -> String {
+    let mut text = String::new();
+    draw(&mut text, UnderWay::Idle, &UNDER_WAY);
+    text.push('\n');
+    draw(&mut text, InMemory::Unknown, &IN_MEMORY);
+    text
+}
+
+fn draw<S: Copy + Debug>(text: &mut String, first: S, transitions: &[(S, S, &str)]) {
+    text.push_str("```mermaid\nstateDiagram-v2\n");
+    text.push_str(&format!("    [*] --> {first:?}\n"));
+    for (from, to, cause) in transitions {
+        text.push_str(&format!("    {from:?} --> {to:?}: {cause}\n"));
+    }
+    text.push_str("```\n");
+}
 
 /// A bench, and where each question that was ever asked stood when it was looked at last.
 struct Watched {

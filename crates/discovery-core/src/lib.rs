@@ -39,6 +39,7 @@ pub use address::{
     AddressFamily, AddressPolicy, Addresses, Denied, DeniedReason, Otherwise, Routes,
 };
 pub use cache::changes::{BadCursor, Cursor};
+#[doc(hidden)]
 pub use cache::life;
 pub use config::{Config, HashKey};
 pub use events::{Deadline, Disposition, Event, Ticket, Why};

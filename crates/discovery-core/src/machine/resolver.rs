@@ -286,7 +286,8 @@ impl Resolver {
             .map(|(question, known)| (question, &known.fact, known.learnt, known.fresh_until))
     }
 
-    /// Where a question stands now.
+    /// Where a question stands now, for tests.
+    #[doc(hidden)]
     pub fn life(&self, question: &Question) -> Life {
         let released = self.inquiries.is_released(question);
         let under_way = match (released, self.waiting.contains_key(question)) {
