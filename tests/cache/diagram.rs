@@ -9,7 +9,7 @@ use std::time::Duration;
 use discovery_core::life::{InMemory, Life, UnderWay};
 use discovery_core::{Question, Ticket};
 use discovery_sim::Bench;
-use discovery_sim::life::{Scene, Step};
+use discovery_sim::session::{Setup, Step};
 
 const NAMES: [&str; 6] = [
     "a.example",
@@ -110,8 +110,8 @@ impl Watched {
         self.look();
     }
 
-    fn become_scene(&mut self, scene: &Scene) {
-        self.bench.become_world(&format!("{SLOW}{}", scene.text()));
+    fn become_setup(&mut self, setup: &Setup) {
+        self.bench.become_world(&format!("{SLOW}{}", setup.text()));
     }
 
     fn ask(&mut self, which: usize) -> Ticket {
@@ -121,8 +121,8 @@ impl Watched {
     }
 }
 
-/// Lives with few slots and little memory, among servers that change and fail.
-fn live() -> Watched {
+/// Runs with few slots and little memory, among servers that change and fail.
+fn random_runs() -> Watched {
     let mut seen: Option<Watched> = None;
     for seed in 1..100_u64 {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -132,11 +132,11 @@ fn live() -> Watched {
             state ^= state << 17;
             usize::try_from(state >> 33).unwrap() % below
         };
-        let mut scene = Scene::new(seed % 2 == 0, [draw(9), draw(9)], draw(4));
+        let mut setup = Setup::new(seed % 2 == 0, [draw(9), draw(9)], draw(4));
         let tight = if seed % 3 == 0 { "set max_facts=6\n" } else { "" };
         let limits = format!("set dns_slots=2\nset http_slots=1\n{tight}");
-        let mut life = Watched {
-            bench: Bench::new(&format!("{limits}{SLOW}{}", scene.text())),
+        let mut run = Watched {
+            bench: Bench::new(&format!("{limits}{SLOW}{}", setup.text())),
             stood: seen.as_ref().map(|_| BTreeMap::new()).unwrap_or_default(),
             under_way: seen.as_ref().map(|seen| seen.under_way.clone()).unwrap_or_default(),
             in_memory: seen.as_ref().map(|seen| seen.in_memory.clone()).unwrap_or_default(),
@@ -144,16 +144,16 @@ fn live() -> Watched {
         let mut tickets = Vec::new();
         for _ in 0..120 {
             match draw(12) {
-                0..=3 => tickets.push(life.ask(draw(6))),
+                0..=3 => tickets.push(run.ask(draw(6))),
                 4 => {
                     if let Some(ticket) = tickets.pop() {
-                        life.bench.abandon(ticket);
-                        life.look();
+                        run.bench.abandon(ticket);
+                        run.look();
                     }
                 }
                 5 => {
-                    life.bench.forget(NAMES[draw(6)]);
-                    life.look();
+                    run.bench.forget(NAMES[draw(6)]);
+                    run.look();
                 }
                 6 => {
                     let step = match draw(4) {
@@ -162,44 +162,44 @@ fn live() -> Watched {
                         2 => Step::Service(draw(4)),
                         _ => Step::Silent(draw(2) == 1),
                     };
-                    scene.change(&step);
-                    life.become_scene(&scene);
+                    setup.change(&step);
+                    run.become_setup(&setup);
                 }
-                7 => life.wait(Duration::from_secs([1200, 40_000, 90_000][draw(3)])),
-                8 => life.wait(Duration::from_millis([1700, 2500, 12_000, 35_000][draw(4)])),
-                _ => life.wait(Duration::from_millis([1, 30, 200, 900][draw(4)])),
+                7 => run.wait(Duration::from_secs([1200, 40_000, 90_000][draw(3)])),
+                8 => run.wait(Duration::from_millis([1700, 2500, 12_000, 35_000][draw(4)])),
+                _ => run.wait(Duration::from_millis([1, 30, 200, 900][draw(4)])),
             }
         }
         // A name server takes its time: what it tells late is given up, is forgotten meanwhile, and stands in.
         for host in 0..3 {
-            scene.change(&Step::Silent(false));
-            scene.change(&Step::Zone(host, 4));
-            life.become_scene(&scene);
+            setup.change(&Step::Silent(false));
+            setup.change(&Step::Zone(host, 4));
+            run.become_setup(&setup);
             for (which, name) in NAMES.into_iter().enumerate() {
                 for forgets in [true, false] {
                     for wait in [10_000_000, 2000, 500_000, 1900] {
-                        life.ask(which);
-                        life.wait(Duration::from_millis(wait));
+                        run.ask(which);
+                        run.wait(Duration::from_millis(wait));
                     }
                     if forgets {
-                        life.bench.forget(name);
-                        life.look();
-                        life.ask(which);
+                        run.bench.forget(name);
+                        run.look();
+                        run.ask(which);
                     }
                 }
             }
         }
         // Two days in which nothing can be had, and names stay in use.
         if seed % 8 == 1 {
-            scene.change(&Step::Silent(true));
-            life.become_scene(&scene);
+            setup.change(&Step::Silent(true));
+            run.become_setup(&setup);
             for round in 0..360 {
-                life.ask(round);
-                life.wait(Duration::from_secs(500));
+                run.ask(round);
+                run.wait(Duration::from_secs(500));
             }
         }
-        life.bench.settle();
-        seen = Some(life);
+        run.bench.settle();
+        seen = Some(run);
     }
     pushed_out(seen.unwrap())
 }
@@ -207,18 +207,18 @@ fn live() -> Watched {
 /// A question that was given up as late runs on, a stranger pushes the news of that out, and it is needed once more.
 fn pushed_out(seen: Watched) -> Watched {
     let tiny = "set max_facts=1\nset max_results=0\ndns stranger.example A 192.0.2.9\n";
-    let mut life = Watched {
+    let mut run = Watched {
         bench: Bench::new(&format!("{tiny}{}", SLOW.replace("2500ms", "8s"))),
         stood: BTreeMap::new(),
         ..seen
     };
-    life.ask(5);
-    life.wait(Duration::from_millis(2500));
-    life.bench.ask("stranger.example:1");
-    life.wait(Duration::from_millis(500));
-    life.ask(5);
-    life.bench.settle();
-    life
+    run.ask(5);
+    run.wait(Duration::from_millis(2500));
+    run.bench.ask("stranger.example:1");
+    run.wait(Duration::from_millis(500));
+    run.ask(5);
+    run.bench.settle();
+    run
 }
 
 /// Every way that was taken is drawn, and every way that is drawn was taken.
@@ -231,7 +231,7 @@ fn compare<S: Copy + Debug + Ord>(taken: &BTreeMap<(S, S), usize>, drawn: &[(S, 
 
 #[test]
 fn a_question_takes_every_way_of_the_diagram_and_no_other() {
-    let seen = live();
+    let seen = random_runs();
     println!("{:?}\n{:?}", seen.under_way, seen.in_memory);
     compare(&seen.under_way, &UNDER_WAY);
     compare(&seen.in_memory, &IN_MEMORY);

@@ -1,4 +1,4 @@
-//! What a resolver remembers: by worlds made to show it, and by random lives compared with a model.
+//! What a resolver remembers: by worlds made to show it, and by random sessions compared with a model.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,7 +13,7 @@ mod crowds;
 mod diagram;
 mod families;
 mod feedback;
-mod life;
+mod session;
 mod servers;
 mod time;
 mod told;

@@ -117,7 +117,7 @@ const PARTS: [Part; 11] = [
 /// States of each name that are explored at most, and faults on each way.
 const STATES: usize = 3000;
 const FAULTS: usize = 2;
-/// Hours of the lives of resolvers: about a minute, and about four.
+/// Virtual hours of random runs: about a minute, and about four.
 const HOURS: [u64; 2] = [500_000, 2_000_000];
 /// CPU minutes of a light fuzz target: a minute and a half for all.
 const FUZZ_MINUTES: f64 = 0.05;
@@ -214,7 +214,7 @@ fn exploration(setting: &Setting<'_>) -> Vec<Row> {
 
 fn simulation(setting: &Setting<'_>) -> Vec<Row> {
     let [few, many] = HOURS;
-    vec![timed("simulated lives", || {
+    vec![timed("random runs", || {
         let simulated = sim::simulate(setting.seed, if setting.quick { few } else { many }, None);
         simulated.tell();
         Ok(simulated.figures())

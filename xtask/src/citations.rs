@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(part("crates/discovery-core/src/name/server_name/tests.rs"), Some(Part::Test));
         assert_eq!(part("crates/discovery-wire/src/dns_tests.rs"), Some(Part::Test));
         assert_eq!(part("crates/discovery-sim/src/reference.rs"), Some(Part::Model));
-        assert_eq!(part("crates/discovery-sim/tests/fleet.rs"), Some(Part::Test));
+        assert_eq!(part("crates/discovery-sim/tests/population.rs"), Some(Part::Test));
         assert_eq!(part("tests/scenarios/steps/1-ipv4.scenario"), Some(Part::Test));
         assert_eq!(part("xtask/src/tidy.rs"), None);
         assert_eq!(part("README.md"), None);

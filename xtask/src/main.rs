@@ -84,8 +84,8 @@ enum Chore {
         #[arg(long, default_value_t = 0)]
         faults: usize,
     },
-    /// Lives of resolvers in hostile worlds under one seed: every promise, the reference model and the model of memory hold after every
-    /// step. Prints how much was lived through; a life that fails is printed with nothing left out that could be.
+    /// Random runs of resolvers in hostile worlds: after every step the invariants are checked, and results are compared with the reference
+    /// model and the cache model. A failing run is shrunk and printed.
     Sim {
         /// The seed.
         #[arg(long, default_value_t = 1)]
@@ -93,9 +93,9 @@ enum Chore {
         /// Hours in virtual time.
         #[arg(long, default_value_t = 10_000)]
         hours: u64,
-        /// This life alone.
+        /// This run alone.
         #[arg(long)]
-        life: Option<u64>,
+        run: Option<u64>,
     },
     /// Runs every fuzz target in turn, from its committed corpus; prints executions, coverage and findings. Needs cargo-fuzz and a
     /// nightly toolchain.
@@ -159,7 +159,7 @@ fn main() -> ExitCode {
             let limits = Limits { states, early_timers, abandon, faults, ..Limits::default() };
             explore::run(&folder, &limits).map_err(Into::into)
         }
-        Chore::Sim { seed, hours, life } => Ok(sim::run(seed, hours, life)),
+        Chore::Sim { seed, hours, run } => Ok(sim::run(seed, hours, run)),
         Chore::Fuzz { minutes, seed, targets } => fuzz::run(root, minutes, seed, &targets),
         Chore::Mutants { sample, seed, sampled, rest, resume, modules } => {
             let whole = match (sampled, rest) {

@@ -1,45 +1,43 @@
-//! Lives of resolvers in hostile worlds, under one seed, for so many hours of theirs.
-//!
-//! Knows nothing of what happens in them: the simulator does.
+//! Random runs of resolvers in hostile worlds, under one seed, for a number of virtual hours.
 
 use std::time::Duration;
 
-use discovery_sim::{Lived, Storm};
+use discovery_sim::{RandomRun, Totals};
 
 use crate::assure::{Figures, grouped};
 use crate::several;
 
-/// What was lived through under one seed.
+/// The totals of all runs under one seed.
 pub(crate) struct Simulated {
     seed: u64,
-    lives: u64,
-    all: Lived,
-    /// What went wrong in the last life, with nothing left out that could be.
+    runs: u64,
+    all: Totals,
+    /// The run that failed, shrunk.
     failure: Option<Failure>,
 }
 
 struct Failure {
-    life: u64,
+    number: u64,
     why: String,
-    /// The same with the least that makes it happen, and what that is.
-    least: String,
-    storm: String,
+    /// How the shrunk run fails, and that run.
+    shrunk: String,
+    steps: String,
 }
 
 impl Simulated {
-    fn add(&mut self, life: u64, lived: Result<Lived, String>) {
-        match lived {
-            Ok(lived) => {
-                self.lives = self.lives.saturating_add(1);
-                self.all.add(lived);
+    fn add(&mut self, number: u64, ran: Result<Totals, String>) {
+        match ran {
+            Ok(ran) => {
+                self.runs = self.runs.saturating_add(1);
+                self.all.add(ran);
             }
             Err(why) => {
-                let least = Storm::new(self.seed, life).least();
+                let shrunk = RandomRun::new(self.seed, number).least();
                 self.failure = Some(Failure {
-                    life,
-                    least: least.failure().unwrap_or_else(|| why.clone()),
+                    number,
+                    shrunk: shrunk.failure().unwrap_or_else(|| why.clone()),
                     why,
-                    storm: format!("{least:#?}"),
+                    steps: format!("{shrunk:#?}"),
                 });
             }
         }
@@ -47,55 +45,55 @@ impl Simulated {
 
     /// In one line.
     fn sum(&self) -> String {
-        let [lost, twice, late, lies] = self.all.faults.map(grouped);
+        let [lost, twice, late, bogus] = self.all.faults.map(grouped);
         format!(
-            "{} lives, {} hours, {} steps; answers: {lost} lost, {twice} given twice, {late} out of order, {lies} not so; {} jumps of \
-             clocks, {} strangers' names",
-            grouped(self.lives),
+            "{} runs, {} hours, {} steps; answers: {lost} lost, {twice} duplicated, {late} reordered, {bogus} bogus; {} clock jumps, \
+             {} attacker-chosen names",
+            grouped(self.runs),
             grouped(self.all.time.as_secs() / 3600),
             grouped(self.all.steps),
             grouped(self.all.clocks),
-            grouped(self.all.strangers)
+            grouped(self.all.attacker_names)
         )
     }
 
     pub(crate) fn figures(&self) -> Figures {
-        let Lived { time, steps, faults, clocks, strangers } = &self.all;
+        let Totals { time, steps, faults, clocks, attacker_names } = &self.all;
         let what = format!(
-            "seed {}: {} hours in {} lives, {} steps, {} faults in answers, {} jumps of clocks, {} strangers' names",
+            "seed {}: {} hours in {} runs, {} steps, {} faults in answers, {} clock jumps, {} attacker-chosen names",
             self.seed,
             grouped(time.as_secs() / 3600),
-            grouped(self.lives),
+            grouped(self.runs),
             grouped(*steps),
             grouped(faults.iter().sum::<u64>()),
             grouped(*clocks),
-            grouped(*strangers)
+            grouped(*attacker_names)
         );
-        let again = |Failure { life, least, .. }: &Failure| {
-            let least = least.lines().next().unwrap_or_default();
-            format!("cargo xtask sim --seed {} --life {life}: {least}", self.seed)
+        let again = |Failure { number, shrunk, .. }: &Failure| {
+            let shrunk = shrunk.lines().next().unwrap_or_default();
+            format!("cargo xtask sim --seed {} --run {number}: {shrunk}", self.seed)
         };
         Figures::new(what, self.failure.as_ref().map(again))
     }
 
     /// Prints what went wrong, if something did. Whether nothing did.
     pub(crate) fn tell(&self) -> bool {
-        let Some(Failure { life, why, least, storm }) = &self.failure else { return true };
+        let Some(Failure { number, why, shrunk, steps }) = &self.failure else { return true };
         let seed = self.seed;
-        println!("seed {seed}, life {life}: {why}");
-        println!("with nothing left out that could be: {least}");
-        println!("{storm}");
-        println!("again: cargo xtask sim --seed {seed} --life {life}");
+        println!("seed {seed}, run {number}: {why}");
+        println!("shrunk: {shrunk}");
+        println!("{steps}");
+        println!("reproduce: cargo xtask sim --seed {seed} --run {number}");
         false
     }
 }
 
-/// Lives that are lived at once, or one after the other on the same core.
+/// Runs that are executed before their results are read.
 const BATCH: u64 = 64;
 
-/// Lives, prints a line or what went wrong, and says whether nothing did.
-pub(crate) fn run(seed: u64, hours: u64, life: Option<u64>) -> bool {
-    let simulated = simulate(seed, hours, life);
+/// Executes runs, prints their totals or the failure, and says whether all held.
+pub(crate) fn run(seed: u64, hours: u64, number: Option<u64>) -> bool {
+    let simulated = simulate(seed, hours, number);
     let well = simulated.tell();
     if well {
         println!("seed {seed}: {}; nothing wrong", simulated.sum());
@@ -103,27 +101,27 @@ pub(crate) fn run(seed: u64, hours: u64, life: Option<u64>) -> bool {
     well
 }
 
-/// Lives until so much time has passed, until something goes wrong, or that one life.
-pub(crate) fn simulate(seed: u64, hours: u64, life: Option<u64>) -> Simulated {
+/// Executes runs until so much virtual time has passed or one fails; or the one run of that number.
+pub(crate) fn simulate(seed: u64, hours: u64, number: Option<u64>) -> Simulated {
     let until = Duration::from_secs(hours.saturating_mul(3600));
-    let mut simulated = Simulated { seed, lives: 0, all: Lived::default(), failure: None };
+    let mut simulated = Simulated { seed, runs: 0, all: Totals::default(), failure: None };
     // What goes wrong is told once, by what is returned.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let mut first = life.unwrap_or(0);
-    let batch = if life.is_some() { 1 } else { BATCH };
+    let mut first = number.unwrap_or(0);
+    let batch = if number.is_some() { 1 } else { BATCH };
     while simulated.all.time < until && simulated.failure.is_none() {
-        let lives: Vec<u64> = (first..first.saturating_add(batch)).collect();
-        let lived = several::map(&lives, |life| Storm::new(seed, *life).try_live());
-        for (life, lived) in lives.into_iter().zip(lived) {
-            // What was lived through besides does not count: the sum must not depend on how many cores there are.
+        let runs: Vec<u64> = (first..first.saturating_add(batch)).collect();
+        let ran = several::map(&runs, |number| RandomRun::new(seed, *number).try_run());
+        for (number, ran) in runs.into_iter().zip(ran) {
+            // Runs beyond the end do not count: the totals must not depend on the number of cores.
             if simulated.all.time >= until || simulated.failure.is_some() {
                 break;
             }
-            simulated.add(life, lived);
+            simulated.add(number, ran);
         }
         first = first.saturating_add(batch);
-        if life.is_some() {
+        if number.is_some() {
             break;
         }
     }
@@ -137,18 +135,18 @@ mod tests {
     use crate::assure::Verdict;
 
     #[test]
-    fn what_was_lived_through_is_counted_and_a_failure_says_how_to_have_it_again() {
+    fn totals_are_counted_and_a_failure_says_how_to_reproduce_it() {
         let mut simulated = simulate(7, 1, None);
         assert!(simulated.tell());
-        assert!(simulated.lives > 0 && simulated.all.steps > 0);
+        assert!(simulated.runs > 0 && simulated.all.steps > 0);
         let figures = simulated.figures();
         assert_eq!(figures.verdict, Verdict::Held);
         assert!(figures.what.starts_with("seed 7: "), "{}", figures.what);
         let text = || "I6\nbecause".to_owned();
-        simulated.failure = Some(Failure { life: 3, why: text(), least: text(), storm: text() });
+        simulated.failure = Some(Failure { number: 3, why: text(), shrunk: text(), steps: text() });
         assert_eq!(
             simulated.figures().verdict,
-            Verdict::Broken("cargo xtask sim --seed 7 --life 3: I6".to_owned())
+            Verdict::Broken("cargo xtask sim --seed 7 --run 3: I6".to_owned())
         );
     }
 }

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 
 use discovery_core::{Config, Counters};
 use discovery_sim::START;
-use discovery_sim::fleet::{Drive, Fleet};
+use discovery_sim::population::{Drive, Population};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>().ok());
     let mut next = |default: u64| arguments.next().flatten().unwrap_or(default);
     let (names, window, seed) = (next(1_000_000), next(10_000), next(1));
-    let fleet = Fleet::steady(seed);
-    let mut drive = Drive::new(&fleet, Config::new(Fleet::policy()), Duration::from_millis(50));
+    let population = Population::steady(seed);
+    let mut drive =
+        Drive::new(&population, Config::new(Population::policy()), Duration::from_millis(50));
     let started = Instant::now();
     println!("{names} names, {window} at once, seed {seed}");
     println!("    done    real s  virtual s   requests    facts  results  counted MiB  RSS MiB");

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use discovery_core::Config;
-use discovery_sim::fleet::{Fleet, Year};
+use discovery_sim::population::{Population, Year};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     };
     println!("{names} names, {days} days, a use every {seconds} s, a join every week, seed {seed}");
     let started = Instant::now();
-    let report = year.run(&Fleet::changing(seed), Config::new(Fleet::policy()));
+    let report = year.run(&Population::changing(seed), Config::new(Population::policy()));
     println!("{report}took                 {:?}", started.elapsed());
     for line in &report.too_old {
         println!("too old: {line}");

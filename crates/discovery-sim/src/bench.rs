@@ -11,10 +11,10 @@ use discovery_core::{
     Outcome, Policy, Question, Request, RequestId, Resolver, Row, ServerName, Ticket, UnixMillis,
 };
 
+use crate::fault_injector::{Fate, FaultInjector};
 use crate::run::{Answered, Bounds, Input, START, answer, config, question};
 use crate::scenario::Scenario;
 use crate::simulator::{Next, Simulator};
-use crate::weather::{Fate, Weather};
 use crate::world::World;
 
 /// Steps after which a bench counts as one that goes on for ever.
@@ -40,7 +40,7 @@ pub struct Bench {
     policy: Policy,
     world: World,
     latency: Option<Duration>,
-    weather: Option<Weather>,
+    fault_injector: Option<FaultInjector>,
     open: BTreeMap<RequestId, Request>,
     log: Vec<(Instant, Happened)>,
     ends: BTreeMap<Ticket, (Instant, Outcome)>,
@@ -66,7 +66,7 @@ impl Bench {
             simulator: Simulator::new(Resolver::new(config, START), bounds, START),
             world,
             latency: None,
-            weather: None,
+            fault_injector: None,
             open: BTreeMap::new(),
             log: Vec::new(),
             ends: BTreeMap::new(),
@@ -80,17 +80,17 @@ impl Bench {
         self
     }
 
-    /// Lets things go wrong between the resolver and its world.
+    /// Injects faults into the answers of the world.
     #[must_use]
-    pub fn in_weather(mut self, weather: Weather) -> Self {
-        self.weather = Some(weather);
+    pub fn with_faults(mut self, fault_injector: FaultInjector) -> Self {
+        self.fault_injector = Some(fault_injector);
         self
     }
 
-    /// What went wrong, if anything can.
+    /// The faults so far; None: none are injected.
     #[must_use]
-    pub fn weather(&self) -> Option<&Weather> {
-        self.weather.as_ref()
+    pub fn fault_injector(&self) -> Option<&FaultInjector> {
+        self.fault_injector.as_ref()
     }
 
     /// Time passes without the resolver being told, as where a machine sleeps: what has come in meanwhile is there after it.
@@ -306,7 +306,7 @@ impl Bench {
     fn reply(&mut self, input: Input) {
         let Some(request) = input.replies_to().and_then(|id| self.open.get(&id)) else {
             // A datagram that is on its way arrives all the same, and must change nothing (I3).
-            if self.weather.is_some() {
+            if self.fault_injector.is_some() {
                 self.input(input);
             }
             return;
@@ -353,11 +353,11 @@ impl Bench {
     }
 
     fn plan(&mut self, request: &Request) {
-        let fate = self.weather.as_mut().map_or_else(Fate::default, Weather::next);
+        let fate = self.fault_injector.as_mut().map_or_else(Fate::default, FaultInjector::next);
         if fate.lost {
             return;
         }
-        let world = fate.lie.as_ref().unwrap_or(&self.world);
+        let world = fate.bogus.as_ref().unwrap_or(&self.world);
         let Answered { connected, after, answer } = answer(world, request, None);
         let now = self.now();
         if let (Some(connected), Request::Http(get)) = (connected, request) {

@@ -5,19 +5,19 @@ mod cache_model;
 mod draw;
 mod explore;
 mod feedback_model;
-pub mod fleet;
+pub mod population;
 pub mod fuzz;
-pub mod life;
+pub mod session;
 mod play;
 mod raw;
 mod reference;
 mod run;
 mod scenario;
 mod simulator;
-mod storm;
+mod random_run;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategies;
-mod weather;
+mod fault_injector;
 mod web;
 mod world;
 
@@ -27,7 +27,9 @@ pub use explore::{
     Counterexample, Coverage, Explored, Fault, Finding, Limits, Subject, Wrong, explore,
     explore_crowd, shrink,
 };
-pub use play::{Move, lie, play};
+pub use fault_injector::FaultInjector;
+pub use play::{Move, bogus_answer, play};
+pub use random_run::{RandomRun, Totals};
 pub use raw::{RawReading, StreamEnd, read_raw};
 pub use reference::{
     Disagreement, Expected, ExpectedResult, Given, Group, Life, Place, Reference, Verdict,
@@ -41,8 +43,6 @@ pub use scenario::{
     Mismatch, Observed, ParseError, Problem, Report, Resolve, RouteSet, Scenario, Wanted,
 };
 pub use simulator::{Next, Simulator};
-pub use storm::{Lived, Storm};
-pub use weather::Weather;
 pub use web::{Body, End, Page, RawPiece, Served, is_chunked, written_head};
 pub use world::{
     ConnectFault, DEFAULT_SOA, DEFAULT_TTL, Destination, DnsAnswer, DnsOutcome, HttpAnswer, NoEdns,

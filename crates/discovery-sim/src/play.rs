@@ -24,7 +24,7 @@ pub enum Move {
     /// An open request gets what the world says, if the world says anything.
     Answer(u8),
     /// An open request gets something absurd, drawn from this seed.
-    Lie(u8, u64),
+    Bogus(u8, u64),
     /// A request of long ago gets something absurd once more.
     Late(u8, u64),
     /// A request that never was gets an answer.
@@ -85,8 +85,8 @@ fn input<M: Machine>(
             let told = answer(world, open(index)?, Some(UnixTime(now.as_nanos() >> 30)));
             told.answer.map(|answer| Input::Answer(answer, now))
         }
-        Move::Lie(index, seed) => Some(Input::Answer(lie(open(index)?, seed), now)),
-        Move::Late(index, seed) => Some(Input::Answer(lie(nth(ended, index)?, seed), now)),
+        Move::Bogus(index, seed) => Some(Input::Answer(bogus_answer(open(index)?, seed), now)),
+        Move::Late(index, seed) => Some(Input::Answer(bogus_answer(nth(ended, index)?, seed), now)),
         Move::Unknown(number) => {
             let number = number | 1 << 63;
             let answer = if number & 1 == 0 {
@@ -149,16 +149,16 @@ pub(crate) fn report(name: &ServerName, mut place: SocketAddr, seed: u64, now: I
     Input::Report(name.clone(), place, *draw.one_of(&ALL), now)
 }
 
-/// Something absurd as an answer: an error, or a reply that nobody in his right mind would send.
-pub fn lie(request: &Request, seed: u64) -> Answer {
+/// A bogus answer: an error, or a reply that no server should send.
+pub fn bogus_answer(request: &Request, seed: u64) -> Answer {
     let mut draw = Draw::new(seed);
     match request {
-        Request::Dns(dns) => Answer::Dns(dns.id, dns_lie(dns, &mut draw)),
-        Request::Http(get) => Answer::Http(get.id, http_lie(get, &mut draw)),
+        Request::Dns(dns) => Answer::Dns(dns.id, bogus_dns(dns, &mut draw)),
+        Request::Http(get) => Answer::Http(get.id, bogus_http(get, &mut draw)),
     }
 }
 
-fn dns_lie(dns: &DnsRequest, draw: &mut Draw) -> Result<DnsReply, DnsError> {
+fn bogus_dns(dns: &DnsRequest, draw: &mut Draw) -> Result<DnsReply, DnsError> {
     const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
     const ERRORS: [DnsError; 11] = [
         DnsError::Local,
@@ -180,16 +180,16 @@ fn dns_lie(dns: &DnsRequest, draw: &mut Draw) -> Result<DnsReply, DnsError> {
     let count = *draw.one_of(&[0, 1, 2, 5, 40, 300]);
     let mut records = Vec::new();
     for _ in 0..count {
-        let data = record_lie(&owner, draw);
-        records.push(DnsRecord { owner: owner.clone(), ttl: ttl_lie(draw), data: data.clone() });
+        let data = bogus_record(&owner, draw);
+        records.push(DnsRecord { owner: owner.clone(), ttl: bogus_ttl(draw), data: data.clone() });
         owner = match (data, draw.below(4)) {
             // Mostly a chain of aliases, now and then a record of somebody else.
             (RecordData::Cname(next), 1..) => next,
-            (_, 0) => name_lie(&owner, draw),
+            (_, 0) => bogus_name(&owner, draw),
             _ => owner,
         };
     }
-    let negative_ttl = (draw.below(2) == 0).then(|| ttl_lie(draw));
+    let negative_ttl = (draw.below(2) == 0).then(|| bogus_ttl(draw));
     Ok(DnsReply {
         nxdomain: draw.below(3) == 0,
         records,
@@ -198,23 +198,23 @@ fn dns_lie(dns: &DnsRequest, draw: &mut Draw) -> Result<DnsReply, DnsError> {
     })
 }
 
-fn record_lie(owner: &DnsName, draw: &mut Draw) -> RecordData {
+fn bogus_record(owner: &DnsName, draw: &mut Draw) -> RecordData {
     let number = draw.next();
     match draw.below(6) {
         0 => RecordData::A(u32::try_from(number >> 32).unwrap_or_default().into()),
         1 => RecordData::Aaaa((u128::from(number) << 64 | u128::from(draw.next())).into()),
-        2 => RecordData::Cname(name_lie(owner, draw)),
+        2 => RecordData::Cname(bogus_name(owner, draw)),
         3 => RecordData::Unusable,
         _ => {
             let [a, b, c, d, e, f, ..] = number.to_be_bytes();
             let pair = |high, low| u16::from_be_bytes([high & 1, low]);
             let (priority, weight, port) = (pair(a, b), pair(c, d), pair(e, f));
-            RecordData::Srv(Service { priority, weight, port, target: name_lie(owner, draw) })
+            RecordData::Srv(Service { priority, weight, port, target: bogus_name(owner, draw) })
         }
     }
 }
 
-fn name_lie(near: &DnsName, draw: &mut Draw) -> DnsName {
+fn bogus_name(near: &DnsName, draw: &mut Draw) -> DnsName {
     let long = vec!["a".repeat(63); 3].join(".");
     let text = match draw.below(9) {
         0 => near.to_string(),
@@ -230,11 +230,11 @@ fn name_lie(near: &DnsName, draw: &mut Draw) -> DnsName {
     DnsName::parse(&text).unwrap_or_else(|_| DnsName::root())
 }
 
-fn ttl_lie(draw: &mut Draw) -> u32 {
+fn bogus_ttl(draw: &mut Draw) -> u32 {
     *draw.one_of(&[0, 1, 300, 86_400, 604_800, 1 << 31, u32::MAX])
 }
 
-fn http_lie(get: &HttpGet, draw: &mut Draw) -> Result<HttpResponse, HttpError> {
+fn bogus_http(get: &HttpGet, draw: &mut Draw) -> Result<HttpResponse, HttpError> {
     const ERRORS: [HttpError; 15] = [
         HttpError::Local,
         HttpError::NoRoute,

@@ -365,11 +365,11 @@ pub fn speculation() -> impl Strategy<Value = Speculation> {
     select(&[Off, Addresses, Full, Remembered][..])
 }
 
-/// Moves against a machine, true answers and lies among them.
+/// Moves against a machine, true answers and bogus ones among them.
 pub fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
         8 => any::<u8>().prop_map(Move::Answer),
-        4 => any::<(u8, u64)>().prop_map(|(index, seed)| Move::Lie(index, seed)),
+        4 => any::<(u8, u64)>().prop_map(|(index, seed)| Move::Bogus(index, seed)),
         1 => any::<(u8, u64)>().prop_map(|(index, seed)| Move::Late(index, seed)),
         1 => any::<u64>().prop_map(Move::Unknown),
         1 => any::<u8>().prop_map(Move::Connected),

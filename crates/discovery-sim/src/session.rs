@@ -1,4 +1,4 @@
-//! Random lives of a resolver among a few names whose worlds change, compared with the model of what may be remembered.
+//! A session with a resolver: steps among a few names whose worlds change, compared with the model of what may be remembered.
 //!
 //! Three things are compared: which questions are asked and when, which facts are used and until when they count, and that a
 //! result is what the same facts give to a machine that remembers nothing (I13). Knows nothing of who chose the steps.
@@ -6,7 +6,7 @@
 mod alone;
 mod pair;
 mod refer;
-mod scene;
+mod setup;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -19,23 +19,23 @@ use discovery_core::{
 };
 use http::StatusCode;
 use refer::refer;
-pub use scene::{Scene, Step};
-use scene::{name, span};
+pub use setup::{Setup, Step};
+use setup::{name, span};
 
 use crate::bench::{Bench, Happened};
 use crate::cache_model::CacheModel;
+use crate::fault_injector::FaultInjector;
 use crate::feedback_model::FeedbackModel;
 use crate::run::{START, question};
 use crate::scenario::Scenario;
-use crate::weather::Weather;
 use crate::world::World;
 
 /// Two resolvers, of which one is asked, in a world.
 #[derive(Clone, Debug)]
-pub struct Life {
+pub struct Session {
     here: Half,
     there: Half,
-    scene: Scene,
+    setup: Setup,
 }
 
 /// A resolver, and the model beside it.
@@ -52,7 +52,7 @@ struct Half {
     policy: Policy,
     /// Up to where it has told the other one.
     told: Cursor,
-    strangers: usize,
+    attacker_names: usize,
     /// Since when nobody has told it the time.
     asleep_since: Option<Instant>,
     /// Requests under way.
@@ -61,26 +61,26 @@ struct Half {
     paused: BTreeSet<RequestId>,
 }
 
-/// Names that strangers ask for at once, at most.
+/// Most attacker-chosen names in one step.
 const CROWD: usize = 300;
 
-impl Life {
-    /// A life that begins.
-    pub fn new(scene: Scene) -> Self {
-        let half = Half::new(&scene);
-        Self { here: half.clone(), there: half, scene }
+impl Session {
+    /// A session that begins.
+    pub fn new(setup: Setup) -> Self {
+        let half = Half::new(&setup);
+        Self { here: half.clone(), there: half, setup }
     }
 
-    /// A life in which things go wrong on the way; what is not so is so in one of the scenes.
+    /// Injects faults into the answers; a bogus answer is true in one of these setups.
     #[must_use]
-    pub fn in_weather(mut self, seed: u64, lies: &[Scene]) -> Self {
-        let world = |scene: &Scene| {
-            let text = format!("{}\nresolve unasked.example\n", scene.text());
+    pub fn with_faults(mut self, seed: u64, bogus: &[Setup]) -> Self {
+        let world = |setup: &Setup| {
+            let text = format!("{}\nresolve unasked.example\n", setup.text());
             let scenario = Scenario::parse(&text);
             scenario.map_or_else(|_| World::default(), |scenario| scenario.world_at(Duration::ZERO))
         };
-        let weather = Weather::new(seed, lies.iter().map(world).collect());
-        self.here.bench = self.here.bench.in_weather(weather);
+        let injector = FaultInjector::new(seed, bogus.iter().map(world).collect());
+        self.here.bench = self.here.bench.with_faults(injector);
         self
     }
 
@@ -90,16 +90,16 @@ impl Life {
         self.here.bench.now().saturating_duration_since(START)
     }
 
-    /// How many names strangers have asked for.
+    /// How many attacker-chosen names have been asked for.
     #[must_use]
-    pub fn strangers(&self) -> u64 {
-        u64::try_from(self.here.strangers).unwrap_or(u64::MAX)
+    pub fn attacker_names(&self) -> u64 {
+        u64::try_from(self.here.attacker_names).unwrap_or(u64::MAX)
     }
 
-    /// What went wrong on the way.
+    /// The faults so far.
     #[must_use]
-    pub fn weather(&self) -> Option<&Weather> {
-        self.here.bench.weather()
+    pub fn fault_injector(&self) -> Option<&FaultInjector> {
+        self.here.bench.fault_injector()
     }
 
     /// One more thing happens.
@@ -109,9 +109,9 @@ impl Life {
     pub fn step(&mut self, step: Step) {
         match step {
             Step::Document(..) | Step::Zone(..) | Step::Service(_) | Step::Silent(_) => {
-                self.scene.change(&step);
+                self.setup.change(&step);
                 for half in [&mut self.here, &mut self.there] {
-                    half.bench.become_world(&self.scene.text());
+                    half.bench.become_world(&self.setup.text());
                 }
             }
             Step::Teach(which) => self.teach(which),
@@ -129,7 +129,7 @@ impl Life {
         self.here.hear();
     }
 
-    /// The life ends.
+    /// Ends the session.
     ///
     /// # Panics
     /// If what is left to happen is not what the model allows, or a promise is broken.
@@ -137,7 +137,7 @@ impl Life {
         for mut half in [self.here, self.there] {
             half.bench.settle();
             half.hear();
-            if !self.scene.remembers {
+            if !self.setup.remembers {
                 let kept = half.bench.counters().results;
                 assert_eq!(kept, 0, "results are not to be remembered");
             }
@@ -147,13 +147,13 @@ impl Life {
 }
 
 impl Half {
-    fn new(scene: &Scene) -> Self {
-        let bench = Bench::new(&scene.text());
+    fn new(setup: &Setup) -> Self {
+        let bench = Bench::new(&setup.text());
         let policy = bench.policy().clone();
         let model = CacheModel::new(policy.clone());
         let feedback = FeedbackModel::new(&policy);
         let (tickets, begun, places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        let (told, strangers) = (Cursor::START, 0);
+        let (told, attacker_names) = (Cursor::START, 0);
         let asleep_since = None;
         Self {
             bench,
@@ -164,7 +164,7 @@ impl Half {
             places,
             policy,
             told,
-            strangers,
+            attacker_names,
             asleep_since,
             open: BTreeSet::new(),
             paused: BTreeSet::new(),
@@ -217,8 +217,8 @@ impl Half {
             }
             Step::Crowd(count) => {
                 for _ in 0..count % CROWD {
-                    self.strangers = self.strangers.saturating_add(1);
-                    self.bench.ask(&format!("n{}.strangers.example", self.strangers));
+                    self.attacker_names = self.attacker_names.saturating_add(1);
+                    self.bench.ask(&format!("n{}.strangers.example", self.attacker_names));
                 }
             }
             Step::Document(..)

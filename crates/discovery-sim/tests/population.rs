@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use discovery_core::Config;
-use discovery_sim::fleet::{Churn, Fleet, Join, Kind, Year};
+use discovery_sim::population::{Churn, Join, Kind, Population, Year};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,7 +20,7 @@ fn a_fortnight_gives_no_answer_beyond_its_bound() {
         outage_every: (DAY * 3, DAY * 8),
         outage: (HOUR, HOUR * 30),
     };
-    let fleet = Fleet { churn: Some(churn), ..Fleet::changing(11) };
+    let population = Population { churn: Some(churn), ..Population::changing(11) };
     let year = Year {
         names: 200,
         length: DAY * 14,
@@ -28,7 +28,7 @@ fn a_fortnight_gives_no_answer_beyond_its_bound() {
         use_every: Duration::from_secs(120),
         latency: LATENCY,
     };
-    let report = year.run(&fleet, Config::new(Fleet::policy()));
+    let report = year.run(&population, Config::new(Population::policy()));
     println!("{report}");
     assert_eq!(report.violations, []);
     // Each within the bound of what it rests on, and none that does not come from a change.
@@ -49,7 +49,8 @@ fn a_fortnight_gives_no_answer_beyond_its_bound() {
 #[test]
 fn a_large_room_is_joined_cold_and_then_warm() {
     const SERVERS: u64 = 9_550;
-    let join = Join::run(&Fleet::steady(9), SERVERS, Config::new(Fleet::policy()), LATENCY);
+    let join =
+        Join::run(&Population::steady(9), SERVERS, Config::new(Population::policy()), LATENCY);
     println!("{join}");
     println!(
         "targets: at most 45000 DNS requests, under 70 s, alone in the middle under 2 s; warm none"

@@ -1,26 +1,25 @@
-//! What goes wrong between a machine and its world: packets lost, doubled and out of order, name servers and hosts that say what is not
-//! so.
+//! Faults between a machine and its world: answers that are lost, duplicated, reordered or bogus.
 //!
-//! Knows nothing of machines. The same seed and the same requests make the same weather.
+//! The same seed and the same requests give the same faults.
 
 use std::time::Duration;
 
 use crate::draw::Draw;
 use crate::world::World;
 
-/// What goes wrong, and what has gone wrong so far.
+/// Draws the faults of each answer, and counts them.
 #[derive(Clone, Debug)]
-pub struct Weather {
+pub struct FaultInjector {
     draw: Draw,
-    /// Of a hundred answers, so many are lost, given twice, given out of order, not so.
+    /// Of a hundred answers, how many are lost, duplicated, reordered and bogus.
     percent: [usize; 4],
-    /// What is said where it is not so.
-    lies: Vec<World>,
-    /// Answers lost, given twice, given out of order, not so.
+    /// The worlds from which bogus answers are taken.
+    bogus: Vec<World>,
+    /// Answers lost, duplicated, reordered and bogus so far.
     pub faults: [u64; 4],
 }
 
-/// What becomes of one answer.
+/// The faults of one answer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fate {
     pub(crate) lost: bool,
@@ -28,20 +27,20 @@ pub(crate) struct Fate {
     pub(crate) late: Duration,
     /// How long after that it comes once more.
     pub(crate) again: Option<Duration>,
-    /// The world that answers instead.
-    pub(crate) lie: Option<World>,
+    /// The world that gives the answer instead.
+    pub(crate) bogus: Option<World>,
 }
 
-/// An answer that is out of order comes so many milliseconds later, at most.
+/// The longest delay of a reordered answer, in milliseconds.
 const LATEST: usize = 4_000;
 
-impl Weather {
-    /// Weather of its own for each seed, from calm to wild; where it lies, one of these worlds answers.
+impl FaultInjector {
+    /// Rates of faults of its own for each seed, from none to many; a bogus answer is one of these worlds'.
     #[must_use]
-    pub fn new(seed: u64, lies: Vec<World>) -> Self {
+    pub fn new(seed: u64, bogus: Vec<World>) -> Self {
         let mut draw = Draw::new(seed);
         let percent = [40, 20, 50, 10].map(|most| draw.below(most));
-        Self { draw, percent, lies, faults: [0; 4] }
+        Self { draw, percent, bogus, faults: [0; 4] }
     }
 
     pub(crate) fn next(&mut self) -> Fate {
@@ -59,7 +58,8 @@ impl Weather {
             lost,
             late: if late { span(LATEST) } else { Duration::ZERO },
             again: twice.then(|| span(LATEST)),
-            lie: (not_so && !self.lies.is_empty()).then(|| self.draw.one_of(&self.lies).clone()),
+            bogus: (not_so && !self.bogus.is_empty())
+                .then(|| self.draw.one_of(&self.bogus).clone()),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use discovery_core::{Config, ErrorKind, Instant};
 
 use super::drive::{Drive, Finished};
-use super::{Fleet, Kind};
+use super::{Kind, Population};
 use crate::run::{START, Violation};
 
 /// When single names are asked for in the middle of it.
@@ -46,16 +46,16 @@ pub struct Join {
 
 impl Join {
     /// Joins a room of so many servers, twice.
-    pub fn run(fleet: &Fleet, servers: u64, config: Config, latency: Duration) -> Self {
-        let mut drive = Drive::new(fleet, config, latency);
+    pub fn run(population: &Population, servers: u64, config: Config, latency: Duration) -> Self {
+        let mut drive = Drive::new(population, config, latency);
         (0..servers).for_each(|server| drive.resolve(server));
         // Servers with the longest way, none of them in the room.
-        let longest = |server: &u64| fleet.kind(*server, START) == Kind::HostAndService;
+        let longest = |server: &u64| population.kind(*server, START) == Kind::HostAndService;
         for (after, server) in ALONE_AT.into_iter().zip((servers..).filter(longest)) {
             drive.run_until(START + after);
             drive.resolve(server);
         }
-        let is_silent = |server: u64, at: Instant| fleet.kind(server, at) == Kind::Silent;
+        let is_silent = |server: u64, at: Instant| population.kind(server, at) == Kind::Silent;
         let mut waits = (0..servers).filter(|server| !is_silent(*server, START)).count();
         let mut join = Self { servers, ..Self::default() };
         let mut took = Vec::new();
@@ -89,7 +89,7 @@ impl Join {
             }
         }
         for (server, requests) in drive.watch() {
-            let count = join.warm.entry(fleet.kind(server, again)).or_default();
+            let count = join.warm.entry(population.kind(server, again)).or_default();
             *count = count.saturating_add(requests);
         }
         join.violations = drive.violations().to_vec();

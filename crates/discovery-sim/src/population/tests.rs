@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use discovery_core::{Config, DnsId, DnsName, DnsRequest, Instant, RecordKind, Request};
 
-use super::{Drive, Fleet, Kind, Parsed, Role, Sight, Year, host, parse};
+use super::{Drive, Kind, Parsed, Population, Role, Sight, Year, host, parse};
 use crate::START;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -28,9 +28,9 @@ fn a_name_is_taken_apart_as_it_was_put_together() {
 
 #[test]
 fn kinds_have_their_shares() {
-    let fleet = Fleet::steady(1);
-    for (kind, percent) in fleet.mix.0 {
-        let count = (0..10_000).filter(|server| fleet.kind(*server, START) == kind).count();
+    let population = Population::steady(1);
+    for (kind, percent) in population.mix.0 {
+        let count = (0..10_000).filter(|server| population.kind(*server, START) == kind).count();
         assert!(count.abs_diff(usize::from(percent) * 100) < 150, "{kind:?}: {count} of 10000");
     }
 }
@@ -38,17 +38,21 @@ fn kinds_have_their_shares() {
 #[test]
 fn a_fresh_answer_is_true_whatever_the_kind_and_the_time() {
     let calm = super::Churn { outage: (Duration::ZERO, Duration::ZERO), ..Default::default() };
-    let fleet = Fleet { churn: Some(calm), ..Fleet::changing(3) };
+    let population = Population { churn: Some(calm), ..Population::changing(3) };
     for day in [0, 100, 1000] {
         for server in 0..300 {
-            let config = Config::new(Fleet::policy());
-            let mut drive = Drive::new(&fleet, config, LATENCY);
+            let config = Config::new(Population::policy());
+            let mut drive = Drive::new(&population, config, LATENCY);
             drive.run_until(START + HOUR * 24 * day);
             drive.resolve(server);
             drive.run();
             let end = drive.finished().unwrap();
-            let kind = fleet.kind(server, end.at);
-            assert_eq!(fleet.judge(server, &end.outcome, end.at), Sight::True, "{kind:?} {end:?}");
+            let kind = population.kind(server, end.at);
+            assert_eq!(
+                population.judge(server, &end.outcome, end.at),
+                Sight::True,
+                "{kind:?} {end:?}"
+            );
             assert_eq!(drive.violations(), []);
         }
     }
@@ -56,18 +60,20 @@ fn a_fresh_answer_is_true_whatever_the_kind_and_the_time() {
 
 #[test]
 fn an_answer_from_before_a_change_is_wrong_since_then() {
-    let fleet = Fleet::changing(3);
+    let population = Population::changing(3);
     let mut wrong = 0;
-    for server in (0..300).filter(|server| fleet.kind(*server, START) == Kind::Port) {
-        let mut drive = Drive::new(&fleet, Config::new(Fleet::policy()), LATENCY);
+    for server in (0..300).filter(|server| population.kind(*server, START) == Kind::Port) {
+        let mut drive = Drive::new(&population, Config::new(Population::policy()), LATENCY);
         drive.resolve(server);
         drive.run();
         let end = drive.finished().unwrap();
-        let (era, moves) = (fleet.era(server, end.at), fleet.moves(server, end.at));
-        let changes =
-            |at: Instant| fleet.era(server, at) != era || fleet.moves(server, at) != moves;
+        let (era, moves) = (population.era(server, end.at), population.moves(server, end.at));
+        let changes = |at: Instant| {
+            population.era(server, at) != era || population.moves(server, at) != moves
+        };
         let hour = (0..10_000).find(|hour| changes(end.at + HOUR * *hour)).unwrap();
-        let Sight::Wrong(found) = fleet.judge(server, &end.outcome, end.at + HOUR * (hour + 48))
+        let Sight::Wrong(found) =
+            population.judge(server, &end.outcome, end.at + HOUR * (hour + 48))
         else {
             continue;
         };
@@ -80,8 +86,8 @@ fn an_answer_from_before_a_change_is_wrong_since_then() {
 
 #[test]
 fn name_servers_fail_for_hours_and_then_work_again() {
-    let fleet = Fleet::changing(3);
-    let fails = |hour: u32| fleet.outage(7, START + HOUR * hour).is_some();
+    let population = Population::changing(3);
+    let fails = |hour: u32| population.outage(7, START + HOUR * hour).is_some();
     let hours: Vec<u32> = (0..24 * 365).filter(|hour| fails(*hour)).collect();
     assert!((4..400).contains(&hours.len()), "{hours:?}");
     let name = DnsName::parse("s7.example").unwrap();
@@ -94,8 +100,8 @@ fn name_servers_fail_for_hours_and_then_work_again() {
         name,
         kind: RecordKind::A,
     };
-    let failing = fleet.answer(&Request::Dns(request.clone()), START + HOUR * hours[0]);
-    let working = fleet.answer(&Request::Dns(request), START + HOUR * (hours[0] - 1));
+    let failing = population.answer(&Request::Dns(request.clone()), START + HOUR * hours[0]);
+    let working = population.answer(&Request::Dns(request), START + HOUR * (hours[0] - 1));
     assert_ne!(failing, working);
 }
 
@@ -108,7 +114,8 @@ fn the_same_seed_gives_the_same_year() {
         use_every: Duration::from_secs(120),
         latency: LATENCY,
     };
-    let run = |seed| year.run(&Fleet::changing(seed), Config::new(Fleet::policy())).to_string();
+    let run =
+        |seed| year.run(&Population::changing(seed), Config::new(Population::policy())).to_string();
     assert_eq!(run(5), run(5));
     assert_ne!(run(5), run(6));
 }

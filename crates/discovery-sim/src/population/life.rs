@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use discovery_core::Instant;
 
-use super::Fleet;
+use super::Population;
 use super::draw::draw;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -45,7 +45,7 @@ pub struct Span {
     pub since: Instant,
 }
 
-impl Fleet {
+impl Population {
     /// The era that a server is in.
     pub fn era(&self, server: u64, at: Instant) -> Span {
         self.span("era", self.churn.map(|churn| churn.era), server, at)

@@ -1,6 +1,4 @@
-//! What a life is made of: names, worlds that can be told of by a few numbers, and what may happen.
-//!
-//! Knows nothing of resolvers and models.
+//! The worlds and steps of a session, each written as a few numbers.
 
 use std::time::Duration;
 
@@ -69,33 +67,33 @@ pub(super) fn span(which: usize) -> Duration {
     Duration::from_millis(WAITS.get(which % WAITS.len()).copied().unwrap_or_default())
 }
 
-/// The world, as indices of what there is; and how a life begins.
+/// The world, as indices into the tables above, and how the resolver is configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scene {
+pub struct Setup {
     documents: [usize; 2],
     zones: [usize; 3],
     service: usize,
     silent: bool,
     /// Whether results are remembered, or facts alone.
     pub(super) remembers: bool,
-    /// Whether there are more slots than strangers can take.
+    /// Whether there are more slots than attackers can take.
     pub(super) roomy: bool,
 }
 
-impl Scene {
-    /// A beginning; numbers that are too large start over.
+impl Setup {
+    /// A setup; numbers that are too large start over.
     pub fn new(remembers: bool, documents: [usize; 2], service: usize) -> Self {
         let documents = documents.map(|document| document % DOCUMENTS.len());
         Self { documents, service: service % SERVICES.len(), remembers, ..Self::default() }
     }
 
-    /// The same with more slots than strangers can take, or as many as the policy has.
+    /// The same with more slots than attackers can take, or as many as the policy has.
     #[must_use]
     pub fn roomy(self, roomy: bool) -> Self {
         Self { roomy, ..self }
     }
 
-    /// The scene after a step.
+    /// Changes the setup by a step.
     pub fn change(&mut self, step: &Step) {
         let set = |place: Option<&mut usize>, what: usize| {
             if let Some(place) = place {
@@ -150,7 +148,7 @@ impl Scene {
     }
 }
 
-/// What happens in a life. Numbers say which; those that are too large start over.
+/// One step of a session. Numbers are indices; those that are too large start over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A name is asked for, and waited for.
@@ -181,7 +179,7 @@ pub enum Step {
     Sleep(usize),
     /// The clock goes back, or stands still: one of the same spans.
     Back(usize),
-    /// Strangers ask for so many names that do not exist.
+    /// So many attacker-chosen names, which do not exist, are asked for.
     Crowd(usize),
 }
 
@@ -193,7 +191,7 @@ impl Step {
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or_default());
         let (what, which) = (byte(0), byte(1));
-        // As often as a life needs them: names are asked for and time passes, the rest is rarer.
+        // As often as a session needs them: names are asked for and time passes, the rest is rarer.
         match what % 16 {
             2 if which >= 160 => Self::Swap,
             3 if which >= 128 => Self::Teach(which),

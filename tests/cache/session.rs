@@ -1,26 +1,26 @@
-//! Random lives of a resolver, with results remembered and without, compared with the model of what may be remembered.
+//! Random sessions with a resolver, with results remembered and without, compared with the cache model.
 
-use discovery_sim::life::{Life, Scene, Step};
+use discovery_sim::session::{Session, Setup, Step};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngSeed};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-/// Lives in which results are remembered beside facts, or facts alone.
-struct Lives<const RESULTS: bool>;
+/// Sessions in which results are remembered beside facts, or facts alone.
+struct Sessions<const RESULTS: bool>;
 
-impl<const RESULTS: bool> ReferenceStateMachine for Lives<RESULTS> {
-    type State = Scene;
+impl<const RESULTS: bool> ReferenceStateMachine for Sessions<RESULTS> {
+    type State = Setup;
     type Transition = Step;
 
-    fn init_state() -> BoxedStrategy<Scene> {
+    fn init_state() -> BoxedStrategy<Setup> {
         (any::<[u8; 2]>(), 0..2_usize)
             .prop_map(|(documents, service)| {
-                Scene::new(RESULTS, documents.map(usize::from), service)
+                Setup::new(RESULTS, documents.map(usize::from), service)
             })
             .boxed()
     }
 
-    fn transitions(_: &Scene) -> BoxedStrategy<Step> {
+    fn transitions(_: &Setup) -> BoxedStrategy<Step> {
         let number = || 0..22_usize;
         prop_oneof![
             8 => number().prop_map(Step::Resolve),
@@ -39,27 +39,27 @@ impl<const RESULTS: bool> ReferenceStateMachine for Lives<RESULTS> {
         .boxed()
     }
 
-    fn apply(mut scene: Scene, step: &Step) -> Scene {
-        scene.change(step);
-        scene
+    fn apply(mut setup: Setup, step: &Step) -> Setup {
+        setup.change(step);
+        setup
     }
 }
 
-impl<const RESULTS: bool> StateMachineTest for Lives<RESULTS> {
-    type SystemUnderTest = Life;
+impl<const RESULTS: bool> StateMachineTest for Sessions<RESULTS> {
+    type SystemUnderTest = Session;
     type Reference = Self;
 
-    fn init_test(scene: &Scene) -> Life {
-        Life::new(scene.clone())
+    fn init_test(setup: &Setup) -> Session {
+        Session::new(setup.clone())
     }
 
-    fn apply(mut life: Life, _: &Scene, step: Step) -> Life {
-        life.step(step);
-        life
+    fn apply(mut session: Session, _: &Setup, step: Step) -> Session {
+        session.step(step);
+        session
     }
 
-    fn teardown(life: Life, _: Scene) {
-        life.finish();
+    fn teardown(session: Session, _: Setup) {
+        session.finish();
     }
 }
 
@@ -67,8 +67,8 @@ prop_state_machine! {
     #![proptest_config(Cases { rng_seed: RngSeed::Fixed(7), max_shrink_iters: 4000, failure_persistence: None, ..Cases::default() })]
 
     #[test]
-    fn what_is_remembered_is_what_the_promises_allow(sequential 1..60 => Lives<true>);
+    fn what_is_remembered_is_what_the_promises_allow(sequential 1..60 => Sessions<true>);
 
     #[test]
-    fn what_facts_alone_are_remembered_for_is_what_the_promises_allow(sequential 1..60 => Lives<false>);
+    fn what_facts_alone_are_remembered_for_is_what_the_promises_allow(sequential 1..60 => Sessions<false>);
 }

@@ -10,8 +10,8 @@ use discovery_core::{Config, Counters, Effect, ErrorKind, Instant, Outcome};
 
 use super::draw::draw;
 use super::drive::{Drive, Finished};
-use super::truth::Sight;
-use super::{Fleet, Kind};
+use super::ground_truth::Sight;
+use super::{Kind, Population};
 use crate::run::{START, Violation};
 
 /// Servers of each kind that are asked for cold, to know what they cost.
@@ -71,10 +71,10 @@ pub struct Report {
 
 impl Year {
     /// Lives it.
-    pub fn run(&self, fleet: &Fleet, config: Config) -> Report {
-        let costs = costs(fleet, &config, self.latency);
+    pub fn run(&self, population: &Population, config: Config) -> Report {
+        let costs = costs(population, &config, self.latency);
         let zipf = Zipf::new(self.names);
-        let mut drive = Drive::new(fleet, config, self.latency);
+        let mut drive = Drive::new(population, config, self.latency);
         let mut report = Report::default();
         let end = START + self.length;
         let (mut join, mut turn) = (START, START + self.use_every);
@@ -90,22 +90,22 @@ impl Year {
                 0..self.names
             } else {
                 uses = u64::saturating_add(uses, 1);
-                turn = turn + self.pause(fleet.seed, uses);
-                let server = zipf.draw(draw(fleet.seed, "use", uses, 0));
+                turn = turn + self.pause(population.seed, uses);
+                let server = zipf.draw(draw(population.seed, "use", uses, 0));
                 server..server.saturating_add(1)
             };
             for server in servers {
                 drive.resolve(server);
                 report.tickets = report.tickets.saturating_add(1);
-                let cost = costs.get(&fleet.kind(server, at));
+                let cost = costs.get(&population.kind(server, at));
                 for (cold, cost) in report.cold.iter_mut().zip(cost.into_iter().flatten()) {
                     *cold = cold.saturating_add(*cost);
                 }
             }
-            report.take(fleet, &mut drive);
+            report.take(population, &mut drive);
         }
         drive.run();
-        report.take(fleet, &mut drive);
+        report.take(population, &mut drive);
         // Costs are those of all samples.
         report.cold = report.cold.map(|cold| cold / SAMPLES);
         report.requests = drive.requests();
@@ -123,26 +123,26 @@ impl Year {
 }
 
 impl Report {
-    fn take(&mut self, fleet: &Fleet, drive: &mut Drive<'_>) {
+    fn take(&mut self, population: &Population, drive: &mut Drive<'_>) {
         while let Some(finished) = drive.finished() {
-            self.note(fleet, &finished);
+            self.note(population, &finished);
         }
         self.most_bytes = self.most_bytes.max(drive.resolver().counters().bytes);
     }
 
-    fn note(&mut self, fleet: &Fleet, finished: &Finished) {
+    fn note(&mut self, population: &Population, finished: &Finished) {
         let Finished { server, asked, at, outcome } = finished;
         let waited = at.saturating_duration_since(*asked);
         count(&mut self.at_once, waited == Duration::ZERO);
         self.longest_wait = self.longest_wait.max(waited);
         count(&mut self.stale, is_stale(outcome));
-        match fleet.judge(*server, outcome, *at) {
+        match population.judge(*server, outcome, *at) {
             Sight::True => {}
             Sight::Excused => count(&mut self.excused, true),
             Sight::Failed(kind) => {
                 count(self.failed.entry(kind).or_default(), true);
                 if self.unexplained.len() < 10 {
-                    self.unexplained.push(describe(fleet, finished, "unexplained"));
+                    self.unexplained.push(describe(population, finished, "unexplained"));
                 }
             }
             Sight::Wrong(wrong) => {
@@ -151,7 +151,7 @@ impl Report {
                 self.longest_addresses =
                     self.longest_addresses.max(wrong.addresses.unwrap_or_default());
                 if wrong.is_too_old() && self.too_old.len() < 10 {
-                    self.too_old.push(describe(fleet, finished, &format!("{wrong:?}")));
+                    self.too_old.push(describe(population, finished, &format!("{wrong:?}")));
                 }
             }
         }
@@ -182,10 +182,10 @@ fn is_stale(outcome: &Outcome) -> bool {
     explanation.decisions.iter().any(|decision| decision.effect == Effect::LastGood)
 }
 
-fn describe(fleet: &Fleet, finished: &Finished, what: &str) -> String {
+fn describe(population: &Population, finished: &Finished, what: &str) -> String {
     let Finished { server, at, outcome, .. } = finished;
     let since = |at: Instant| at.saturating_duration_since(START);
-    let era = fleet.era(*server, *at);
+    let era = population.era(*server, *at);
     let came = match outcome {
         Ok(resolved) => format!(
             "{} {:?} {}",
@@ -197,18 +197,18 @@ fn describe(fleet: &Fleet, finished: &Finished, what: &str) -> String {
     };
     format!(
         "s{server} ({:?} since {:?}, moved at {:?}, last outage at {:?}, ttl {}) at {:?}: {what}: {came}",
-        fleet.kind(*server, *at),
+        population.kind(*server, *at),
         since(era.since),
-        since(fleet.moves(*server, *at).since),
-        fleet.last_outage(*server, *at).map(|(from, to)| (since(from), since(to))),
-        fleet.ttl(*server),
+        since(population.moves(*server, *at).since),
+        population.last_outage(*server, *at).map(|(from, to)| (since(from), since(to))),
+        population.ttl(*server),
         since(*at),
     )
 }
 
 /// What servers of each kind cost cold: DNS requests and GETs of so many samples.
-fn costs(fleet: &Fleet, config: &Config, latency: Duration) -> BTreeMap<Kind, [u64; 2]> {
-    let calm = Fleet { churn: None, ..fleet.clone() };
+fn costs(population: &Population, config: &Config, latency: Duration) -> BTreeMap<Kind, [u64; 2]> {
+    let calm = Population { churn: None, ..population.clone() };
     let cost = |kind: Kind| {
         let of_kind = |server: &u64| calm.kind(*server, START) == kind;
         let samples = (0..100_000).filter(of_kind).take(usize::try_from(SAMPLES).unwrap_or(0));

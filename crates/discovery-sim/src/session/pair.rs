@@ -8,8 +8,8 @@ use discovery_core::{
     Config, Cursor, Effect, Fact, FromMemory, Outcome, Resolver, ServerName, UnixMillis,
 };
 
-use super::scene::NAMES;
-use super::{Half, Life};
+use super::setup::NAMES;
+use super::{Half, Session};
 
 /// What the wall clocks show when a life begins.
 const WALL: u64 = 1_764_000_000_000;
@@ -17,7 +17,7 @@ const WALL: u64 = 1_764_000_000_000;
 /// and one that has lost everything.
 const SKEWS: [i64; 6] = [0, 40, -40, 3_600_000, -3_600_000, -1_700_000_000_000];
 
-impl Life {
+impl Session {
     /// The other one lives on from here.
     pub(super) fn swap(&mut self) {
         self.meet();
@@ -40,7 +40,7 @@ impl Life {
         self.here.model.taught(&export, elapsed, now);
         self.here.bench.teach(export, UnixMillis(wall.saturating_add_signed(skew)));
         self.here.hear();
-        if !self.scene.remembers {
+        if !self.setup.remembers {
             self.compare_with_a_newcomer(wall);
         }
     }

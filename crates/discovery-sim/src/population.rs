@@ -6,7 +6,7 @@ mod draw;
 mod drive;
 mod join;
 mod life;
-mod truth;
+mod ground_truth;
 mod year;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -20,9 +20,9 @@ use http::{StatusCode, Uri};
 
 use draw::{draw, pick};
 pub use drive::{Drive, Finished};
+pub use ground_truth::{Sight, Wrong};
 pub use join::Join;
 pub use life::{Churn, Span};
-pub use truth::{Sight, Wrong};
 pub use year::{Report, Year};
 
 /// How a server is set up.
@@ -96,7 +96,7 @@ impl Default for Mix {
 
 /// The servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fleet {
+pub struct Population {
     /// Everything is drawn from it.
     pub seed: u64,
     /// Which kinds there are.
@@ -122,7 +122,7 @@ enum Role {
     Target(u64),
 }
 
-/// A name of the fleet, taken apart.
+/// A name of the population, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Parsed<'a> {
     server: u64,
@@ -131,7 +131,7 @@ struct Parsed<'a> {
     service: Option<&'a str>,
 }
 
-impl Fleet {
+impl Population {
     /// Servers that never change, with lifetimes between an hour and a day.
     pub fn steady(seed: u64) -> Self {
         Self {

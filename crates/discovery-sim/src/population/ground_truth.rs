@@ -8,7 +8,7 @@ use std::time::Duration;
 use discovery_core::{ErrorKind, Instant, Outcome, Resolved};
 
 use super::life::Span;
-use super::{DELEGATED_PORT, Fleet, Kind, Role, SERVICE_PORT, host};
+use super::{DELEGATED_PORT, Kind, Population, Role, SERVICE_PORT, host};
 
 /// How long after a change an answer may still be from before it, beside what the lifetimes say: a lookup keeps what it has
 /// read.
@@ -66,7 +66,7 @@ struct Place {
     role: Role,
 }
 
-impl Fleet {
+impl Population {
     /// Compares an answer with how the server is set up at that moment.
     pub fn judge(&self, server: u64, outcome: &Outcome, at: Instant) -> Sight {
         let era = self.era(server, at);

@@ -1,22 +1,22 @@
-//! A resolver in front of a fleet, in virtual time: the same latency for every reply.
+//! A resolver in front of a population, in virtual time: the same latency for every reply.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use discovery_core::{Config, Event, Instant, Outcome, Request, RequestId, Resolver, Ticket};
 
-use super::{Fleet, server_of};
+use super::{Population, server_of};
 use crate::run::{Bounds, Input, START, Violation};
 use crate::simulator::{Next, Simulator};
 
 /// Broken promises after which it is of no use to go on.
 const MAX_VIOLATIONS: usize = 20;
 
-/// A resolver and the fleet that it meets.
+/// A resolver and the population that it meets.
 #[derive(Debug)]
 pub struct Drive<'a> {
-    fleet: &'a Fleet,
-    /// A scheduled request is answered by the fleet as it is when the reply arrives.
+    population: &'a Population,
+    /// A scheduled request is answered by the population as it is when the reply arrives.
     simulator: Simulator<Resolver, Request>,
     latency: Duration,
     tickets: BTreeMap<Ticket, (u64, Instant)>,
@@ -40,11 +40,11 @@ pub struct Finished {
 }
 
 impl<'a> Drive<'a> {
-    /// A resolver that knows nothing yet, in front of a fleet.
-    pub fn new(fleet: &'a Fleet, config: Config, latency: Duration) -> Self {
+    /// A resolver that knows nothing yet, in front of a population.
+    pub fn new(population: &'a Population, config: Config, latency: Duration) -> Self {
         let bounds = Bounds::of(&config.policy);
         Self {
-            fleet,
+            population,
             simulator: Simulator::new(Resolver::new(config, START), bounds, START),
             latency,
             tickets: BTreeMap::new(),
@@ -82,7 +82,7 @@ impl<'a> Drive<'a> {
     /// Asks for a server.
     pub fn resolve(&mut self, server: u64) {
         let now = self.now();
-        let input = Input::Resolve(self.fleet.name(server), now);
+        let input = Input::Resolve(self.population.name(server), now);
         if let Some(ticket) = self.simulator.input(&input) {
             self.tickets.insert(ticket, (server, now));
         }
@@ -130,7 +130,7 @@ impl<'a> Drive<'a> {
             Some(Next::Due(request)) if self.simulator.monitor().is_open(request.id()) => {
                 // Silence is no input: the request stays open until it is cancelled.
                 let now = self.now();
-                if let Some(answer) = self.fleet.answer(&request, now) {
+                if let Some(answer) = self.population.answer(&request, now) {
                     self.simulator.input(&Input::Answer(answer, now));
                 }
             }
