@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use discovery_core::{AddressPolicy, Families, Policy, Routes, ServerName};
 use discovery_lab::kit::Setup;
-use discovery_lab::{Crowd, LedBy};
+use discovery_lab::{LedBy, LoadSet};
 use discovery_tests::adapters;
 use nix::sys::resource::{UsageWho, getrusage};
 use rustls::pki_types::CertificateDer;
@@ -57,9 +57,9 @@ fn main() {
     }
 }
 
-fn crowd() -> Crowd {
+fn crowd() -> LoadSet {
     let address = Ipv4Addr::new(198, 51, 100, 1);
-    Crowd { led_by: LedBy::Document, names: NAMES, address }
+    LoadSet { led_by: LedBy::Document, names: NAMES, address }
 }
 
 fn table() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use discovery_core::Speculation;
 use discovery_lab::kit::{Adapter, Runner};
-use discovery_lab::{Ran, RunTrouble};
+use discovery_lab::{LookupResult, RunTrouble};
 use discovery_sim::Scenario;
 
 use super::{Ended, Layer};
@@ -45,7 +45,7 @@ impl Layer for Sockets {
     }
 }
 
-pub(super) fn ended(ran: Vec<Ran>) -> Vec<Ended> {
-    let one = |ran: Ran| Ended { outcome: ran.outcome, at: ran.at, asked: ran.asked };
+pub(super) fn ended(ran: Vec<LookupResult>) -> Vec<Ended> {
+    let one = |ran: LookupResult| Ended { outcome: ran.outcome, at: ran.at, asked: ran.asked };
     ran.into_iter().map(one).collect()
 }

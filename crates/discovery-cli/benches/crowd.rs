@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use discovery_lab::{Crowd, LedBy};
+use discovery_lab::{LedBy, LoadSet};
 use nix::sys::resource::{UsageWho, getrusage};
 
 const NAMES: usize = 2000;
@@ -44,8 +44,8 @@ fn main() {
     }
 }
 
-fn crowd(led_by: LedBy) -> Crowd {
-    Crowd { led_by, names: NAMES, address: Ipv4Addr::new(198, 51, 100, 1) }
+fn crowd(led_by: LedBy) -> LoadSet {
+    LoadSet { led_by, names: NAMES, address: Ipv4Addr::new(198, 51, 100, 1) }
 }
 
 fn table() {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use discovery_core::InvalidServerName;
 use discovery_driver::Builder;
 use discovery_lab::{
-    Authority, BUILT_IN, BuiltInName, Lab, LabOptions as Serving, Ran, built_in, built_in_names,
+    Authority, BUILT_IN, BuiltInName, Lab, LabOptions as Serving, LookupResult, built_in,
+    built_in_names,
 };
 
 use crate::options::{LabOptions, ResolveOptions};
@@ -77,7 +78,7 @@ impl Tally {
             self.others = self.others.max(Some(answered.status()));
             return;
         };
-        let ran = Ran {
+        let ran = LookupResult {
             name: answered.name.clone(),
             at: answered.at,
             outcome: match &answered.end {

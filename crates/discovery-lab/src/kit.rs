@@ -68,10 +68,10 @@ mod process;
 mod real_time;
 mod runner;
 mod setup;
-mod trap;
+mod faulty_server;
 mod virtual_time;
 mod wall_clock;
-mod watch;
+mod probe;
 
 pub use adapter::{Adapter, Client, Lookup, OnDiscovery, Stops, Timers, Trouble};
 pub use checks::{Check, Findings, conformance};

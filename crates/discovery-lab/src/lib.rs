@@ -9,7 +9,7 @@
 //!   and what was asked, [`differences`] what is not as the scenario expects;
 //! - with the feature `kit`, the module `kit` runs them over sockets through any adapter of `discovery-core`, and decides by that and
 //!   by much else whether it is one;
-//! - a [`Crowd`] is as many names of one step as wanted, for measuring clients.
+//! - a [`LoadSet`] is as many names of one step as wanted, for measuring clients.
 //!
 //! ```
 //! use std::time::Duration;
@@ -50,20 +50,20 @@ mod readme {}
 
 mod built_in;
 mod certificates;
-mod crowd;
+mod load_set;
 mod dns;
 mod https;
 #[cfg(feature = "kit")]
 pub mod kit;
 mod lab;
 mod memory;
-mod ran;
+mod results;
 
 pub use built_in::{BUILT_IN, BuiltInName, built_in, built_in_names};
 pub use certificates::{Authority, CertificateTrouble};
-pub use crowd::{CROWD_DOMAIN, Crowd, LedBy};
 pub use dns::{Attempts, Messages, Reaction, Said, Weather, framed, react};
 pub use https::{Act, Connection, Seen};
 pub use lab::{Lab, LabOptions, hurried};
+pub use load_set::{LOAD_DOMAIN, LedBy, LoadSet};
 pub use memory::MemoryRunner;
-pub use ran::{Ran, RunTrouble, differences};
+pub use results::{LookupResult, RunTrouble, differences};

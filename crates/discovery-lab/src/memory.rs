@@ -17,7 +17,7 @@ use discovery_wire::Predictable;
 use rustls::ClientConfig;
 
 use crate::certificates::Authority;
-use crate::ran::{Ran, RunTrouble, window};
+use crate::results::{LookupResult, RunTrouble, window};
 use flow::Flow;
 
 /// More steps than any scenario takes.
@@ -42,7 +42,7 @@ impl MemoryRunner {
     ///
     /// # Errors
     /// When the run does not come to its end, which is a bug.
-    pub fn run(&self, scenario: &Scenario) -> Result<Vec<Ran>, RunTrouble> {
+    pub fn run(&self, scenario: &Scenario) -> Result<Vec<LookupResult>, RunTrouble> {
         self.run_with(scenario, |_| {})
     }
 
@@ -55,7 +55,7 @@ impl MemoryRunner {
         &self,
         scenario: &Scenario,
         change: impl FnOnce(&mut Config),
-    ) -> Result<Vec<Ran>, RunTrouble> {
+    ) -> Result<Vec<LookupResult>, RunTrouble> {
         let mut config = Config::new(scenario.policy());
         config.name_servers = scenario.name_servers();
         config.seed = scenario.seed();
@@ -241,7 +241,7 @@ impl Run<'_> {
         }
     }
 
-    fn collect(mut self) -> Result<Vec<Ran>, RunTrouble> {
+    fn collect(mut self) -> Result<Vec<LookupResult>, RunTrouble> {
         let mut all = Vec::new();
         for (index, resolve) in self.resolves.iter().enumerate() {
             let (at, outcome) = match ServerName::parse(&resolve.name) {
@@ -252,7 +252,13 @@ impl Run<'_> {
                 },
             };
             let asked = Some(window(&self.resolves, index, &self.asked));
-            all.push(Ran { name: resolve.name.clone(), at, outcome, asked, hurried: false });
+            all.push(LookupResult {
+                name: resolve.name.clone(),
+                at,
+                outcome,
+                asked,
+                hurried: false,
+            });
         }
         Ok(all)
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;
-use crate::ran::differences;
+use crate::results::differences;
 
 fn check(text: &str) {
     let scenario = Scenario::parse(text).unwrap();

@@ -20,7 +20,7 @@ mod select_loop;
 use std::time::Duration;
 
 use discovery_core::{Instant, ServerName};
-use discovery_lab::{Lab, LabOptions, Ran, built_in, differences};
+use discovery_lab::{Lab, LabOptions, LookupResult, built_in, differences};
 
 /// By how much waits are divided, one after the other until the machine that this runs on keeps up.
 const DIVISORS: [u32; 3] = [20, 5, 1];
@@ -45,7 +45,7 @@ macro_rules! resolves_the_built_in_world {
                 let parsed = ServerName::parse(&resolve.name);
                 let outcome = parsed.map(|_| outcomes.next().unwrap());
                 let (name, at) = (resolve.name, Instant::ORIGIN);
-                ran.push(Ran { name, at, outcome, asked: None, hurried: true });
+                ran.push(LookupResult { name, at, outcome, asked: None, hurried: true });
             }
             found = differences(&scenario, &ran);
             if found.is_empty() {

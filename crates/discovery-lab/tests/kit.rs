@@ -127,7 +127,7 @@ fn each_error_is_found_by_the_check_that_is_there_for_it() {
         ("descriptors", Wrong::Connect),
         ("cancellation", Wrong::Stubborn),
         ("shutdown", Wrong::Endless),
-        ("crowd", Wrong::Policy),
+        ("load", Wrong::Policy),
         ("leaks", Wrong::Leaks),
         ("idle", Wrong::Restless),
         ("deadlines", Wrong::Frozen),

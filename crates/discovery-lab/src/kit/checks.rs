@@ -2,12 +2,12 @@
 //!
 //! Counts are of the whole process: checks must run one at a time, with nothing else beside them.
 
-mod crowd;
+mod load;
 mod descriptors;
 mod faults;
-mod leaving;
+mod cancellation;
 mod requests;
-mod rest;
+mod idle;
 mod worlds;
 
 use std::fmt;
@@ -19,7 +19,7 @@ use discovery_core::{ErrorKind, Outcome, ServerName, Step};
 use super::adapter::{Adapter, Client, Trouble};
 use super::real_time::set_guard;
 use super::setup::Setup;
-use crate::ran::RunTrouble;
+use crate::results::RunTrouble;
 
 /// One thing that an adapter must do right.
 #[derive(Clone, Copy)]
@@ -67,28 +67,28 @@ impl Check {
         Self {
             name: "cancellation",
             about: "a dropped future closes its sockets, in every phase",
-            run: leaving::cancellation,
+            run: cancellation::cancellation,
         },
         Self {
             name: "shutdown",
             about: "a client that ends tells who waits, and closes its sockets, in every phase",
-            run: leaving::shutdown,
+            run: cancellation::shutdown,
         },
         Self {
-            name: "crowd",
+            name: "load",
             about: "1,000 lookups at once are all right, and each document is fetched once",
-            run: crowd::check,
+            run: load::check,
         },
         Self {
             name: "leaks",
             about: "clients that have ended leave no descriptor and no thread behind",
-            run: rest::leaks,
+            run: idle::leaks,
         },
-        Self { name: "idle", about: "an idle driver is never awake", run: rest::idle },
+        Self { name: "idle", about: "an idle driver is never awake", run: idle::idle },
         Self {
             name: "deadlines",
             about: "its own timers ring at the machine's deadlines, and at nothing else",
-            run: rest::deadlines,
+            run: idle::deadlines,
         },
     ];
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{self, Handle, Runtime};
 use tokio::time::{sleep, timeout};
 
-use super::watch::Watch;
+use super::probe::Probe;
 
 /// What has not happened by then never will. Checks run one at a time, so there is one for all.
 static GUARD: Mutex<Duration> = Mutex::new(Duration::from_secs(10));
@@ -32,7 +32,7 @@ pub(super) fn set_guard(guard: Duration) -> Duration {
 pub(super) struct RealTime {
     servers: Runtime,
     client: Runtime,
-    watch: Arc<Watch>,
+    probe: Arc<Probe>,
 }
 
 impl RealTime {
@@ -41,7 +41,7 @@ impl RealTime {
         Ok(Self {
             servers: servers.worker_threads(1).thread_name("servers").enable_all().build()?,
             client: runtime::Builder::new_current_thread().enable_all().build()?,
-            watch: Arc::new(Watch::everywhere()),
+            probe: Arc::new(Probe::everywhere()),
         })
     }
 
@@ -62,8 +62,8 @@ impl RealTime {
     }
 
     /// What is seen of the client.
-    pub(super) fn watch(&self) -> &Arc<Watch> {
-        &self.watch
+    pub(super) fn probe(&self) -> &Arc<Probe> {
+        &self.probe
     }
 }
 

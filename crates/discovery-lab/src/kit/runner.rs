@@ -23,7 +23,7 @@ use super::virtual_time::VirtualTime;
 use super::wall_clock;
 use crate::certificates::Authority;
 use crate::lab::{Lab, LabOptions};
-use crate::ran::{Ran, RunTrouble, differences};
+use crate::results::{LookupResult, RunTrouble, differences};
 
 /// How long the system gets to carry what was sent over loopback before the clock jumps; from the second time on, for a busy machine.
 pub(super) const GRACE: [Duration; 3] =
@@ -89,7 +89,11 @@ impl Runner {
     ///
     /// # Errors
     /// When the run does not come to its end, or the scenario speaks of what sockets can't show.
-    pub fn run(&self, scenario: &Scenario, attempt: usize) -> Result<Vec<Ran>, RunTrouble> {
+    pub fn run(
+        &self,
+        scenario: &Scenario,
+        attempt: usize,
+    ) -> Result<Vec<LookupResult>, RunTrouble> {
         self.run_with(scenario, attempt, |_| {})
     }
 
@@ -103,7 +107,7 @@ impl Runner {
         scenario: &Scenario,
         attempt: usize,
         change: impl FnOnce(&mut Config),
-    ) -> Result<Vec<Ran>, RunTrouble> {
+    ) -> Result<Vec<LookupResult>, RunTrouble> {
         if let Some(what) = self.declines(scenario) {
             return Err(RunTrouble::Inexpressible(what));
         }
@@ -119,7 +123,7 @@ impl Runner {
             let lab = Lab::start_here(world, options, Arc::clone(&self.authority))?;
             let gets = Arc::new(Mutex::new(Vec::new()));
             let log = Arc::clone(&gets);
-            let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+            let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
             setup.tls = self.authority.client_config_at(scenario.clock());
             setup.policy = config.policy;
             setup.seed = config.seed;
@@ -288,7 +292,7 @@ impl Run<'_> {
         }
     }
 
-    fn collect(mut self) -> Result<Vec<Ran>, RunTrouble> {
+    fn collect(mut self) -> Result<Vec<LookupResult>, RunTrouble> {
         self.note_asked();
         let mut all = Vec::new();
         for (index, resolve) in self.resolves.iter().enumerate() {
@@ -299,7 +303,7 @@ impl Run<'_> {
                     None => return Err(RunTrouble::Unfinished(resolve.name.clone())),
                 },
             };
-            all.push(Ran {
+            all.push(LookupResult {
                 name: resolve.name.clone(),
                 at,
                 outcome,

@@ -14,7 +14,7 @@ use discovery_core::{HttpGet, Policy, Routes};
 use discovery_wire::Transport;
 use rustls::ClientConfig;
 
-use super::watch::Watch;
+use super::probe::Probe;
 use crate::lab::Lab;
 
 /// Says where to connect instead of an address.
@@ -45,7 +45,7 @@ pub struct Setup {
     pub fetch_from: FetchFrom,
     /// The clock of the machine. It need not go as the system's does.
     pub clock: Clock,
-    pub(super) watch: Arc<Watch>,
+    pub(super) probe: Arc<Probe>,
 }
 
 impl Setup {
@@ -55,18 +55,18 @@ impl Setup {
         name_servers: Vec<SocketAddr>,
         connect_to: impl Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync + 'static,
     ) -> Self {
-        let watch = Arc::new(Watch::everywhere());
-        Self::watched(tls, name_servers, connect_to, Instant::now, watch)
+        let probe = Arc::new(Probe::everywhere());
+        Self::watched(tls, name_servers, connect_to, Instant::now, probe)
     }
 
     /// What a client of this lab needs.
     pub(super) fn for_lab(
         lab: &Lab,
         clock: impl Fn() -> Instant + Send + Sync + 'static,
-        watch: Arc<Watch>,
+        probe: Arc<Probe>,
     ) -> Self {
         let servers = lab.dns_servers().to_vec();
-        Self::watched(lab.client_config(), servers, lab.connector(), clock, watch)
+        Self::watched(lab.client_config(), servers, lab.connector(), clock, probe)
     }
 
     fn watched(
@@ -74,9 +74,9 @@ impl Setup {
         name_servers: Vec<SocketAddr>,
         connect_to: impl Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync + 'static,
         clock: impl Fn() -> Instant + Send + Sync + 'static,
-        watch: Arc<Watch>,
+        probe: Arc<Probe>,
     ) -> Self {
-        let (to, from, at) = (Arc::clone(&watch), Arc::clone(&watch), Arc::clone(&watch));
+        let (to, from, at) = (Arc::clone(&probe), Arc::clone(&probe), Arc::clone(&probe));
         Self {
             tls,
             policy: Policy::default(),
@@ -95,7 +95,7 @@ impl Setup {
                 at.seen();
                 clock()
             }),
-            watch,
+            probe,
         }
     }
 
@@ -122,32 +122,32 @@ impl Setup {
 
     /// For who has a driver whose polls can be counted.
     pub fn watcher(&self) -> Watcher {
-        Watcher(Arc::clone(&self.watch))
+        Watcher(Arc::clone(&self.probe))
     }
 }
 
 /// Counts polls of a driver.
 #[derive(Clone)]
-pub struct Watcher(Arc<Watch>);
+pub struct Watcher(Arc<Probe>);
 
 impl Watcher {
     /// The driver itself, with its polls counted.
     pub fn watched<F>(&self, driver: F) -> Watched<F> {
-        Watched { driver: Box::pin(driver), watch: Arc::clone(&self.0) }
+        Watched { driver: Box::pin(driver), probe: Arc::clone(&self.0) }
     }
 }
 
 /// A driver whose polls are counted.
 pub struct Watched<F> {
     driver: Pin<Box<F>>,
-    watch: Arc<Watch>,
+    probe: Arc<Probe>,
 }
 
 impl<F: Future> Future for Watched<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.watch.polled();
+        self.probe.polled();
         self.driver.as_mut().poll(cx)
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::adapter::{Client, Timers};
-use super::watch::Watch;
+use super::probe::Probe;
 
 /// So near a deadline may be that a timer for it rings while the clock stands still.
 const NEAR: Duration = Duration::from_millis(10);
@@ -20,7 +20,7 @@ const NEAR: Duration = Duration::from_millis(10);
 /// One run's time.
 pub(super) struct VirtualTime {
     runtime: Runtime,
-    watch: Arc<Watch>,
+    probe: Arc<Probe>,
     alarm: Arc<OnceLock<Alarm>>,
 }
 
@@ -33,9 +33,9 @@ struct Alarm {
 impl VirtualTime {
     /// Time that jumps only after nobody has done anything for `grace`: so long the system gets to carry bytes.
     pub(super) fn new(grace: Duration) -> io::Result<Self> {
-        let watch = Arc::new(Watch::new());
+        let probe = Arc::new(Probe::new());
         let alarm: Arc<OnceLock<Alarm>> = Arc::default();
-        let (watched, told) = (Arc::clone(&watch), Arc::clone(&alarm));
+        let (watched, told) = (Arc::clone(&probe), Arc::clone(&alarm));
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
@@ -47,7 +47,7 @@ impl VirtualTime {
                 }
             })
             .build()?;
-        Ok(Self { runtime, watch, alarm })
+        Ok(Self { runtime, probe, alarm })
     }
 
     /// Runs this, by this time.
@@ -65,8 +65,8 @@ impl VirtualTime {
     }
 
     /// What is seen of the client.
-    pub(super) fn watch(&self) -> &Arc<Watch> {
-        &self.watch
+    pub(super) fn probe(&self) -> &Arc<Probe> {
+        &self.probe
     }
 
     /// Keeps a client's deadlines for it, where it can't by itself. Within [`block_on`](Self::block_on).

@@ -8,12 +8,12 @@ use discovery_core::{ErrorKind, Step};
 use super::{Findings, Wanted, name, start, wrong};
 use crate::certificates::Authority;
 use crate::kit::adapter::Adapter;
+use crate::kit::faulty_server::{CAUGHT, FREE, FaultyServer, policy};
 use crate::kit::process::NoDescriptors;
 use crate::kit::real_time::{RealTime, guarded};
 use crate::kit::setup::Setup;
-use crate::kit::trap::{CAUGHT, FREE, Trap, policy};
 use crate::lab::{Lab, LabOptions};
-use crate::ran::RunTrouble;
+use crate::results::RunTrouble;
 
 pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<(), RunTrouble> {
     let authority = Arc::new(Authority::new()?);
@@ -30,13 +30,13 @@ fn one(
 ) -> Result<(), RunTrouble> {
     let when = if with_the_get { "with the GET" } else { "with the first question" };
     let time = RealTime::new()?;
-    let lab = Lab::start_as(Trap::world(), LabOptions::default(), Arc::clone(authority))?;
+    let lab = Lab::start_as(FaultyServer::world(), LabOptions::default(), Arc::clone(authority))?;
     lab.open_all();
     time.block_on(async {
         let none: Arc<Mutex<Option<NoDescriptors>>> = Arc::default();
         let held = Arc::clone(&none);
         let due = AtomicBool::new(with_the_get);
-        let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+        let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
         setup.policy = policy();
         setup.on_fetch(move |get| {
             if get.url.to_string().contains(CAUGHT) && due.swap(false, Ordering::Relaxed) {

@@ -11,13 +11,13 @@ use tokio::time::timeout;
 use super::{Findings, Wanted, name, start, wrong};
 use crate::certificates::Authority;
 use crate::kit::adapter::Adapter;
+use crate::kit::faulty_server::{CAUGHT, FREE, FaultyServer};
 use crate::kit::phase::{Fault, Phase};
 use crate::kit::runner::GRACE;
 use crate::kit::setup::Setup;
-use crate::kit::trap::{CAUGHT, FREE, Trap};
 use crate::kit::virtual_time::VirtualTime;
 use crate::lab::{Lab, LabOptions};
-use crate::ran::RunTrouble;
+use crate::results::RunTrouble;
 
 /// No lookup takes so long.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -53,12 +53,13 @@ fn one(
 ) -> Result<Vec<String>, RunTrouble> {
     let time = VirtualTime::new(grace)?;
     time.block_on(async {
-        let lab = Lab::start_here(Trap::world(), LabOptions::default(), Arc::clone(authority))?;
-        let trap = Trap::set(phase, fault, &lab, &Handle::current())?;
-        let setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
-        let client = start(adapter, trap.bait(setup, &lab))?;
+        let lab =
+            Lab::start_here(FaultyServer::world(), LabOptions::default(), Arc::clone(authority))?;
+        let faulty = FaultyServer::set(phase, fault, &lab, &Handle::current())?;
+        let setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
+        let client = start(adapter, faulty.bait(setup, &lab))?;
         time.keep(adapter.timers(), &client);
-        trap.arm();
+        faulty.arm();
         let caught = timeout(PATIENCE, client.resolve(&name(CAUGHT)?)).await.ok();
         let wanted = match (phase, fault) {
             // A closed port is told of at once; whoever doesn't hear it waits, and blames the other side.
@@ -67,10 +68,10 @@ fn one(
             _ => Wanted::Leads(Step::Default, "192.0.2.1:8448"),
         };
         let mut complaints: Vec<String> = wrong(caught.as_ref(), wanted).into_iter().collect();
-        if !trap.was_reached() {
+        if !faulty.was_reached() {
             complaints.push("the client never came so far".to_owned());
         }
-        trap.lift();
+        faulty.lift();
         let [free, _] = FREE;
         let later = timeout(PATIENCE, client.resolve(&name(free)?)).await.ok();
         let wanted = Wanted::Leads(Step::DelegatedIpLiteral, "192.0.2.102:8448");

@@ -7,11 +7,11 @@ use discovery_sim::Scenario;
 
 use super::{Findings, name, start};
 use crate::kit::adapter::Adapter;
+use crate::kit::faulty_server::policy;
 use crate::kit::real_time::{RealTime, guarded};
 use crate::kit::setup::Setup;
-use crate::kit::trap::policy;
 use crate::lab::Lab;
-use crate::ran::RunTrouble;
+use crate::results::RunTrouble;
 
 /// A document, and one behind redirects to another port and to an address.
 const WORLD: &str = r#"
@@ -37,7 +37,7 @@ pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<
     let lab = Lab::start(scenario.world_at(Duration::ZERO))?;
     let time = RealTime::new()?;
     time.block_on(async {
-        let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+        let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
         setup.policy = policy();
         let client = start(adapter, setup)?;
         // Letters are the client's own, and mean nothing.

@@ -8,7 +8,7 @@ use super::Findings;
 use crate::built_in::built_in;
 use crate::kit::adapter::Adapter;
 use crate::kit::runner::Runner;
-use crate::ran::RunTrouble;
+use crate::results::RunTrouble;
 
 pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<(), RunTrouble> {
     let runner = Runner::new(Arc::clone(adapter))?;

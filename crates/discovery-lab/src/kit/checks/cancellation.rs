@@ -7,13 +7,13 @@ use discovery_core::{ErrorKind, Policy, Step};
 use super::{Findings, Wanted, name, start, wrong};
 use crate::certificates::Authority;
 use crate::kit::adapter::{Adapter, Client, Stops};
+use crate::kit::faulty_server::{CAUGHT, FREE, FaultyServer};
 use crate::kit::phase::{Fault, Phase};
 use crate::kit::process::{holdings, sockets};
 use crate::kit::real_time::{RealTime, guard, guarded, settled, until};
 use crate::kit::setup::Setup;
-use crate::kit::trap::{CAUGHT, FREE, Trap};
 use crate::lab::{Lab, LabOptions, hurried};
-use crate::ran::RunTrouble;
+use crate::results::RunTrouble;
 
 /// By how much the patience of the machine is divided where a client can only wait for it.
 const HURRY: u32 = 10;
@@ -24,21 +24,22 @@ const CALM: u32 = 100;
 struct Scene {
     time: RealTime,
     lab: Lab,
-    trap: Trap,
+    faulty: FaultyServer,
 }
 
 impl Scene {
     fn set(authority: &Arc<Authority>, phase: Phase) -> Result<Self, RunTrouble> {
         let time = RealTime::new()?;
-        let lab = Lab::start_as(Trap::world(), LabOptions::default(), Arc::clone(authority))?;
+        let lab =
+            Lab::start_as(FaultyServer::world(), LabOptions::default(), Arc::clone(authority))?;
         lab.open_all();
-        let trap = Trap::set(phase, Fault::Stall, &lab, time.servers())?;
-        Ok(Self { time, lab, trap })
+        let faulty = FaultyServer::set(phase, Fault::Stall, &lab, time.servers())?;
+        Ok(Self { time, lab, faulty })
     }
 
     fn start(&self, adapter: &Arc<dyn Adapter>) -> Result<Arc<dyn Client>, RunTrouble> {
-        let setup = Setup::for_lab(&self.lab, self.time.clock(), Arc::clone(self.time.watch()));
-        let mut setup = self.trap.bait(setup, &self.lab);
+        let setup = Setup::for_lab(&self.lab, self.time.clock(), Arc::clone(self.time.probe()));
+        let mut setup = self.faulty.bait(setup, &self.lab);
         setup.policy = match adapter.stops() {
             Stops::AtOnce => patient(setup.policy, CALM),
             Stops::ByItsDeadline => hurried(setup.policy, HURRY),
@@ -75,16 +76,16 @@ pub(super) fn cancellation(
                 found.complain(format!("{phase}: {free} {wrong}"));
             }
             let before = settled(sockets).await;
-            scene.trap.arm();
+            scene.faulty.arm();
             let lookup = client.resolve(&name(CAUGHT)?);
-            if guarded(scene.trap.reached()).await.is_none()
+            if guarded(scene.faulty.reached()).await.is_none()
                 || until(|| sockets().is_none() || sockets() > before).await.is_none()
             {
                 found.complain(format!("{phase}: the client never came so far"));
             }
             drop(lookup);
             closed(found, phase, before).await;
-            scene.trap.lift();
+            scene.faulty.lift();
             if let Some(wrong) = look_up(&client, late, "192.0.2.103:8448").await? {
                 found.complain(format!("{phase}: afterwards {late} {wrong}"));
             }
@@ -113,9 +114,9 @@ pub(super) fn shutdown(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Resu
             let before = settled(holdings).await;
             let open = sockets();
             let client = scene.start(adapter)?;
-            scene.trap.arm();
+            scene.faulty.arm();
             let lookup = client.resolve(&name(CAUGHT)?);
-            if guarded(scene.trap.reached()).await.is_none() {
+            if guarded(scene.faulty.reached()).await.is_none() {
                 found.complain(format!("{phase}: the client never came so far"));
             }
             drop(client);

@@ -1,28 +1,28 @@
-//! Serves a crowd of names to other processes, for measuring clients under load:
-//! `cargo run --release -p discovery-lab --example crowd -- STEP NAMES CA_FILE [ADDRESS [FRONT_DOOR]]`.
+//! Serves a load of names to other processes, for measuring clients under load:
+//! `cargo run --release -p discovery-lab --example load -- STEP NAMES CA_FILE [ADDRESS [FRONT_DOOR]]`.
 //!
 //! STEP is 3.2, 4 or 6, NAMES how many names there are, CA_FILE where the certificate authority is written. ADDRESS is the IPv4
 //! address of every host, 198.51.100.1 unless said otherwise. FRONT_DOOR is the address and port of the web server, at a port
 //! that the system gives unless said otherwise. Clients that can't be told to connect elsewhere than where a name leads are
 //! served with `127.0.0.1 127.0.0.1:443`, which takes the privilege of low ports. It prints how to reach it (see
-//! `Crowd::serve_until_end`) and ends with its standard input.
+//! `LoadSet::serve_until_end`) and ends with its standard input.
 #![allow(missing_docs, clippy::disallowed_methods, reason = "an example")]
 
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use discovery_lab::{Crowd, LedBy};
+use discovery_lab::{LedBy, LoadSet};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let usage = "crowd STEP NAMES CA_FILE [ADDRESS [FRONT_DOOR]]";
+    let usage = "load STEP NAMES CA_FILE [ADDRESS [FRONT_DOOR]]";
     let [step, names, ca_file, rest @ ..] = arguments.as_slice() else { return Err(usage.into()) };
     let led_by = LedBy::ALL.into_iter().find(|led_by| led_by.step().number() == step);
     let address = rest.first().map_or(Ok(Ipv4Addr::new(198, 51, 100, 1)), |text| text.parse())?;
     let front_door = rest.get(1).map(|text| text.parse()).transpose()?;
-    let crowd = Crowd { led_by: led_by.ok_or(usage)?, names: names.parse()?, address };
+    let load = LoadSet { led_by: led_by.ok_or(usage)?, names: names.parse()?, address };
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
-    crowd.serve_until_end(front_door, Path::new(ca_file), &mut input, &mut output)?;
+    load.serve_until_end(front_door, Path::new(ca_file), &mut input, &mut output)?;
     Ok(())
 }

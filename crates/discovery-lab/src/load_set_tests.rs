@@ -5,15 +5,15 @@
 use super::*;
 use crate::{MemoryRunner, differences};
 
-fn crowd(led_by: LedBy) -> Crowd {
-    Crowd { led_by, names: 3, address: Ipv4Addr::new(198, 51, 100, 1) }
+fn load(led_by: LedBy) -> LoadSet {
+    LoadSet { led_by, names: 3, address: Ipv4Addr::new(198, 51, 100, 1) }
 }
 
 #[test]
 fn every_name_of_a_crowd_is_led_by_its_step() {
     let runner = MemoryRunner::new().unwrap();
     for led_by in LedBy::ALL {
-        let scenario = crowd(led_by).scenario();
+        let scenario = load(led_by).scenario();
         let ran = runner.run(&scenario).unwrap();
         assert_eq!(ran.len(), 3);
         let found = differences(&scenario, &ran);
@@ -23,7 +23,7 @@ fn every_name_of_a_crowd_is_led_by_its_step() {
 
 #[test]
 fn one_certificate_is_good_for_a_whole_crowd() {
-    let authority = Authority::for_all_under(CROWD_DOMAIN).unwrap();
+    let authority = Authority::for_all_under(LOAD_DOMAIN).unwrap();
     let config = |name: &str| {
         let name = discovery_core::TlsName::Dns(discovery_core::DnsName::parse(name).unwrap());
         authority.server_config(&name, crate::certificates::Flaw::None).unwrap()
@@ -36,10 +36,10 @@ fn one_certificate_is_good_for_a_whole_crowd() {
 
 #[test]
 fn other_processes_are_told_where_a_crowd_is_until_they_have_enough() {
-    let ca_file = std::env::temp_dir().join(format!("crowd-{}.pem", std::process::id()));
+    let ca_file = std::env::temp_dir().join(format!("load-{}.pem", std::process::id()));
     let mut output = Vec::new();
-    let crowd = crowd(LedBy::Document);
-    crowd.serve_until_end(None, &ca_file, &mut &b"still here\n"[..], &mut output).unwrap();
+    let load = load(LedBy::Document);
+    load.serve_until_end(None, &ca_file, &mut &b"still here\n"[..], &mut output).unwrap();
     let output = String::from_utf8(output).unwrap();
     let lines: Vec<_> = output.lines().collect();
     let [names, dns, door, pem] = lines[..] else { panic!("{output}") };

@@ -1,6 +1,6 @@
-//! What came of a scenario's names, whichever layer ran them.
+//! The results of the lookups of a scenario, in whichever layer they ran.
 //!
-//! Knows nothing of how they were run.
+//! Knows nothing of how they ran.
 
 use std::fmt;
 use std::io;
@@ -11,9 +11,9 @@ use discovery_sim::{Mismatch, Observed, Resolve, Scenario, Violation};
 
 use crate::certificates::CertificateTrouble;
 
-/// What came of one `resolve` of a scenario.
+/// The result of one `resolve` of a scenario.
 #[derive(Clone, Debug)]
-pub struct Ran {
+pub struct LookupResult {
     /// The name.
     pub name: String,
     /// When it ended, after the scenario's start, in the scenario's time.
@@ -45,7 +45,7 @@ pub enum RunTrouble {
     Io(io::Error),
 }
 
-impl Ran {
+impl LookupResult {
     /// What came out, for [`Expect::check`](discovery_sim::Expect::check).
     pub fn observed(&self) -> Observed<'_> {
         let observed = match &self.outcome {
@@ -60,7 +60,7 @@ impl Ran {
 }
 
 /// How what came out differs from what the scenario expects, with the name that it concerns; nothing if all is right.
-pub fn differences(scenario: &Scenario, ran: &[Ran]) -> Vec<(String, Mismatch)> {
+pub fn differences(scenario: &Scenario, ran: &[LookupResult]) -> Vec<(String, Mismatch)> {
     let pairs = scenario.expect.iter().zip(ran);
     pairs
         .flat_map(|(expect, ran)| {

@@ -7,13 +7,13 @@ use discovery_core::Question;
 use tokio::task::JoinSet;
 
 use super::{Findings, name, start};
-use crate::crowd::{Crowd, LedBy};
 use crate::kit::adapter::Adapter;
+use crate::kit::faulty_server::policy;
 use crate::kit::process::many_descriptors;
 use crate::kit::real_time::{RealTime, guarded};
 use crate::kit::setup::Setup;
-use crate::kit::trap::policy;
-use crate::ran::RunTrouble;
+use crate::load_set::{LedBy, LoadSet};
+use crate::results::RunTrouble;
 
 /// How many.
 const NAMES: usize = 1000;
@@ -21,11 +21,11 @@ const NAMES: usize = 1000;
 pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<(), RunTrouble> {
     many_descriptors();
     let address = Ipv4Addr::new(198, 51, 100, 1);
-    let crowd = Crowd { led_by: LedBy::Document, names: NAMES, address };
-    let lab = crowd.serve(None)?;
+    let load = LoadSet { led_by: LedBy::Document, names: NAMES, address };
+    let lab = load.serve(None)?;
     let time = RealTime::new()?;
     time.block_on(async {
-        let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+        let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
         setup.policy = policy();
         // All of them wait for one processor or two, which is not what is tried.
         setup.policy.well_known_timeout *= 6;
@@ -33,7 +33,7 @@ pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<
         setup.policy.dns_timeout *= 6;
         let client = start(adapter, setup)?;
         let mut lookups = JoinSet::new();
-        for (n, text) in crowd.names().enumerate() {
+        for (n, text) in load.names().enumerate() {
             let lookup = client.resolve(&name(&text)?);
             lookups.spawn(async move { (n, lookup.await) });
         }
@@ -41,7 +41,7 @@ pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<
         let mut examples = Vec::new();
         while let Some(Some(joined)) = guarded(lookups.join_next()).await {
             let Ok((n, outcome)) = joined else { continue };
-            let host = format!("m{n}.{}:443", crate::CROWD_DOMAIN);
+            let host = format!("m{n}.{}:443", crate::LOAD_DOMAIN);
             match outcome.as_ref() {
                 Ok(resolved)
                     if *resolved.host_header == host

@@ -53,7 +53,7 @@ const FILLERS: usize = 8;
 const GARBAGE: [u8; 64] = [0xa5; 64];
 
 /// The servers that fail.
-pub(super) struct Trap {
+pub(super) struct FaultyServer {
     phase: Phase,
     fault: Fault,
     place: Place,
@@ -71,8 +71,8 @@ struct Place {
     _full: Option<(TcpListener, Vec<StdStream>)>,
 }
 
-impl Trap {
-    /// The world beside the trap.
+impl FaultyServer {
+    /// The world beside the faulty.
     pub(super) fn world() -> discovery_sim::World {
         #[expect(
             clippy::expect_used,
@@ -82,7 +82,7 @@ impl Trap {
         scenario.world_at(Duration::ZERO)
     }
 
-    /// Sets the trap. Its servers run where `servers` says.
+    /// Sets the faulty. Its servers run where `servers` says.
     pub(super) fn set(phase: Phase, fault: Fault, lab: &Lab, servers: &Handle) -> io::Result<Self> {
         let _inside = servers.enter();
         let mut tasks = JoinSet::new();
@@ -135,7 +135,7 @@ impl Trap {
         Ok(Self { phase, fault, place, datagrams, nowhere, armed, reached, _tasks: tasks })
     }
 
-    /// What a client that is to walk into the trap is started with.
+    /// What a client that is to walk into the faulty is started with.
     pub(super) fn bait(&self, mut setup: Setup, lab: &Lab) -> Setup {
         let servers = lab.dns_servers().first().copied().unwrap_or(self.nowhere);
         let (phase, fault) = (self.phase, self.fault);

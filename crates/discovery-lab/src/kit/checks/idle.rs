@@ -8,13 +8,13 @@ use discovery_core::{ErrorKind, Step};
 use super::{Findings, Wanted, name, start, wrong};
 use crate::certificates::Authority;
 use crate::kit::adapter::Adapter;
+use crate::kit::faulty_server::{CAUGHT, FREE, FaultyServer, policy};
 use crate::kit::phase::{Fault, Phase};
 use crate::kit::process::{holdings, naps};
 use crate::kit::real_time::{RealTime, guard, guarded, settled, until};
 use crate::kit::setup::Setup;
-use crate::kit::trap::{CAUGHT, FREE, Trap, policy};
 use crate::lab::{Lab, LabOptions, hurried};
-use crate::ran::RunTrouble;
+use crate::results::RunTrouble;
 
 /// Clients that come and go before what they leave is counted.
 const CLIENTS: usize = 20;
@@ -31,13 +31,13 @@ const READINGS: (u64, u64) = (12, 40);
 const FOUND: Wanted = Wanted::Leads(Step::DelegatedIpLiteral, "192.0.2.102:8448");
 
 pub(super) fn leaks(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<(), RunTrouble> {
-    let lab = Lab::start(Trap::world())?;
+    let lab = Lab::start(FaultyServer::world())?;
     lab.open_all();
     let time = RealTime::new()?;
     time.block_on(async {
         let mut before = None;
         for n in 0..CLIENTS {
-            let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+            let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
             setup.policy = policy();
             let client = start(adapter, setup)?;
             let [free, _] = FREE;
@@ -65,10 +65,10 @@ pub(super) fn leaks(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<
 }
 
 pub(super) fn idle(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<(), RunTrouble> {
-    let lab = Lab::start(Trap::world())?;
+    let lab = Lab::start(FaultyServer::world())?;
     let time = RealTime::new()?;
     time.block_on(async {
-        let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
+        let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
         setup.policy = policy();
         let client = start(adapter, setup)?;
         let [free, _] = FREE;
@@ -76,7 +76,7 @@ pub(super) fn idle(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<(
         if let Some(wrong) = wrong(outcome.as_ref(), FOUND) {
             found.complain(format!("{free} {wrong}"));
         }
-        let seen = || (time.watch().readings(), time.watch().polls());
+        let seen = || (time.probe().readings(), time.probe().polls());
         for window in 1..=WINDOWS {
             let before = settled(seen).await;
             let awake = settled(naps).await;
@@ -115,16 +115,17 @@ pub(super) fn deadlines(
     adapter: &Arc<dyn Adapter>,
     found: &mut Findings,
 ) -> Result<(), RunTrouble> {
-    let lab = Lab::start_as(Trap::world(), LabOptions::default(), Arc::new(Authority::new()?))?;
+    let lab =
+        Lab::start_as(FaultyServer::world(), LabOptions::default(), Arc::new(Authority::new()?))?;
     let time = RealTime::new()?;
-    let trap = Trap::set(Phase::DnsDatagram, Fault::Stall, &lab, time.servers())?;
+    let faulty = FaultyServer::set(Phase::DnsDatagram, Fault::Stall, &lab, time.servers())?;
     time.block_on(async {
-        let setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.watch()));
-        let mut setup = trap.bait(setup, &lab);
+        let setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
+        let mut setup = faulty.bait(setup, &lab);
         setup.policy = hurried(setup.policy, HURRY);
         let patience = setup.policy.dns_timeout;
         let client = start(adapter, setup)?;
-        trap.arm();
+        faulty.arm();
         let began = Instant::now();
         let outcome = guarded(client.resolve(&name(CAUGHT)?)).await;
         let took = began.elapsed();
@@ -135,14 +136,14 @@ pub(super) fn deadlines(
         if took < patience {
             found.complain(format!("it gives up after {took:?}, before {patience:?} are over"));
         }
-        let (readings, openings) = (time.watch().readings(), time.watch().openings());
+        let (readings, openings) = (time.probe().readings(), time.probe().openings());
         let (each, besides) = READINGS;
         if readings > each.saturating_mul(openings).saturating_add(besides) {
             found.complain(format!(
                 "it reads the clock {readings} times for {openings} sockets within {took:?}"
             ));
         }
-        let polls = time.watch().polls();
+        let polls = time.probe().polls();
         found.tell(format!(
             "{openings} sockets, {readings} readings of the clock and {polls} polls within {took:.1?}"
         ));

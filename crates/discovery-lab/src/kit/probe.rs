@@ -18,7 +18,7 @@ const RINGS: u32 = 200;
 
 /// What is seen of one client.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Probe {
     /// The kit's own thread, whose looks at the clock are not the client's.
     home: Option<u64>,
     /// Every thread that the client was seen on.
@@ -31,7 +31,7 @@ pub(super) struct Watch {
 /// How often the client's threads had slept at some moment; None while one is awake.
 type Naps = Option<Vec<(u64, u64)>>;
 
-impl Watch {
+impl Probe {
     /// Watches for the thread that calls this.
     pub(super) fn new() -> Self {
         Self {
