@@ -136,3 +136,16 @@ pub use resolve::Resolve;
 #[cfg(feature = "system")]
 pub use system::System;
 pub use task::RequestTask;
+
+/// Any thread may hold, and share, what this crate hands out.
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Builder>();
+    is_send_and_sync::<BuildError>();
+    is_send_and_sync::<Clock>();
+    is_send_and_sync::<Discovery>();
+    is_send_and_sync::<Resolve>();
+    is_send_and_sync::<Driver>();
+    is_send_and_sync::<Action>();
+    is_send_and_sync::<RequestTask>();
+};

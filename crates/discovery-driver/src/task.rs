@@ -75,7 +75,7 @@ impl RequestTask {
     }
 
     /// The request, for clients that answer it with libraries of their own. The address of a GET is the one that
-    /// [`fetch_from`](crate::Builder::fetch_from) gives.
+    /// [`fetch_from`](crate::Builder::fetch_from) gives. Its headers are gone once the socket is open.
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
@@ -89,6 +89,10 @@ impl RequestTask {
 
     /// Says that the socket is open and connected, or why not.
     pub fn opened(&mut self, opened: io::Result<()>) {
+        if let Request::Http(get) = &mut self.request {
+            // The exchange has them, and many requests may be open.
+            drop(std::mem::take(&mut get.headers));
+        }
         self.take(opened, |exchange, ()| exchange.opened());
     }
 
