@@ -4,7 +4,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use discovery_core::ServerName;
 use discovery_tokio::Discovery;
 use reqwest_resolvematrix::Url;
 use reqwest_resolvematrix::dns::Resolve as _;
@@ -52,16 +51,13 @@ pub async fn ask(resolver: &Resolver, name: &str) -> Answer {
 }
 
 async fn ask_discovery(discovery: &Discovery, name: &str) -> Result<Lead, Trouble> {
-    let name: ServerName = name.parse()?;
-    match &*discovery.resolve(&name).await {
-        Ok(resolved) => Ok(Lead {
-            places: resolved.socket_addrs().collect(),
-            host: resolved.host_header.to_string(),
-            tls: Some(resolved.tls_name.to_string()),
-            sni: Some(resolved.sni().unwrap_or_default().to_owned()),
-        }),
-        Err(failed) => Err(failed.to_string().into()),
-    }
+    let resolved = discovery.resolve(name).await?;
+    Ok(Lead {
+        places: resolved.socket_addrs().collect(),
+        host: resolved.host_header.to_string(),
+        tls: Some(resolved.tls_name.to_string()),
+        sni: Some(resolved.sni().unwrap_or_default().to_owned()),
+    })
 }
 
 async fn ask_rival(resolver: &Resolver, name: &str) -> Result<Lead, Trouble> {
