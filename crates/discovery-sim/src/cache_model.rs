@@ -331,6 +331,8 @@ impl History {
     }
 
     fn end_badly(&mut self, question: &Question, certain: bool, at: Instant, policy: &Policy) {
+        // A question that was late before it failed may count twice: the back-off of a late one can be over first.
+        self.failures.1 = self.failures.1.saturating_add(u32::from(self.is_late(at, policy)));
         self.end_late(at, policy);
         self.asked = None;
         self.may_have_failed = Some(at);

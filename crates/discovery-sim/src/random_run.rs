@@ -204,6 +204,8 @@ mod tests {
         for (seed, number) in [(1, 535), (2, 63)] {
             assert_eq!(RandomRun::new(seed, number).failure(), None, "seed {seed}, run {number}");
         }
+        // A document that was late, and failed after the back-off of being late was over.
+        assert_eq!(RandomRun::new(4, 1258).failure(), None);
     }
 
     #[test]
