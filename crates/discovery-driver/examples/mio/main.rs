@@ -1,5 +1,5 @@
 //! Resolves the names on its command line by an event loop of mio, one thread for all:
-//! `cargo run -p discovery-driver --example mio -- matrix.org`.
+//! `cargo run -p discovery-driver --features native-roots,ring,system --example mio -- matrix.org`.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
