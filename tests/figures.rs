@@ -54,7 +54,7 @@ struct Figures {
 
 fn figures(case: &Case, speculation: &str) -> Figures {
     let text = format!(
-        "set speculation={speculation}\n{}resolve {}\n---\ndone rule={}\n",
+        "set speculation={speculation}\n{}resolve {}\n---\ndone step={}\n",
         case.world, case.name, case.step
     );
     let scenario = Scenario::parse(&text).expect(case.step);
@@ -90,7 +90,7 @@ fn a_cold_resolution_asks_and_waits_as_little_as_its_step_needs() {
 fn expired(case: &Case, speculation: &str) -> Figures {
     let text = format!(
         "set speculation={speculation}\n{world}resolve {name}\nat +200h\nresolve {name}\n\
-         ---\ndone rule={step}\ndone rule={step}\n",
+         ---\ndone step={step}\ndone step={step}\n",
         world = case.world,
         name = case.name,
         step = case.step

@@ -205,7 +205,7 @@ sleep 2
 resolv_conf "nameserver fe80::53%lo"
 inside iptables -A TRY -d 192.0.2.53 -p udp --dport 53 -j DROP
 wait "$batch" || true
-verdict "a batch follows a resolv.conf that changes" "$([ "$(grep -c rule=2 "$dir/changed")" = 2 ] || echo "not all resolved")" "$(cat "$dir/changed")"
+verdict "a batch follows a resolv.conf that changes" "$([ "$(grep -c step=2 "$dir/changed")" = 2 ] || echo "not all resolved")" "$(cat "$dir/changed")"
 inside iptables -F TRY
 
 # --- Certificate chains that lead nowhere by 16^6 paths, beside names that are in order.
@@ -232,9 +232,9 @@ good="$(for n in $(seq 30); do echo "slowbesidex$n.w.example"; done)"
 began="$(date +%s%N)"
 inside env SSL_CERT_FILE="$dir/ca.pem" "$binary" resolve --any-address --short --jobs 40 $costly $good >"$dir/beside" 2>&1 || true
 took=$((($(date +%s%N) - began) / 1000000))
-right="$(grep -c 'rule=3.2' "$dir/beside" || true)"
+right="$(grep -c 'step=3.2' "$dir/beside" || true)"
 wrong="$([ "$right" = 30 ] || echo "$right of 30 are right")"
-verdict "30 good names beside ten costly certificate chains ($took ms)" "$wrong" "$(grep slow "$dir/beside" | grep -v rule=3.2 | head -2)"
+verdict "30 good names beside ten costly certificate chains ($took ms)" "$wrong" "$(grep slow "$dir/beside" | grep -v step=3.2 | head -2)"
 
 # --- A process that is stopped while its answers arrive: none may be lost, and none may come out by a later step.
 resolv_conf "nameserver 192.0.2.53"
@@ -249,8 +249,8 @@ stopped() { # when it is stopped, in seconds after its start; for how long; a la
     sleep "$2"
     kill -CONT "$pid" 2>/dev/null || true
     wait "$pid" || true
-    right="$(grep -c 'rule=3.2' "$dir/stopped.$3" || true)"
-    [ "$right" = 30 ] || echo "$((30 - right)) of 30 are wrong: $(grep -v 'rule=3.2' "$dir/stopped.$3" | head -2)" >"$dir/wrong.$3"
+    right="$(grep -c 'step=3.2' "$dir/stopped.$3" || true)"
+    [ "$right" = 30 ] || echo "$((30 - right)) of 30 are wrong: $(grep -v 'step=3.2' "$dir/stopped.$3" | head -2)" >"$dir/wrong.$3"
 }
 moments="${MOMENTS:-0.2:3 0.5:11 0.3:15 1.0:11}"
 runtime_of() { # the runtimes in turn

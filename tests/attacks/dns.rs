@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use discovery_core::{
     Answer, DnsError, DnsId, DnsName, DnsReply, DnsRequest, ErrorKind, Policy, RecordData,
-    RecordKind,
+    RecordType,
 };
 use discovery_tokio::Discovery;
 use discovery_wire::{Exchange, Predictable, Transport, Want};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, SOA, TXT};
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::rr::{self, DNSClass, Name, RData, Record};
 
 use crate::certificates::client;
 use crate::stack::{Stack, Web, reply};
@@ -32,7 +32,7 @@ fn address(m: &mut Message, ip: Ipv4Addr) {
 }
 
 /// One question on its way over UDP, and the query that went out.
-fn asking(kind: RecordKind) -> (Exchange, Message) {
+fn asking(kind: RecordType) -> (Exchange, Message) {
     let request = DnsRequest {
         id: DnsId::from_number(1),
         server: 0,
@@ -69,7 +69,7 @@ fn addresses(exchange: Exchange) -> Vec<RecordData> {
 }
 
 /// Gives forged replies to a question; none of them may be heard, and the true one still is.
-fn unheard(kind: RecordKind, forge: impl Fn(&Message) -> Vec<Vec<u8>>) {
+fn unheard(kind: RecordType, forge: impl Fn(&Message) -> Vec<Vec<u8>>) {
     let (mut exchange, query) = asking(kind);
     for forged in forge(&query) {
         exchange.read(&forged, None);
@@ -82,7 +82,7 @@ fn unheard(kind: RecordKind, forge: impl Fn(&Message) -> Vec<Vec<u8>>) {
 /// R98.
 #[test]
 fn no_reply_with_another_id_is_heard() {
-    unheard(RecordKind::A, |query| {
+    unheard(RecordType::A, |query| {
         let mut forged = reply(query, |m| address(m, LIE));
         let ids = (0..=u16::MAX).filter(|id| *id != query.metadata.id);
         let spell = |id: u16| {
@@ -96,18 +96,18 @@ fn no_reply_with_another_id_is_heard() {
 /// R98: name, type, class, and their number.
 #[test]
 fn no_reply_to_another_question_is_heard() {
-    unheard(RecordKind::A, |query| {
+    unheard(RecordType::A, |query| {
         let own = query.queries[0].name().clone();
-        let mut other_class = Query::query(own.clone(), RecordType::A);
+        let mut other_class = Query::query(own.clone(), rr::RecordType::A);
         other_class.set_query_class(DNSClass::CH);
-        let parent = Query::query(name("example.org"), RecordType::A);
-        let child = Query::query(name("a.matrix.example.org"), RecordType::A);
+        let parent = Query::query(name("example.org"), rr::RecordType::A);
+        let child = Query::query(name("a.matrix.example.org"), rr::RecordType::A);
         let own_question = query.queries[0].clone();
         let questions: [Vec<Query>; 6] = [
             vec![],
             vec![parent],
             vec![child],
-            vec![Query::query(own, RecordType::AAAA)],
+            vec![Query::query(own, rr::RecordType::AAAA)],
             vec![other_class],
             vec![own_question.clone(), own_question],
         ];
@@ -125,7 +125,7 @@ fn no_reply_to_another_question_is_heard() {
 /// cannot answer.
 #[test]
 fn a_reply_in_other_letters_leads_to_tcp_and_is_never_read() {
-    let (_, query) = asking(RecordKind::A);
+    let (_, query) = asking(RecordType::A);
     let exact = reply(&query, |m| address(m, LIE));
     let letters: Vec<usize> = (12..12 + 20).filter(|at| exact[*at].is_ascii_alphabetic()).collect();
     assert_eq!(letters.len(), "matrixexampleorg".len());
@@ -141,7 +141,7 @@ fn a_reply_in_other_letters_leads_to_tcp_and_is_never_read() {
         forged.push(all);
     }
     for forged in forged {
-        let (mut exchange, _) = asking(RecordKind::A);
+        let (mut exchange, _) = asking(RecordType::A);
         exchange.read(&forged, None);
         assert!(matches!(exchange.wants(), Want::Open(Transport::Tcp, _)), "{exchange:?}");
         exchange.opened();
@@ -157,7 +157,7 @@ fn a_reply_in_other_letters_leads_to_tcp_and_is_never_read() {
 #[test]
 fn no_records_without_a_question_are_read() {
     for code in [ResponseCode::ServFail, ResponseCode::Refused] {
-        let (mut exchange, query) = asking(RecordKind::A);
+        let (mut exchange, query) = asking(RecordType::A);
         let forged = reply(&query, |m| {
             address(m, LIE);
             m.queries.clear();
@@ -166,7 +166,7 @@ fn no_records_without_a_question_are_read() {
         exchange.read(&forged, None);
         assert!(ended(exchange).is_err(), "{code}");
     }
-    unheard(RecordKind::A, |query| {
+    unheard(RecordType::A, |query| {
         let bare = |code| {
             reply(query, |m| {
                 address(m, LIE);
@@ -181,7 +181,7 @@ fn no_records_without_a_question_are_read() {
 /// R98: a query that comes back, and what is neither query nor reply.
 #[test]
 fn what_is_no_reply_is_not_heard() {
-    unheard(RecordKind::A, |query| {
+    unheard(RecordType::A, |query| {
         let echo = query.to_vec().unwrap();
         let as_query = reply(query, |m| {
             address(m, LIE);
@@ -289,7 +289,7 @@ fn ids_and_letters_are_as_many_as_there_are() {
             transport: discovery_core::DnsTransport::Udp,
             attempt: 0,
             name: DnsName::parse("matrix.example.org").unwrap(),
-            kind: RecordKind::A,
+            kind: RecordType::A,
         };
         let server = SocketAddr::from((TRUTH, 53));
         let mut exchange = Exchange::dns(&request, server, &mut entropy);
@@ -321,7 +321,7 @@ fn records_beside_the_question_are_neither_used_nor_remembered() {
     };
     let server = move |query: &Message, _| {
         let owner = query.queries[0].name().to_string().to_ascii_lowercase();
-        let truth = query.queries[0].query_type() == RecordType::A;
+        let truth = query.queries[0].query_type() == rr::RecordType::A;
         vec![reply(query, |m| match owner.as_str() {
             // Before the truth and behind it.
             "evil.example." if truth => {
@@ -402,7 +402,7 @@ fn a_ring_of_aliases_in_one_message_ends() {
 /// A message whose names point at each other, at themselves, forwards or behind the end.
 #[test]
 fn names_that_are_compressed_into_loops_are_malformed() {
-    let (_, query) = asking(RecordKind::A);
+    let (_, query) = asking(RecordType::A);
     let base = reply(&query, |_| {});
     let fixed = [0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 6, 6, 6, 6];
     let here = u16::try_from(base.len()).unwrap();
@@ -411,7 +411,7 @@ fn names_that_are_compressed_into_loops_are_malformed() {
         message[7] = 1;
         message.extend((0xc000 | target).to_be_bytes());
         message.extend(fixed);
-        let (mut exchange, _) = asking(RecordKind::A);
+        let (mut exchange, _) = asking(RecordType::A);
         exchange.read(&message, None);
         assert_eq!(ended(exchange), Err(DnsError::Malformed), "to {target}");
     }
@@ -421,7 +421,7 @@ fn names_that_are_compressed_into_loops_are_malformed() {
     message.extend((0xc000 | (here + 2)).to_be_bytes());
     message.extend((0xc000 | here).to_be_bytes());
     message.extend(fixed);
-    let (mut exchange, _) = asking(RecordKind::A);
+    let (mut exchange, _) = asking(RecordType::A);
     exchange.read(&message, None);
     assert_eq!(ended(exchange), Err(DnsError::Malformed));
 }
@@ -429,7 +429,7 @@ fn names_that_are_compressed_into_loops_are_malformed() {
 /// A bomb: 64 KiB over TCP that say thousands of times "the name up there", each of them 255 octets long when written out.
 #[test]
 fn a_bomb_of_compressed_names_is_refused_before_it_unfolds() {
-    let (mut exchange, query) = asking(RecordKind::Srv);
+    let (mut exchange, query) = asking(RecordType::Srv);
     exchange.read(&reply(&query, |m| m.metadata.truncation = true), None);
     exchange.opened();
     let query = written(&mut exchange);
@@ -469,7 +469,7 @@ fn a_bomb_of_compressed_names_is_refused_before_it_unfolds() {
 /// A message that announces more than it holds.
 #[test]
 fn counts_without_records_behind_them_cost_nothing() {
-    let (mut exchange, query) = asking(RecordKind::A);
+    let (mut exchange, query) = asking(RecordType::A);
     let mut message = reply(&query, |m| address(m, LIE));
     message[6..12].copy_from_slice(&[0xff; 6]);
     exchange.read(&message, None);
@@ -479,7 +479,7 @@ fn counts_without_records_behind_them_cost_nothing() {
 /// The longest message there is, of one record that nobody asked for.
 #[test]
 fn a_huge_record_beside_the_question_is_read_over() {
-    let (mut exchange, query) = asking(RecordKind::A);
+    let (mut exchange, query) = asking(RecordType::A);
     exchange.read(&reply(&query, |m| m.metadata.truncation = true), None);
     exchange.opened();
     let query = written(&mut exchange);
@@ -501,7 +501,7 @@ fn a_huge_record_beside_the_question_is_read_over() {
 /// id of its own, and then an error.
 #[test]
 fn a_forged_format_error_does_no_more_than_repeat_the_question() {
-    let (mut exchange, query) = asking(RecordKind::A);
+    let (mut exchange, query) = asking(RecordType::A);
     let forge = |query: &Message| {
         reply(query, |m| {
             m.queries.clear();
@@ -531,7 +531,7 @@ fn whoever_breaks_the_srv_lookup_gains_no_connection() {
     for broken in breaks {
         let server = move |query: &Message, _| {
             vec![reply(query, |m| match query.queries[0].query_type() {
-                RecordType::SRV => broken(m),
+                rr::RecordType::SRV => broken(m),
                 _ => address(m, TRUTH),
             })]
         };
@@ -550,7 +550,7 @@ fn no_record_is_believed_for_longer_than_the_cap() {
             let owner = m.queries[0].name().clone();
             let soa = SOA::new(name("ns.example"), name("me.example"), 1, 2, 3, 4, 0x7fff_ffff);
             match query.queries[0].query_type() {
-                RecordType::A => {
+                rr::RecordType::A => {
                     m.add_answer(Record::from_rdata(owner, 0x7fff_ffff, RData::A(A(LIE))))
                 }
                 _ => m.add_authority(Record::from_rdata(owner, 0x7fff_ffff, RData::SOA(soa))),
@@ -559,7 +559,7 @@ fn no_record_is_believed_for_longer_than_the_cap() {
     };
     let mut stack = Stack::new(Policy::default(), client(), server, refused);
     let outcome = stack.resolve("host.example:8448");
-    let fresh = outcome.as_ref().unwrap().fresh_until.unwrap();
+    let fresh = outcome.as_ref().unwrap().expires.unwrap();
     let cap = Policy::default().dns_negative_max_ttl;
     let life = fresh.saturating_duration_since(discovery_core::Instant::ORIGIN);
     assert!(life <= cap + Duration::from_secs(1), "{life:?}");
@@ -571,7 +571,7 @@ fn thousands_of_services_ask_for_sixteen_hosts() {
     let server = |query: &Message, transport| {
         let kind = query.queries[0].query_type();
         let service = query.queries[0].name().to_string().to_ascii_lowercase();
-        if kind != RecordType::SRV || !service.starts_with("_matrix-fed.") {
+        if kind != rr::RecordType::SRV || !service.starts_with("_matrix-fed.") {
             return vec![reply(query, |m| m.metadata.response_code = ResponseCode::NXDomain)];
         }
         if transport == Transport::Udp {

@@ -25,8 +25,8 @@ fn against(pieces: impl Fn() -> Pieces + 'static) -> Stack {
     Stack::new(policy(), client(), |query, _| zone(query), site)
 }
 
-fn rule(outcome: &Outcome) -> Step {
-    outcome.as_ref().unwrap().rule
+fn step(outcome: &Outcome) -> Step {
+    outcome.as_ref().unwrap().step
 }
 
 /// The document is taken as none, and the name leads to itself.
@@ -34,7 +34,7 @@ fn disbelieved(head: &str, body: &str) {
     let text = format!("HTTP/1.1 {head}\r\n\r\n{body}");
     let mut stack = against(move || at_once(text.clone()));
     let outcome = stack.resolve("host.example");
-    assert_eq!(rule(&outcome), Step::Default, "{head:?}");
+    assert_eq!(step(&outcome), Step::Default, "{head:?}");
     assert_eq!(stack.dialled, [SocketAddr::from((ADDRESS, 443))], "{head:?}");
 }
 
@@ -43,14 +43,14 @@ fn a_document_in_order_is_believed() {
     for head in [format!("200 OK\r\nContent-Length: {}", DOCUMENT.len()), "200 OK".to_owned()] {
         let text = format!("HTTP/1.1 {head}\r\n\r\n{DOCUMENT}");
         let mut stack = against(move || at_once(text.clone()));
-        assert_eq!(rule(&stack.resolve("host.example")), Step::DelegatedPort, "{head:?}");
+        assert_eq!(step(&stack.resolve("host.example")), Step::DelegatedPort, "{head:?}");
     }
     let chunks = format!(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{DOCUMENT}\r\n0\r\n\r\n",
         DOCUMENT.len()
     );
     let mut stack = against(move || at_once(chunks.clone()));
-    assert_eq!(rule(&stack.resolve("host.example")), Step::DelegatedPort);
+    assert_eq!(step(&stack.resolve("host.example")), Step::DelegatedPort);
 }
 
 /// RFC 9112 §6.3: where two readers could see different ends of the body, nobody's reading is taken.
@@ -117,7 +117,7 @@ fn what_old_servers_write_is_read() {
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked,\r\n\r\n{chunks}"),
     ] {
         let mut stack = against(move || at_once(text.clone()));
-        assert_eq!(rule(&stack.resolve("host.example")), Step::DelegatedPort);
+        assert_eq!(step(&stack.resolve("host.example")), Step::DelegatedPort);
     }
 }
 
@@ -160,7 +160,7 @@ fn a_second_response_behind_the_first_says_nothing() {
         DOCUMENT.len()
     );
     let mut stack = against(move || at_once(smuggled.clone()));
-    assert_eq!(rule(&stack.resolve("host.example")), Step::Default);
+    assert_eq!(step(&stack.resolve("host.example")), Step::Default);
 }
 
 #[test]
@@ -169,10 +169,10 @@ fn what_speaks_no_http_1_is_not_believed() {
         let text =
             format!("{version} 200 OK\r\nContent-Length: {}\r\n\r\n{DOCUMENT}", DOCUMENT.len());
         let mut stack = against(move || at_once(text.clone()));
-        assert_eq!(rule(&stack.resolve("host.example")), Step::Default, "{version}");
+        assert_eq!(step(&stack.resolve("host.example")), Step::Default, "{version}");
     }
     let mut stack = against(|| at_once(DOCUMENT));
-    assert_eq!(rule(&stack.resolve("host.example")), Step::Default);
+    assert_eq!(step(&stack.resolve("host.example")), Step::Default);
 }
 
 /// Interim heads are skipped until they have 128 KiB together.
@@ -187,10 +187,10 @@ fn a_flood_of_interim_responses_ends_at_its_bound() {
             Box::new(all.map(|piece| (Duration::ZERO, piece)))
         };
         let mut stack = against(pieces);
-        assert_eq!(rule(&stack.resolve("host.example")), expected, "{count}");
+        assert_eq!(step(&stack.resolve("host.example")), expected, "{count}");
     }
     let mut stack = against(|| endless("", "HTTP/1.1 100 Continue\r\n\r\n"));
-    assert_eq!(rule(&stack.resolve("host.example")), Step::Default);
+    assert_eq!(step(&stack.resolve("host.example")), Step::Default);
     assert!(stack.taken < 320 * 1024, "{}", stack.taken);
 }
 
@@ -237,7 +237,7 @@ fn what_never_ends_is_cut_at_its_bound() {
         let (start, piece) = (start.to_owned(), piece.to_owned());
         let shown = (start.clone(), piece.len());
         let mut stack = against(move || endless(&start, &piece));
-        assert_eq!(rule(&stack.resolve("host.example")), Step::Default, "{shown:?}");
+        assert_eq!(step(&stack.resolve("host.example")), Step::Default, "{shown:?}");
         assert_eq!(stack.elapsed(), Duration::ZERO, "nothing is waited for: {shown:?}");
         assert!(stack.taken < bound, "{} {shown:?}", stack.taken);
     }
@@ -261,7 +261,7 @@ fn a_slow_drip_ends_at_the_deadline() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
     ] {
         let mut stack = against(drip(start));
-        assert_eq!(rule(&stack.resolve("host.example")), Step::Default, "{start:?}");
+        assert_eq!(step(&stack.resolve("host.example")), Step::Default, "{start:?}");
         assert_eq!(stack.elapsed(), patience, "{start:?}");
     }
     // And where the handshake itself drips.
@@ -270,7 +270,7 @@ fn a_slow_drip_ends_at_the_deadline() {
     let pause = Duration::from_millis(100);
     let site = move |_: &_| Web::Dripping(config.clone(), at_once(text.clone()), pause);
     let mut stack = Stack::new(policy(), client(), |query, _| zone(query), site);
-    assert_eq!(rule(&stack.resolve("host.example")), Step::Default);
+    assert_eq!(step(&stack.resolve("host.example")), Step::Default);
     assert_eq!(stack.elapsed(), patience);
 }
 
@@ -286,7 +286,7 @@ fn a_slow_maze_of_redirects_ends_at_the_same_deadline() {
         Web::Tls(config.clone(), Box::new(std::iter::once((pause, text.into_bytes()))))
     };
     let mut stack = Stack::new(policy(), client(), |query, _| zone(query), site);
-    assert_eq!(rule(&stack.resolve("host.example")), Step::Default);
+    assert_eq!(step(&stack.resolve("host.example")), Step::Default);
     assert_eq!(stack.elapsed(), Policy::default().well_known_timeout);
     assert_eq!(stack.dialled.len(), 4);
 }
@@ -303,7 +303,7 @@ fn a_maze_of_redirects_ends_after_ten() {
         Web::Tls(config.clone(), at_once(text))
     };
     let mut stack = Stack::new(policy(), client(), |query, _| zone(query), site);
-    assert_eq!(rule(&stack.resolve("host.example")), Step::Default);
+    assert_eq!(step(&stack.resolve("host.example")), Step::Default);
     let most = usize::from(Policy::default().max_redirects) + 1;
     assert_eq!(stack.dialled.len(), most);
     // One question a host, and the two services of the name itself.
@@ -342,7 +342,7 @@ fn no_redirect_leads_out_of_tls() {
     ] {
         let text = format!("HTTP/1.1 302 Go\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
         let mut stack = against(move || at_once(text.clone()));
-        assert_eq!(rule(&stack.resolve("host.example")), Step::Default, "{location:?}");
+        assert_eq!(step(&stack.resolve("host.example")), Step::Default, "{location:?}");
         assert_eq!(stack.dialled.len(), 1, "{location:?}: {:?}", stack.fetched);
     }
 }
@@ -368,7 +368,7 @@ fn no_redirect_writes_a_line_into_the_next_request() {
             Web::Tls(config.clone(), at_once(if count == 1 { text } else { String::new() }))
         };
         let mut stack = Stack::new(policy(), client(), |query, _| zone(query), site);
-        assert_eq!(rule(&stack.resolve("host.example")), Step::Default);
+        assert_eq!(step(&stack.resolve("host.example")), Step::Default);
         let sent = String::from_utf8(std::mem::take(&mut stack.requests)).unwrap();
         for line in sent.split("\r\n") {
             let known = ["GET /", "Host: host.example", "Connection: close"];

@@ -40,11 +40,11 @@ fn sent(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> (Outco
 fn refused(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> Option<Fact> {
     let (outcome, _) = sent(version, records);
     let resolved = outcome.as_ref().unwrap();
-    if resolved.rule == Step::DelegatedPort {
+    if resolved.step == Step::DelegatedPort {
         assert_eq!(&*resolved.host_header, "good.example:1");
         return None;
     }
-    assert_eq!(resolved.rule, Step::Default);
+    assert_eq!(resolved.step, Step::Default);
     resolved.explanation.decisions.iter().find_map(|decision| decision.fact().cloned())
 }
 
@@ -139,7 +139,7 @@ fn what_comes_after_the_end_is_not_read() {
         let cut = refused(version, &[HEAD, &close, DOCUMENT]);
         assert!(matches!(cut, Some(Fact::Failed(Failure::Http(_)))), "{version:?}: {cut:?}");
         let empty = refused(version, &[ENDLESS, &close, DOCUMENT]);
-        assert!(matches!(empty, Some(Fact::Useless(_))), "{version:?}: {empty:?}");
+        assert!(matches!(empty, Some(Fact::Unusable(_))), "{version:?}: {empty:?}");
     }
 }
 

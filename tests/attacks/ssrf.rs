@@ -205,7 +205,7 @@ fn no_redirect_leads_inside() {
         ] {
             let response = format!("HTTP/1.1 307 Go\r\nLocation: {to}\r\n\r\n");
             let outcome = attacked("good.example", address, &response);
-            assert_eq!(outcome.as_ref().unwrap().rule, Step::Default, "{to}: {what}");
+            assert_eq!(outcome.as_ref().unwrap().step, Step::Default, "{to}: {what}");
         }
     }
 }
@@ -223,7 +223,7 @@ fn no_service_leads_inside() {
 #[test]
 fn no_notation_passes_a_deny_list() {
     let mut policy = Policy::default();
-    policy.addresses.otherwise = discovery_core::Otherwise::Any;
+    policy.addresses.otherwise = discovery_core::DefaultAction::Any;
     policy.addresses.deny = vec!["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
     // An allowed range opens no second path to it.
     policy.addresses.allow = vec!["10.1.0.0/16".parse().unwrap()];

@@ -56,7 +56,7 @@ fn against(config: Arc<ServerConfig>) -> Stack {
 fn led(host: &str, config: Arc<ServerConfig>) -> (Step, bool) {
     let mut stack = against(config);
     let outcome = stack.resolve(host);
-    (outcome.as_ref().unwrap().rule, !stack.requests.is_empty())
+    (outcome.as_ref().unwrap().step, !stack.requests.is_empty())
 }
 
 fn disbelieved(why: &str, config: Arc<ServerConfig>) {
@@ -165,7 +165,7 @@ fn an_address_is_not_proven_by_a_name_that_looks_like_it() {
         let mut stack = Stack::new(policy, client(), |query, _| zone(query), site);
         let outcome = stack.resolve("a.host.example");
         assert_eq!(stack.dialled.len(), 2);
-        outcome.as_ref().unwrap().rule
+        outcome.as_ref().unwrap().step
     };
     let as_name = |params: &mut CertificateParams| {
         params.subject_alt_names = vec![SanType::DnsName("9.9.9.9".try_into().unwrap())];
@@ -185,7 +185,7 @@ fn the_target_of_a_service_cannot_speak_for_the_name() {
     let mut stack = against(Arc::clone(&config));
     let outcome = stack.resolve("served.example");
     let resolved = outcome.as_ref().unwrap();
-    assert_eq!(resolved.rule, Step::FedService);
+    assert_eq!(resolved.step, Step::FedService);
     assert_eq!(resolved.socket_addrs().collect::<Vec<_>>(), [SocketAddr::from((ADDRESS, 443))]);
     assert_eq!(
         (resolved.sni(), &*resolved.host_header),

@@ -234,7 +234,7 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
             dns new.example.net A 192.0.2.2"
         )
     };
-    let rule =
+    let step =
         |outcome: &discovery_core::Outcome| outcome.as_ref().unwrap().host_header.to_string();
     // For a ticket that waits, for a refresh, and for what runs on though nobody waits for it.
     for (waits, speculation) in
@@ -248,7 +248,7 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
             // It has expired, is asked again, and the last good answer is given before there is a new one.
             bench.wait(Duration::from_secs(90_000));
             ticket = bench.ask("a.example");
-            assert_eq!(rule(&bench.outcome(ticket)), "fed.example.net:1");
+            assert_eq!(step(&bench.outcome(ticket)), "fed.example.net:1");
         } else {
             bench.wait(Duration::from_secs(2));
         }
@@ -257,9 +257,9 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
         bench.forget("a.example");
         assert_eq!(bench.asked().is_empty(), !waits, "asked anew for whoever waits alone");
         if waits {
-            assert_eq!(rule(&bench.outcome(ticket)), "new.example.net:1", "{speculation}");
+            assert_eq!(step(&bench.outcome(ticket)), "new.example.net:1", "{speculation}");
         }
-        assert_eq!(rule(&bench.resolve("a.example")), "new.example.net:1", "{speculation}");
+        assert_eq!(step(&bench.resolve("a.example")), "new.example.net:1", "{speculation}");
         assert_eq!(bench.counters().lookups, 0);
         bench.finish();
     }

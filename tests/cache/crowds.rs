@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use discovery_core::{Outcome, Question, RecordKind};
+use discovery_core::{Outcome, Question, RecordType};
 use discovery_sim::{Bench, Happened};
 
 const DELEGATED: &str = "https a.example 200 {\"m.server\":\"fed.example.net:443\"}
@@ -54,7 +54,7 @@ fn names_that_delegate_to_one_host_share_its_lookups() {
         };
         news.iter().filter(of).count()
     };
-    assert_eq!((asked(RecordKind::A), asked(RecordKind::Aaaa)), (1, 1));
+    assert_eq!((asked(RecordType::A), asked(RecordType::Aaaa)), (1, 1));
     bench.finish();
 }
 
@@ -243,7 +243,7 @@ fn what_found_no_slot_has_not_failed_and_is_asked_when_one_is_free() {
     let outcome = bench.resolve("b.example:1");
     assert_eq!(places(&outcome), ["[2001:db8::1]:1", "192.0.2.1:1"]);
     // It counts for this moment alone: nothing keeps anybody from asking.
-    assert_eq!(outcome.as_ref().unwrap().fresh_until, Some(bench.now()));
+    assert_eq!(outcome.as_ref().unwrap().expires, Some(bench.now()));
     bench.wait(Duration::from_secs(11));
     bench.news();
     assert_eq!(places(&bench.resolve("b.example:1")), ["[2001:db8::2]:1", "192.0.2.2:1"]);
@@ -269,7 +269,7 @@ fn an_address_that_found_no_slot_in_time_is_not_late_for_whoever_comes_next() {
     }
     let outcome = bench.resolve("b.example:1");
     assert_eq!(places(&outcome), ["192.0.2.1:1"]);
-    assert_eq!(outcome.as_ref().unwrap().fresh_until, Some(bench.now()));
+    assert_eq!(outcome.as_ref().unwrap().expires, Some(bench.now()));
     bench.wait(Duration::from_secs(11));
     bench.news();
     assert_eq!(places(&bench.resolve("b.example:1")), ["[2001:db8::1]:1", "192.0.2.1:1"]);

@@ -243,7 +243,7 @@ fn facts_that_many_names_share_are_asked_again_once_a_minute_at_most() {
     let asked = bench.news();
     let shared = asked.iter().filter(|(_, happened)| {
         matches!(happened, discovery_sim::Happened::Asked(discovery_core::Request::Dns(dns))
-            if dns.name.as_str() == "fed.example.net" && dns.kind == discovery_core::RecordKind::A)
+            if dns.name.as_str() == "fed.example.net" && dns.kind == discovery_core::RecordType::A)
     });
     assert_eq!(shared.count(), 1);
     bench.finish();

@@ -33,7 +33,7 @@ impl<const RESULTS: bool> ReferenceStateMachine for Sessions<RESULTS> {
             3 => (0..3_usize, 0..10_usize).prop_map(|(at, what)| Step::Zone(at, what)),
             1 => number().prop_map(Step::Service),
             1 => any::<bool>().prop_map(Step::Silent),
-            3 => number().prop_map(Step::Teach),
+            3 => number().prop_map(Step::Import),
             3 => Just(Step::Swap),
         ]
         .boxed()

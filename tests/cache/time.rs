@@ -19,7 +19,7 @@ fn says_last_good(outcome: &Outcome) -> bool {
         Ok(resolved) => &resolved.explanation.decisions,
         Err(failed) => &failed.explanation.decisions,
     };
-    decisions.iter().any(|decision| decision.effect == Effect::LastGood)
+    decisions.iter().any(|decision| decision.effect == Effect::Stale)
 }
 
 fn gets(asked: &[Question]) -> usize {
@@ -150,7 +150,7 @@ fn nobody_waits_for_what_is_still_fresh_though_its_refresh_has_failed() {
 
 #[test]
 fn a_refresh_that_fails_is_worth_more_than_nothing_where_last_good_is_off() {
-    let off = "set last_good_after=none\n";
+    let off = "set serve_stale_after=none\n";
     let mut bench = Bench::new(&format!("{off}{}", document("192.0.2.1", "max-age=1000")));
     drop(bench.resolve("a.example"));
     bench.become_world("https a.example 503\ndns a.example A 192.0.2.7");
@@ -214,7 +214,7 @@ fn r39_a_last_good_document_ends_48_hours_after_its_fetch() {
     while bench.now() < end {
         let outcome = bench.resolve("a.example");
         assert_eq!(address(&outcome), "192.0.2.1:8448");
-        assert!(outcome.as_ref().unwrap().fresh_until.unwrap() <= end);
+        assert!(outcome.as_ref().unwrap().expires.unwrap() <= end);
         bench.wait(seconds(977));
     }
     assert_eq!(address(&bench.resolve("a.example")), "192.0.2.7:8448");
@@ -231,7 +231,7 @@ fn a_last_good_address_ends_24_hours_after_its_answer() {
     while bench.now() < end {
         let outcome = bench.resolve("a.example:1");
         assert_eq!(address(&outcome), "192.0.2.1:1");
-        assert!(outcome.as_ref().unwrap().fresh_until.unwrap() <= end);
+        assert!(outcome.as_ref().unwrap().expires.unwrap() <= end);
         bench.wait(seconds(97));
     }
     bench.resolve("a.example:1").as_ref().as_ref().unwrap_err();

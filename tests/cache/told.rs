@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use discovery_core::{Cursor, ErrorKind, Export, FromMemory, Question, Row, Standing, UnixMillis};
+use discovery_core::{CacheLookup, Cursor, ErrorKind, Export, Question, Row, Standing, UnixMillis};
 use discovery_sim::Bench;
 
 const WALL: UnixMillis = UnixMillis(1_764_000_000_000);
@@ -26,7 +26,7 @@ fn row(bench: &mut Bench, name: &str) -> Row {
 }
 
 fn missing(bench: &mut Bench, name: &str) -> Vec<(String, Option<u64>)> {
-    let FromMemory::Missing(missing) = bench.explain(name) else { panic!("{name} is known") };
+    let CacheLookup::Missing(missing) = bench.explain(name) else { panic!("{name} is known") };
     let told =
         |it: discovery_core::Missing| (it.question.to_string(), it.expired.map(|it| it.as_secs()));
     missing.into_iter().map(told).collect()
@@ -43,10 +43,10 @@ fn what_is_known_of_a_name_is_told_and_what_is_missing_and_nothing_is_asked() {
     bench.settle();
     bench.news();
     let before = bench.counters();
-    assert_eq!(bench.explain("a.example"), FromMemory::Known(outcome));
+    assert_eq!(bench.explain("a.example"), CacheLookup::Known(outcome));
     bench.wait(seconds(100));
     let told = row(&mut bench, "a.example");
-    assert_eq!((told.standing, told.rule.unwrap().number()), (Standing::Fresh, "3.2"));
+    assert_eq!((told.standing, told.step.unwrap().number()), (Standing::Fresh, "3.2"));
     assert_eq!(
         (told.age, told.left),
         (Some(seconds(100)), Some(seconds(200))),
@@ -57,7 +57,7 @@ fn what_is_known_of_a_name_is_told_and_what_is_missing_and_nothing_is_asked() {
     bench.wait(seconds(600));
     let told = row(&mut bench, "a.example");
     assert_eq!((told.standing, told.left), (Standing::Expired, Some(Duration::ZERO)));
-    assert_eq!(told.rule.unwrap().number(), "3.2", "as it was last time");
+    assert_eq!(told.step.unwrap().number(), "3.2", "as it was last time");
     let of_host = [
         ("fed.example.net AAAA".to_owned(), Some(400)),
         ("fed.example.net A".to_owned(), Some(100)),
@@ -86,7 +86,7 @@ fn a_name_that_fails_is_told_with_its_last_failure() {
 fn travel(from: &mut Bench, to: &mut Bench, later: Duration) {
     let export = from.export_since(Cursor::START, WALL);
     let export = Export::read(export.to_text().as_bytes()).unwrap();
-    to.teach(export, UnixMillis(WALL.0 + u64::try_from(later.as_millis()).unwrap()));
+    to.import(export, UnixMillis(WALL.0 + u64::try_from(later.as_millis()).unwrap()));
 }
 
 #[test]
@@ -146,12 +146,12 @@ fn the_last_good_answer_travels_and_stands_in_until_its_age_forbids_and_never_af
             + "\nhttps a.example 503\ndns a.example A 192.0.2.9";
         let mut other = Bench::new(&fails);
         travel(&mut one, &mut other, seconds(200));
-        let rule =
-            |bench: &mut Bench| bench.resolve("a.example").as_ref().as_ref().unwrap().rule.number();
-        assert_eq!(rule(&mut other) == "3.2", stands_in, "{control}");
+        let step =
+            |bench: &mut Bench| bench.resolve("a.example").as_ref().as_ref().unwrap().step.number();
+        assert_eq!(step(&mut other) == "3.2", stands_in, "{control}");
         other.settle();
         other.wait(seconds(172_800 - 1_100 + 10));
-        assert_eq!(rule(&mut other), "6", "48 hours after it was fetched: {control}");
+        assert_eq!(step(&mut other), "6", "48 hours after it was fetched: {control}");
         other.finish();
         one.finish();
     }

@@ -100,7 +100,7 @@ pub fn examine(
 pub struct Ended {
     /// What came out; an error where the text is no server name.
     pub outcome: Result<Outcome, InvalidServerName>,
-    /// When it came out, on the clock that `fresh_until` is on.
+    /// When it came out, on the clock that `expires` is on.
     pub at: Instant,
     /// What was asked from this `resolve` to the next later one, every attempt; None: that was not watched.
     pub asked: Option<Vec<Question>>,

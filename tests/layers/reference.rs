@@ -13,7 +13,7 @@ use discovery_sim::{
 use super::is_about_memory;
 
 /// Settings by which time decides.
-const TIMES: [&str; 4] = ["lookup_deadline", "well_known_timeout", "late_patience", "dns_timeout"];
+const TIMES: [&str; 4] = ["lookup_deadline", "well_known_timeout", "address_wait", "dns_timeout"];
 
 /// Why the model says nothing of a scenario; None: it does.
 pub fn declines(scenario: &Scenario) -> Option<&'static str> {
@@ -104,11 +104,11 @@ fn asked(expect: &Expect, verdict: &Verdict, name: &str, found: &mut Vec<String>
 fn allows(wanted: &Done, result: &ExpectedResult) -> bool {
     let same = |wanted: Option<&String>, got: &str| wanted.is_none_or(|wanted| wanted == got);
     let sni = wanted.sni.as_ref().is_none_or(|wanted| wanted.as_deref() == result.tls_name.sni());
-    let rule = wanted.rule.is_none_or(|rule| rule == result.rule);
+    let step = wanted.step.is_none_or(|step| step == result.step);
     same(wanted.host.as_ref(), &result.host_header)
         && same(wanted.tls.as_ref(), &result.tls_name.to_string())
         && sni
-        && rule
+        && step
         && places(wanted, result)
 }
 

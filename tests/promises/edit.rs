@@ -34,7 +34,7 @@ pub(crate) fn at(input: &Input, now: Instant) -> Input {
         | Input::Routes(_, at)
         | Input::NameServers(_, at)
         | Input::Forget(_, at)
-        | Input::Teach(.., at)
+        | Input::Import(.., at)
         | Input::Report(.., at) => *at = now,
     }
     input
@@ -45,7 +45,7 @@ pub(crate) fn later(event: Event, by: Duration) -> Event {
     let Event::Finished(ticket, outcome) = event else { return event };
     let moved = match outcome {
         Ok(mut resolved) => {
-            let expires = &mut Arc::make_mut(&mut resolved).fresh_until;
+            let expires = &mut Arc::make_mut(&mut resolved).expires;
             *expires = expires.map(|at| at + by);
             Ok(resolved)
         }
@@ -92,7 +92,7 @@ pub(crate) fn sorted(
             let mut targets: Vec<String> =
                 resolved.targets.iter().map(|target| format!("{target:?}")).collect();
             targets.sort();
-            Ok((targets, resolved.fresh_until, resolved.host_header.to_string()))
+            Ok((targets, resolved.expires, resolved.host_header.to_string()))
         }
         Err(failed) => Err(failed.kind),
     }

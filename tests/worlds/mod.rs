@@ -73,7 +73,7 @@ fn a_document_is_fetched_and_its_name_resolved() {
     let _running = run(driver);
     let outcome = resolve(&discovery, "example.org");
     let resolved = outcome.as_ref().unwrap();
-    assert_eq!(resolved.rule, Step::DelegatedPort);
+    assert_eq!(resolved.step, Step::DelegatedPort);
     assert_eq!(&*resolved.host_header, "fed.example.net:8449");
     let addresses: Vec<String> = resolved.socket_addrs().map(|a| a.to_string()).collect();
     assert_eq!(addresses, ["1.2.3.4:8449"]);
@@ -87,7 +87,7 @@ fn a_long_reply_comes_over_tcp() {
     let _running = run(driver);
     let outcome = resolve(&discovery, "many.example");
     let resolved = outcome.as_ref().unwrap();
-    assert_eq!(resolved.rule, Step::FedService);
+    assert_eq!(resolved.step, Step::FedService);
     assert_eq!(resolved.targets.len(), 16);
     assert_eq!(resolved.targets[0].port, 8000);
 }

@@ -87,7 +87,7 @@ fn batch(title: &str, names: usize, jobs: usize, late: &str, weather: Weather) {
             answer["name"].as_str().unwrap()[1..].split('.').next().unwrap().parse().unwrap();
         if answer["ok"] == true {
             let expected = format!("10.0.{}.{}:443", n / 250, n % 250 + 1);
-            assert_eq!(answer["rule"], "3.2", "{line}");
+            assert_eq!(answer["step"], "3.2", "{line}");
             assert_eq!(answer["targets"][0]["addr"], expected, "{line}");
             assert_eq!(answer["targets"].as_array().unwrap().len(), 1, "{line}");
             right += 1;

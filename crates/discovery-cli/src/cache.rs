@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::time::SystemTime;
 
 use discovery_core::{
-    Config, Export, Instant, Otherwise, Policy, Question, Resolver, Row, ServerName, Standing,
+    Config, DefaultAction, Export, Instant, Policy, Question, Resolver, Row, ServerName, Standing,
     UnixMillis,
 };
 
@@ -33,12 +33,12 @@ pub(crate) fn run(options: &CacheOptions) -> Result<Status, Trouble> {
 /// A resolver that knows what the file tells, all of it, whatever its addresses.
 fn knowing(export: Export) -> Resolver {
     let mut policy = Policy::default();
-    policy.addresses.otherwise = Otherwise::Any;
+    policy.addresses.otherwise = DefaultAction::Any;
     policy.max_facts = usize::MAX;
     policy.max_cache_bytes = usize::MAX;
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
     let wall = UnixMillis::from_system_time(SystemTime::now());
-    let _ = resolver.teach(export, Instant::ORIGIN, wall);
+    let _ = resolver.import(export, Instant::ORIGIN, wall);
     resolver
 }
 
@@ -51,7 +51,7 @@ fn matches(row: &Row, options: &CacheOptions) -> bool {
     };
     options.name.as_ref().is_none_or(|text| name.contains(&text.to_ascii_lowercase()))
         && options.below.as_deref().is_none_or(below)
-        && options.rule.as_ref().is_none_or(|rule| row.rule.is_some_and(|own| own.number() == rule))
+        && options.step.as_ref().is_none_or(|step| row.step.is_some_and(|own| own.number() == step))
         && (!options.failing || row.failure.is_some() || row.last_failure.is_some())
         && (!options.expired || row.standing == Standing::Expired)
 }

@@ -154,8 +154,8 @@ pub(crate) struct CacheOptions {
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) below: Option<String>,
     /// Show names that this step of the specification decided: 1, 2, 3.1 to 3.5, 4, 5, 6
-    #[arg(long, value_name = "STEP", value_parser = rule)]
-    pub(crate) rule: Option<String>,
+    #[arg(long, value_name = "STEP", value_parser = step)]
+    pub(crate) step: Option<String>,
     /// Show names that fail, or one of whose questions did when it was asked last
     #[arg(long)]
     pub(crate) failing: bool,
@@ -166,7 +166,7 @@ pub(crate) struct CacheOptions {
     #[arg(long)]
     pub(crate) json: bool,
     /// Forget this name, and every fact that it rests on (repeatable); the file is written anew
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "below", "rule", "failing", "expired", "json"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "below", "step", "failing", "expired", "json"])]
     pub(crate) forget: Vec<String>,
 }
 
@@ -234,7 +234,7 @@ fn host_part(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-fn rule(text: &str) -> Result<String, String> {
+fn step(text: &str) -> Result<String, String> {
     const RULES: [&str; 10] = ["1", "2", "3.1", "3.2", "3.3", "3.4", "3.5", "4", "5", "6"];
     let known = RULES.contains(&text).then(|| text.to_owned());
     known.ok_or_else(|| format!("it is one of {}", RULES.join(", ")))

@@ -19,13 +19,13 @@ fn resolved() -> Answered {
         ],
         "host_header": "fed.example.net",
         "tls_name": "fed.example.net",
-        "rule": "3.4",
-        "fresh_until": 301_000_000_000_u64,
+        "step": "3.4",
+        "expires": 301_000_000_000_u64,
         "timeline": [
             {"question": {"get": "https://example.org/.well-known/matrix/server"},
-             "asked": 990_000_000_u64, "answered": 999_000_000_u64, "in_vain": false},
+             "asked": 990_000_000_u64, "answered": 999_000_000_u64, "wasted": false},
             {"question": {"dns": ["example.org", "A"]},
-             "asked": 990_000_000_u64, "answered": null, "in_vain": true},
+             "asked": 990_000_000_u64, "answered": null, "wasted": true},
         ],
         "explanation": [
             {"step": "3", "question": {"get": "https://example.org/.well-known/matrix/server"},
@@ -125,7 +125,7 @@ fn short_is_one_line_also_for_what_is_no_name() {
     assert_eq!(
         text(&resolved(), Format::Short),
         "example.org [2001:db8::1]:443,192.0.2.1:443,192.0.2.2:444,192.0.2.3:444,192.0.2.4:444 \
-         host=fed.example.net tls=fed.example.net rule=3.4\n"
+         host=fed.example.net tls=fed.example.net step=3.4\n"
     );
     let text = text(&not_a_name("a b\n\u{1b}[2J"), Format::Short);
     assert_eq!(text.matches('\n').count(), 1);
@@ -135,7 +135,7 @@ fn short_is_one_line_also_for_what_is_no_name() {
 #[test]
 fn json_has_the_documented_shape() {
     let line = text(&resolved(), Format::Json);
-    assert!(line.starts_with(r#"{"name":"example.org","ok":true,"rule":"3.4","targets":[{"addr":"[2001:db8::1]:443","host":"a.example.net","priority":10,"weight":5},"#), "{line}");
+    assert!(line.starts_with(r#"{"name":"example.org","ok":true,"step":"3.4","targets":[{"addr":"[2001:db8::1]:443","host":"a.example.net","priority":10,"weight":5},"#), "{line}");
     let value = json(&resolved());
     let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
     assert_eq!(keys.len(), 10, "{keys:?}");

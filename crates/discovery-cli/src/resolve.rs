@@ -67,7 +67,7 @@ pub(crate) fn answer(
         let stop = Stop::on_signals().map_err(|error| here(&error))?;
         let discovery = options.runtime.spawn(builder)?;
         if let Some(known) = known.flatten() {
-            let _ = discovery.teach(known);
+            let _ = discovery.import(known);
         }
         let names = input::names(options.names).map_err(|error| no_thread(&error))?;
         let look_up = |given| look_up(discovery.clone(), given);

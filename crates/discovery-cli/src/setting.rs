@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use discovery_core::{
-    DnsName, Families, Host, HttpGet, Otherwise, Policy, ServerName, Speculation,
+    DefaultAction, DnsName, Families, Host, HttpGet, Policy, ServerName, Speculation,
 };
 use discovery_driver::Builder;
 use discovery_wire::{Hosts, NameServers, WarningKind, client_config};
@@ -39,7 +39,7 @@ pub(crate) fn policy(options: &ResolveOptions, base: Policy) -> Policy {
     };
     if options.explain() {
         // Whoever wants to know why wants to know all of it.
-        policy.late_patience = None;
+        policy.address_wait = None;
     }
     if let Some(timeout) = options.timeout {
         policy.lookup_deadline = timeout;
@@ -55,7 +55,7 @@ pub(crate) fn policy(options: &ResolveOptions, base: Policy) -> Policy {
     policy.addresses.allow.extend(&options.allow_address);
     policy.addresses.deny.extend(&options.deny_address);
     if options.any_address {
-        policy.addresses.otherwise = Otherwise::Any;
+        policy.addresses.otherwise = DefaultAction::Any;
     }
     for (name, addresses) in said(&options.resolve) {
         policy.static_addresses.insert(name, addresses);
@@ -108,7 +108,7 @@ pub(crate) fn outside(options: &ResolveOptions) -> Result<Builder, Trouble> {
 fn fetch_from(rules: &[ConnectTo], get: &HttpGet) -> SocketAddr {
     let host = get.url.host().unwrap_or_default();
     let port = get.url.port_u16().unwrap_or(443);
-    rules.iter().find_map(|rule| rule.apply(host, port, get.address)).unwrap_or(get.address)
+    rules.iter().find_map(|step| step.apply(host, port, get.address)).unwrap_or(get.address)
 }
 
 /// Says what is wrong with the system's list of name servers, which the discovery reads itself.
@@ -221,6 +221,6 @@ pub(crate) fn lab_policy(options: &ResolveOptions, base: Policy) -> Policy {
         policy.lookup_deadline = timeout;
     }
     // Nothing in that world is late for good: what seems so is this machine's doing.
-    policy.late_patience = None;
+    policy.address_wait = None;
     policy
 }

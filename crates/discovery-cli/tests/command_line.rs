@@ -78,7 +78,7 @@ fn the_lab_comes_out_as_it_says() {
     let names: Vec<String> = built_in_names().into_iter().map(|name| name.name).collect();
     let shown: Vec<&str> = lines.iter().map(|line| line["name"].as_str().unwrap()).collect();
     assert_eq!(shown, names);
-    let rules: Vec<&str> = lines.iter().filter_map(|line| line["rule"].as_str()).collect();
+    let rules: Vec<&str> = lines.iter().filter_map(|line| line["step"].as_str()).collect();
     assert_eq!(rules[..10], ["1", "2", "3.1", "3.2", "3.3", "3.4", "3.5", "4", "5", "6"]);
     assert!(text(&output.stderr).contains(&format!("All {} came out", names.len())));
 }
@@ -200,7 +200,7 @@ fn options_lead_to_name_servers_authorities_and_other_places() {
     let output = place.resolve().args(["--json", "-4", "example.org"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let value = json(text(&output.stdout));
-    assert_eq!(value["rule"], "3.4");
+    assert_eq!(value["step"], "3.4");
     assert_eq!(value["targets"][0]["addr"], "192.0.2.2:443");
     assert_eq!(value["targets"].as_array().unwrap().len(), 1);
     assert_eq!(value["targets"][0]["host"], "a.example.net");
@@ -219,7 +219,7 @@ fn options_lead_to_name_servers_authorities_and_other_places() {
         .unwrap();
     // The rule is for another host, and nobody listens at port 443 of this machine's own address.
     let value = json(text(&output.stdout));
-    assert_ne!(value["rule"], "3.4", "{value}");
+    assert_ne!(value["step"], "3.4", "{value}");
     let output = place
         .resolve()
         .args(["--json", "--deny-address=192.0.2.0/24", "--deny-address=2001:db8::/32"])
@@ -235,7 +235,7 @@ fn options_lead_to_name_servers_authorities_and_other_places() {
         .unwrap();
     assert_eq!(
         text(&output.stdout),
-        "x.example:7 192.0.2.9:7 host=x.example:7 tls=x.example rule=2\n"
+        "x.example:7 192.0.2.9:7 host=x.example:7 tls=x.example step=2\n"
     );
     let output =
         place.resolve().args(["--short", "--revision=draft-old", "a.example.net:1"]).output();
@@ -327,7 +327,7 @@ fn the_lab_served_alone_says_how_to_reach_it() {
     child.wait().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output.stdout).contains("host=fed.to-srv.example"), "{output:?}");
-    assert!(text(&output.stdout).contains("rule=3.3"), "{output:?}");
+    assert!(text(&output.stdout).contains("step=3.3"), "{output:?}");
 }
 
 #[test]
@@ -411,7 +411,7 @@ fn the_system_s_authorities_may_be_named_by_the_environment() {
     };
     let (status, out, _) = resolve(&place.ca_file, "example.org");
     assert_eq!(status, Some(0));
-    assert!(out.contains("192.0.2.7:8448") && out.contains("rule=3.1"), "{out}");
+    assert!(out.contains("192.0.2.7:8448") && out.contains("step=3.1"), "{out}");
     // Nobody to trust: going on would mean to believe no document, and to give another answer.
     let (status, out, error) = resolve(&PathBuf::from("/no/such/file"), "example.org");
     assert_eq!((status, out.as_str()), (Some(2), ""));
@@ -498,13 +498,13 @@ fn a_file_of_facts_is_shown_as_a_table_or_as_json_and_filtered() {
     assert_eq!(shown(&["--below", "a.example"]), ["a.example", "b.a.example"]);
     assert_eq!(shown(&["--below", "b.a.example"]), ["b.a.example"]);
     assert_eq!(shown(&["--below", "xample"]), [""; 0]);
-    assert_eq!(shown(&["--rule", "3.2"]), ["a.example"]);
+    assert_eq!(shown(&["--step", "3.2"]), ["a.example"]);
     assert_eq!(shown(&["--failing"]), ["b.a.example"]);
     assert_eq!(shown(&["--expired"]), [""; 0]);
     let line = json(text(&cache(&file, &["--json", "--failing"]).stdout).trim());
     assert_eq!(line["failure"], "dns_failure");
     assert_eq!(line["last_failure"]["times"], 1);
-    let line = json(text(&cache(&file, &["--json", "--rule", "3.2"]).stdout).trim());
+    let line = json(text(&cache(&file, &["--json", "--step", "3.2"]).stdout).trim());
     assert_eq!(line["targets"][0]["addr"], "192.0.2.1:1");
     assert!(line["left_s"].as_u64().unwrap() > 3000, "{line}");
 }
@@ -532,7 +532,7 @@ fn what_is_no_file_of_facts_is_told_apart_from_wrong_usage() {
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stderr).ends_with(": not an export of facts\n"), "{output:?}");
     assert_eq!(cache(std::path::Path::new("/nowhere/facts"), &[]).status.code(), Some(3));
-    for wrong in [&["--rule", "7"][..], &["--forget", "a..b:x"], &["--forget", "a", "--json"]] {
+    for wrong in [&["--step", "7"][..], &["--forget", "a..b:x"], &["--forget", "a", "--json"]] {
         let (_place, file) = remembered("cache_usage");
         assert_eq!(cache(&file, wrong).status.code(), Some(2), "{wrong:?}");
     }

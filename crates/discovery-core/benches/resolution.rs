@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use discovery_core::{
     AddressPolicy, Answer, Config, DnsRecord, DnsReply, Event, HttpResponse, Instant, Policy,
-    RecordData, RecordKind, Request, Resolution, ServerName, Speculation,
+    RecordData, RecordType, Request, Resolution, ServerName, Speculation,
 };
 use divan::counter::ItemsCount;
 
@@ -53,11 +53,11 @@ fn answer(request: Request, delegated: &str) -> Answer {
     match request {
         Request::Dns(request) => {
             let data = match request.kind {
-                RecordKind::A => Some(RecordData::A(Ipv4Addr::new(192, 0, 2, 1))),
-                RecordKind::Aaaa => {
+                RecordType::A => Some(RecordData::A(Ipv4Addr::new(192, 0, 2, 1))),
+                RecordType::Aaaa => {
                     Some(RecordData::Aaaa(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)))
                 }
-                RecordKind::Srv => None,
+                RecordType::Srv => None,
             };
             let owner = request.name.clone();
             let records: Vec<_> = data

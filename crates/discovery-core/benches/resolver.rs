@@ -15,8 +15,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use discovery_core::{
     AddressPolicy, Answer, Config, DnsName, DnsRecord, DnsReply, DnsRequest, Event, HttpId,
-    HttpResponse, Instant, Policy, RecordData, RecordKind, Request, Resolver, ServerName, Service,
-    Speculation,
+    HttpResponse, Instant, Policy, RecordData, RecordType, Request, Resolver, ServerName,
+    Speculation, SrvRecord,
 };
 use peak_alloc::PeakAlloc;
 
@@ -86,7 +86,7 @@ fn in_flight() {
     }
     let (mut worst, mut phases) = ((0, 0), Vec::new());
     // Of each kind in turn: all lookups go on in step.
-    for kind in [RecordKind::Aaaa, RecordKind::A, RecordKind::Srv].into_iter().cycle() {
+    for kind in [RecordType::Aaaa, RecordType::A, RecordType::Srv].into_iter().cycle() {
         let bytes = ALLOCATED.current_usage() - before.0;
         worst = worst.max((bytes, resident().saturating_sub(before.1)));
         phases.push(format!("{} ({} open)", bytes / LOOKUPS, sent.len() / LOOKUPS));
@@ -306,13 +306,13 @@ impl Sent {
         let owner = request.name;
         let host = owner.as_str().strip_prefix("_matrix-fed._tcp.");
         let data = match (request.kind, host) {
-            (RecordKind::A, _) => Some(RecordData::A(Ipv4Addr::new(192, 0, 2, 1))),
-            (RecordKind::Aaaa, _) => Some(RecordData::Aaaa(Ipv6Addr::LOCALHOST)),
-            (RecordKind::Srv, Some(host)) if host.starts_with(delegated) => {
+            (RecordType::A, _) => Some(RecordData::A(Ipv4Addr::new(192, 0, 2, 1))),
+            (RecordType::Aaaa, _) => Some(RecordData::Aaaa(Ipv6Addr::LOCALHOST)),
+            (RecordType::Srv, Some(host)) if host.starts_with(delegated) => {
                 let target = DnsName::parse(&format!("srv.{host}")).unwrap();
-                Some(RecordData::Srv(Service { priority: 10, weight: 5, port: 443, target }))
+                Some(RecordData::Srv(SrvRecord { priority: 10, weight: 5, port: 443, target }))
             }
-            (RecordKind::Srv, _) => None,
+            (RecordType::Srv, _) => None,
         };
         let records: Vec<_> = data
             .into_iter()

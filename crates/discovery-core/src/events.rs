@@ -42,13 +42,13 @@ pub struct Deadline {
     /// Call `handle_timeout` at this instant or later.
     pub at: Instant,
     /// What happens then.
-    pub why: Why,
+    pub kind: DeadlineKind,
 }
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Why {
+pub enum DeadlineKind {
     /// The next attempt at a question begins: another name server, or another address.
     NextAttempt,
     /// A question is given up.
@@ -60,7 +60,7 @@ pub enum Why {
     /// The `.well-known` request is given up.
     WellKnownTimeout,
     /// The last good fact is used while its refresh hangs.
-    LastGood,
+    Stale,
     /// A lookup is given up.
     LookupDeadline,
     /// A lookup that never got a slot is given up.

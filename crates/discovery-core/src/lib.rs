@@ -36,34 +36,36 @@ mod query; // questions on their way to an answer
 mod machine; // lookup, resolution, resolver
 
 pub use address::{
-    AddressFamily, AddressPolicy, Addresses, Denied, DeniedReason, Otherwise, Routes,
+    AddressFamily, AddressPolicy, Addresses, DefaultAction, Denied, DeniedReason, Routes,
 };
 pub use cache::changes::{BadCursor, Cursor};
 #[doc(hidden)]
 pub use cache::life;
 pub use config::{Config, HashKey};
-pub use events::{Deadline, Disposition, Event, Ticket, Why};
+pub use events::{Deadline, DeadlineKind, Disposition, Event, Ticket};
 pub use export::{BadExport, Export, Exported, Impossible, MAX_EXPORT_FACTS};
 pub use fact::from_http::parse as parse_document;
 pub use fact::lifetime::Freshness;
-pub use fact::{DocumentError, Fact, Failure, NotFound, Question, RedirectError, Useless};
+pub use fact::{DocumentError, Fact, Failure, NotFound, Question, RedirectError, UnusableResponse};
 pub use io::{
     Answer, DnsError, DnsId, DnsRecord, DnsReply, DnsRequest, EARLIEST_CLOCK, HttpError, HttpGet,
-    HttpId, HttpResponse, Noticed, RecordData, RecordKind, Request, RequestId, Service,
+    HttpId, HttpResponse, Noticed, RecordData, RecordType, Request, RequestId, SrvRecord,
 };
 pub use machine::{
-    Counters, FromMemory, LastFailure, Missing, Resolution, Resolver, Row, Standing, State, Taught,
+    CacheLookup, Counters, ImportSummary, LastFailure, Missing, Resolution, Resolver, Row,
+    Standing, State,
 };
 pub use name::{
     BadUrl, DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
     MAX_LABEL_LENGTH, ServerName, TlsName, Url,
 };
 pub use outcome::{
-    Decision, Effect, ErrorKind, ErrorOrigin, Explanation, FailedPlace, Feedback, MovedBack,
+    Decision, Effect, ErrorKind, ErrorOrigin, Explanation, FailedEndpoint, Feedback, MovedBack,
     Outcome, ResolveError, Resolved, Step, Target, Timed, Timeline,
 };
 pub use policy::{
-    DnsTransport, Families, Gone, OnFailure, OnInvalidDocument, Policy, Speculation, SrvTargetAlias,
+    DnsTransport, Families, OnFailure, OnHttpGone, OnInvalidDocument, Policy, Speculation,
+    SrvTargetAlias,
 };
 pub use query::{FamiliesHealth, FamilyHealth, NameServer};
 pub use revision::{Revision, UnknownRevision};

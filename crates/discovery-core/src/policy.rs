@@ -33,7 +33,7 @@ pub struct Policy {
     /// everybody does.
     pub srv_target_alias: SrvTargetAlias,
     /// What `.well-known` with status 410 means (MSC4188). Any other status: the proposal is not accepted.
-    pub gone: Gone,
+    pub gone: OnHttpGone,
     /// How far to ask ahead of need. `Remembered`: as `Addresses` for a new name, which costs two queries more for a delegated SRV
     /// record and none otherwise; none at all for a name that was resolved before.
     pub speculation: Speculation,
@@ -95,7 +95,7 @@ pub struct Policy {
     pub well_known_timeout: Duration,
     /// A result waits this long for late addresses once the first target has one; `None` waits for all. 1 s.
     #[serde(with = "optional_duration")]
-    pub late_patience: Option<Duration>,
+    pub address_wait: Option<Duration>,
     /// A lookup is given up this long after its first request. 40 s.
     #[serde(with = "duration")]
     pub lookup_deadline: Duration,
@@ -147,17 +147,17 @@ pub struct Policy {
     pub dns_failure_max_ttl: Duration,
     /// Longest life of a result that went out without late addresses, while the same family stays silent. 1 h.
     #[serde(with = "duration")]
-    pub late_max_ttl: Duration,
+    pub partial_result_ttl: Duration,
 
     /// After which part of its life a fact is asked again when it is used, in percent; `None` asks only when it has expired. 80:
     /// names in use never wait. A fact that is due is also asked again where the lookup had to ask for another fact of the name.
     pub refresh_ahead_percent: Option<u8>,
     /// How long a lookup waits for a refresh before the last good fact is used instead; `None` never uses it. 1.8 s (RFC 8767 §5).
     #[serde(with = "optional_duration")]
-    pub last_good_after: Option<Duration>,
+    pub serve_stale_after: Option<Duration>,
     /// How old a DNS fact may be as the last good one. 24 h.
     #[serde(with = "duration")]
-    pub dns_last_good_age: Duration,
+    pub max_stale: Duration,
     /// For how long a place that a caller reported as failing is handed out behind all others; each further time in a row twice as
     /// long. Also how soon the facts behind a name are asked again when its places fail, counted from when they were learnt, and from
     /// when they were last asked again for that reason, which doubles, too. 1 min, as for a failed `.well-known` (R41); 0 moves
@@ -187,7 +187,7 @@ impl Default for Policy {
             well_known_dns_failure: OnFailure::Fail,
             srv_failure: OnFailure::Fail,
             srv_target_alias: SrvTargetAlias::Follow,
-            gone: Gone::AnyOtherStatus,
+            gone: OnHttpGone::AnyOtherStatus,
             speculation: Speculation::Remembered,
             families: Families::Both,
             addresses: AddressPolicy::default(),
@@ -209,7 +209,7 @@ impl Default for Policy {
             connection_attempt_delay: Duration::from_millis(250),
             response_patience: Duration::from_millis(2500),
             well_known_timeout: seconds(10),
-            late_patience: Some(seconds(1)),
+            address_wait: Some(seconds(1)),
             lookup_deadline: seconds(40),
             queue_deadline: Some(seconds(60)),
             max_lookups: 20_000,
@@ -227,10 +227,10 @@ impl Default for Policy {
             dns_negative_default_ttl: seconds(30),
             dns_failure_ttl: seconds(30),
             dns_failure_max_ttl: seconds(5 * 60),
-            late_max_ttl: seconds(60 * 60),
+            partial_result_ttl: seconds(60 * 60),
             refresh_ahead_percent: Some(80),
-            last_good_after: Some(Duration::from_millis(1800)),
-            dns_last_good_age: seconds(24 * 60 * 60),
+            serve_stale_after: Some(Duration::from_millis(1800)),
+            max_stale: seconds(24 * 60 * 60),
             report_backoff: seconds(60),
             report_max_backoff: seconds(60 * 60),
             max_reports: 20_000,
@@ -280,7 +280,7 @@ pub enum SrvTargetAlias {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Gone {
+pub enum OnHttpGone {
     /// As any other status: on at step 4.
     AnyOtherStatus,
     /// The server is gone for good (MSC4188): the lookup fails.

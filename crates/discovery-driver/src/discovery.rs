@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use discovery_core::{
-    Counters, Cursor, Disposition, Export, FamiliesHealth, Feedback, FromMemory, Instant,
-    InvalidServerName, NameServer, ResolveError, Resolver, Routes, Row, ServerName, Taught,
+    CacheLookup, Counters, Cursor, Disposition, Export, FamiliesHealth, Feedback, ImportSummary,
+    Instant, InvalidServerName, NameServer, ResolveError, Resolver, Routes, Row, ServerName,
     UnixMillis,
 };
 use rustls::ClientConfig;
@@ -90,7 +90,7 @@ impl Discovery {
 
     /// The result of a name as far as it is known, with reasons, or the questions that would have to be asked for it. Asks
     /// nothing. See [`Resolver::explain`].
-    pub fn explain(&self, name: &ServerName) -> FromMemory {
+    pub fn explain(&self, name: &ServerName) -> CacheLookup {
         self.with(|resolver, now| resolver.explain(name, now))
     }
 
@@ -107,10 +107,10 @@ impl Discovery {
         self.with(|resolver, now| resolver.export_since(cursor, now, wall))
     }
 
-    /// Imports what another process has learnt, or an earlier one. See [`Resolver::teach`]. The resolver is locked for a
+    /// Imports what another process has learnt, or an earlier one. See [`Resolver::import`]. The resolver is locked for a
     /// portion at a time, so that lookups go on in between.
-    pub fn teach(&self, export: Export) -> Taught {
-        let mut all = Taught::default();
+    pub fn import(&self, export: Export) -> ImportSummary {
+        let mut all = ImportSummary::default();
         let mut first = None;
         let (made, wall) = (export.at(), self.wall_clock());
         for portion in export.portions(PORTION) {
@@ -124,7 +124,7 @@ impl Discovery {
                 } else {
                     wall.0.saturating_add(passed)
                 };
-                resolver.teach(portion, now, UnixMillis(wall))
+                resolver.import(portion, now, UnixMillis(wall))
             });
             all.taken = all.taken.saturating_add(taught.taken);
             all.known = all.known.saturating_add(taught.known);

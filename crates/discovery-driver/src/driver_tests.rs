@@ -581,7 +581,7 @@ fn an_import_unlocks_the_resolver_between_portions_and_makes_no_fact_younger() {
         let begun = discovery.with(|_, now| now);
         let made = SystemTime::UNIX_EPOCH + Duration::from_millis(export.at().0);
         WALL_CLOCK.set(made - Duration::from_millis(late));
-        let taught = discovery.teach(export.clone());
+        let taught = discovery.import(export.clone());
         assert_eq!(taught.taken, facts);
         let (portions, latest) = discovery.with(|resolver, now| {
             let until = resolver.facts().filter_map(|(.., until)| until).max();

@@ -6,7 +6,7 @@
 use discovery_core::{Answer, Outcome, Request, ServerName};
 
 /// The span of a lookup: `lookup` with the fields `name`, `hit` (whether the result was known already), `outcome` and, if it was
-/// resolved, `rule`: the step that decided.
+/// resolved, `step`: the step that decided.
 pub(crate) struct LookupSpan {
     #[cfg(feature = "tracing")]
     span: tracing::Span,
@@ -59,7 +59,7 @@ mod listening {
     impl LookupSpan {
         pub(crate) fn new(name: &ServerName) -> Self {
             let span = debug_span!(
-                target: "discovery", "lookup", %name, hit = Empty, outcome = Empty, rule = Empty
+                target: "discovery", "lookup", %name, hit = Empty, outcome = Empty, step = Empty
             );
             Self { span, ended: false }
         }
@@ -77,7 +77,7 @@ mod listening {
             self.ended = true;
             match outcome {
                 Ok(resolved) => {
-                    self.span.record("rule", display(resolved.rule.number()));
+                    self.span.record("step", display(resolved.step.number()));
                     self.span.record("outcome", "resolved");
                 }
                 Err(failed) => {

@@ -123,7 +123,7 @@ fn lookups_and_requests_have_spans() {
         drop(discovery.resolve("10.0.0.1"));
         assert_eq!(listener.take(), ["lookup name=10.0.0.1 hit=true outcome=blocked"]);
         drop(discovery.resolve("1.1.1.1:443"));
-        assert_eq!(listener.take(), ["lookup name=1.1.1.1:443 hit=true rule=1 outcome=resolved"]);
+        assert_eq!(listener.take(), ["lookup name=1.1.1.1:443 hit=true step=1 outcome=resolved"]);
         let mut waiting = discovery.resolve("example.org:8449");
         fail(&mut driver);
         assert!(waiting.wait_timeout(Duration::ZERO).is_some());

@@ -67,10 +67,10 @@ mod tests {
             assert!(!name.expect.wanted.is_empty(), "{}", name.name);
         }
         let rules = ["1", "2", "3.1", "3.2", "3.3", "3.4", "3.5", "4", "5", "6"];
-        for rule in rules {
-            let wanted = format!("rule={rule}");
+        for step in rules {
+            let wanted = format!("step={step}");
             let shown = |name: &BuiltInName| name.expect.to_string().contains(&wanted);
-            assert!(names.iter().any(shown), "no name for {rule}");
+            assert!(names.iter().any(shown), "no name for {step}");
         }
     }
 }

@@ -7,11 +7,11 @@ mod reply;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use discovery_core::{DnsError, DnsName, RecordData, RecordKind};
+use discovery_core::{DnsError, DnsName, RecordData, RecordType};
 use discovery_sim::{DnsOutcome, NoEdns, WireFault, World, ZoneEntry, ZoneType};
 use discovery_wire::Transport;
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::{DNSClass, RecordType};
+use hickory_proto::rr::{self, DNSClass};
 
 use reply::Reply;
 
@@ -25,7 +25,7 @@ const MAX_COUNTED: usize = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reaction {
     /// What the query asks, if it is a question that the world could answer.
-    pub asked: Option<(DnsName, RecordKind)>,
+    pub asked: Option<(DnsName, RecordType)>,
     /// How long it takes.
     pub after: Duration,
     /// What it is.
@@ -48,7 +48,7 @@ pub enum Said {
 /// Which attempt at its question a query is, where only the queries are seen: every query is another, unless the last reply asked for it
 /// (a truncated one, one in other letters, one that rejects EDNS). An answer ends the count.
 #[derive(Clone, Debug, Default)]
-pub struct Attempts(BTreeMap<(DnsName, RecordKind), Count>);
+pub struct Attempts(BTreeMap<(DnsName, RecordType), Count>);
 
 /// The attempts at one question.
 #[derive(Clone, Copy, Debug, Default)]
@@ -113,7 +113,7 @@ impl Attempts {
 
 impl Weather {
     /// What becomes of one datagram; None: it is lost.
-    pub fn fate(&self, name: &DnsName, kind: RecordKind, attempt: u8) -> Option<Duration> {
+    pub fn fate(&self, name: &DnsName, kind: RecordType, attempt: u8) -> Option<Duration> {
         let text = format!("{name} {kind} {attempt}");
         // FNV-1a, and a stir for the low bits: the same everywhere and for ever.
         let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ self.seed, |hash, byte| {
@@ -231,12 +231,12 @@ fn parse(query: &[u8]) -> Option<Message> {
 }
 
 /// What a query asks, where the world could have something to say to it.
-fn question(query: &Message) -> Option<(DnsName, RecordKind)> {
+fn question(query: &Message) -> Option<(DnsName, RecordType)> {
     let question = query.queries.first()?;
     let kinds = [
-        (RecordType::A, RecordKind::A),
-        (RecordType::AAAA, RecordKind::Aaaa),
-        (RecordType::SRV, RecordKind::Srv),
+        (rr::RecordType::A, RecordType::A),
+        (rr::RecordType::AAAA, RecordType::Aaaa),
+        (rr::RecordType::SRV, RecordType::Srv),
     ];
     let (_, kind) = kinds.into_iter().find(|(number, _)| *number == question.query_type())?;
     if question.query_class() != DNSClass::IN {
@@ -250,19 +250,19 @@ fn question(query: &Message) -> Option<(DnsName, RecordKind)> {
 }
 
 /// The fault of the message that carries a reply: that of the first name in the alias chain which has one.
-fn wire_fault(world: &World, name: &DnsName, kind: RecordKind) -> Option<WireFault> {
+fn wire_fault(world: &World, name: &DnsName, kind: RecordType) -> Option<WireFault> {
     chain(world, name, kind).find_map(|entry| entry.wire)
 }
 
 /// Whether this attempt is lost on its way, so that not even a faulty message comes back.
-fn is_lost(world: &World, name: &DnsName, kind: RecordKind, attempt: u8) -> bool {
+fn is_lost(world: &World, name: &DnsName, kind: RecordType, attempt: u8) -> bool {
     chain(world, name, kind).any(|entry| attempt < entry.lost)
 }
 
 fn chain<'a>(
     world: &'a World,
     name: &DnsName,
-    kind: RecordKind,
+    kind: RecordType,
 ) -> impl Iterator<Item = ZoneEntry> + 'a {
     let mut next = Some(name.clone());
     std::iter::from_fn(move || {

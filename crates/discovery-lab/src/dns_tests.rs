@@ -12,7 +12,7 @@ fn world(text: &str) -> World {
     Scenario::parse(text).unwrap().world_at(Duration::ZERO)
 }
 
-fn query(name: &str, kind: RecordType, edns: Option<u16>) -> Vec<u8> {
+fn query(name: &str, kind: rr::RecordType, edns: Option<u16>) -> Vec<u8> {
     let mut message = Message::new(7, MessageType::Query, OpCode::Query);
     message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
     if let Some(size) = edns {
@@ -38,10 +38,10 @@ fn udp(world: &World, query: &[u8]) -> Message {
 fn what_does_not_fit_into_a_datagram_is_told_over_tcp() {
     let world = world("dns a.example A 192.0.2.1 repeat=60\n");
     // 60 records of 16 octets: too many without EDNS, not with it.
-    let plain = query("a.example.", RecordType::A, None);
+    let plain = query("a.example.", rr::RecordType::A, None);
     let short = udp(&world, &plain);
     assert!(short.metadata.truncation && short.answers.is_empty());
-    assert_eq!(udp(&world, &query("a.example.", RecordType::A, Some(4096))).answers.len(), 60);
+    assert_eq!(udp(&world, &query("a.example.", rr::RecordType::A, Some(4096))).answers.len(), 60);
     let whole = message(react(&world, 0, 0, Transport::Tcp, &plain).said);
     assert_eq!(whole.answers.len(), 60);
     assert_eq!(whole.answers[59].data, RData::A("192.0.2.60".parse().unwrap()));
@@ -50,7 +50,7 @@ fn what_does_not_fit_into_a_datagram_is_told_over_tcp() {
 #[test]
 fn the_question_comes_back_in_its_own_letters() {
     let world = world("dns a.example A 192.0.2.1\n");
-    let reply = udp(&world, &query("A.eXample.", RecordType::A, Some(1232)));
+    let reply = udp(&world, &query("A.eXample.", rr::RecordType::A, Some(1232)));
     assert_eq!(reply.queries[0].name().to_string(), "A.eXample.");
     assert_eq!(reply.answers.len(), 1);
     assert!(reply.edns.is_some());
@@ -59,18 +59,18 @@ fn the_question_comes_back_in_its_own_letters() {
 #[test]
 fn a_negative_answer_says_for_how_long() {
     let world = world("dns a.example A NODATA soa=77\n");
-    let reply = udp(&world, &query("a.example.", RecordType::A, None));
+    let reply = udp(&world, &query("a.example.", rr::RecordType::A, None));
     assert_eq!(reply.metadata.response_code, ResponseCode::NoError);
     let RData::SOA(soa) = &reply.authorities[0].data else { panic!("{reply:?}") };
     assert_eq!((soa.minimum, reply.authorities[0].ttl), (77, 77));
-    let reply = udp(&world, &query("gone.example.", RecordType::A, None));
+    let reply = udp(&world, &query("gone.example.", rr::RecordType::A, None));
     assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain);
 }
 
 #[test]
 fn aliases_stand_before_what_they_are_aliases_of() {
     let world = world("dns a.example CNAME b.example\ndns b.example A 192.0.2.1\n");
-    let reply = udp(&world, &query("a.example.", RecordType::A, None));
+    let reply = udp(&world, &query("a.example.", rr::RecordType::A, None));
     let owners: Vec<String> = reply.answers.iter().map(|record| record.name.to_string()).collect();
     assert_eq!(owners, ["a.example.", "b.example."]);
 }
@@ -78,23 +78,23 @@ fn aliases_stand_before_what_they_are_aliases_of() {
 #[test]
 fn other_types_have_no_records_and_noise_has_no_reply() {
     let world = world("dns a.example A 192.0.2.1\n");
-    let reply = udp(&world, &query("a.example.", RecordType::TXT, None));
+    let reply = udp(&world, &query("a.example.", rr::RecordType::TXT, None));
     assert_eq!((reply.metadata.response_code, reply.answers.len()), (ResponseCode::NoError, 0));
     for noise in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", &[0xff; 12], &[0; 600]] {
         let reaction = react(&world, 0, 0, Transport::Udp, noise);
         assert_eq!(reaction.asked, None, "{noise:?}");
     }
     // Nobody answers an answer: two servers would go on for ever.
-    let mut response = query("a.example.", RecordType::A, None);
+    let mut response = query("a.example.", rr::RecordType::A, None);
     response[2] |= 0x80;
     assert_eq!(react(&world, 0, 0, Transport::Udp, &response).said, Said::Nothing);
 }
 
 #[test]
 fn attempts_count_queries_until_an_answer() {
-    let query = query("a.example.", RecordType::A, None);
+    let query = query("a.example.", rr::RecordType::A, None);
     let mut attempts = Attempts::default();
-    let asked = Some(("a.example".parse().unwrap(), RecordKind::A));
+    let asked = Some(("a.example".parse().unwrap(), RecordType::A));
     let note = |said, again| Reaction { asked: asked.clone(), after: Duration::ZERO, said, again };
     assert_eq!([attempts.of(&query), attempts.of(&query)], [0, 1]);
     attempts.note(&note(Said::Nothing, true));
@@ -121,7 +121,7 @@ fn the_weather_is_the_same_every_time_and_loses_its_share() {
     let weather = Weather { seed: 1, loss_percent: 20, delay: Duration::from_millis(100) };
     let fate = |n: u8| {
         let name: DnsName = format!("n{n}.example").parse().unwrap();
-        weather.fate(&name, RecordKind::A, 0)
+        weather.fate(&name, RecordType::A, 0)
     };
     let fates: Vec<_> = (0..250).map(fate).collect();
     assert_eq!(fates, (0..250).map(fate).collect::<Vec<_>>());
@@ -131,5 +131,5 @@ fn the_weather_is_the_same_every_time_and_loses_its_share() {
     assert!(delays.iter().all(|delay| *delay < weather.delay));
     assert!(delays.iter().any(|delay| *delay > weather.delay / 2));
     let calm = Weather::default();
-    assert_eq!(calm.fate(&"a.example".parse().unwrap(), RecordKind::A, 0), Some(Duration::ZERO));
+    assert_eq!(calm.fate(&"a.example".parse().unwrap(), RecordType::A, 0), Some(Duration::ZERO));
 }

@@ -388,7 +388,7 @@ pub fn hurried(mut policy: Policy, divisor: u32) -> Policy {
     ] {
         *duration /= divisor;
     }
-    for duration in [&mut policy.late_patience, &mut policy.queue_deadline].into_iter().flatten() {
+    for duration in [&mut policy.address_wait, &mut policy.queue_deadline].into_iter().flatten() {
         *duration /= divisor;
     }
     policy

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use discovery_core::{
     Answer, Config, DnsError, DnsReply, Event, HttpError, HttpGet, HttpResponse, Instant,
-    RecordKind, Request, Resolution, ServerName, Url,
+    RecordType, Request, Resolution, ServerName, Url,
 };
 use discovery_sim::Scenario;
 use discovery_wire::{Exchange, Predictable, READ_BUFFER, Want};
@@ -85,7 +85,7 @@ fn fetch(lab: &Lab, host: &str, address: &str) -> Result<HttpResponse, HttpError
     }
 }
 
-fn ask(lab: &Lab, name: &str, kind: RecordKind) -> Result<DnsReply, DnsError> {
+fn ask(lab: &Lab, name: &str, kind: RecordType) -> Result<DnsReply, DnsError> {
     let request = discovery_core::DnsRequest {
         id: discovery_core::DnsId::from_number(0),
         server: 0,
@@ -206,7 +206,7 @@ fn each_fault_of_a_name_server_shows_over_sockets() {
         ("UNREACHABLE", DnsError::Unreachable),
     ] {
         let lab = Lab::start(world(&format!("dns a.example A {says}\n"))).unwrap();
-        assert_eq!(ask(&lab, "a.example", RecordKind::A), Err(error), "{says}");
+        assert_eq!(ask(&lab, "a.example", RecordType::A), Err(error), "{says}");
     }
 }
 
@@ -214,7 +214,7 @@ fn each_fault_of_a_name_server_shows_over_sockets() {
 fn a_thousand_records_come_over_tcp() {
     let lab =
         Lab::start(world("dns _x._tcp.a.example SRV 1 2 3 many.example repeat=1000\n")).unwrap();
-    let reply = ask(&lab, "_x._tcp.a.example", RecordKind::Srv).unwrap();
+    let reply = ask(&lab, "_x._tcp.a.example", RecordType::Srv).unwrap();
     assert_eq!(reply.records.len(), 1000);
     // Once by datagram, once by stream.
     assert_eq!(lab.take_asked().len(), 2);
@@ -223,9 +223,9 @@ fn a_thousand_records_come_over_tcp() {
 #[test]
 fn a_new_world_holds_for_whoever_asks_next() {
     let lab = Lab::start(world("dns a.example A 192.0.2.1\n")).unwrap();
-    assert_eq!(ask(&lab, "a.example", RecordKind::A).unwrap().records.len(), 1);
+    assert_eq!(ask(&lab, "a.example", RecordType::A).unwrap().records.len(), 1);
     lab.set_world(world("dns a.example A NXDOMAIN\nhttps a.example 200 {}\n"));
-    assert!(ask(&lab, "a.example", RecordKind::A).unwrap().nxdomain);
+    assert!(ask(&lab, "a.example", RecordType::A).unwrap().nxdomain);
     assert_eq!(fetch(&lab, "a.example", "192.0.2.1").unwrap().status, 200);
 }
 
@@ -261,7 +261,7 @@ fn lost_datagrams_are_lost_until_the_attempt_that_is_not() {
             transport: discovery_core::DnsTransport::Udp,
             attempt: 0,
             name: "a.example".parse().unwrap(),
-            kind: RecordKind::A,
+            kind: RecordType::A,
         };
         Exchange::dns(&request, lab.dns_servers()[0], &mut Predictable::new(id))
     };
@@ -282,6 +282,6 @@ fn lost_datagrams_are_lost_until_the_attempt_that_is_not() {
 fn patience_is_divided_and_lifetimes_are_not() {
     let policy = hurried(Policy::default(), 20);
     assert_eq!(policy.well_known_timeout, Duration::from_millis(500));
-    assert_eq!(policy.late_patience, Some(Duration::from_millis(50)));
+    assert_eq!(policy.address_wait, Some(Duration::from_millis(50)));
     assert_eq!(policy.well_known_default_ttl, Policy::default().well_known_default_ttl);
 }

@@ -23,7 +23,7 @@
 //! dns fed.example.net A 192.0.2.1
 //! resolve example.org
 //! ---
-//! done 192.0.2.1:443 host=fed.example.net:443 rule=3.2
+//! done 192.0.2.1:443 host=fed.example.net:443 step=3.2
 //! "#,
 //! )?;
 //!

@@ -83,7 +83,7 @@ impl LoadSet {
                 let _ = writeln!(text, "dns {delegated} A {address}\ndns {delegated} AAAA NODATA");
             }
             let _ = writeln!(text, "resolve {name}");
-            let _ = writeln!(expected, "done {address}:{port} host={host} rule={number}");
+            let _ = writeln!(expected, "done {address}:{port} host={host} step={number}");
         }
         #[expect(clippy::expect_used, reason = "whatever the number and the address, a scenario")]
         Scenario::parse(&(text + &expected)).expect("a load set is a scenario")

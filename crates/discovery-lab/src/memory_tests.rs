@@ -17,7 +17,7 @@ fn check(text: &str) {
 fn well_known(does: &str, why: &str) {
     check(&format!(
         "https example.org {does}\ndns example.org A 192.0.2.1\nset families=v4\nresolve example.org\n---\n\
-         done 192.0.2.1:8448 rule=6\nwhy {why} → no _matrix-fed SRV (NXDOMAIN) → no _matrix SRV (NXDOMAIN) → port 8448\n"
+         done 192.0.2.1:8448 step=6\nwhy {why} → no _matrix-fed SRV (NXDOMAIN) → no _matrix SRV (NXDOMAIN) → port 8448\n"
     ));
 }
 
@@ -36,10 +36,10 @@ fn every_step_leads_through_bytes() {
          dns _matrix._tcp.fed.example.net SRV 10 5 443 a.example.net\n\
          dns a.example.net AAAA 2001:db8::1\n\
          resolve example.org\nresolve 192.0.2.9\nresolve a.example.net:1\nresolve a_b\n---\n\
-         done [2001:db8::1]:443 host=fed.example.net tls=fed.example.net rule=3.4 fresh=300s\n\
+         done [2001:db8::1]:443 host=fed.example.net tls=fed.example.net step=3.4 fresh=300s\n\
          asked GET https://example.org/.well-known/matrix/server\nnever a.example.net SRV\n\
-         done 192.0.2.9:8448 sni=- rule=1 fresh=ever\n\
-         done [2001:db8::1]:1 rule=2\n\
+         done 192.0.2.9:8448 sni=- step=1 fresh=ever\n\
+         done [2001:db8::1]:1 step=2\n\
          fail invalid_server_name\n",
     );
 }
@@ -49,7 +49,7 @@ fn redirects_lead_to_other_servers() {
     check(
         "https example.org 302 \"location: https://www.example.org:444/x?y\"\n\
          https www.example.org:444/x?y 200 {\"m.server\":\"192.0.2.1\"}\n\
-         resolve example.org\n---\ndone 192.0.2.1:8448 rule=3.1\ngets 2\n",
+         resolve example.org\n---\ndone 192.0.2.1:8448 step=3.1\ngets 2\n",
     );
 }
 
@@ -101,13 +101,13 @@ fn each_way_to_fail_within_a_response_is_told_apart() {
 fn a_chunked_document_counts() {
     check(
         "https example.org 200 \"transfer-encoding: chunked\" {\"m.server\":\"192.0.2.1\"}\n\
-         resolve example.org\n---\ndone 192.0.2.1:8448 rule=3.1\n",
+         resolve example.org\n---\ndone 192.0.2.1:8448 step=3.1\n",
     );
 }
 
 #[test]
 fn each_fault_of_a_name_server_is_told_apart() {
-    let found = "done 192.0.2.1:8001 rule=4";
+    let found = "done 192.0.2.1:8001 step=4";
     service("1 0 8001 a.example.net", found);
     service("1 0 8001 a.example.net wire=truncated", found);
     service("1 0 8001 a.example.net lost=2", found);
@@ -133,7 +133,7 @@ fn each_fault_of_a_name_server_is_told_apart() {
 fn a_thousand_records_come_over_tcp() {
     service(
         "1 0 8001 a.example.net\ndns _matrix-fed._tcp.example.org SRV 10 5 8002 many.example.net repeat=999",
-        "done 192.0.2.1:8001 rule=4\nqueries 18",
+        "done 192.0.2.1:8001 step=4\nqueries 18",
     );
 }
 

@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut policy = Policy::default();
     (policy.max_facts, policy.max_cache_bytes) = (facts, 1 << 30);
     let mut resolver = Resolver::new(Config::new(policy), START);
-    let taught = resolver.teach(export, START, AT);
+    let taught = resolver.import(export, START, AT);
     let done = started.elapsed();
     std::fs::remove_file(&file)?;
 

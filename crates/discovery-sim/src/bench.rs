@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Config, Counters, Cursor, Disposition, Event, Export, Feedback, FromMemory, Instant,
+    Answer, CacheLookup, Config, Counters, Cursor, Disposition, Event, Export, Feedback, Instant,
     Outcome, Policy, Question, Request, RequestId, Resolver, Row, ServerName, Ticket, UnixMillis,
 };
 
@@ -212,12 +212,12 @@ impl Bench {
     }
 
     /// Tells what another resolver has learnt, with a wall clock that shows this.
-    pub fn teach(&mut self, export: Export, wall: UnixMillis) {
-        self.input(Input::Teach(export, wall, self.now()));
+    pub fn import(&mut self, export: Export, wall: UnixMillis) {
+        self.input(Input::Import(export, wall, self.now()));
     }
 
     /// What the resolver would answer from memory.
-    pub fn explain(&mut self, name: &str) -> FromMemory {
+    pub fn explain(&mut self, name: &str) -> CacheLookup {
         let now = self.now();
         self.simulator.monitor_mut().machine_mut().explain(&server_name(name), now)
     }

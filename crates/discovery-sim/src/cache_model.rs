@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use discovery_core::{
     Answer, DnsReply, Fact, HttpResponse, Instant, NotFound, Policy, Question, RecordData,
-    RecordKind, TlsName,
+    RecordType, TlsName,
 };
 
 use slots::Slots;
@@ -223,7 +223,7 @@ impl CacheModel {
         &self,
         question: &Question,
         fact: &Fact,
-        last_good: bool,
+        stale: bool,
         begun: Instant,
         at: Instant,
     ) -> Result<Instant, String> {
@@ -250,14 +250,14 @@ impl CacheModel {
             if let Some(good) = history.told.last().filter(before)
                 && !history.forgotten
                 && *fact != Fact::Late
-                && !last_good
+                && !stale
                 && good.said != Said::Firm
                 && good.may_stand_in(question, at, good.life.0, policy)
             {
                 return Err(format!("{question}: {fact} takes the place of {:?}", good.said));
             }
             let unknown = || format!("{question}: no {fact} is known");
-            let unasked = unasked && (last_good || *fact == Fact::Late);
+            let unasked = unasked && (stale || *fact == Fact::Late);
             return (failing || unasked).then_some(outlives).ok_or_else(unknown);
         }
         let said = |told: &&Told| told.said.is(fact);
@@ -266,7 +266,7 @@ impl CacheModel {
         // though the same was told since for a shorter time.
         let lives = history.told.iter().filter(said).map(|told| (told.at, told.at + told.life.1));
         let fresh = lives.filter(|(at, until)| begun <= *at || begun < *until);
-        if let Some(until) = fresh.map(|(_, until)| until).max().filter(|_| !last_good) {
+        if let Some(until) = fresh.map(|(_, until)| until).max().filter(|_| !stale) {
             return Ok(until);
         }
         if !failing && !unasked {
@@ -275,7 +275,7 @@ impl CacheModel {
         if !told.may_stand_in(question, begun, told.life.1, policy) {
             return Err(format!("{question}: {fact} is too old to be the last good answer"));
         }
-        if !last_good {
+        if !stale {
             return Err(format!("{question}: {fact} is the last good answer, and nobody says so"));
         }
         Ok(outlives.min(told.at + greatest_age(question, policy)))
@@ -294,7 +294,7 @@ impl CacheModel {
         while let Some(host) = hosts.get(next).cloned() {
             next = next.saturating_add(1);
             for (other, history) in &self.questions {
-                let Question::Dns(name, RecordKind::Aaaa | RecordKind::A) = other else { continue };
+                let Question::Dns(name, RecordType::Aaaa | RecordType::A) = other else { continue };
                 if host != TlsName::Dns(name.clone()) {
                     continue;
                 }
@@ -320,7 +320,7 @@ impl History {
 
     /// Whether it has been asked for so long that lookups fall back.
     fn is_late(&self, at: Instant, policy: &Policy) -> bool {
-        let (asked, after) = (self.asked, policy.last_good_after);
+        let (asked, after) = (self.asked, policy.serve_stale_after);
         asked.zip(after).is_some_and(|(asked, after)| asked + after <= at)
     }
 
@@ -365,7 +365,7 @@ impl Told {
         policy: &Policy,
     ) -> bool {
         let fresh = at < self.at + life;
-        let stale = policy.last_good_after.is_some() && !self.never_stale;
+        let stale = policy.serve_stale_after.is_some() && !self.never_stale;
         (fresh || stale) && at < self.at + greatest_age(question, policy)
     }
 }
@@ -374,7 +374,7 @@ impl Said {
     fn is(&self, fact: &Fact) -> bool {
         match self {
             Self::Fact(said) => said == fact,
-            Self::Firm => matches!(fact, Fact::Useless(_)) && !is_temporary(fact),
+            Self::Firm => matches!(fact, Fact::Unusable(_)) && !is_temporary(fact),
             Self::Temporary => is_temporary(fact),
         }
     }
@@ -382,7 +382,7 @@ impl Said {
 
 fn greatest_age(question: &Question, policy: &Policy) -> Duration {
     match question {
-        Question::Dns(..) => policy.dns_last_good_age,
+        Question::Dns(..) => policy.max_stale,
         Question::Get(_) => policy.well_known_max_ttl,
     }
 }
@@ -399,7 +399,7 @@ fn back_off(question: &Question, failures: (u32, u32), policy: &Policy) -> (Dura
     };
     let least = less_jitter(doubled(base, failures.0).min(cap), policy);
     // A question that was late waits for as long as a late address does.
-    let late = doubled(policy.dns_failure_ttl, failures.1).min(policy.late_max_ttl);
+    let late = doubled(policy.dns_failure_ttl, failures.1).min(policy.partial_result_ttl);
     (least, doubled(base, failures.1).min(cap).max(late))
 }
 
@@ -409,10 +409,10 @@ fn less_jitter(life: Duration, policy: &Policy) -> Duration {
 }
 
 fn is_temporary(fact: &Fact) -> bool {
-    use discovery_core::Useless::Status;
+    use discovery_core::UnusableResponse::Status;
     let temporary = |status: &u16| is_temporary_status(*status);
     matches!(fact, Fact::Failed(_) | Fact::Late)
-        || matches!(fact, Fact::Useless(Status(status)) if temporary(status))
+        || matches!(fact, Fact::Unusable(Status(status)) if temporary(status))
 }
 
 fn is_temporary_status(status: u16) -> bool {

@@ -69,11 +69,11 @@ impl FeedbackModel {
         } else {
             self.rests.remove(&anybody);
         }
-        if said.doubts_facts() {
+        if said.invalidates_facts() {
             self.fails(own, said, at);
         }
         let all_fail = all.iter().all(|place| self.rests(name, *place, at).is_some());
-        if said.doubts_facts() || (said == Feedback::ConnectFailed && all_fail) {
+        if said.invalidates_facts() || (said == Feedback::ConnectFailed && all_fail) {
             let doubt = self.doubts.entry(name.to_owned()).or_default();
             doubt.again = doubt.doubted;
             doubt.doubted = true;

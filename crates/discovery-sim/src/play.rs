@@ -8,7 +8,7 @@ use std::time::Duration;
 use discovery_core::{
     Answer, DnsError, DnsId, DnsName, DnsRecord, DnsReply, DnsRequest, Feedback, HttpError,
     HttpGet, HttpId, HttpResponse, Instant, Noticed, Outcome, RecordData, Request, Routes,
-    ServerName, Service, Ticket, UnixTime,
+    ServerName, SrvRecord, Ticket, UnixTime,
 };
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -209,7 +209,7 @@ fn bogus_record(owner: &DnsName, draw: &mut Draw) -> RecordData {
             let [a, b, c, d, e, f, ..] = number.to_be_bytes();
             let pair = |high, low| u16::from_be_bytes([high & 1, low]);
             let (priority, weight, port) = (pair(a, b), pair(c, d), pair(e, f));
-            RecordData::Srv(Service { priority, weight, port, target: bogus_name(owner, draw) })
+            RecordData::Srv(SrvRecord { priority, weight, port, target: bogus_name(owner, draw) })
         }
     }
 }

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use discovery_core::{
     AddressPolicy, Answer, DnsError, DnsName, DnsRecord, DnsReply, HttpError, HttpGet,
-    HttpResponse, Instant, Policy, RecordData, RecordKind, Request, ServerName, Service,
+    HttpResponse, Instant, Policy, RecordData, RecordType, Request, ServerName, SrvRecord,
 };
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use http::{StatusCode, Uri};
@@ -214,7 +214,7 @@ impl Population {
     fn dns(
         &self,
         name: &DnsName,
-        kind: RecordKind,
+        kind: RecordType,
         at: Instant,
     ) -> Option<Result<DnsReply, DnsError>> {
         let Some(Parsed { server, role, service }) = parse(name.as_str()) else {
@@ -230,13 +230,13 @@ impl Population {
             return Some(Ok(self.negative(server, true)));
         }
         let data = match (kind, service) {
-            (RecordKind::Aaaa, None) => {
+            (RecordType::Aaaa, None) => {
                 self.v6(server, role, self.moves(server, at).number).map(RecordData::Aaaa)
             }
-            (RecordKind::A, None) => {
+            (RecordType::A, None) => {
                 self.v4(server, role, self.moves(server, at).number).map(RecordData::A)
             }
-            (RecordKind::Srv, Some(service)) => {
+            (RecordType::Srv, Some(service)) => {
                 let service = self.service(server, role, service, at);
                 let Some(target) = service else { return Some(Ok(self.negative(server, true))) };
                 Some(RecordData::Srv(target))
@@ -286,7 +286,7 @@ impl Population {
         if old { "_matrix" } else { "_matrix-fed" }
     }
 
-    fn service(&self, server: u64, role: Role, service: &str, at: Instant) -> Option<Service> {
+    fn service(&self, server: u64, role: Role, service: &str, at: Instant) -> Option<SrvRecord> {
         let now = self.era(server, at).number;
         let owner = match self.kind_in(server, now) {
             Kind::Service => Role::Own,
@@ -296,7 +296,7 @@ impl Population {
         };
         let is_here = role == owner && service == self.service_name(server, now);
         let target = DnsName::host(&host(server, Role::Target(now))).ok()?;
-        is_here.then_some(Service { priority: 10, weight: 5, port: SERVICE_PORT, target })
+        is_here.then_some(SrvRecord { priority: 10, weight: 5, port: SERVICE_PORT, target })
     }
 
     /// Half of all servers have both families, of the others most IPv4 alone.

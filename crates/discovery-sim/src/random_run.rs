@@ -130,7 +130,7 @@ fn step(draw: &mut Draw) -> Step {
             let [what, which, ..] = draw.next().to_le_bytes();
             match Step::from_bytes(&[what, which]) {
                 // Sharing between resolvers is tested by sessions of its own, without faults.
-                Step::Teach(_) | Step::Swap => Step::Resolve(usize::from(which)),
+                Step::Import(_) | Step::Swap => Step::Resolve(usize::from(which)),
                 step @ (Step::Resolve(_)
                 | Step::Ask(_)
                 | Step::Abandon(_)

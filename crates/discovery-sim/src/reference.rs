@@ -10,8 +10,8 @@ mod fresh;
 use std::collections::{BTreeMap, BTreeSet};
 
 use discovery_core::{
-    DnsName, ErrorKind, Fact, Gone, Host, OnFailure, OnInvalidDocument, Policy, Question, Revision,
-    Routes, ServerName, SrvTargetAlias, Step, TlsName, Url,
+    DnsName, ErrorKind, Fact, Host, OnFailure, OnHttpGone, OnInvalidDocument, Policy, Question,
+    Revision, Routes, ServerName, SrvTargetAlias, Step, TlsName, Url,
 };
 
 pub use expected::{Disagreement, Expected, ExpectedResult, Group, Place};
@@ -196,14 +196,14 @@ impl Reading<'_, '_> {
     }
 
     /// Steps 2, 3.2, 3.5 and 6: the addresses of a host, one port, the certificate for the host (R31, R50, R57, R60).
-    fn plain(&mut self, host: &DnsName, port: u16, host_header: String, rule: Step) -> End {
+    fn plain(&mut self, host: &DnsName, port: u16, host_header: String, step: Step) -> End {
         let addresses = self.addresses(host);
         let tls = TlsName::Dns(host.clone());
         if addresses.usable.is_empty() {
             return Err(addresses.failure());
         }
         let place = Place { host: tls.clone(), port, addresses: addresses.usable };
-        Ok(ExpectedResult::single(place, host_header, tls, rule))
+        Ok(ExpectedResult::single(place, host_header, tls, step))
     }
 
     /// Steps 3.3 to 3.5, and 4 to 6.
@@ -211,7 +211,7 @@ impl Reading<'_, '_> {
         // R51, R55, R58, R59; before v1.8 there is only the legacy name (R78).
         let fed =
             (self.of.policy.revision == Revision::V1_8).then_some(("_matrix-fed", numbers.fed));
-        for (service, rule) in fed.into_iter().chain([("_matrix", numbers.legacy)]) {
+        for (service, step) in fed.into_iter().chain([("_matrix", numbers.legacy)]) {
             match self.srv(host, service) {
                 Services::NotFound => {}
                 // R97: only "not found" leads on, unless the policy says otherwise.
@@ -222,7 +222,7 @@ impl Reading<'_, '_> {
                 Services::Found(records) => {
                     let groups = self.targets(records)?;
                     let tls_name = TlsName::Dns(host.clone());
-                    return Ok(ExpectedResult { groups, host_header, tls_name, rule });
+                    return Ok(ExpectedResult { groups, host_header, tls_name, step });
                 }
             }
         }
@@ -230,7 +230,10 @@ impl Reading<'_, '_> {
     }
 
     /// The targets of a set of SRV records, by priority. Found but unusable is a failure, and leads nowhere else.
-    fn targets(&mut self, records: Vec<discovery_core::Service>) -> Result<Vec<Group>, ErrorKind> {
+    fn targets(
+        &mut self,
+        records: Vec<discovery_core::SrvRecord>,
+    ) -> Result<Vec<Group>, ErrorKind> {
         // R87, R92: `.` and port 0 are of no use; where nothing else is there, the service is not offered.
         let mut by_priority: BTreeMap<u16, BTreeSet<(DnsName, u16)>> = BTreeMap::new();
         for record in records {
@@ -305,7 +308,7 @@ impl Reading<'_, '_> {
                     };
                     return if abort { Err(ErrorKind::WellKnownInvalid) } else { Ok(None) };
                 }
-                Some(document::Answer::Status(410)) if policy.gone == Gone::Dead => {
+                Some(document::Answer::Status(410)) if policy.gone == OnHttpGone::Dead => {
                     return Err(ErrorKind::Gone);
                 }
                 Some(document::Answer::Status(_) | document::Answer::BadRedirect) => {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use alone::alone;
 use discovery_core::{
     Answer, Cursor, Decision, Disposition, Effect, ErrorKind, Fact, Feedback, Instant, Outcome,
-    Policy, Question, RecordKind, Request, RequestId, ServerName, Ticket, TlsName,
+    Policy, Question, RecordType, Request, RequestId, ServerName, Ticket, TlsName,
 };
 use http::StatusCode;
 use refer::refer;
@@ -114,7 +114,7 @@ impl Session {
                     half.bench.become_world(&self.setup.text());
                 }
             }
-            Step::Teach(which) => self.teach(which),
+            Step::Import(which) => self.import(which),
             Step::Swap => self.swap(),
             Step::Resolve(_)
             | Step::Ask(_)
@@ -225,7 +225,7 @@ impl Half {
             | Step::Zone(..)
             | Step::Service(_)
             | Step::Silent(_)
-            | Step::Teach(_)
+            | Step::Import(_)
             | Step::Swap => {}
         }
     }
@@ -319,7 +319,7 @@ impl Half {
     fn ended(&mut self, ticket: Ticket, outcome: &Outcome, at: Instant) {
         let Some((name, begun)) = self.begun.get(&ticket).copied() else { return };
         let (decisions, until) = match outcome {
-            Ok(resolved) => (&resolved.explanation.decisions, resolved.fresh_until),
+            Ok(resolved) => (&resolved.explanation.decisions, resolved.expires),
             Err(failed) if failed.kind == ErrorKind::Abandoned => return,
             Err(failed) => (&failed.explanation.decisions, failed.retry_after),
         };
@@ -329,8 +329,8 @@ impl Half {
                 continue;
             };
             let next = decisions.get(index + 1);
-            let last_good = next.is_some_and(|next| next.effect == Effect::LastGood);
-            let most = self.model.used(question, fact, last_good, begun, at);
+            let stale = next.is_some_and(|next| next.effect == Effect::Stale);
+            let most = self.model.used(question, fact, stale, begun, at);
             let most = most.unwrap_or_else(|why| panic!("{}: {why}\n{outcome:?}", name));
             let lives = until.is_none_or(|until| until <= most);
             assert!(lives, "{question}: {until:?} > {most:?}");
@@ -349,7 +349,7 @@ impl Half {
             .collect();
         // A document outlives its host's addresses: who comes new could not ask for it.
         let of_document = |(question, fact): (&Question, &Fact)| match question {
-            Question::Dns(host, RecordKind::A) => {
+            Question::Dns(host, RecordType::A) => {
                 let gets = facts.keys().any(|known| is_get_of(known, host));
                 gets && !matches!(fact, Fact::Addresses { .. })
             }
@@ -365,10 +365,10 @@ impl Half {
         }
         // Who is told at once that a document failed waits for what was late meanwhile.
         let late = facts.iter().any(|(question, fact)| match question {
-            Question::Dns(host, RecordKind::Aaaa | RecordKind::A) => {
+            Question::Dns(host, RecordType::Aaaa | RecordType::A) => {
                 *fact == Fact::Late && facts.keys().any(|known| is_get_of(known, host))
             }
-            Question::Dns(_, RecordKind::Srv) | Question::Get(_) => false,
+            Question::Dns(_, RecordType::Srv) | Question::Get(_) => false,
         });
         if late {
             return;
@@ -377,7 +377,7 @@ impl Half {
         let plain = |outcome: &Outcome| match outcome {
             Ok(done) => {
                 let tls = done.tls_name.clone();
-                Ok((done.socket_addrs().collect(), done.host_header.clone(), tls, done.rule))
+                Ok((done.socket_addrs().collect(), done.host_header.clone(), tls, done.step))
             }
             Err(failed) => Err(failed.kind),
         };
@@ -407,7 +407,7 @@ impl Half {
         assert_eq!(told, moved, "{name}");
         let mut decisions = decisions.to_vec();
         decisions
-            .retain(|decision| !matches!(decision.effect, Effect::LastGood | Effect::MovedBack(_)));
+            .retain(|decision| !matches!(decision.effect, Effect::Stale | Effect::MovedBack(_)));
         let explained = match &alone {
             Ok(done) => &done.explanation.decisions,
             Err(failed) => &failed.explanation.decisions,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use discovery_core::{DnsName, RecordData, RecordKind, Revision, ServerName, Speculation, Url};
+use discovery_core::{DnsName, RecordData, RecordType, Revision, ServerName, Speculation, Url};
 use http::{HeaderName, HeaderValue, StatusCode};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -305,7 +305,7 @@ pub fn world_line() -> impl Strategy<Value = Line> {
         NoEdns::BadVers,
     ];
     let edns = proptest::option::weighted(0.2, select(edns.to_vec()));
-    let only = [RecordKind::A, RecordKind::Aaaa, RecordKind::Srv];
+    let only = [RecordType::A, RecordType::Aaaa, RecordType::Srv];
     let only = proptest::option::weighted(0.2, select(only.to_vec()));
     let rare = || proptest::bool::weighted(0.1);
     let server = (0..2_u8, select(replies.to_vec()), edns, (rare(), rare(), rare()), only)

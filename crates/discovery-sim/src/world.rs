@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use discovery_core::{
     DnsError, DnsName, DnsRecord, DnsReply, DnsRequest, DnsTransport, EARLIEST_CLOCK, HttpError,
-    HttpResponse, Noticed, RecordData, RecordKind, Service, TlsName, UnixTime, Url,
+    HttpResponse, Noticed, RecordData, RecordType, SrvRecord, TlsName, UnixTime, Url,
 };
 
 use crate::web::{Page, Reading};
@@ -40,12 +40,12 @@ pub enum ZoneType {
     Cname,
 }
 
-impl From<RecordKind> for ZoneType {
-    fn from(kind: RecordKind) -> Self {
+impl From<RecordType> for ZoneType {
+    fn from(kind: RecordType) -> Self {
         match kind {
-            RecordKind::A => Self::A,
-            RecordKind::Aaaa => Self::Aaaa,
-            RecordKind::Srv => Self::Srv,
+            RecordType::A => Self::A,
+            RecordType::Aaaa => Self::Aaaa,
+            RecordType::Srv => Self::Srv,
         }
     }
 }
@@ -304,7 +304,7 @@ impl World {
     pub fn dns_answer(
         &self,
         name: &DnsName,
-        kind: RecordKind,
+        kind: RecordType,
         server: u8,
         attempt: u8,
     ) -> DnsAnswer {
@@ -350,7 +350,7 @@ impl World {
         &self,
         transport: DnsTransport,
         name: &DnsName,
-        kind: RecordKind,
+        kind: RecordType,
         server: u8,
         attempt: u8,
     ) -> DnsAnswer {
@@ -383,7 +383,7 @@ impl World {
     fn recurse(
         &self,
         question: &DnsName,
-        kind: RecordKind,
+        kind: RecordType,
         attempt: u8,
         transport: DnsTransport,
     ) -> DnsAnswer {
@@ -584,7 +584,7 @@ fn fingerprint(name: &DnsName) -> u64 {
 
 /// The data of an SRV record, from plain values.
 pub fn service(priority: u16, weight: u16, port: u16, target: DnsName) -> RecordData {
-    RecordData::Srv(Service { priority, weight, port, target })
+    RecordData::Srv(SrvRecord { priority, weight, port, target })
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ async fn main() -> Anyway<()> {
     let discovery = discovery_tokio::spawn(setting::discovery()?)?;
     match fs::read(file) {
         Ok(text) => {
-            let taught = discovery.teach(Export::read(&text)?);
+            let taught = discovery.import(Export::read(&text)?);
             println!("{} facts known, {} too old", taught.taken, taught.expired);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => println!("nothing known yet"),

@@ -70,7 +70,7 @@ impl Shared {
             for (id, fields) in pages {
                 match Export::read(fields.get("page").map(Vec::as_slice).unwrap_or_default()) {
                     // Its own pages say nothing new.
-                    Ok(page) => drop(discovery.teach(page)),
+                    Ok(page) => drop(discovery.import(page)),
                     Err(why) => eprintln!("{STREAM} {id}: {why}"),
                 }
                 self.heard = id;

@@ -4,7 +4,7 @@
 //! differs in nothing else may come from a server that folds case, or from an attacker who guessed the id: it is not read, and the
 //! question is asked again over TCP, where an attacker off the path cannot answer.
 
-use discovery_core::{DnsError, DnsName, DnsReply, DnsRequest, DnsTransport, Noticed, RecordKind};
+use discovery_core::{DnsError, DnsName, DnsReply, DnsRequest, DnsTransport, Noticed, RecordType};
 
 use crate::entropy::Entropy;
 use crate::exchange::{READ_BUFFER, Transport};
@@ -18,7 +18,7 @@ const PREFIX: usize = 2;
 /// One question on its way.
 pub(crate) struct Lookup {
     name: DnsName,
-    kind: RecordKind,
+    kind: RecordType,
     /// One for each query that may still go out: no two share an id or the case of the name (R98).
     nonces: std::array::IntoIter<Nonce, MAX_QUERIES>,
     asked: Option<Asked>,

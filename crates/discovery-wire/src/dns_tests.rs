@@ -30,7 +30,7 @@ fn exchange_with(entropy: &mut dyn Entropy) -> Exchange {
         transport: discovery_core::DnsTransport::Udp,
         attempt: 0,
         name: DnsName::parse("a.long-enough-name.example").unwrap(),
-        kind: RecordKind::A,
+        kind: RecordType::A,
     };
     Exchange::dns(&request, server(), entropy)
 }
@@ -240,7 +240,7 @@ fn a_thousand_services_come_over_tcp() {
         transport: discovery_core::DnsTransport::Udp,
         attempt: 0,
         name: DnsName::parse("_matrix._tcp.example").unwrap(),
-        kind: RecordKind::Srv,
+        kind: RecordType::Srv,
     };
     let mut exchange = Exchange::dns(&request, server(), &mut Predictable::new(1));
     exchange.opened();

@@ -2,9 +2,9 @@
 //!
 //! Knows nothing of transports, attempts or what a record is for.
 
-use discovery_core::{DnsError, DnsName, DnsRecord, DnsReply, RecordData, RecordKind, Service};
+use discovery_core::{DnsError, DnsName, DnsRecord, DnsReply, RecordData, RecordType, SrvRecord};
 use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::rr::{self, DNSClass, Name, RData, Record};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 /// The size of datagrams that passes every path without fragments (R101).
@@ -20,7 +20,7 @@ pub(crate) type Nonce = [u8; 34];
 pub(crate) struct Asked {
     id: u16,
     name: Name,
-    kind: RecordKind,
+    kind: RecordType,
 }
 
 /// Whether a reply must repeat the name in the same upper and lower case.
@@ -50,7 +50,7 @@ pub(crate) enum Reply {
 
 impl Asked {
     /// The question with its name spelt as the nonce says.
-    pub(crate) fn new(name: &DnsName, kind: RecordKind, nonce: &Nonce) -> Result<Self, DnsError> {
+    pub(crate) fn new(name: &DnsName, kind: RecordType, nonce: &Nonce) -> Result<Self, DnsError> {
         let [first, second, bits @ ..] = nonce;
         let mut letters = bits.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
         let labels = name.labels().map(|label| -> Vec<u8> {
@@ -144,7 +144,7 @@ impl Asked {
         for number in 0..rest {
             let Some(skipped) = Skipped::read(decoder) else { break };
             if number >= u32::from(counts.authorities) {
-                if skipped.kind == RecordType::OPT {
+                if skipped.kind == rr::RecordType::OPT {
                     // RFC 6891 §6.1.3: the upper bits of the code stand first in the TTL.
                     let [upper, ..] = skipped.ttl.to_be_bytes();
                     code = ResponseCode::from(upper, code.low());
@@ -154,7 +154,8 @@ impl Asked {
                 let seconds = |ttl: u32| if ttl > i32::MAX as u32 { 0 } else { ttl };
                 lifetime.get_or_insert(seconds(skipped.ttl).min(seconds(minimum)));
             }
-            delegation |= skipped.kind == RecordType::NS && number < u32::from(counts.authorities);
+            delegation |=
+                skipped.kind == rr::RecordType::NS && number < u32::from(counts.authorities);
         }
         let nxdomain = code == ResponseCode::NXDomain;
         if !nxdomain && code != ResponseCode::NoError {
@@ -181,15 +182,15 @@ impl Asked {
         // An owner that is no host name cannot be on the way from the question's name to its records.
         let owner = host_name(&record.name)?;
         let data = match (&record.data, self.kind) {
-            (RData::A(ip), RecordKind::A) => RecordData::A(ip.0),
-            (RData::AAAA(ip), RecordKind::Aaaa) => RecordData::Aaaa(ip.0),
+            (RData::A(ip), RecordType::A) => RecordData::A(ip.0),
+            (RData::AAAA(ip), RecordType::Aaaa) => RecordData::Aaaa(ip.0),
             (RData::CNAME(target), _) => match host_name(target) {
                 Some(target) if !target.is_root() => RecordData::Cname(target),
                 Some(_) | None => RecordData::Unusable,
             },
             // R90: where the target was compressed it has been read all the same.
-            (RData::SRV(srv), RecordKind::Srv) => match host_name(&srv.target) {
-                Some(target) => RecordData::Srv(Service {
+            (RData::SRV(srv), RecordType::Srv) => match host_name(&srv.target) {
+                Some(target) => RecordData::Srv(SrvRecord {
                     priority: srv.priority,
                     weight: srv.weight,
                     port: srv.port,
@@ -233,24 +234,24 @@ fn error(code: ResponseCode) -> DnsError {
     }
 }
 
-fn record_type(kind: RecordKind) -> RecordType {
+fn record_type(kind: RecordType) -> rr::RecordType {
     match kind {
-        RecordKind::A => RecordType::A,
-        RecordKind::Aaaa => RecordType::AAAA,
-        RecordKind::Srv => RecordType::SRV,
+        RecordType::A => rr::RecordType::A,
+        RecordType::Aaaa => rr::RecordType::AAAA,
+        RecordType::Srv => rr::RecordType::SRV,
     }
 }
 
 /// The next record. One that cannot be read, or holds nothing, spoils the message: there is no telling what was meant.
 fn record(decoder: &mut BinDecoder<'_>) -> Result<Record, DnsError> {
     let record = Record::read(decoder).map_err(|_| DnsError::Malformed)?;
-    let empty = matches!(record.data, RData::Update0(kind) if kind != RecordType::OPT);
+    let empty = matches!(record.data, RData::Update0(kind) if kind != rr::RecordType::OPT);
     if empty { Err(DnsError::Malformed) } else { Ok(record) }
 }
 
 /// What is of use of a record outside of the answer section.
 struct Skipped {
-    kind: RecordType,
+    kind: rr::RecordType,
     ttl: u32,
     /// MINIMUM of a SOA record that can be read.
     minimum: Option<u32>,
@@ -261,12 +262,12 @@ impl Skipped {
     fn read(decoder: &mut BinDecoder<'_>) -> Option<Self> {
         let mut whole = decoder.clone(u16::try_from(decoder.index()).ok()?);
         Name::read(decoder).ok()?;
-        let kind = RecordType::from(decoder.read_u16().ok()?.unverified());
+        let kind = rr::RecordType::from(decoder.read_u16().ok()?.unverified());
         decoder.read_u16().ok()?;
         let ttl = decoder.read_u32().ok()?.unverified();
         let length = decoder.read_u16().ok()?.unverified();
         decoder.read_slice(usize::from(length)).ok()?;
-        let record = (kind == RecordType::SOA).then(|| Record::read(&mut whole));
+        let record = (kind == rr::RecordType::SOA).then(|| Record::read(&mut whole));
         let minimum = match record {
             Some(Ok(Record { data: RData::SOA(soa), .. })) => Some(soa.minimum),
             // A broken one is none.

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn asked(name: &str, kind: RecordKind) -> Asked {
+fn asked(name: &str, kind: RecordType) -> Asked {
     Asked::new(&DnsName::parse(name).unwrap(), kind, &[0xa5; 34]).unwrap()
 }
 
@@ -51,12 +51,12 @@ fn whole(asked: &Asked, change: impl FnOnce(&mut Message)) -> Result<DnsReply, D
 #[test]
 fn a_query_is_one_recursive_question_with_an_edns_size_of_1232() {
     // R101.
-    let asked = asked("matrix.example.org", RecordKind::Srv);
+    let asked = asked("matrix.example.org", RecordType::Srv);
     let message = Message::from_vec(&asked.to_bytes(true).unwrap()).unwrap();
     assert_eq!(message.metadata.id, 0xa5a5);
     assert!(message.metadata.recursion_desired);
     assert_eq!(message.queries.len(), 1);
-    assert_eq!(message.queries[0].query_type(), RecordType::SRV);
+    assert_eq!(message.queries[0].query_type(), rr::RecordType::SRV);
     assert_eq!(message.queries[0].name().to_ascii(), "MaTrIx.ExAmPlE.oRg.".swap_case_by(0xa5));
     assert_eq!(message.edns.as_ref().unwrap().max_payload(), 1232);
     assert!(Message::from_vec(&asked.to_bytes(false).unwrap()).unwrap().edns.is_none());
@@ -87,7 +87,7 @@ fn the_longest_name_can_be_asked_for_and_answered() {
     let label = "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyzx";
     let long = format!("{label}.{label}.{label}.{}", &label[..61]);
     assert_eq!(long.len(), 253);
-    let asked = asked(&long, RecordKind::A);
+    let asked = asked(&long, RecordType::A);
     let address = RData::A(A(Ipv4Addr::new(192, 0, 2, 1)));
     let reply = whole(&asked, |m| {
         m.add_answer(Record::from_rdata(asked.name.clone(), 60, address));
@@ -97,7 +97,7 @@ fn the_longest_name_can_be_asked_for_and_answered() {
 
 #[test]
 fn records_come_as_they_are() {
-    let asked = asked("a.example", RecordKind::Aaaa);
+    let asked = asked("a.example", RecordType::Aaaa);
     let v6: Ipv6Addr = "2001:db8::1".parse().unwrap();
     let reply = whole(&asked, |m| {
         m.add_answer(record_of("A.example", 300, RData::CNAME(CNAME(name("B.example")))));
@@ -124,7 +124,7 @@ fn records_come_as_they_are() {
 #[test]
 fn a_compressed_srv_target_is_read_all_the_same() {
     // R90: senders write it in full, hickory among them, so the last label is made a pointer to the question's by hand.
-    let asked = asked("a.example", RecordKind::Srv);
+    let asked = asked("a.example", RecordType::Srv);
     let mut bytes = reply(&asked, |m| {
         m.add_answer(record_of("a.example", 300, srv(name("target.example"))));
     });
@@ -147,7 +147,7 @@ fn a_compressed_srv_target_is_read_all_the_same() {
 #[test]
 fn targets_that_no_host_can_have_are_unusable() {
     let target = |labels: &[&[u8]]| {
-        let asked = asked("_matrix._tcp.example", RecordKind::Srv);
+        let asked = asked("_matrix._tcp.example", RecordType::Srv);
         let target = Name::from_labels(labels.iter().copied()).unwrap();
         let mut records = whole(&asked, |m| {
             m.add_answer(record_of("_matrix._tcp.example", 300, srv(target)));
@@ -157,7 +157,7 @@ fn targets_that_no_host_can_have_are_unusable() {
         records.remove(0).data
     };
     let usable = |text: &str| {
-        RecordData::Srv(Service {
+        RecordData::Srv(SrvRecord {
             priority: 10,
             weight: 5,
             port: 8448,
@@ -171,7 +171,7 @@ fn targets_that_no_host_can_have_are_unusable() {
     for label in [&b"a.b"[..], b"a b", b"\xff", b"a\0", b"*", "ä".as_bytes()] {
         assert_eq!(target(&[label, b"example"]), RecordData::Unusable, "{label:?}");
     }
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     for bad in [Name::root(), Name::from_labels([&b"a b"[..]]).unwrap()] {
         let reply = whole(&asked, |m| {
             m.add_answer(record_of("a.example", 300, RData::CNAME(CNAME(bad))));
@@ -182,7 +182,7 @@ fn targets_that_no_host_can_have_are_unusable() {
 
 #[test]
 fn records_of_owners_that_are_no_host_names_are_left_out() {
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     let odd = Name::from_labels([&b"a.b"[..], b"example"]).unwrap();
     let reply = whole(&asked, |m| {
         m.add_answer(Record::from_rdata(odd, 300, RData::A(A(Ipv4Addr::LOCALHOST))));
@@ -192,7 +192,7 @@ fn records_of_owners_that_are_no_host_names_are_left_out() {
 
 #[test]
 fn a_negative_answer_lives_as_long_as_its_soa_says() {
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     let negative = |ttl, minimum, nxdomain| {
         let reply = whole(&asked, |m| {
             m.add_authority(record_of("example", ttl, soa(minimum)));
@@ -225,7 +225,7 @@ fn a_negative_answer_lives_as_long_as_its_soa_says() {
 
 #[test]
 fn other_codes_are_errors() {
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     for (code, error) in [
         (ResponseCode::ServFail, DnsError::ServerFailure),
         (ResponseCode::Refused, DnsError::Refused),
@@ -265,7 +265,7 @@ fn other_codes_are_errors() {
 
 #[test]
 fn a_referral_is_no_negative_answer() {
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     let referral = |authoritative| {
         whole(&asked, |m| {
             m.metadata.authoritative = authoritative;
@@ -279,7 +279,7 @@ fn a_referral_is_no_negative_answer() {
 #[test]
 fn only_the_reply_to_this_question_counts() {
     // R98.
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     type Change = fn(&mut Message);
     let foreign: [(&str, Change); 8] = [
         ("id", |m| m.metadata.id ^= 1),
@@ -289,7 +289,7 @@ fn only_the_reply_to_this_question_counts() {
             m.queries[0].set_name(name("b.example"));
         }),
         ("type", |m| {
-            m.queries[0].set_query_type(RecordType::AAAA);
+            m.queries[0].set_query_type(rr::RecordType::AAAA);
         }),
         ("class", |m| {
             m.queries[0].set_query_class(DNSClass::CH);
@@ -314,7 +314,7 @@ fn only_the_reply_to_this_question_counts() {
 
 #[test]
 fn one_bad_record_spoils_the_message() {
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     let good = reply(&asked, |m| {
         m.add_answer(record_of("a.example", 300, RData::A(A(Ipv4Addr::LOCALHOST))));
     });
@@ -345,7 +345,7 @@ fn one_bad_record_spoils_the_message() {
 
 #[test]
 fn more_records_than_anybody_needs_are_refused() {
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     let many = |count| {
         whole(&asked, |m| {
             let record = record_of("a.example", 300, RData::A(A(Ipv4Addr::LOCALHOST)));
@@ -359,7 +359,7 @@ fn more_records_than_anybody_needs_are_refused() {
 
 #[test]
 fn what_stands_behind_the_message_is_ignored() {
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     let mut long = reply(&asked, |_| {});
     long.extend_from_slice(b"behind");
     assert!(matches!(asked.read(&long, NameCase::Exact), Reply::Whole(Ok(_))));
@@ -372,7 +372,7 @@ proptest! {
         counts in prop::array::uniform3(0_u8..4),
         flags: u16,
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
-        kind in prop::sample::select(vec![RecordKind::A, RecordKind::Aaaa, RecordKind::Srv]),
+        kind in prop::sample::select(vec![RecordType::A, RecordType::Aaaa, RecordType::Srv]),
     ) {
         let asked = asked("a.example", kind);
         asked.read(&tail, NameCase::Exact);
@@ -402,7 +402,7 @@ proptest! {
 #[test]
 fn a_broken_record_behind_the_answers_is_skipped() {
     // R96, R101: what stands behind it counts all the same.
-    let asked = asked("a.example", RecordKind::A);
+    let asked = asked("a.example", RecordType::A);
     let message = reply(&asked, |m| {
         m.add_answer(record_of("a.example", 300, RData::A(A(Ipv4Addr::LOCALHOST))));
     });

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use discovery_core::{
-    Answer, DnsError, DnsId, DnsName, DnsReply, DnsRequest, RecordData, RecordKind,
+    Answer, DnsError, DnsId, DnsName, DnsReply, DnsRequest, RecordData, RecordType,
 };
 use discovery_wire::{Exchange, Predictable, Transport, Want};
 
@@ -22,7 +22,7 @@ const HEADER: usize = 12;
 pub fn dns_target(bytes: &[u8]) {
     let mut message = bytes;
     let [how, cuts @ ..] = take(&mut message, 6) else { return };
-    let kind = [RecordKind::A, RecordKind::Aaaa, RecordKind::Srv][usize::from(how % 3)];
+    let kind = [RecordType::A, RecordType::Aaaa, RecordType::Srv][usize::from(how % 3)];
     let (tcp, polite) = (how & 0x80 != 0, how & 0x40 != 0);
     let (mut exchange, query) = asking(kind, tcp);
     let mut reply = message.to_vec();
@@ -97,7 +97,7 @@ fn told(exchange: Exchange) -> Told {
 }
 
 /// An exchange that waits for its reply, and the query that it sent, without the prefix.
-fn asking(kind: RecordKind, tcp: bool) -> (Exchange, Vec<u8>) {
+fn asking(kind: RecordType, tcp: bool) -> (Exchange, Vec<u8>) {
     let request = DnsRequest {
         edns: true,
         transport: discovery_core::DnsTransport::Udp,
@@ -146,18 +146,18 @@ fn question_end(query: &[u8]) -> usize {
     at + 5
 }
 
-fn sound(reply: &DnsReply, kind: RecordKind) {
+fn sound(reply: &DnsReply, kind: RecordType) {
     assert!(reply.records.len() <= MAX_RECORDS);
     let name = |name: &DnsName| {
-        assert_eq!(DnsName::parse(name.as_str()).as_ref(), Ok(name), "{name:?}");
+        assert_eq!(DnsName::parse(&format!("{name}")).as_ref(), Ok(name), "{name:?}");
     };
     for record in &reply.records {
         name(&record.owner);
         match &record.data {
-            RecordData::A(_) => assert_eq!(kind, RecordKind::A),
-            RecordData::Aaaa(_) => assert_eq!(kind, RecordKind::Aaaa),
+            RecordData::A(_) => assert_eq!(kind, RecordType::A),
+            RecordData::Aaaa(_) => assert_eq!(kind, RecordType::Aaaa),
             RecordData::Srv(service) => {
-                assert_eq!(kind, RecordKind::Srv);
+                assert_eq!(kind, RecordType::Srv);
                 name(&service.target);
             }
             RecordData::Cname(target) => name(target),

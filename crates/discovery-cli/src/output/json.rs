@@ -11,7 +11,7 @@ use super::{Answered, Trouble, seconds_until};
 struct Good<'a> {
     name: &'a str,
     ok: bool,
-    rule: Step,
+    step: Step,
     targets: Vec<Place>,
     host_header: &'a str,
     tls_name: String,
@@ -80,12 +80,12 @@ fn good<'a>(answered: &'a Answered, resolved: &'a Resolved, ms: f64) -> Good<'a>
     Good {
         name: &answered.name,
         ok: true,
-        rule: resolved.rule,
+        step: resolved.step,
         targets: targets.collect(),
         host_header: &resolved.host_header,
         tls_name: resolved.tls_name.to_string(),
         sni: resolved.sni(),
-        fresh_for_s: resolved.fresh_until.map(|until| seconds_until(answered.at, until)),
+        fresh_for_s: resolved.expires.map(|until| seconds_until(answered.at, until)),
         ms,
         explanation: &resolved.explanation.decisions,
     }

@@ -20,7 +20,7 @@ const HEAD: [&str; 7] = ["NAME", "RULE", "CONNECT TO", "AGE", "LEFT", "STATE", "
 struct Known<'a> {
     name: &'a str,
     standing: Standing,
-    rule: Option<Step>,
+    step: Option<Step>,
     targets: Vec<Place>,
     failure: Option<ErrorKind>,
     age_s: Option<u64>,
@@ -51,7 +51,7 @@ pub(crate) fn json(row: &Row, to: &mut impl Write) -> io::Result<()> {
     let known = Known {
         name: row.name.as_str(),
         standing: row.standing,
-        rule: row.rule,
+        step: row.step,
         targets: row.targets.iter().flat_map(place).collect(),
         failure: row.failure,
         age_s: row.age.map(|age| age.as_secs()),
@@ -105,7 +105,7 @@ fn cells(row: &Row) -> [String; 7] {
         (Some(kind), Standing::Expired) => format!("{kind}, expired"),
         (Some(kind), _) => kind.to_string(),
         (None, Standing::Fresh) => "fresh".to_owned(),
-        (None, Standing::LastGood) => "last good".to_owned(),
+        (None, Standing::Stale) => "last good".to_owned(),
         (None, Standing::Expired) => "expired".to_owned(),
         (None, _) => "incomplete".to_owned(),
     };
@@ -116,7 +116,7 @@ fn cells(row: &Row) -> [String; 7] {
     let reason: Vec<String> = reason.filter(|part| !part.is_empty()).collect();
     [
         printable(row.name.as_str()),
-        or_dash(row.rule.map(|rule| rule.number().to_owned())),
+        or_dash(row.step.map(|step| step.number().to_owned())),
         or_dash(Some(places.join(","))),
         or_dash(row.age.map(seconds)),
         or_dash(row.left.map(seconds)),

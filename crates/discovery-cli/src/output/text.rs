@@ -22,7 +22,7 @@ pub(super) fn lines(answered: &Answered, paint: Paint) -> String {
     head(answered, paint, &mut out);
     let (because, after) = match answered.result() {
         Ok(resolved) => (
-            format!("step {}: {}", resolved.rule, summary(&resolved.explanation)),
+            format!("step {}: {}", resolved.step, summary(&resolved.explanation)),
             ("fresh for", fresh(answered, resolved)),
         ),
         Err(Trouble::Failed(failed)) => (
@@ -56,7 +56,7 @@ pub(super) fn tree(answered: &Answered, paint: Paint) -> String {
         }
         Err(Trouble::NotAName(_)) => {}
     }
-    row(paint, "in vain", &in_vain(answered), &mut out);
+    row(paint, "in vain", &wasted(answered), &mut out);
     row(paint, "took", &millis(answered.took), &mut out);
     out
 }
@@ -69,11 +69,11 @@ pub(super) fn short(answered: &Answered) -> String {
             let places: Vec<String> =
                 resolved.socket_addrs().map(|address| address.to_string()).collect();
             format!(
-                "{name} {} host={} tls={} rule={}\n",
+                "{name} {} host={} tls={} step={}\n",
                 places.join(","),
                 resolved.host_header,
                 resolved.tls_name,
-                resolved.rule
+                resolved.step
             )
         }
         Err(trouble) => format!("{name} - {}\n", message(trouble)),
@@ -169,7 +169,7 @@ fn places(resolved: &Resolved) -> String {
 }
 
 fn fresh(answered: &Answered, resolved: &Resolved) -> String {
-    match resolved.fresh_until {
+    match resolved.expires {
         Some(until) => time(seconds_until(answered.at, until)),
         None => "ever".to_owned(),
     }
@@ -227,13 +227,13 @@ fn branches(
 }
 
 /// What was asked ahead of need and never came to be needed.
-fn in_vain(answered: &Answered) -> String {
+fn wasted(answered: &Answered) -> String {
     let timeline = match answered.result() {
         Ok(resolved) => &resolved.timeline,
         Err(Trouble::Failed(failed)) => &failed.timeline,
         Err(Trouble::NotAName(_)) => return String::new(),
     };
-    let vain = timeline.questions.iter().filter(|timed| timed.in_vain);
+    let vain = timeline.questions.iter().filter(|timed| timed.wasted);
     let words: Vec<String> = vain.map(|timed| timed.question.to_string()).collect();
     shortened(&words.join(", "))
 }

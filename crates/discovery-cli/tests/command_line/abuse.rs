@@ -292,10 +292,10 @@ fn authorities_that_are_named_and_cannot_be_used_are_an_error_whatever_else_is_s
     // Good ones of both are trusted, and what stands between certificates does not matter.
     std::fs::write(&file, format!("some text\n{key}{pem}").replace('\n', "\r\n")).unwrap();
     let (status, said) = resolve(Some(&file), Some(&folder));
-    assert!(status == Some(0) && said.contains("rule=3.1"), "{said}");
+    assert!(status == Some(0) && said.contains("step=3.1"), "{said}");
     std::fs::copy(&place.ca_file, folder.join("12345678.1")).unwrap();
     let (status, said) = resolve(Some(&other.ca_file), Some(&folder));
-    assert!(status == Some(0) && said.contains("rule=3.1"), "{said}");
+    assert!(status == Some(0) && said.contains("step=3.1"), "{said}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct AddressPolicy {
     /// What applies where neither list does.
-    pub otherwise: Otherwise,
+    pub otherwise: DefaultAction,
     /// Allowed as written, even if the address is denied otherwise.
     pub allow: Vec<IpNet>,
     /// Denied unless allowed, also as the IPv4 address that an IPv6 address embeds.
@@ -28,7 +28,7 @@ pub struct AddressPolicy {
 /// What applies to an address on neither list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Otherwise {
+pub enum DefaultAction {
     /// Global unicast addresses are allowed, all others denied.
     #[default]
     GlobalOnly,
@@ -83,7 +83,7 @@ pub enum DeniedReason {
 impl AddressPolicy {
     /// A policy that allows every address: for private networks and tests.
     pub fn any() -> Self {
-        Self { otherwise: Otherwise::Any, allow: Vec::new(), deny: Vec::new() }
+        Self { otherwise: DefaultAction::Any, allow: Vec::new(), deny: Vec::new() }
     }
 
     /// Judges one address.
@@ -97,7 +97,7 @@ impl AddressPolicy {
         if let Some(range) = self.deny.iter().find(|range| covers(range, address)).copied() {
             return Err(Denied { address, range, reason: DeniedReason::DenyList });
         }
-        if self.otherwise == Otherwise::Any {
+        if self.otherwise == DefaultAction::Any {
             return Ok(());
         }
         let special = match address {

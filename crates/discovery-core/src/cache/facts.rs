@@ -49,7 +49,7 @@ enum Worth<'a> {
     /// Its fact is fresh.
     Fresh(&'a Arc<Known>),
     /// It has failed, and is not asked again before this instant; the last good fact stands in.
-    LastGood(&'a Arc<Known>, Option<Instant>),
+    Stale(&'a Arc<Known>, Option<Instant>),
     /// It has failed, and is not asked again before its back-off is over; there is nothing better.
     Failing(&'a Arc<Known>),
     /// Nothing without asking.
@@ -70,7 +70,7 @@ impl Entry {
         self.failing.as_ref()?.good.as_ref()
     }
 
-    fn last_good(&self) -> Option<&Arc<Known>> {
+    fn stale(&self) -> Option<&Arc<Known>> {
         let facts = [Some(&self.known), self.good()];
         facts.into_iter().flatten().find(|known| !known.fact.is_temporary())
     }
@@ -80,7 +80,7 @@ impl Entry {
         match self.good() {
             // In its back-off a question is not asked again; what was good is.
             Some(good) if fresh && is_usable(good, now, policy) => {
-                Worth::LastGood(good, self.known.fresh_until)
+                Worth::Stale(good, self.known.expires)
             }
             // A refresh ahead of time has failed: what is fresh is fresh all the same.
             Some(good) if good.is_fresh(now) => Worth::Fresh(good),
@@ -169,7 +169,7 @@ impl Cache {
                 None
             }
             Worth::Fresh(known) | Worth::Failing(known) => Some(Arc::clone(known)),
-            Worth::LastGood(good, until) => Some(in_place_of(good, until, policy)),
+            Worth::Stale(good, until) => Some(in_place_of(good, until, policy)),
             Worth::Expired => None,
         }
     }
@@ -180,7 +180,7 @@ impl Cache {
         match entry.map(|entry| entry.worth(now, policy)) {
             None => InMemory::Unknown,
             Some(Worth::Fresh(_)) => InMemory::Fresh,
-            Some(Worth::LastGood(..)) => InMemory::LastGood,
+            Some(Worth::Stale(..)) => InMemory::Stale,
             Some(Worth::Failing(_)) => InMemory::Failing,
             Some(Worth::Expired) => InMemory::Expired,
         }
@@ -196,10 +196,10 @@ impl Cache {
         let question = &known.question;
         // A failure of our own side says nothing about the world: what was known before stays.
         if matches!(&known.fact, Fact::Failed(why) if Failure::is_local(*why)) {
-            let good = self.facts.peek(question).and_then(Entry::last_good);
+            let good = self.facts.peek(question).and_then(Entry::stale);
             let good = good.filter(|good| is_usable(good, known.learnt, policy));
             return match good {
-                Some(good) => in_place_of(good, known.fresh_until, policy),
+                Some(good) => in_place_of(good, known.expires, policy),
                 None => Arc::clone(known),
             };
         }
@@ -207,7 +207,7 @@ impl Cache {
         let (mut strikes, good) = match old {
             Some(old) => {
                 let strikes = old.failing.as_ref().map_or(Strikes::default(), |old| old.strikes);
-                (strikes, old.last_good().map(Arc::clone))
+                (strikes, old.stale().map(Arc::clone))
             }
             None => (Strikes::default(), None),
         };
@@ -223,18 +223,18 @@ impl Cache {
                 }
                 Some(told) => {
                     let until = now + strikes.life(question, &known.fact, policy, seed);
-                    let until = told.known.fresh_until.max(Some(until));
-                    Arc::make_mut(&mut known).fresh_until = until;
+                    let until = told.known.expires.max(Some(until));
+                    Arc::make_mut(&mut known).expires = until;
                 }
                 None => {
                     let life = strikes.strike(question, &known.fact, policy, seed);
-                    Arc::make_mut(&mut known).fresh_until = Some(now + life);
+                    Arc::make_mut(&mut known).expires = Some(now + life);
                 }
             }
         }
         let good = good.filter(|good| is_usable(good, now, policy));
         let used = match &good {
-            Some(good) => in_place_of(good, known.fresh_until, policy),
+            Some(good) => in_place_of(good, known.expires, policy),
             None => Arc::clone(&known),
         };
         self.put(Entry::new(known, good, strikes));
@@ -280,7 +280,7 @@ impl Cache {
             entry.known = Arc::new(Known::new(question.clone(), Fact::Late, now, Some(now + life)));
         }
         failing.good = Some(Arc::clone(&stands));
-        let used = in_place_of(&stands, entry.known.fresh_until, policy);
+        let used = in_place_of(&stands, entry.known.expires, policy);
         // It takes more room now. Nothing has been learnt, so it is no change.
         let weight = weight(&entry);
         self.facts.insert(entry, weight);
@@ -306,14 +306,14 @@ impl Cache {
     }
 
     /// The last good fact, where a newer one can't be asked for before `until`.
-    pub(crate) fn last_good(
+    pub(crate) fn stale(
         &self,
         question: &Question,
         until: Option<Instant>,
         now: Instant,
         policy: &Policy,
     ) -> Option<Arc<Known>> {
-        let good = self.facts.peek(question)?.last_good()?;
+        let good = self.facts.peek(question)?.stale()?;
         is_usable(good, now, policy).then(|| in_place_of(good, until, policy))
     }
 
@@ -354,8 +354,8 @@ fn is_due(known: &Known, now: Instant, policy: &Policy) -> bool {
 
 /// When a fact is worth asking again ahead of its expiry. What is asked again only after a back-off is not asked ahead of it.
 pub(crate) fn due(known: &Known, policy: &Policy) -> Option<Instant> {
-    let until = known.fresh_until?;
-    let waits = known.standing == Standing::LastGood || known.fact.is_temporary();
+    let until = known.expires?;
+    let waits = known.standing == Standing::Stale || known.fact.is_temporary();
     match policy.refresh_ahead_percent.filter(|_| !waits) {
         Some(percent) => {
             let life = until.saturating_duration_since(known.learnt);
@@ -384,12 +384,12 @@ fn is_usable(good: &Known, now: Instant, policy: &Policy) -> bool {
 fn usable_until(good: &Known, policy: &Policy) -> Instant {
     let limit = match good.question {
         Question::Get(_) => policy.well_known_max_ttl,
-        Question::Dns(..) => policy.dns_last_good_age,
+        Question::Dns(..) => policy.max_stale,
     };
     let oldest = good.learnt + limit;
     // R120.
-    let never_stale = good.standing == Standing::NeverStale || policy.last_good_after.is_none();
-    match good.fresh_until {
+    let never_stale = good.standing == Standing::NeverStale || policy.serve_stale_after.is_none();
+    match good.expires {
         Some(until) if never_stale => until.min(oldest),
         Some(_) | None => oldest,
     }
@@ -402,8 +402,8 @@ fn in_place_of(good: &Known, until: Option<Instant>, policy: &Policy) -> Arc<Kno
         question: good.question.clone(),
         fact: good.fact.clone(),
         learnt: good.learnt,
-        fresh_until: until.map(|until| until.min(usable)),
-        standing: Standing::LastGood,
+        expires: until.map(|until| until.min(usable)),
+        standing: Standing::Stale,
         noticed: good.noticed,
     })
 }

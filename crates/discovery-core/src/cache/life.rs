@@ -33,7 +33,7 @@ pub enum InMemory {
     /// It has failed, and is not asked again before its back-off is over; there is nothing better.
     Failing,
     /// It has failed or is late, and is not asked again before its back-off is over; what was known before stands in.
-    LastGood,
+    Stale,
     /// A fact, or a failure, whose time is over: good for a guess, and to stand in should the next answer fail or be late.
     Expired,
 }

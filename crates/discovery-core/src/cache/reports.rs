@@ -13,7 +13,7 @@ use crate::cache::slru::{Keyed, SegmentedLru};
 use crate::config::HashKey;
 use crate::name::ServerName;
 use crate::outcome::{
-    Decision, Effect, Explanation, FailedPlace, Feedback, MovedBack, Outcome, Resolved, Target,
+    Decision, Effect, Explanation, FailedEndpoint, Feedback, MovedBack, Outcome, Resolved, Target,
 };
 use crate::policy::Policy;
 use crate::util::{Backoff, Instant};
@@ -286,8 +286,8 @@ impl Reports {
     }
 
     /// What is known to fail, or to have failed until not long ago.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = FailedPlace> {
-        self.rests.iter().map(|rest| FailedPlace {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = FailedEndpoint> {
+        self.rests.iter().map(|rest| FailedEndpoint {
             place: rest.key.0,
             name: rest.key.1.clone(),
             said: rest.said,
@@ -317,7 +317,7 @@ fn arranged(resolved: &Resolved, moved: &[MovedBack]) -> Resolved {
         }
     }
     let effects = moved.iter().map(|moved| Effect::MovedBack(Box::new(*moved)));
-    let moved = effects.map(|effect| Decision::without_fact(resolved.rule, None, effect));
+    let moved = effects.map(|effect| Decision::without_fact(resolved.step, None, effect));
     let decisions = resolved.explanation.decisions.iter().cloned().chain(moved).collect();
     Resolved { targets: targets.into(), explanation: Explanation { decisions }, ..resolved.clone() }
 }

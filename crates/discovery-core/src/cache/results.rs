@@ -183,7 +183,7 @@ fn until(outcome: &Outcome) -> Option<Instant> {
     match outcome {
         // Among several SRV targets each ticket has a draw of its own.
         Ok(resolved) if is_drawn(resolved) => None,
-        Ok(resolved) => resolved.fresh_until,
+        Ok(resolved) => resolved.expires,
         Err(failed) => failed.retry_after.filter(|_| is_about_the_world(failed.kind)),
     }
 }
@@ -232,8 +232,8 @@ fn decisions(outcome: &Outcome) -> &[Decision] {
 /// When the oldest of the facts behind a result was learnt that were asked for and are no failures; None: there is none.
 pub(crate) fn oldest(resolved: &Resolved) -> Option<Instant> {
     let counts = |known: &&Known| {
-        let failed = known.fact.is_temporary() || known.standing == Standing::LastGood;
-        known.fresh_until.is_some() && !failed
+        let failed = known.fact.is_temporary() || known.standing == Standing::Stale;
+        known.expires.is_some() && !failed
     };
     let facts = resolved.explanation.decisions.iter().filter_map(Decision::known);
     facts.filter(counts).map(|known| known.learnt).min()

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use super::Exported;
 use crate::fact::from_dns::{MAX_ADDRESSES, MAX_RECORDS};
 use crate::fact::lifetime::MAX_STRIKES;
-use crate::fact::{Fact, Failure, NotFound, Question, Useless};
-use crate::io::RecordKind;
+use crate::fact::{Fact, Failure, NotFound, Question, UnusableResponse};
+use crate::io::RecordType;
 use crate::name::{DnsName, Host};
 
 /// Why no resolver can know what an export tells.
@@ -37,7 +37,7 @@ pub enum Impossible {
     /// Failures are counted where there are none, none where there are, or too many.
     Strikes,
     /// There is a last good fact beside one that is no failure that may pass, or it is such a failure itself.
-    LastGood,
+    Stale,
 }
 
 impl Exported {
@@ -51,7 +51,7 @@ impl Exported {
         }
         let Some(good) = &self.good else { return Ok(()) };
         if !temporary || good.fact.is_temporary() {
-            return Err(Impossible::LastGood);
+            return Err(Impossible::Stale);
         }
         possible(&self.question, &good.fact)
     }
@@ -66,11 +66,11 @@ fn possible(question: &Question, fact: &Fact) -> Result<(), Impossible> {
     }
 }
 
-fn possible_record(name: &DnsName, kind: RecordKind, fact: &Fact) -> Result<(), Impossible> {
-    let services = kind == RecordKind::Srv;
+fn possible_record(name: &DnsName, kind: RecordType, fact: &Fact) -> Result<(), Impossible> {
+    let services = kind == RecordType::Srv;
     match fact {
         Fact::Addresses { addresses, alias } if !services => {
-            let of_family = |ip: &IpAddr| ip.is_ipv4() == (kind == RecordKind::A);
+            let of_family = |ip: &IpAddr| ip.is_ipv4() == (kind == RecordType::A);
             // Of few alone is each compared with each: a line has room for a hundred thousand.
             if !(1..=MAX_ADDRESSES).contains(&addresses.len()) || !addresses.iter().all(of_family) {
                 return Err(Impossible::Addresses);
@@ -101,7 +101,7 @@ fn possible_record(name: &DnsName, kind: RecordKind, fact: &Fact) -> Result<(), 
         | Fact::UnusableServices
         | Fact::Document(_)
         | Fact::Redirect(_)
-        | Fact::Useless(_)
+        | Fact::Unusable(_)
         | Fact::Failed(Failure::Http(_)) => Err(Impossible::OtherQuestion),
     }
 }
@@ -116,13 +116,14 @@ fn possible_document(fact: &Fact) -> Result<(), Impossible> {
             Host::Name(host) if DnsName::host(host).is_err() => Err(Impossible::Unresolvable),
             Host::Name(_) | Host::Ip(_) => Ok(()),
         },
-        Fact::Useless(Useless::Status(status)) => match status {
+        Fact::Unusable(UnusableResponse::Status(status)) => match status {
             200 | 301 | 302 | 303 | 307 | 308 => Err(Impossible::Status),
             100..=999 => Ok(()),
             _ => Err(Impossible::Status),
         },
         // A URL that can't be fetched is no URL.
-        Fact::Redirect(_) | Fact::Useless(Useless::Document(_) | Useless::Redirect(_)) => Ok(()),
+        Fact::Redirect(_)
+        | Fact::Unusable(UnusableResponse::Document(_) | UnusableResponse::Redirect(_)) => Ok(()),
         Fact::Failed(why) if why.is_local() => Err(Impossible::OwnSide),
         Fact::Late => Err(Impossible::OwnSide),
         Fact::Failed(Failure::Http(_)) => Ok(()),
@@ -148,7 +149,7 @@ impl fmt::Display for Impossible {
             Self::OwnSide => "it is no fact about the world",
             Self::NotKept => "it is known without asking",
             Self::Strikes => "its failures are counted wrongly",
-            Self::LastGood => "no last good fact belongs there",
+            Self::Stale => "no last good fact belongs there",
         })
     }
 }

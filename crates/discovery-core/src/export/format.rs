@@ -310,7 +310,7 @@ impl Exported {
     }
 
     /// Where the latest is a failure that may pass: the last good fact.
-    pub fn last_good(&self) -> Option<&Fact> {
+    pub fn stale(&self) -> Option<&Fact> {
         self.good.as_ref().map(|good| &good.fact)
     }
 

@@ -53,7 +53,7 @@ impl Cache {
     }
 
     /// Takes in what another resolver has learnt; whether it is news. `elapsed` milliseconds have passed since it was exported.
-    pub(crate) fn teach(
+    pub(crate) fn import(
         &mut self,
         exported: Exported,
         elapsed: u64,
@@ -120,7 +120,7 @@ pub(crate) enum Lesson {
 
 /// Which of two facts counts: the later one. Of two of the same moment always the same one, the shorter-lived first.
 fn rank(known: &Known) -> impl Ord + use<> {
-    let until = std::cmp::Reverse(known.fresh_until);
+    let until = std::cmp::Reverse(known.expires);
     (known.learnt, until, known.standing == Standing::NeverStale, Canonical(known.fact.clone()))
 }
 
@@ -175,7 +175,7 @@ fn exported(entry: &Entry, now: Instant, policy: &Policy) -> Option<Exported> {
 fn dated(known: &Known, now: Instant, policy: &Policy) -> Option<Dated> {
     let age = now.saturating_duration_since(known.learnt);
     // What is kept for ever was given, not learnt.
-    let left = known.fresh_until?.saturating_duration_since(now);
+    let left = known.expires?.saturating_duration_since(now);
     let never_stale = known.standing == Standing::NeverStale;
     let age = u64::try_from(age.as_nanos().div_ceil(1_000_000)).ok()?;
     let left = u64::try_from(left.as_millis()).ok()?;
@@ -188,7 +188,7 @@ fn dated(known: &Known, now: Instant, policy: &Policy) -> Option<Dated> {
 fn is_of_use(dated: &Dated, question: &Question, policy: &Policy) -> bool {
     let oldest = match question {
         Question::Get(_) => policy.well_known_max_ttl,
-        Question::Dns(..) => policy.dns_last_good_age,
+        Question::Dns(..) => policy.max_stale,
     };
     dated.left > 0 || (!dated.never_stale && Duration::from_millis(dated.age) < oldest)
 }
@@ -224,15 +224,15 @@ fn known(
         return None;
     }
     let standing = if told.never_stale { Standing::NeverStale } else { Standing::Fresh };
-    let fresh_until = Some(now + left);
-    let known = Known::new(question.clone(), told.fact, learnt, fresh_until);
+    let expires = Some(now + left);
+    let known = Known::new(question.clone(), told.fact, learnt, expires);
     Some(Known { standing, ..known })
 }
 
 /// The longest that a fact may live from when it was learnt.
 fn longest_life(question: &Question, fact: &Fact, policy: &Policy) -> Duration {
     match (question, fact) {
-        (Question::Get(_), Fact::Useless(_) | Fact::Failed(_)) => policy.well_known_failure_ttl,
+        (Question::Get(_), Fact::Unusable(_) | Fact::Failed(_)) => policy.well_known_failure_ttl,
         (Question::Get(_), _) => policy.well_known_max_ttl,
         (Question::Dns(..), Fact::NotFound(_)) => policy.dns_negative_max_ttl,
         (Question::Dns(..), Fact::Failed(_)) => policy.dns_failure_max_ttl,

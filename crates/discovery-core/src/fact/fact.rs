@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Addresses;
 use crate::fact::Question;
-use crate::io::{DnsError, HttpError, Noticed, Service};
+use crate::io::{DnsError, HttpError, Noticed, SrvRecord};
 use crate::name::{BadUrl, DnsName, InvalidDnsName, InvalidServerName, ServerName, Url};
 use crate::util::Instant;
 
@@ -24,7 +24,7 @@ pub enum Fact {
         alias: Option<DnsName>,
     },
     /// SRV records, at least one, in the order received.
-    Services(Arc<[Service]>),
+    Services(Arc<[SrvRecord]>),
     /// There are SRV records, but none names a host that can be asked for.
     UnusableServices,
     /// The name is an alias of this one, of which nothing was said: ask on.
@@ -36,7 +36,7 @@ pub enum Fact {
     /// A redirect to this URL.
     Redirect(Url),
     /// An HTTP answer that is of no use.
-    Useless(Useless),
+    Unusable(UnusableResponse),
     /// No answer, for a temporary reason.
     Failed(Failure),
     /// It was not waited for any longer.
@@ -64,7 +64,7 @@ pub enum NotFound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Useless {
+pub enum UnusableResponse {
     /// Its status is neither 200 nor a redirect that is followed.
     Status(u16),
     /// A 200 response with an invalid document (R42, R67).
@@ -134,7 +134,7 @@ pub enum Failure {
     TooManyQueries,
 }
 
-impl Useless {
+impl UnusableResponse {
     /// Whether a later attempt may succeed: statuses that ask for one, and those of a server in trouble.
     pub(crate) fn is_temporary(self) -> bool {
         matches!(self, Self::Status(408 | 425 | 429 | 500..=599))
@@ -164,7 +164,7 @@ pub(crate) struct Known {
     pub(crate) fact: Fact,
     pub(crate) learnt: Instant,
     /// None: for ever (static facts).
-    pub(crate) fresh_until: Option<Instant>,
+    pub(crate) expires: Option<Instant>,
     pub(crate) standing: Standing,
     /// What was noticed about the name server that it came from.
     pub(crate) noticed: Noticed,
@@ -178,7 +178,7 @@ pub(crate) enum Standing {
     /// As it was learnt, and never to be used once it has expired (R120).
     NeverStale,
     /// In the place of a newer one that could not be had: the last good one.
-    LastGood,
+    Stale,
 }
 
 impl Known {
@@ -186,13 +186,13 @@ impl Known {
         question: Question,
         fact: Fact,
         learnt: Instant,
-        fresh_until: Option<Instant>,
+        expires: Option<Instant>,
     ) -> Self {
         Self {
             question,
             fact,
             learnt,
-            fresh_until,
+            expires,
             standing: Standing::Fresh,
             noticed: Noticed::default(),
         }
@@ -205,7 +205,7 @@ impl Known {
     }
 
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
-        self.fresh_until.is_none_or(|until| now < until)
+        self.expires.is_none_or(|until| now < until)
     }
 }
 
@@ -224,7 +224,7 @@ impl Fact {
             Self::Redirect(url) => url.size(),
             Self::UnusableServices
             | Self::NotFound(_)
-            | Self::Useless(_)
+            | Self::Unusable(_)
             | Self::Failed(_)
             | Self::Late => 0,
         }
@@ -234,7 +234,7 @@ impl Fact {
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Failed(_) | Self::Late => true,
-            Self::Useless(why) => why.is_temporary(),
+            Self::Unusable(why) => why.is_temporary(),
             Self::Addresses { .. }
             | Self::Services(_)
             | Self::UnusableServices
@@ -270,7 +270,7 @@ impl fmt::Display for Fact {
             Self::NotFound(why) => why.fmt(f),
             Self::Document(name) => write!(f, "m.server {name}"),
             Self::Redirect(url) => write!(f, "redirect to {url}"),
-            Self::Useless(why) => why.fmt(f),
+            Self::Unusable(why) => why.fmt(f),
             Self::Failed(why) => why.fmt(f),
             Self::Late => f.write_str("late"),
         }
@@ -289,7 +289,7 @@ impl fmt::Display for NotFound {
     }
 }
 
-impl fmt::Display for Useless {
+impl fmt::Display for UnusableResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "status {status}"),
@@ -341,7 +341,7 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for NotFound {}
-impl std::error::Error for Useless {}
+impl std::error::Error for UnusableResponse {}
 impl std::error::Error for DocumentError {}
 impl std::error::Error for RedirectError {}
 impl std::error::Error for Failure {}

@@ -6,14 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::address::Addresses;
 use crate::fact::{Fact, NotFound};
-use crate::io::RecordKind;
+use crate::io::RecordType;
 use crate::name::DnsName;
 use crate::policy::Policy;
 
 /// Facts that are there without asking: static addresses, and the names that never reach DNS (R104–R106).
-pub(crate) fn given(name: &DnsName, kind: RecordKind, policy: &Policy) -> Option<Fact> {
+pub(crate) fn given(name: &DnsName, kind: RecordType, policy: &Policy) -> Option<Fact> {
     let family = |addresses: &[IpAddr], other: NotFound| {
-        let fits = |ip: &&IpAddr| ip.is_ipv6() == (kind == RecordKind::Aaaa);
+        let fits = |ip: &&IpAddr| ip.is_ipv6() == (kind == RecordType::Aaaa);
         let addresses: Addresses = addresses.iter().filter(fits).copied().collect();
         if addresses.is_empty() {
             Fact::NotFound(other)
@@ -21,7 +21,7 @@ pub(crate) fn given(name: &DnsName, kind: RecordKind, policy: &Policy) -> Option
             Fact::Addresses { addresses, alias: None }
         }
     };
-    if kind != RecordKind::Srv {
+    if kind != RecordType::Srv {
         if let Some(addresses) = policy.static_addresses.get(name) {
             return Some(family(addresses, NotFound::Static));
         }
@@ -32,13 +32,13 @@ pub(crate) fn given(name: &DnsName, kind: RecordKind, policy: &Policy) -> Option
     let never = name.is_below("invalid") || name.is_below("onion");
     let localhost = name.is_below("localhost");
     match kind {
-        RecordKind::Srv if never || localhost => Some(Fact::NotFound(NotFound::SpecialName)),
-        RecordKind::A | RecordKind::Aaaa if never => Some(Fact::NotFound(NotFound::SpecialName)),
-        RecordKind::A | RecordKind::Aaaa if localhost => {
+        RecordType::Srv if never || localhost => Some(Fact::NotFound(NotFound::SpecialName)),
+        RecordType::A | RecordType::Aaaa if never => Some(Fact::NotFound(NotFound::SpecialName)),
+        RecordType::A | RecordType::Aaaa if localhost => {
             let both = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
             Some(family(&both, NotFound::SpecialName))
         }
         // R107: `.local` is asked like any other.
-        RecordKind::A | RecordKind::Aaaa | RecordKind::Srv => None,
+        RecordType::A | RecordType::Aaaa | RecordType::Srv => None,
     }
 }

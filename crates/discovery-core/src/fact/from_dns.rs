@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::fact::{Fact, Failure, NotFound, lifetime};
-use crate::io::{DnsReply, RecordData, RecordKind, Service};
+use crate::io::{DnsReply, RecordData, RecordType, SrvRecord};
 use crate::name::DnsName;
 use crate::policy::Policy;
 
@@ -19,7 +19,7 @@ pub(crate) const MAX_ADDRESSES: usize = 256;
 /// Reads a reply to the question for `name` and `kind`.
 pub(crate) fn read(
     name: &DnsName,
-    kind: RecordKind,
+    kind: RecordType,
     reply: &DnsReply,
     policy: &Policy,
 ) -> (Fact, Duration) {
@@ -81,13 +81,13 @@ fn nothing(
 #[derive(Default)]
 struct Found {
     addresses: Vec<IpAddr>,
-    services: Vec<Service>,
+    services: Vec<SrvRecord>,
     unusable: bool,
-    kind: Option<RecordKind>,
+    kind: Option<RecordType>,
 }
 
 impl Found {
-    fn take(&mut self, data: &RecordData, kind: RecordKind) -> bool {
+    fn take(&mut self, data: &RecordData, kind: RecordType) -> bool {
         self.kind = Some(kind);
         let mut address = |ip| {
             if self.addresses.len() < MAX_ADDRESSES && !self.addresses.contains(&ip) {
@@ -96,9 +96,9 @@ impl Found {
             true
         };
         match (data, kind) {
-            (RecordData::A(ip), RecordKind::A) => address(IpAddr::V4(*ip)),
-            (RecordData::Aaaa(ip), RecordKind::Aaaa) => address(IpAddr::V6(*ip)),
-            (RecordData::Srv(service), RecordKind::Srv) => {
+            (RecordData::A(ip), RecordType::A) => address(IpAddr::V4(*ip)),
+            (RecordData::Aaaa(ip), RecordType::Aaaa) => address(IpAddr::V6(*ip)),
+            (RecordData::Srv(service), RecordType::Srv) => {
                 // R83: every record of the set.
                 self.services.push(service.clone());
                 true
@@ -109,7 +109,7 @@ impl Found {
             }
             (
                 RecordData::A(_) | RecordData::Aaaa(_) | RecordData::Srv(_) | RecordData::Cname(_),
-                RecordKind::A | RecordKind::Aaaa | RecordKind::Srv,
+                RecordType::A | RecordType::Aaaa | RecordType::Srv,
             ) => false,
         }
     }
@@ -121,8 +121,8 @@ impl Found {
             Some(Fact::Addresses { addresses: self.addresses.into(), alias: canonical() })
         } else if self.unusable {
             Some(match self.kind {
-                Some(RecordKind::Srv) => Fact::UnusableServices,
-                Some(RecordKind::A | RecordKind::Aaaa) | None => {
+                Some(RecordType::Srv) => Fact::UnusableServices,
+                Some(RecordType::A | RecordType::Aaaa) | None => {
                     Fact::Failed(Failure::UnusableAlias)
                 }
             })

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::{CONTENT_ENCODING, LOCATION};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::fact::{DocumentError, Fact, RedirectError, Useless};
+use crate::fact::{DocumentError, Fact, RedirectError, UnusableResponse};
 use crate::io::HttpResponse;
 use crate::name::{DnsName, Host, ServerName, Url};
 
@@ -19,7 +19,7 @@ pub(crate) fn read(url: &Url, response: &HttpResponse, max_body: usize) -> Fact 
         // R42: 200 alone is success.
         StatusCode::OK => match document(response, max_body) {
             Ok(name) => Fact::Document(name),
-            Err(why) => Fact::Useless(Useless::Document(why)),
+            Err(why) => Fact::Unusable(UnusableResponse::Document(why)),
         },
         // R34, R113: the five redirects that keep GET.
         StatusCode::MOVED_PERMANENTLY
@@ -28,9 +28,9 @@ pub(crate) fn read(url: &Url, response: &HttpResponse, max_body: usize) -> Fact 
         | StatusCode::TEMPORARY_REDIRECT
         | StatusCode::PERMANENT_REDIRECT => match redirect(url, response) {
             Ok(url) => Fact::Redirect(url),
-            Err(why) => Fact::Useless(Useless::Redirect(why)),
+            Err(why) => Fact::Unusable(UnusableResponse::Redirect(why)),
         },
-        status => Fact::Useless(Useless::Status(status.as_u16())),
+        status => Fact::Unusable(UnusableResponse::Status(status.as_u16())),
     }
 }
 

@@ -235,7 +235,7 @@ pub(crate) fn response(
 ) -> Duration {
     let policy = &context.policy;
     match fact {
-        Fact::Useless(why) => {
+        Fact::Unusable(why) => {
             let base = if why.is_temporary() {
                 policy.well_known_retry_ttl
             } else {
@@ -285,7 +285,7 @@ impl Strikes {
         seed: u64,
     ) -> Duration {
         let (base, cap) = match (question, fact) {
-            (_, Fact::Late) => (policy.dns_failure_ttl, policy.late_max_ttl),
+            (_, Fact::Late) => (policy.dns_failure_ttl, policy.partial_result_ttl),
             (Question::Dns(..), _) => (policy.dns_failure_ttl, policy.dns_failure_max_ttl),
             (Question::Get(_), _) => (policy.well_known_retry_ttl, policy.well_known_failure_ttl),
         };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::io::RecordKind;
+use crate::io::RecordType;
 use crate::name::{DnsName, Url};
 
 /// One question to the world.
@@ -12,7 +12,7 @@ use crate::name::{DnsName, Url};
 #[serde(rename_all = "snake_case")]
 pub enum Question {
     /// Records of a name, by type.
-    Dns(DnsName, RecordKind),
+    Dns(DnsName, RecordType),
     /// One GET of one URL, at whichever of its host's addresses answers.
     Get(Url),
 }

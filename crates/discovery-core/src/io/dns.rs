@@ -27,7 +27,7 @@ pub struct DnsRequest {
     /// The name asked for.
     pub name: DnsName,
     /// The type asked for.
-    pub kind: RecordKind,
+    pub kind: RecordType,
 }
 
 /// What a driver noticed about a name server on the way to a reply. A resolver remembers it for a while, so that the next query is sent in
@@ -53,7 +53,7 @@ impl Noticed {
 /// The record types that are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum RecordKind {
+pub enum RecordType {
     /// IPv6 addresses.
     Aaaa,
     /// IPv4 addresses.
@@ -62,7 +62,7 @@ pub enum RecordKind {
     Srv,
 }
 
-impl RecordKind {
+impl RecordType {
     /// The name of the type in DNS.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl RecordKind {
     }
 }
 
-impl fmt::Display for RecordKind {
+impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -116,7 +116,7 @@ pub enum RecordData {
     /// The owner is an alias of this name.
     Cname(DnsName),
     /// A service.
-    Srv(Service),
+    Srv(SrvRecord),
     /// A record of the type asked for, or an alias, whose name no host can have (a space or a dot within a label, for
     /// instance): it is there, and of no use.
     Unusable,
@@ -124,7 +124,7 @@ pub enum RecordData {
 
 /// The data of an SRV record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Service {
+pub struct SrvRecord {
     /// Lower ones are tried first.
     pub priority: u16,
     /// The share among targets of one priority.

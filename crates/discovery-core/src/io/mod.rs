@@ -7,7 +7,7 @@ mod http;
 mod request;
 
 pub use dns::{
-    DnsError, DnsRecord, DnsReply, DnsRequest, Noticed, RecordData, RecordKind, Service,
+    DnsError, DnsRecord, DnsReply, DnsRequest, Noticed, RecordData, RecordType, SrvRecord,
 };
 pub use http::{EARLIEST_CLOCK, HttpError, HttpGet, HttpResponse};
 pub(crate) use request::id;

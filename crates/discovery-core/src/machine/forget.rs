@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::Resolver;
 use crate::fact::Question;
-use crate::io::RecordKind;
+use crate::io::RecordType;
 use crate::name::{DnsName, ServerName, TlsName};
 use crate::util::Instant;
 
@@ -32,7 +32,7 @@ impl Resolver {
             }
         }
         for host in questions.iter().filter_map(host_of_document).collect::<Vec<_>>() {
-            for kind in [RecordKind::Aaaa, RecordKind::A] {
+            for kind in [RecordType::Aaaa, RecordType::A] {
                 self.along_aliases(Question::Dns(host.clone(), kind), &mut questions);
             }
         }

@@ -13,7 +13,7 @@ use crate::util::{Instant, UnixMillis};
 /// What became of the facts that a resolver was taught.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Taught {
+pub struct ImportSummary {
     /// Facts that were news.
     pub taken: usize,
     /// Facts that it knew already, or of whose question it knows something newer.
@@ -59,16 +59,16 @@ impl Resolver {
     /// what was learnt before it alone, so neither order nor repetition matters. It comes in on probation: what is in use is not pushed
     /// out. Addresses are judged when they are read, so the address policy holds. A lookup that waits for such a fact goes on with it at
     /// once; the request runs on, and what it brings counts then.
-    pub fn teach(&mut self, export: Export, now: Instant, wall: UnixMillis) -> Taught {
+    pub fn import(&mut self, export: Export, now: Instant, wall: UnixMillis) -> ImportSummary {
         self.advance(now);
         // Both clocks show whole milliseconds: up to one more may have passed.
         let elapsed = wall.0.abs_diff(export.at.0).saturating_add(1);
-        let mut taught = Taught::default();
+        let mut taught = ImportSummary::default();
         for exported in export.facts {
             let awaited =
                 self.waiting.contains_key(&exported.question).then(|| exported.question.clone());
             let lesson =
-                self.cache.teach(exported, elapsed, self.turn.now, &self.turn.context.policy);
+                self.cache.import(exported, elapsed, self.turn.now, &self.turn.context.policy);
             let count = match lesson {
                 Lesson::Taken => &mut taught.taken,
                 Lesson::Known => &mut taught.known,

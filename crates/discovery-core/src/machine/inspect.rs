@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Resolver;
 use crate::cache::Freshness;
 use crate::fact::{Fact, Question};
-use crate::io::RecordKind;
+use crate::io::RecordType;
 use crate::machine::Lookup;
 use crate::name::ServerName;
 use crate::outcome::{Decision, Effect, ErrorKind, Outcome, Step, Target};
@@ -20,7 +20,7 @@ use crate::util::Instant;
 /// What a name would be answered with from memory alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FromMemory {
+pub enum CacheLookup {
     /// This, at once.
     Known(Outcome),
     /// Nothing: these questions would be asked first, and perhaps others after them.
@@ -45,7 +45,7 @@ pub enum Standing {
     /// It would be answered so at once.
     Fresh,
     /// It would be answered so at once: by a last good answer, for no newer one could be had.
-    LastGood,
+    Stale,
     /// It was so last time, and would be asked again.
     Expired,
     /// Not all of it is known.
@@ -61,7 +61,7 @@ pub struct Row {
     /// How good what follows is.
     pub standing: Standing,
     /// The step of the specification that decided, where the name resolves.
-    pub rule: Option<Step>,
+    pub step: Option<Step>,
     /// Where to connect, where the name resolves; SRV targets of one priority in no order of meaning.
     pub targets: Box<[Target]>,
     /// In which way it fails, where it does.
@@ -95,7 +95,7 @@ pub struct LastFailure {
 impl Resolver {
     /// What a name would be answered with from memory, and why; or which questions are missing for that. Asks nothing, and counts
     /// neither as a use nor in [`counters`](Self::counters).
-    pub fn explain(&mut self, name: &ServerName, now: Instant) -> FromMemory {
+    pub fn explain(&mut self, name: &ServerName, now: Instant) -> CacheLookup {
         self.advance(now);
         let explained = self.look_up(name);
         self.settle();
@@ -117,24 +117,24 @@ impl Resolver {
         rows
     }
 
-    fn look_up(&mut self, name: &ServerName) -> FromMemory {
+    fn look_up(&mut self, name: &ServerName) -> CacheLookup {
         self.turn.context.second = self.inquiries.families().second(self.turn.now);
         let second = self.turn.context.second;
         if let Some(outcome) = self.results.peek(name, second, self.turn.now).cloned() {
-            return FromMemory::Known(self.reports.arrange(outcome, false, self.turn.now));
+            return CacheLookup::Known(self.reports.arrange(outcome, false, self.turn.now));
         }
         let (mut lookup, end) = self.read_memory(name, Freshness::Look);
         if let Some(end) = end {
-            return FromMemory::Known(self.reports.arrange(end, false, self.turn.now));
+            return CacheLookup::Known(self.reports.arrange(end, false, self.turn.now));
         }
         let asks = lookup.take_asks().into_iter().filter(|ask| ask.need != Need::Guess);
         let missing = |question: Question| {
             let known = self.cache.peek(&question);
-            let until = known.and_then(|known| known.fresh_until);
+            let until = known.and_then(|known| known.expires);
             let expired = until.map(|until| self.turn.now.saturating_duration_since(until));
             Missing { question, expired }
         };
-        FromMemory::Missing(asks.map(|ask| missing(ask.question)).collect())
+        CacheLookup::Missing(asks.map(|ask| missing(ask.question)).collect())
     }
 
     fn read_memory(
@@ -151,13 +151,13 @@ impl Resolver {
     fn row(&mut self, name: &ServerName) -> Row {
         let explained = self.look_up(name);
         let (outcome, is_fresh) = match explained {
-            FromMemory::Known(outcome) => (Some(outcome), true),
-            FromMemory::Missing(_) => (self.read_memory(name, Freshness::Expired).1, false),
+            CacheLookup::Known(outcome) => (Some(outcome), true),
+            CacheLookup::Missing(_) => (self.read_memory(name, Freshness::Expired).1, false),
         };
         let mut row = Row {
             name: name.clone(),
             standing: Standing::Incomplete,
-            rule: None,
+            step: None,
             targets: Box::default(),
             failure: None,
             age: None,
@@ -169,10 +169,10 @@ impl Resolver {
         if let Some(outcome) = outcome {
             let decisions = match &outcome {
                 Ok(resolved) => {
-                    row.rule = Some(resolved.rule);
+                    row.step = Some(resolved.step);
                     row.targets.clone_from(&resolved.targets);
                     row.reason = resolved.explanation.summary();
-                    row.left = resolved.fresh_until.map(|until| self.left(until));
+                    row.left = resolved.expires.map(|until| self.left(until));
                     &resolved.explanation.decisions
                 }
                 Err(failed) => {
@@ -182,16 +182,15 @@ impl Resolver {
                     &failed.explanation.decisions
                 }
             };
-            let last_good = |decision: &Decision| decision.effect == Effect::LastGood;
+            let stale = |decision: &Decision| decision.effect == Effect::Stale;
             row.standing = match is_fresh {
-                true if decisions.iter().any(last_good) => Standing::LastGood,
+                true if decisions.iter().any(stale) => Standing::Stale,
                 true => Standing::Fresh,
                 false => Standing::Expired,
             };
             let learnt = decisions.iter().filter_map(Decision::known);
             // What was given for ever was not learnt.
-            let learnt =
-                learnt.filter(|known| known.fresh_until.is_some()).map(|known| known.learnt);
+            let learnt = learnt.filter(|known| known.expires.is_some()).map(|known| known.learnt);
             row.age = learnt.min().map(|learnt| self.turn.now.saturating_duration_since(learnt));
             questions.extend(decisions.iter().filter_map(Decision::question).cloned());
         } else {
@@ -203,7 +202,7 @@ impl Resolver {
             questions.iter().filter_map(crate::machine::forget::host_of_document).collect();
         for host in hosts {
             questions.extend(
-                [RecordKind::Aaaa, RecordKind::A].map(|kind| Question::Dns(host.clone(), kind)),
+                [RecordType::Aaaa, RecordType::A].map(|kind| Question::Dns(host.clone(), kind)),
             );
         }
         let failures = questions.iter().filter_map(|question| self.last_failure(question));
@@ -221,7 +220,7 @@ impl Resolver {
             question: question.clone(),
             fact: known.fact.clone(),
             age: self.turn.now.saturating_duration_since(known.learnt),
-            left: known.fresh_until.map(|until| self.left(until)).unwrap_or_default(),
+            left: known.expires.map(|until| self.left(until)).unwrap_or_default(),
             times,
         })
     }

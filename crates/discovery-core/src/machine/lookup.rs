@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::cache::{self, Freshness};
 use crate::config::Context;
-use crate::events::{Deadline, Why};
+use crate::events::{Deadline, DeadlineKind};
 use crate::fact::{Fact, Failure, Known, Question};
 use crate::io::HttpError;
 use crate::name::ServerName;
@@ -51,7 +51,7 @@ pub(crate) struct Lookup {
     doubts: Option<Instant>,
     /// A question that was not asked to its end because the lookup had used up its budget of queries.
     over_budget: Option<Arc<Known>>,
-    in_vain: u64,
+    wasted: u64,
     timeline: Timeline,
     /// Pauses of the driver that it has outlived.
     pauses: u8,
@@ -89,7 +89,7 @@ impl Lookup {
             background: false,
             doubts: None,
             over_budget: None,
-            in_vain: 0,
+            wasted: 0,
             timeline: Timeline::default(),
             pauses: 0,
             interrupted: None,
@@ -190,7 +190,7 @@ impl Lookup {
             let failed = Decision::with_fact(step, Arc::clone(known), Effect::Failed(kind));
             self.notes.decisions.push(failed);
             self.notes.asks.clear();
-            self.notes.fresh_until = None;
+            self.notes.expires = None;
             result = Err(Stop::Failed(kind));
         }
         // That another lookup did not wait for an answer is no reason to fail.
@@ -246,21 +246,21 @@ impl Lookup {
     fn end(&mut self, result: Result<Found, Stop>) -> Outcome {
         // Not taken: where targets are drawn for each ticket, `end_for` tells it again.
         let timeline = self.timeline.clone();
-        let in_vain = timeline.questions.iter().filter(|timed| timed.in_vain).count();
-        self.in_vain = u64::try_from(in_vain).unwrap_or(u64::MAX);
+        let wasted = timeline.questions.iter().filter(|timed| timed.wasted).count();
+        self.wasted = u64::try_from(wasted).unwrap_or(u64::MAX);
         let notes = Notes { refresh_at: self.notes.refresh_at, ..Notes::default() };
         end(&self.name, result, std::mem::replace(&mut self.notes, notes), timeline)
     }
 
     /// Notes which of the questions that were asked ahead of need have come to be needed.
     fn note_need(&mut self) {
-        for timed in self.timeline.questions.iter_mut().filter(|timed| timed.in_vain) {
+        for timed in self.timeline.questions.iter_mut().filter(|timed| timed.wasted) {
             let asked = self.notes.asks.iter().find(|ask| ask.question == timed.question);
             let decided = || {
                 let mut decisions = self.notes.decisions.iter();
                 decisions.any(|decision| decision.question() == Some(&timed.question))
             };
-            timed.in_vain = match asked {
+            timed.wasted = match asked {
                 Some(ask) => ask.need == Need::Guess,
                 None => !decided(),
             };
@@ -269,7 +269,7 @@ impl Lookup {
 
     /// How many questions were asked ahead of need and never came to be needed.
     pub(crate) fn asked_in_vain(&self) -> u64 {
-        self.in_vain
+        self.wasted
     }
 
     /// The questions whose facts have been read, and those that are asked for.
@@ -357,9 +357,9 @@ impl Lookup {
         if self.timeline.questions.iter().all(|timed| timed.question != *question) {
             let question = question.clone();
             let guess = |ask: &&Ask| ask.question == question && ask.need == Need::Guess;
-            let in_vain = self.notes.asks.iter().any(|ask| guess(&ask));
+            let wasted = self.notes.asks.iter().any(|ask| guess(&ask));
             few_more(&mut self.timeline.questions);
-            self.timeline.questions.push(Timed { question, asked: now, answered: None, in_vain });
+            self.timeline.questions.push(Timed { question, asked: now, answered: None, wasted });
         }
         if let Some((get, since)) = &mut self.get
             && get == question
@@ -371,7 +371,7 @@ impl Lookup {
     /// When this lookup wants to be called, and why.
     pub(crate) fn deadline(&self, context: &Context) -> Option<Deadline> {
         if let Some(at) = self.interrupted {
-            return Some(Deadline { at, why: Why::LookupDeadline });
+            return Some(Deadline { at, kind: DeadlineKind::LookupDeadline });
         }
         let policy = &context.policy;
         let held = self.notes.asks.iter().any(|ask| ask.hold);
@@ -381,7 +381,7 @@ impl Lookup {
             Some((_, Some(since))) => Some(*since + left),
             Some((_, None)) | None => None,
         };
-        let late = match (self.late_since, policy.late_patience) {
+        let late = match (self.late_since, policy.address_wait) {
             (Some(since), Some(patience)) => Some(since + patience),
             _ => None,
         };
@@ -390,27 +390,30 @@ impl Lookup {
                 let end = first + policy.lookup_deadline;
                 // I14: what a driver brings late does not make it longer, unless it was away (I15).
                 let longest = queue.map(|limit| self.began + limit + policy.lookup_deadline);
-                (Some(longest.map_or(end, |longest| end.min(longest))), Why::LookupDeadline)
+                (
+                    Some(longest.map_or(end, |longest| end.min(longest))),
+                    DeadlineKind::LookupDeadline,
+                )
             }
-            (None, Some(limit)) => (Some(self.began + limit), Why::QueueDeadline),
-            (None, None) => (None, Why::QueueDeadline),
+            (None, Some(limit)) => (Some(self.began + limit), DeadlineKind::QueueDeadline),
+            (None, None) => (None, DeadlineKind::QueueDeadline),
         };
         let since = self.fall_back_since.filter(|_| !self.background);
-        let fall_back = match (self.first_request, policy.last_good_after, since) {
+        let fall_back = match (self.first_request, policy.serve_stale_after, since) {
             // Never in the past: what is asked from there on would start in the past, too.
             (Some(first), Some(after), Some(since)) => Some((first + after).max(since)),
             _ => None,
         };
         [
-            (fall_back, Why::LastGood),
-            (hold, Why::ResolutionDelay),
-            (late, Why::LateAddresses),
-            (well_known, Why::WellKnownTimeout),
+            (fall_back, DeadlineKind::Stale),
+            (hold, DeadlineKind::ResolutionDelay),
+            (late, DeadlineKind::LateAddresses),
+            (well_known, DeadlineKind::WellKnownTimeout),
             (end, why),
         ]
         .into_iter()
-        .filter_map(|(at, why)| at.map(|at| Deadline { at, why }))
-        .min_by_key(|deadline| (deadline.at, deadline.why))
+        .filter_map(|(at, why)| at.map(|at| Deadline { at, kind: why }))
+        .min_by_key(|deadline| (deadline.at, deadline.kind))
     }
 
     /// Says what is due. `is_released` tells which questions have a slot.
@@ -422,33 +425,36 @@ impl Lookup {
     ) -> Due {
         let needed = |ask: &&Ask| ask.need == Need::Now && !ask.hold;
         let due = self.deadline(context).filter(|deadline| deadline.at <= now);
-        match due.map(|deadline| deadline.why) {
-            Some(Why::LateAddresses) => {
+        match due.map(|deadline| deadline.kind) {
+            Some(DeadlineKind::LateAddresses) => {
                 let late = self.notes.asks.iter().filter(|ask| ask.need == Need::Soon);
                 Due::GiveUp(late.map(|ask| (ask.question.clone(), Fact::Late)).collect())
             }
-            Some(Why::WellKnownTimeout) => {
+            Some(DeadlineKind::WellKnownTimeout) => {
                 let timeout = || Fact::Failed(Failure::Http(HttpError::Timeout));
                 let get = self.get.iter().map(|(question, _)| (question.clone(), timeout()));
                 Due::GiveUp(get.collect())
             }
-            Some(Why::LastGood) => {
+            Some(DeadlineKind::Stale) => {
                 let asks = self.notes.asks.iter().filter(needed);
                 Due::FallBack(asks.map(|ask| ask.question.clone()).collect())
             }
-            Some(Why::LookupDeadline) if self.interrupted.is_some() => {
+            Some(DeadlineKind::LookupDeadline) if self.interrupted.is_some() => {
                 Due::End(self.give_up(ErrorKind::Local))
             }
             // A question that never got a slot says nothing about the world.
-            Some(Why::LookupDeadline) => {
+            Some(DeadlineKind::LookupDeadline) => {
                 let mut asks = self.notes.asks.iter().filter(needed);
                 let queued = asks.any(|ask| !is_released(&ask.question));
                 let kind = if queued { ErrorKind::Overloaded } else { ErrorKind::TimedOut };
                 Due::End(self.give_up(kind))
             }
-            Some(Why::QueueDeadline) => Due::End(self.give_up(ErrorKind::Overloaded)),
+            Some(DeadlineKind::QueueDeadline) => Due::End(self.give_up(ErrorKind::Overloaded)),
             Some(
-                Why::ResolutionDelay | Why::NextAttempt | Why::QuestionTimeout | Why::Heartbeat,
+                DeadlineKind::ResolutionDelay
+                | DeadlineKind::NextAttempt
+                | DeadlineKind::QuestionTimeout
+                | DeadlineKind::Heartbeat,
             )
             | None => Due::Turn,
         }
@@ -471,7 +477,7 @@ impl Lookup {
         let relative = |at: Instant| at.saturating_duration_since(now);
         let ago = |at: Instant| now.saturating_duration_since(at);
         let fact = |known: &Arc<Known>| {
-            (known.question.clone(), known.fact.clone(), known.fresh_until.map(relative))
+            (known.question.clone(), known.fact.clone(), known.expires.map(relative))
         };
         LookupState {
             name: self.name.clone(),
@@ -518,13 +524,13 @@ fn end(
             targets: found.targets,
             host_header: found.host_header,
             tls_name: found.tls_name,
-            rule: found.rule,
-            fresh_until: notes.fresh_until,
+            step: found.step,
+            expires: notes.expires,
             explanation,
             timeline,
         })),
         Err(Stop::Failed(kind)) => {
-            Err(Arc::new(ResolveError::new(kind, notes.fresh_until, explanation, timeline)))
+            Err(Arc::new(ResolveError::new(kind, notes.expires, explanation, timeline)))
         }
         // Callers come here with an end only.
         Err(Stop::Missing) => {

@@ -11,8 +11,8 @@ mod resolver;
 mod run;
 
 pub use counters::Counters;
-pub use import::Taught;
-pub use inspect::{FromMemory, LastFailure, Missing, Row, Standing};
+pub use import::ImportSummary;
+pub use inspect::{CacheLookup, LastFailure, Missing, Row, Standing};
 pub(crate) use lookup::{Due, Lookup, LookupState};
 pub use resolution::{Resolution, State};
 pub use resolver::Resolver;

@@ -12,7 +12,7 @@ use crate::config::Context;
 use crate::events::Disposition;
 use crate::machine::Lookup;
 use crate::name::ServerName;
-use crate::outcome::{FailedPlace, Feedback, Outcome, Resolved};
+use crate::outcome::{FailedEndpoint, Feedback, Outcome, Resolved};
 use crate::policy::Policy;
 use crate::spec::Memory;
 use crate::util::{Few, Instant};
@@ -24,7 +24,7 @@ impl Resolver {
     /// it is never left out, and the explanation says so. [`Feedback::Connected`] brings it back at once. A failure to connect
     /// concerns the place under whatever name, the other failures this name alone.
     ///
-    /// When all places of a name fail, or at any of them somebody else answers ([`Feedback::doubts_facts`]), the facts behind the
+    /// When all places of a name fail, or at any of them somebody else answers ([`Feedback::invalidates_facts`]), the facts behind the
     /// name are asked again in the background, so that the next attempt sees where it leads now: at once where they are older than
     /// the back-off, otherwise when the name is next resolved after that. However often a server fails, its name's facts are asked
     /// again no sooner than the back-off allows, and facts that names share no more often than [`Policy::report_backoff`].
@@ -50,7 +50,7 @@ impl Resolver {
     }
 
     /// The places of which failures are remembered, in no order of meaning.
-    pub fn failed_places(&self) -> impl Iterator<Item = FailedPlace> {
+    pub fn failed_places(&self) -> impl Iterator<Item = FailedEndpoint> {
         self.reports.iter()
     }
 
@@ -61,7 +61,7 @@ impl Resolver {
         self.counters.reports = self.counters.reports.saturating_add(1);
         self.note_families(resolved, place, said);
         self.reports.note(name, place, said, self.turn.now);
-        let doubted = said.doubts_facts()
+        let doubted = said.invalidates_facts()
             || (said != Feedback::Connected && self.reports.all_rest(resolved, self.turn.now));
         // Without any fact there is nothing to ask.
         if doubted

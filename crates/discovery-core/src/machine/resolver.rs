@@ -13,7 +13,7 @@ use crate::cache::life::{Life, UnderWay};
 use crate::cache::reports::Reports;
 use crate::cache::results::{Hit, Results};
 use crate::config::{Config, Context};
-use crate::events::{Deadline, Disposition, Event, Ticket, Why};
+use crate::events::{Deadline, DeadlineKind, Disposition, Event, Ticket};
 use crate::fact::{Fact, Question};
 use crate::io::{Answer, HttpId};
 use crate::machine::run::set_timer;
@@ -238,7 +238,8 @@ impl Resolver {
             .first()
             .and_then(|(_, number)| self.lookups.get(number)?.lookup.deadline(&self.turn.context));
         let orphan = self.orphan_timers.first();
-        let orphan = orphan.map(|(at, _)| Deadline { at: *at, why: Why::QuestionTimeout });
+        let orphan =
+            orphan.map(|(at, _)| Deadline { at: *at, kind: DeadlineKind::QuestionTimeout });
         [question, orphan, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
@@ -283,7 +284,7 @@ impl Resolver {
     pub fn facts(&self) -> impl Iterator<Item = (&Question, &Fact, Instant, Option<Instant>)> {
         self.cache
             .iter()
-            .map(|(question, known)| (question, &known.fact, known.learnt, known.fresh_until))
+            .map(|(question, known)| (question, &known.fact, known.learnt, known.expires))
     }
 
     /// Where a question stands now, for tests.

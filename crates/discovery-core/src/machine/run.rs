@@ -261,8 +261,8 @@ impl Resolver {
         let count =
             if running.has_asked { &mut self.counters.misses } else { &mut self.counters.hits };
         *count = count.saturating_add(tickets.min(1));
-        let in_vain = running.lookup.asked_in_vain();
-        self.counters.speculated_in_vain = self.counters.speculated_in_vain.saturating_add(in_vain);
+        let wasted = running.lookup.asked_in_vain();
+        self.counters.speculated_in_vain = self.counters.speculated_in_vain.saturating_add(wasted);
         let refresh_at = running.lookup.refresh_at();
         let name = running.lookup.name().clone();
         self.results.remember(&name, &outcome, self.turn.context.second, refresh_at, self.turn.now);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{AddressFamily, Denied};
-use crate::fact::{Fact, Known, Question, Useless};
+use crate::fact::{Fact, Known, Question, UnusableResponse};
 use crate::io::Noticed;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::outcome::{ErrorKind, Feedback};
@@ -279,7 +279,7 @@ pub enum Effect {
     /// The address may not be connected to.
     Denied(Box<Denied>),
     /// The last good answer is used, for no newer one could be had (RFC 8767).
-    LastGood,
+    Stale,
     /// The question was not waited for any longer; the result lacks what it would have brought.
     WentWithout,
     /// The question could not be answered; what other questions brought is used.
@@ -327,7 +327,9 @@ impl Decision {
             Effect::RedirectLoop => Some("no well-known (redirect loop)".to_owned()),
             Effect::TooManyRedirects => Some("no well-known (too many redirects)".to_owned()),
             Effect::NoDocument => Some(match self.fact() {
-                Some(Fact::Useless(Useless::Status(status))) => format!("no well-known ({status})"),
+                Some(Fact::Unusable(UnusableResponse::Status(status))) => {
+                    format!("no well-known ({status})")
+                }
                 _ => format!("no well-known ({})", fact()),
             }),
             Effect::NoAddressForDocument => Some("no well-known (no address)".to_owned()),
@@ -344,7 +346,7 @@ impl Decision {
                 None => kind.to_string(),
             }),
             Effect::Denied(denied) => Some(format!("denied: {denied}")),
-            Effect::LastGood => Some("last good answer".to_owned()),
+            Effect::Stale => Some("last good answer".to_owned()),
             Effect::MovedBack(moved) => {
                 Some(format!("{} moved back ({})", moved.place, moved.said))
             }
@@ -432,7 +434,7 @@ impl fmt::Display for Effect {
             Self::Denied(denied) => {
                 write!(f, "denied: {denied}; the address policy may allow it")
             }
-            Self::LastGood => f.write_str("the last good answer, for no newer one could be had"),
+            Self::Stale => f.write_str("the last good answer, for no newer one could be had"),
             Self::WentWithout => f.write_str("not waited for, the result lacks it"),
             Self::DidWithout => f.write_str("did without"),
             Self::TriedSecond(family) => {

@@ -51,7 +51,7 @@ impl Feedback {
 
     /// Whether somebody else lives there now, so that the facts that led there are to be doubted. A place that only can't be
     /// connected to is mostly down.
-    pub const fn doubts_facts(self) -> bool {
+    pub const fn invalidates_facts(self) -> bool {
         matches!(self, Self::TlsFailed | Self::Misdirected | Self::NotMatrix)
     }
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Feedback {
 /// One place of which a failure is remembered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct FailedPlace {
+pub struct FailedEndpoint {
     /// The place.
     pub place: SocketAddr,
     /// The name for which it fails; None: whatever the name.

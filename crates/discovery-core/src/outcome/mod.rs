@@ -8,6 +8,6 @@ mod timeline;
 
 pub use error::{ErrorKind, ErrorOrigin, ResolveError};
 pub use explain::{Decision, Effect, Explanation, MovedBack, Step};
-pub use feedback::{FailedPlace, Feedback};
+pub use feedback::{FailedEndpoint, Feedback};
 pub use resolved::{Outcome, Resolved, Target};
 pub use timeline::{Timed, Timeline};

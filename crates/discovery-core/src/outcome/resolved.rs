@@ -28,9 +28,9 @@ pub struct Resolved {
     /// What the certificate must be valid for (R27, R31, R46, R50, R54, R58, R60).
     pub tls_name: TlsName,
     /// The step of the specification that decided.
-    pub rule: Step,
+    pub step: Step,
     /// Until when the answer may be reused; None: for ever (step 1).
-    pub fresh_until: Option<Instant>,
+    pub expires: Option<Instant>,
     /// Every decision taken.
     pub explanation: Explanation,
     /// When each question was asked and answered.
@@ -55,8 +55,8 @@ type Parts<'a> =
 
 impl Resolved {
     fn parts(&self) -> Parts<'_> {
-        let Self { server_name, targets, host_header, tls_name, rule, fresh_until, .. } = self;
-        (server_name, targets, host_header, tls_name, *rule, *fresh_until, &self.explanation)
+        let Self { server_name, targets, host_header, tls_name, step, expires, .. } = self;
+        (server_name, targets, host_header, tls_name, *step, *expires, &self.explanation)
     }
 }
 

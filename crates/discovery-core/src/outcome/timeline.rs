@@ -23,5 +23,5 @@ pub struct Timed {
     /// When its fact was there; None: it was not needed or not waited for any longer.
     pub answered: Option<Instant>,
     /// Whether it was asked ahead of need and never came to be needed.
-    pub in_vain: bool,
+    pub wasted: bool,
 }

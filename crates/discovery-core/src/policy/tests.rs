@@ -79,19 +79,19 @@ fn a_duration_is_a_whole_number_and_its_unit() {
 
 #[test]
 fn patience_may_be_none() {
-    assert_eq!(read(r#"{"late_patience": "none"}"#).unwrap().late_patience, None);
+    assert_eq!(read(r#"{"address_wait": "none"}"#).unwrap().address_wait, None);
     assert_eq!(
         read(r#"{"queue_deadline": "2m"}"#).unwrap().queue_deadline,
         Some(Duration::from_secs(120))
     );
-    assert!(read(r#"{"late_patience": null}"#).is_err());
+    assert!(read(r#"{"address_wait": null}"#).is_err());
 }
 
 proptest! {
     #[test]
     fn a_duration_of_whole_milliseconds_survives_being_written(millis in prop_oneof![any::<u32>().prop_map(u64::from), 0..100_u64, (0..10_000_u64).prop_map(|s| s * 1000)]) {
         let duration = Duration::from_millis(millis);
-        let policy = Policy { dns_timeout: duration, late_patience: Some(duration), ..Policy::default() };
+        let policy = Policy { dns_timeout: duration, address_wait: Some(duration), ..Policy::default() };
         let json = serde_json::to_string(&policy).unwrap();
         prop_assert_eq!(read(&json).unwrap(), policy);
     }

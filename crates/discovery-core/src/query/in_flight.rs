@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
-use crate::events::{Deadline, Event, Why};
+use crate::events::{Deadline, DeadlineKind, Event};
 use crate::fact::{Known, Question};
 use crate::io::RequestId;
 use crate::policy::{DnsTransport, Policy};
@@ -358,8 +358,8 @@ impl Inquiries {
         let mut inquiry = self.open.remove(&question)?;
         inquiry.timer = None;
         let due = inquiry.deadline(&question, &turn.context.policy);
-        let settled = match due.map(|deadline| deadline.why) {
-            Some(Why::QuestionTimeout) => {
+        let settled = match due.map(|deadline| deadline.kind) {
+            Some(DeadlineKind::QuestionTimeout) => {
                 for asked in inquiry.open.iter().filter_map(|open| open.asked) {
                     self.name_servers.failed(asked.server, turn.now);
                     if asked.transport == DnsTransport::Tcp {

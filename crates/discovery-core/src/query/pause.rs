@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::events::{Deadline, Why};
+use crate::events::{Deadline, DeadlineKind};
 use crate::io::Answer;
 use crate::util::Instant;
 
@@ -29,7 +29,7 @@ impl Heartbeat {
 
     /// The next call, while something is under way.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
-        self.next.map(|at| Deadline { at, why: Why::Heartbeat })
+        self.next.map(|at| Deadline { at, kind: DeadlineKind::Heartbeat })
     }
 
     /// An input has been processed. The time of the next call does not move with each input, for a driver is woken where its deadline

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::events::{Deadline, Why};
+use crate::events::{Deadline, DeadlineKind};
 use crate::fact::lifetime::{self};
 use crate::fact::{Fact, Failure, Known, Question};
 use crate::io::{DnsError, HttpError, RequestId};
@@ -162,11 +162,12 @@ impl Inquiry {
     }
 
     pub(crate) fn deadline(&self, question: &Question, policy: &Policy) -> Option<Deadline> {
-        let next = self.next_at.map(|at| Deadline { at, why: Why::NextAttempt });
+        let next = self.next_at.map(|at| Deadline { at, kind: DeadlineKind::NextAttempt });
         let end = match question {
-            Question::Dns(..) => self
-                .released
-                .map(|at| Deadline { at: at + policy.dns_timeout, why: Why::QuestionTimeout }),
+            Question::Dns(..) => self.released.map(|at| Deadline {
+                at: at + policy.dns_timeout,
+                kind: DeadlineKind::QuestionTimeout,
+            }),
             // A GET's patience is that of the lookups that wait for it.
             Question::Get(_) => None,
         };
@@ -226,12 +227,12 @@ impl Inquiry {
             }
         };
         // A failure of our own side is never kept, nor what a budget left unasked: it says nothing about the question.
-        let fresh_until = if why.is_local() || why == Failure::TooManyQueries {
+        let expires = if why.is_local() || why == Failure::TooManyQueries {
             turn.now
         } else {
             turn.now + lifetime::failure(base, policy, turn.context.seed, question)
         };
-        Known::new(question.clone(), Fact::Failed(why), turn.now, Some(fresh_until))
+        Known::new(question.clone(), Fact::Failed(why), turn.now, Some(expires))
     }
 
     /// What its future depends on, with ids by rank and instants relative to `now`.

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of their addresses.
 
-use crate::io::Service;
+use crate::io::SrvRecord;
 use crate::util::Draw;
 
 /// The draws for one result: the lookup's chooses what is asked for, the ticket's what is handed out.
@@ -14,7 +14,7 @@ pub(crate) struct Draws {
 
 impl Draws {
     /// The services to use, at most `limit`, in the order to contact them.
-    pub(crate) fn order<'a>(&self, services: &[&'a Service], limit: usize) -> Vec<&'a Service> {
+    pub(crate) fn order<'a>(&self, services: &[&'a SrvRecord], limit: usize) -> Vec<&'a SrvRecord> {
         let chosen = order(services, limit, &mut self.lookup.clone());
         match &self.ticket {
             Some(ticket) => order(&chosen, limit, &mut ticket.clone()),
@@ -26,10 +26,10 @@ impl Draws {
 /// Puts services into the order to contact them: by priority, and within one priority by a weighted draw (R84–R86). Gives the
 /// first `limit` of them. The order received makes no difference.
 pub(crate) fn order<'a>(
-    services: &[&'a Service],
+    services: &[&'a SrvRecord],
     limit: usize,
     draw: &mut Draw,
-) -> Vec<&'a Service> {
+) -> Vec<&'a SrvRecord> {
     let mut left = services.to_vec();
     left.sort_unstable();
     left.dedup();
@@ -43,7 +43,7 @@ pub(crate) fn order<'a>(
 }
 
 /// Draws one of the services, by weight; they come sorted, weight 0 first.
-fn choose(peers: &[&Service], draw: &mut Draw) -> usize {
+fn choose(peers: &[&SrvRecord], draw: &mut Draw) -> usize {
     let sum: u64 = peers.iter().map(|service| u64::from(service.weight)).sum();
     let zeros = peers.iter().take_while(|service| service.weight == 0).count();
     // R86: beside weights, those without share the one draw that is 0. R85: without them it would only favour the first of the

@@ -6,11 +6,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::fact::{Fact, Question, Useless};
-use crate::io::Service;
+use crate::fact::{Fact, Question, UnusableResponse};
+use crate::io::SrvRecord;
 use crate::name::{DnsName, Host, ServerName, TlsName, Url};
 use crate::outcome::{Effect, ErrorKind, Step, Target};
-use crate::policy::{Gone, OnFailure, OnInvalidDocument, Policy, SrvTargetAlias};
+use crate::policy::{OnFailure, OnHttpGone, OnInvalidDocument, Policy, SrvTargetAlias};
 use crate::revision::Revision;
 use crate::spec::{Board, Draws, Got, HostAddresses, Need, Stop, Trouble};
 
@@ -22,7 +22,7 @@ pub(crate) struct Found {
     pub(crate) targets: Box<[Target]>,
     pub(crate) host_header: Arc<str>,
     pub(crate) tls_name: TlsName,
-    pub(crate) rule: Step,
+    pub(crate) step: Step,
 }
 
 /// Steps 1, 2, 4, 5 and 6 are run on the name that was asked for, or as 3.1 to 3.5 on the name that it delegates to.
@@ -100,7 +100,7 @@ fn pass(
                 host_header: name.shared_host(),
                 // R54, R61, R124: DNS is not authenticated, so the name itself must be proven, never the target.
                 tls_name: TlsName::Dns(host),
-                rule: step,
+                step: step,
             });
         }
     }
@@ -141,7 +141,7 @@ fn literal(
     // R27, R46: a certificate for the IP.
     let tls_name = TlsName::Ip(ip);
     let target = Target { host: tls_name.clone(), port, srv: None, addresses: Box::new([ip]) };
-    Ok(Found { targets: Box::new([target]), host_header, tls_name, rule: step })
+    Ok(Found { targets: Box::new([target]), host_header, tls_name, step: step })
 }
 
 /// Steps 2, 3.2, 3.5 and 6: the addresses of the host itself.
@@ -161,7 +161,7 @@ fn at_own_addresses(
         _ => name.shared(),
     };
     // R31, R50, R57, R60: a certificate for the host, without port.
-    Ok(Found { targets, host_header, tls_name: TlsName::Dns(host), rule: step })
+    Ok(Found { targets, host_header, tls_name: TlsName::Dns(host), step: step })
 }
 
 /// Step 3: the delegated name, if the host has a valid document.
@@ -199,11 +199,13 @@ fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName
                 board.decide(STEP, cause, Effect::Followed);
                 seen.push(std::mem::replace(&mut url, next.clone()));
             }
-            Fact::Useless(Useless::Document(_)) if aborts(board) => {
+            Fact::Unusable(UnusableResponse::Document(_)) if aborts(board) => {
                 board.decide(STEP, cause, Effect::Aborted);
                 return Err(Stop::Failed(ErrorKind::WellKnownInvalid));
             }
-            Fact::Useless(Useless::Status(410)) if board.policy.gone == Gone::Dead => {
+            Fact::Unusable(UnusableResponse::Status(410))
+                if board.policy.gone == OnHttpGone::Dead =>
+            {
                 board.decide(STEP, cause, Effect::Failed(ErrorKind::Gone));
                 return Err(Stop::Failed(ErrorKind::Gone));
             }
@@ -213,7 +215,7 @@ fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName
                 return Err(Stop::Failed(ErrorKind::Local));
             }
             // R42, R67: any other answer, and none at all, leads to step 4.
-            Fact::Useless(_)
+            Fact::Unusable(_)
             | Fact::Failed(_)
             | Fact::Late
             | Fact::Addresses { .. }
@@ -293,13 +295,13 @@ fn services(
         | Fact::Alias(_)
         | Fact::Document(_)
         | Fact::Redirect(_)
-        | Fact::Useless(_)
+        | Fact::Unusable(_)
         | Fact::Late => {
             board.decide(step, cause, Effect::Failed(ErrorKind::SrvUnavailable));
             return Err(Stop::Failed(ErrorKind::SrvUnavailable));
         }
     };
-    let usable: Vec<&Service> =
+    let usable: Vec<&SrvRecord> =
         records.iter().filter(|record| !record.target.is_root() && record.port != 0).collect();
     if usable.is_empty() {
         // R87: a lone `.` says that the service is not offered. R55: never on to `_matrix`, nor to port 8448.
@@ -326,8 +328,8 @@ struct Candidate {
     srv: Option<(u16, u16)>,
 }
 
-impl From<&Service> for Candidate {
-    fn from(service: &Service) -> Self {
+impl From<&SrvRecord> for Candidate {
+    fn from(service: &SrvRecord) -> Self {
         Self {
             // R52: the target's name is looked up, whatever it looks like.
             host: service.target.clone(),
@@ -434,7 +436,7 @@ fn note_addresses(step: Step, addresses: &HostAddresses, board: &mut Board<'_>) 
             | Fact::Alias(_)
             | Fact::Document(_)
             | Fact::Redirect(_)
-            | Fact::Useless(_) => Effect::NoAddress,
+            | Fact::Unusable(_) => Effect::NoAddress,
         };
         board.decide(step, Some(known), effect);
     }

@@ -11,7 +11,7 @@ use crate::cache::{self, Cache, Freshness};
 use crate::config::Context;
 use crate::fact::fixed::given;
 use crate::fact::{Fact, Failure, Known, Question, Standing};
-use crate::io::RecordKind;
+use crate::io::RecordType;
 use crate::name::{DnsName, InvalidDnsName, ServerName, TlsName, Url};
 use crate::outcome::{Decision, Effect, ErrorKind, Step};
 use crate::policy::{Families, Policy, Speculation};
@@ -57,7 +57,7 @@ pub(crate) struct Notes {
     pub(crate) asks: Vec<Ask>,
     pub(crate) decisions: Vec<Decision>,
     /// The least expiry of the facts read; None: they never expire.
-    pub(crate) fresh_until: Option<Instant>,
+    pub(crate) expires: Option<Instant>,
     /// When the first of them is worth asking again.
     pub(crate) refresh_at: Option<Instant>,
     /// A GET that can't be asked for yet, since no address of its host is known, and that has a stand-in.
@@ -98,7 +98,7 @@ impl<'a> Board<'a> {
     ) -> Self {
         notes.asks.clear();
         notes.decisions.clear();
-        notes.fresh_until = None;
+        notes.expires = None;
         notes.refresh_at = None;
         notes.held_up = None;
         Self {
@@ -158,9 +158,9 @@ impl<'a> Board<'a> {
             Some(known) => Decision::with_fact(step, Arc::clone(known), effect),
             None => Decision::without_fact(step, None, effect),
         });
-        if let Some(known) = cause.filter(|known| known.standing == Standing::LastGood) {
+        if let Some(known) = cause.filter(|known| known.standing == Standing::Stale) {
             let question = Some(known.question.clone());
-            self.notes.decisions.push(Decision::without_fact(step, question, Effect::LastGood));
+            self.notes.decisions.push(Decision::without_fact(step, question, Effect::Stale));
         }
     }
 
@@ -172,7 +172,7 @@ impl<'a> Board<'a> {
                 (a, b) => a.or(b),
             };
             let due = cache::due(known, self.policy);
-            self.notes.fresh_until = least(self.notes.fresh_until, known.fresh_until);
+            self.notes.expires = least(self.notes.expires, known.expires);
             self.notes.refresh_at = least(self.notes.refresh_at, due);
         }
     }
@@ -181,7 +181,7 @@ impl<'a> Board<'a> {
     /// redirects were sent with (R40).
     pub(crate) fn dead_end(&mut self, last: &Known) {
         let until = last.learnt + self.policy.well_known_failure_ttl;
-        self.used(&Known { fresh_until: Some(until), ..last.clone() });
+        self.used(&Known { expires: Some(until), ..last.clone() });
     }
 
     /// Goes on as if the fact that was just asked for were absent, or stops here: that is all that speculation is.
@@ -233,7 +233,7 @@ impl<'a> Board<'a> {
     fn put(&mut self, mut ask: Ask) {
         if self.guessing {
             let address =
-                matches!(ask.question, Question::Dns(_, RecordKind::A | RecordKind::Aaaa));
+                matches!(ask.question, Question::Dns(_, RecordType::A | RecordType::Aaaa));
             match self.policy.speculation {
                 Speculation::Off => return,
                 Speculation::Addresses if !address => return,
@@ -273,13 +273,13 @@ impl<'a> Board<'a> {
         step: Step,
         owner: &DnsName,
     ) -> Result<Option<Arc<Known>>, Stop> {
-        match self.follow(owner, RecordKind::Srv) {
+        match self.follow(owner, RecordType::Srv) {
             Family::Known(known) => {
                 self.used(&known);
                 if let Question::Dns(name, _) = &known.question
                     && name != owner
                 {
-                    let asked = Question::Dns(owner.clone(), RecordKind::Srv);
+                    let asked = Question::Dns(owner.clone(), RecordType::Srv);
                     if let Some(alias) = self.known(&asked) {
                         self.used(&alias);
                         self.decide(step, Some(&alias), Effect::Followed);
@@ -290,7 +290,7 @@ impl<'a> Board<'a> {
             Family::Missing(question) => {
                 self.ask(&question, Need::Now);
                 if self.recall(&question).is_some() {
-                    let Family::Known(known) = self.follow(owner, RecordKind::Srv) else {
+                    let Family::Known(known) = self.follow(owner, RecordType::Srv) else {
                         return Err(Stop::Missing);
                     };
                     return Ok(Some(known));
@@ -319,7 +319,7 @@ impl<'a> Board<'a> {
         let addresses = self.addresses(&host);
         let more = addresses.missing().next().is_some();
         if addresses.usable.is_empty() && !more {
-            if let Some(known) = self.last_good(&question, &addresses) {
+            if let Some(known) = self.stale(&question, &addresses) {
                 self.used(&known);
                 return Ok(Some(Got::Answer(known)));
             }
@@ -370,14 +370,14 @@ impl<'a> Board<'a> {
 
     /// The last good document or redirect, where a newer one can't be asked for: its host has no address for a reason that may
     /// pass. It is asked for again when the addresses are.
-    fn last_good(&mut self, question: &Question, host: &HostAddresses) -> Option<Arc<Known>> {
+    fn stale(&mut self, question: &Question, host: &HostAddresses) -> Option<Arc<Known>> {
         let fails = matches!(host.trouble(), Trouble::Failed | Trouble::Local);
         if !fails || self.recalling {
             return None;
         }
-        let until = host.known().filter_map(|known| known.fresh_until).min();
+        let until = host.known().filter_map(|known| known.expires).min();
         let Memory { cache, now, .. } = self.memory.as_mut()?;
-        let known = cache.last_good(question, until, *now, self.policy)?;
+        let known = cache.stale(question, until, *now, self.policy)?;
         self.facts.insert(Arc::clone(&known));
         Some(known)
     }
@@ -405,8 +405,8 @@ impl<'a> Board<'a> {
     /// What is known of a host's addresses. Asks for nothing.
     pub(crate) fn addresses(&mut self, host: &DnsName) -> HostAddresses {
         let families =
-            [RecordKind::Aaaa, RecordKind::A].map(|kind| match (self.policy.families, kind) {
-                (Families::V4, RecordKind::Aaaa) | (Families::V6, RecordKind::A) => Family::Off,
+            [RecordType::Aaaa, RecordType::A].map(|kind| match (self.policy.families, kind) {
+                (Families::V4, RecordType::Aaaa) | (Families::V6, RecordType::A) => Family::Off,
                 _ => self.follow(host, kind),
             });
         let mut denied = Vec::new();
@@ -438,7 +438,7 @@ impl<'a> Board<'a> {
     }
 
     /// What is known to a question, along the aliases of its name (R94). Asks for nothing.
-    fn follow(&mut self, name: &DnsName, kind: RecordKind) -> Family {
+    fn follow(&mut self, name: &DnsName, kind: RecordType) -> Family {
         if let Some(given) = given(name, kind, self.policy) {
             let question = Question::Dns(name.clone(), kind);
             return Family::Known(Arc::new(Known::new(question, given, Instant::ORIGIN, None)));
@@ -450,14 +450,14 @@ impl<'a> Board<'a> {
         loop {
             let known = self.known(&question).or_else(|| self.recall_on(&question));
             let Some(known) = known else { return Family::Missing(question) };
-            let least = expiry.map_or(known.fresh_until, |expiry| {
-                Some(known.fresh_until.map_or(expiry, |fresh| fresh.min(expiry)))
+            let least = expiry.map_or(known.expires, |expiry| {
+                Some(known.expires.map_or(expiry, |fresh| fresh.min(expiry)))
             });
             let Fact::Alias(target) = &known.fact else {
                 if hops == 0 {
                     return Family::Known(known);
                 }
-                let known = Known { fresh_until: least, ..Known::clone(&known) };
+                let known = Known { expires: least, ..Known::clone(&known) };
                 return Family::Known(Arc::new(known));
             };
             hops = hops.saturating_add(1);

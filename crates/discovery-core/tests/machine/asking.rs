@@ -61,7 +61,7 @@ fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
     let under_way = |resolver: &Resolver| {
         let question = |(host, kind)| Question::Dns(host, kind);
         let hosts = ["a.example", "b.example", "c.example"].map(host);
-        let all = hosts.map(|host| [(host.clone(), RecordKind::Aaaa), (host, RecordKind::A)]);
+        let all = hosts.map(|host| [(host.clone(), RecordType::Aaaa), (host, RecordType::A)]);
         let told = all.into_iter().flatten().map(|it| resolver.life(&question(it)).under_way);
         told.collect::<Vec<_>>()
     };
@@ -101,11 +101,14 @@ fn each_wait_ends_when_and_why_it_is_said_to() {
     let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     let [v6, v4] = &requests(&dns)[..] else { panic!("{dns:?}") };
     let soon = START + Duration::from_millis(10);
-    let found = answer(v4, vec![address("a.example", RecordKind::A, 1)]);
+    let found = answer(v4, vec![address("a.example", RecordType::A, 1)]);
     let _ = resolution.handle_answer(found, soon);
     assert_eq!(resolution.poll(), None, "the GET is held back");
     let wait = resolution.poll_timeout().unwrap();
-    assert_eq!((wait.at, wait.why), (soon + policy.resolution_delay, Why::ResolutionDelay));
+    assert_eq!(
+        (wait.at, wait.kind),
+        (soon + policy.resolution_delay, DeadlineKind::ResolutionDelay)
+    );
     let asked_at = wait.at;
     resolution.handle_timeout(asked_at);
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
@@ -113,24 +116,24 @@ fn each_wait_ends_when_and_why_it_is_said_to() {
     let _ = resolution.handle_answer(answer(v6, Vec::new()), asked_at);
     let wait = resolution.poll_timeout().unwrap();
     let patience = asked_at + policy.well_known_timeout;
-    assert_eq!((wait.at, wait.why), (patience, Why::WellKnownTimeout));
+    assert_eq!((wait.at, wait.kind), (patience, DeadlineKind::WellKnownTimeout));
     resolution.handle_timeout(patience);
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     assert!(events.contains(&Event::Cancel(RequestId::Http(get.id))), "{events:?}");
     let [Request::Dns(srv)] = &requests(&events)[..] else { panic!("{events:?}") };
-    assert_eq!(srv.kind, RecordKind::Srv);
+    assert_eq!(srv.kind, RecordType::Srv);
     // Of a silent name server another attempt comes first, and in the end the question's own.
     let mut told = Vec::new();
     while let Some(wait) = resolution.poll_timeout().filter(|_| told.len() < 9) {
-        told.push(wait.why);
+        told.push(wait.kind);
         resolution.handle_timeout(wait.at);
-        if wait.why == Why::QuestionTimeout {
+        if wait.kind == DeadlineKind::QuestionTimeout {
             assert_eq!(wait.at, patience + policy.dns_timeout);
             break;
         }
     }
-    assert_eq!(told.last(), Some(&Why::QuestionTimeout), "{told:?}");
+    assert_eq!(told.last(), Some(&DeadlineKind::QuestionTimeout), "{told:?}");
     let attempts = usize::from(policy.dns_attempts);
     assert_eq!(told.len(), attempts, "{told:?}");
-    assert!(told[..attempts - 1].iter().all(|why| *why == Why::NextAttempt), "{told:?}");
+    assert!(told[..attempts - 1].iter().all(|why| *why == DeadlineKind::NextAttempt), "{told:?}");
 }

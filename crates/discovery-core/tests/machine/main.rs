@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use discovery_core::life::UnderWay;
 use discovery_core::{
-    AddressPolicy, Answer, Config, Disposition, DnsName, DnsRecord, DnsReply, Effect, ErrorKind,
-    Event, Families, Feedback, HttpError, Instant, Outcome, Policy, Question, RecordData,
-    RecordKind, Request, RequestId, Resolution, Resolver, ServerName, Service, Speculation,
-    SrvTargetAlias, Ticket, Why,
+    AddressPolicy, Answer, Config, DeadlineKind, Disposition, DnsName, DnsRecord, DnsReply, Effect,
+    ErrorKind, Event, Families, Feedback, HttpError, Instant, Outcome, Policy, Question,
+    RecordData, RecordType, Request, RequestId, Resolution, Resolver, ServerName, Speculation,
+    SrvRecord, SrvTargetAlias, Ticket,
 };
 
 const START: Instant = Instant::from_secs(1000);
@@ -69,9 +69,9 @@ fn answer(request: &Request, records: Vec<DnsRecord>) -> Answer {
     )
 }
 
-fn address(owner: &str, kind: RecordKind, last: u8) -> DnsRecord {
+fn address(owner: &str, kind: RecordType, last: u8) -> DnsRecord {
     let data = match kind {
-        RecordKind::Aaaa => RecordData::Aaaa(Ipv6Addr::new(1, 0, 0, 0, 0, 0, 0, last.into())),
+        RecordType::Aaaa => RecordData::Aaaa(Ipv6Addr::new(1, 0, 0, 0, 0, 0, 0, last.into())),
         _ => RecordData::A(Ipv4Addr::new(1, 1, 1, last)),
     };
     record(owner, data)

@@ -16,7 +16,7 @@ fn with_a_get(config: &Config) -> (Resolution, Request) {
     for request in requests(&drain(&mut resolution)) {
         let Request::Dns(dns) = &request else { panic!("{request:?}") };
         let found = vec![address("a.example", dns.kind, 1)];
-        let only_v4 = if dns.kind == RecordKind::A { found } else { Vec::new() };
+        let only_v4 = if dns.kind == RecordType::A { found } else { Vec::new() };
         let _ = resolution.handle_answer(answer(&request, only_v4), START);
     }
     let get = requests(&drain(&mut resolution))
@@ -48,10 +48,10 @@ fn i15_after_a_pause_there_is_as_long_to_wait_as_before() {
     let left = |resolution: &Resolution, now| {
         resolution
             .poll_timeout()
-            .map(|deadline| (deadline.at.saturating_duration_since(now), deadline.why))
+            .map(|deadline| (deadline.at.saturating_duration_since(now), deadline.kind))
     };
     let before = left(&resolution, START + Duration::from_secs(4));
-    assert_eq!(before, Some((Duration::from_secs(6), Why::WellKnownTimeout)));
+    assert_eq!(before, Some((Duration::from_secs(6), DeadlineKind::WellKnownTimeout)));
     let back = START + PAUSE;
     resolution.handle_timeout(back);
     assert_eq!(left(&resolution, back), before);
@@ -60,7 +60,7 @@ fn i15_after_a_pause_there_is_as_long_to_wait_as_before() {
     pass(&mut resolution, back + Duration::from_secs(6));
     let asked = requests(&drain(&mut resolution));
     assert!(
-        matches!(&asked[..], [Request::Dns(dns), ..] if dns.kind == RecordKind::Srv),
+        matches!(&asked[..], [Request::Dns(dns), ..] if dns.kind == RecordType::Srv),
         "{asked:?}"
     );
 }
@@ -69,7 +69,7 @@ fn i15_after_a_pause_there_is_as_long_to_wait_as_before() {
 fn a_driver_that_is_late_by_a_second_was_not_away() {
     let (mut resolution, _) = with_a_get(&config(|_| {}));
     let deadline = resolution.poll_timeout().unwrap();
-    assert_eq!(deadline.why, Why::WellKnownTimeout);
+    assert_eq!(deadline.kind, DeadlineKind::WellKnownTimeout);
     resolution.handle_timeout(deadline.at + Duration::from_secs(1));
     assert!(!requests(&drain(&mut resolution)).is_empty(), "SRV is asked for");
 }
@@ -90,7 +90,7 @@ fn i15_a_get_that_broke_during_a_pause_is_made_again_once_for_each_pause() {
     let _ = resolution.handle_answer(said(&get, Err(HttpError::Reset)), now);
     let asked = requests(&drain(&mut resolution));
     assert!(
-        matches!(&asked[..], [Request::Dns(dns), ..] if dns.kind == RecordKind::Srv),
+        matches!(&asked[..], [Request::Dns(dns), ..] if dns.kind == RecordType::Srv),
         "{asked:?}"
     );
 }

@@ -18,8 +18,8 @@ fn i10_a_get_has_at_most_four_addresses_open_and_goes_on_when_one_fails() {
     let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     let [v6, v4] = &requests(&dns)[..] else { panic!("{dns:?}") };
     let all = |kind| (0..9).map(|last| address("a.example", kind, last)).collect();
-    let _ = resolution.handle_answer(answer(v6, all(RecordKind::Aaaa)), START);
-    let _ = resolution.handle_answer(answer(v4, all(RecordKind::A)), START);
+    let _ = resolution.handle_answer(answer(v6, all(RecordType::Aaaa)), START);
+    let _ = resolution.handle_answer(answer(v4, all(RecordType::A)), START);
     pass(&mut resolution, START + Duration::from_secs(2));
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     let gets = requests(&events);
@@ -42,7 +42,7 @@ fn i03_a_connection_that_is_told_of_twice_changes_nothing_the_second_time() {
     let mut resolution = Resolution::new(name("a.example"), &config(|_| {}), START);
     let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     let [v6, v4] = &requests(&dns)[..] else { panic!("{dns:?}") };
-    let addresses = (1..3).map(|last| address("a.example", RecordKind::A, last)).collect();
+    let addresses = (1..3).map(|last| address("a.example", RecordType::A, last)).collect();
     let _ = resolution.handle_answer(answer(v6, Vec::new()), START);
     let _ = resolution.handle_answer(answer(v4, addresses), START);
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
@@ -104,14 +104,14 @@ fn i13_a_rejected_alias_is_explained_alike_in_every_order() {
             let records = match (dns.name.as_str(), dns.kind) {
                 ("_matrix-fed._tcp.a.example", _) => {
                     let (priority, weight, port, target) = (1, 1, 443, host("t.example"));
-                    let service = Service { priority, weight, port, target };
+                    let service = SrvRecord { priority, weight, port, target };
                     vec![record("_matrix-fed._tcp.a.example", RecordData::Srv(service))]
                 }
-                ("t.example", RecordKind::Aaaa) => vec![
+                ("t.example", RecordType::Aaaa) => vec![
                     record("t.example", RecordData::Cname(host("u.example"))),
-                    address("u.example", RecordKind::Aaaa, 1),
+                    address("u.example", RecordType::Aaaa, 1),
                 ],
-                ("t.example", RecordKind::A) => vec![address("t.example", RecordKind::A, 1)],
+                ("t.example", RecordType::A) => vec![address("t.example", RecordType::A, 1)],
                 _ => Vec::new(),
             };
             let _ = resolution.handle_answer(answer(&request, records), START);
@@ -125,7 +125,7 @@ fn i13_a_rejected_alias_is_explained_alike_in_every_order() {
 #[test]
 fn what_is_forgotten_does_not_stand_in_as_the_last_good_fact() {
     let good = |request: &Request| match request {
-        Request::Dns(dns) if dns.kind == RecordKind::Srv => answer(request, Vec::new()),
+        Request::Dns(dns) if dns.kind == RecordType::Srv => answer(request, Vec::new()),
         Request::Dns(dns) => answer(request, vec![address(dns.name.as_str(), dns.kind, 1)]),
         Request::Http(get) => {
             let body = br#"{"m.server":"b.example:1"}"#.to_vec();

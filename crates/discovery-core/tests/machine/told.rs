@@ -66,9 +66,9 @@ fn a_failure_says_in_words_what_failed_and_whether_it_may_pass() {
 #[test]
 fn every_place_that_may_have_been_handed_out_can_be_reported() {
     let world = |request: &Request| match request {
-        Request::Dns(dns) if dns.kind == RecordKind::Srv => {
+        Request::Dns(dns) if dns.kind == RecordType::Srv => {
             let targets = ["t.example", "u.example", "v.example"].map(host);
-            let service = |(port, target)| Service { priority: 1, weight: 1, port, target };
+            let service = |(port, target)| SrvRecord { priority: 1, weight: 1, port, target };
             let record = |service| record(dns.name.as_str(), RecordData::Srv(service));
             answer(request, (1..).zip(targets).map(service).map(record).collect())
         }
@@ -93,15 +93,15 @@ fn every_place_that_may_have_been_handed_out_can_be_reported() {
 fn told_of_services(services: &[(u16, &str)], change: impl FnOnce(&mut Policy)) -> Vec<Effect> {
     let owner = "_matrix-fed._tcp.a.example";
     let service = |(port, target): &(u16, &str)| {
-        let service = Service { priority: 1, weight: 1, port: *port, target: host(target) };
+        let service = SrvRecord { priority: 1, weight: 1, port: *port, target: host(target) };
         record(owner, RecordData::Srv(service))
     };
     let world = |request: &Request| match request {
         Request::Dns(dns) if dns.name.as_str() == owner => {
             answer(request, services.iter().map(service).collect())
         }
-        Request::Dns(dns) if dns.name.as_str() != "a.example" && dns.kind == RecordKind::A => {
-            answer(request, vec![address(dns.name.as_str(), RecordKind::A, 1)])
+        Request::Dns(dns) if dns.name.as_str() != "a.example" && dns.kind == RecordType::A => {
+            answer(request, vec![address(dns.name.as_str(), RecordType::A, 1)])
         }
         Request::Dns(_) => answer(request, Vec::new()),
         Request::Http(get) => Answer::Http(get.id, Err(HttpError::Refused)),
@@ -140,7 +140,7 @@ fn only_targets_beyond_the_limit_are_left_out_and_told() {
 fn a_family_of_which_every_address_is_denied_is_told_to_have_none() {
     let config = config(|policy| policy.addresses = AddressPolicy::default());
     let world = |request: &Request| match request {
-        Request::Dns(dns) if dns.kind == RecordKind::A => {
+        Request::Dns(dns) if dns.kind == RecordType::A => {
             let private = RecordData::A(Ipv4Addr::new(10, 0, 0, 1));
             answer(request, vec![record("a.example", private)])
         }
@@ -159,8 +159,8 @@ fn a_family_of_which_every_address_is_denied_is_told_to_have_none() {
         let decision = decisions.iter().find(|decision| decision.question() == Some(&of));
         decision.map(|decision| decision.effect.clone())
     };
-    assert_eq!(told(RecordKind::A), Some(Effect::NoAddress));
-    assert_eq!(told(RecordKind::Aaaa), Some(Effect::Used));
+    assert_eq!(told(RecordType::A), Some(Effect::NoAddress));
+    assert_eq!(told(RecordType::Aaaa), Some(Effect::Used));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn the_summary_and_the_debug_text_of_an_explanation_say_how_the_result_came_abou
     }
     let outcome = end(&events, resolution.ticket()).expect("an end");
     let resolved = outcome.as_ref().unwrap();
-    assert_eq!(resolved.rule.number(), "2");
+    assert_eq!(resolved.step.number(), "2");
     let summary = resolved.explanation.summary();
     assert!(summary.contains("port"), "{summary}");
     let debug = format!("{:?}", resolved.explanation);
@@ -199,5 +199,5 @@ fn what_callers_tell_of_a_place_has_a_word_and_doubts_facts_where_somebody_else_
     let told = all.map(|word| Feedback::parse(word).expect(word));
     assert_eq!(told.map(|said| said.to_string()), all);
     assert_eq!(Feedback::parse("refused"), None);
-    assert_eq!(told.map(Feedback::doubts_facts), [false, false, true, true, true]);
+    assert_eq!(told.map(Feedback::invalidates_facts), [false, false, true, true, true]);
 }

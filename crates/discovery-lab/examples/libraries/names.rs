@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, UdpSocket};
 
 use discovery_core::{
-    DnsError, DnsName, DnsRecord, DnsReply, DnsRequest, RecordData, RecordKind, Service,
+    DnsError, DnsName, DnsRecord, DnsReply, DnsRequest, RecordData, RecordType, SrvRecord,
 };
 use discovery_wire::Transport;
 use hickory_resolver::TokioResolver;
@@ -12,7 +12,7 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts,
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as Said, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::proto::rr::{self, Name, RData, Record};
 
 use super::common::Setting;
 
@@ -51,9 +51,9 @@ pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsR
     let name = Name::from_labels(question.name.labels().map(str::as_bytes));
     let name = name.map_err(|_| DnsError::Local)?;
     let kind = match question.kind {
-        RecordKind::A => RecordType::A,
-        RecordKind::Aaaa => RecordType::AAAA,
-        RecordKind::Srv => RecordType::SRV,
+        RecordType::A => rr::RecordType::A,
+        RecordType::Aaaa => rr::RecordType::AAAA,
+        RecordType::Srv => rr::RecordType::SRV,
     };
     let resolver = resolver(setting).map_err(|_| DnsError::Local)?;
     match resolver.lookup(name, kind).await {
@@ -84,7 +84,7 @@ fn record(record: &Record) -> Option<DnsRecord> {
         RData::AAAA(ip) => RecordData::Aaaa(ip.0),
         RData::CNAME(target) => host(target).map_or(RecordData::Unusable, RecordData::Cname),
         RData::SRV(srv) => host(&srv.target).map_or(RecordData::Unusable, |target| {
-            RecordData::Srv(Service {
+            RecordData::Srv(SrvRecord {
                 priority: srv.priority,
                 weight: srv.weight,
                 port: srv.port,

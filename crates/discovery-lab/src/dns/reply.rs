@@ -3,11 +3,11 @@
 //! Knows nothing of what a world says. Records are written here and not by a library: thousands must fit into one message
 //! over TCP, which takes every owner as a pointer to the question's name, and some must be wrong.
 
-use discovery_core::{DnsName, DnsReply, RecordData, RecordKind};
+use discovery_core::{DnsName, DnsReply, RecordData, RecordType};
 use discovery_sim::WireFault;
 use discovery_wire::{READ_BUFFER, Transport};
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::{self, Name};
 
 use super::Said;
 
@@ -74,7 +74,7 @@ impl<'a> Reply<'a> {
     }
 
     /// The records, or the sign that they don't fit.
-    pub(super) fn whole(&self, kind: RecordKind, answer: &DnsReply) -> Said {
+    pub(super) fn whole(&self, kind: RecordType, answer: &DnsReply) -> Said {
         let sections = self.sections(kind, answer);
         match self.said(&self.with_code_of(answer), &sections) {
             Said::Message(out) if out.len() > self.limit() => self.truncated(),
@@ -83,18 +83,18 @@ impl<'a> Reply<'a> {
     }
 
     /// The records, in a message with a fault outside of the answer section.
-    pub(super) fn with_fault(&self, kind: RecordKind, answer: &DnsReply, fault: WireFault) -> Said {
+    pub(super) fn with_fault(&self, kind: RecordType, answer: &DnsReply, fault: WireFault) -> Said {
         let mut sections = self.sections(kind, answer);
         match fault {
             WireFault::ExtraCount => sections.missing = 1,
             WireFault::BadAuthority => {
                 // A name whose only label is longer than the record.
                 sections.authorities = sections.authorities.saturating_add(1);
-                sections.put(&[0], RecordType::NS.into(), ASTRAY_TTL, &[9, b'n']);
+                sections.put(&[0], rr::RecordType::NS.into(), ASTRAY_TTL, &[9, b'n']);
             }
             WireFault::BadAdditional => {
                 sections.additionals = 1;
-                sections.put(&QUESTION, RecordType::A.into(), ASTRAY_TTL, &[192, 0, 2]);
+                sections.put(&QUESTION, rr::RecordType::A.into(), ASTRAY_TTL, &[192, 0, 2]);
             }
             WireFault::OptOwner => sections.opt_owner = labels(["opt", "invalid"]),
             WireFault::WrongId
@@ -108,11 +108,11 @@ impl<'a> Reply<'a> {
     }
 
     /// The records and as many others as make the datagram longer than a read buffer.
-    pub(super) fn oversize(&self, kind: RecordKind, answer: &DnsReply) -> Said {
+    pub(super) fn oversize(&self, kind: RecordType, answer: &DnsReply) -> Said {
         let mut sections = self.sections(kind, answer);
         let text = [&[255][..], &[b'x'; 255]].concat();
         while sections.bytes.len() <= READ_BUFFER {
-            sections.answer(&QUESTION, RecordType::TXT.into(), ASTRAY_TTL, &text);
+            sections.answer(&QUESTION, rr::RecordType::TXT.into(), ASTRAY_TTL, &text);
         }
         self.said(&self.with_code_of(answer), &sections)
     }
@@ -125,7 +125,7 @@ impl<'a> Reply<'a> {
         message
     }
 
-    fn sections(&self, kind: RecordKind, answer: &DnsReply) -> Sections {
+    fn sections(&self, kind: RecordType, answer: &DnsReply) -> Sections {
         let asked = self.query.queries.first().map(|query| query.name().clone());
         let mut sections = Sections::default();
         for record in &answer.records {
@@ -162,7 +162,7 @@ impl<'a> Reply<'a> {
     /// A message whose only record ends before its address does.
     pub(super) fn unreadable(&self) -> Said {
         let mut sections = Sections::default();
-        sections.answer(&QUESTION, RecordType::A.into(), ASTRAY_TTL, &[192, 0]);
+        sections.answer(&QUESTION, rr::RecordType::A.into(), ASTRAY_TTL, &[192, 0]);
         self.said(&self.empty(), &sections)
     }
 
@@ -187,15 +187,15 @@ impl<'a> Reply<'a> {
         let mut sections = Sections::default();
         let kind = self.query.queries.first().map(|query| query.query_type());
         let data: Vec<u8> = match kind {
-            Some(RecordType::AAAA) => {
+            Some(rr::RecordType::AAAA) => {
                 vec![0x20, 1, 0xd, 0xb8, 0, 0x66, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x66]
             }
-            Some(RecordType::SRV) => {
+            Some(rr::RecordType::SRV) => {
                 [&[0, 0, 0, 0, 0x21, 0], &*labels(["astray", "invalid"])].concat()
             }
             _ => vec![203, 0, 113, 66],
         };
-        sections.answer(&QUESTION, kind.unwrap_or(RecordType::A).into(), ASTRAY_TTL, &data);
+        sections.answer(&QUESTION, kind.unwrap_or(rr::RecordType::A).into(), ASTRAY_TTL, &data);
         sections
     }
 
@@ -272,7 +272,7 @@ impl Sections {
         for number in [1, 3600, 600, 86_400, ttl] {
             data.extend_from_slice(&number.to_be_bytes());
         }
-        self.put(&[0], RecordType::SOA.into(), ttl, &data);
+        self.put(&[0], rr::RecordType::SOA.into(), ttl, &data);
     }
 
     fn put(&mut self, owner: &[u8], number: u16, ttl: u32, data: &[u8]) {
@@ -287,20 +287,23 @@ impl Sections {
 }
 
 /// The number of a record's type, and its data.
-fn data(kind: RecordKind, data: &RecordData) -> (u16, Vec<u8>) {
+fn data(kind: RecordType, data: &RecordData) -> (u16, Vec<u8>) {
     match data {
-        RecordData::A(ip) => (RecordType::A.into(), ip.octets().to_vec()),
-        RecordData::Aaaa(ip) => (RecordType::AAAA.into(), ip.octets().to_vec()),
-        RecordData::Cname(target) => (RecordType::CNAME.into(), name(target)),
+        RecordData::A(ip) => (rr::RecordType::A.into(), ip.octets().to_vec()),
+        RecordData::Aaaa(ip) => (rr::RecordType::AAAA.into(), ip.octets().to_vec()),
+        RecordData::Cname(target) => (rr::RecordType::CNAME.into(), name(target)),
         RecordData::Srv(service) => {
             let target = name(&service.target);
-            (RecordType::SRV.into(), srv(service.priority, service.weight, service.port, &target))
+            (
+                rr::RecordType::SRV.into(),
+                srv(service.priority, service.weight, service.port, &target),
+            )
         }
         RecordData::Unusable => {
             let target = labels(["no host", "invalid"]);
             match kind {
-                RecordKind::Srv => (RecordType::SRV.into(), srv(0, 0, 8448, &target)),
-                RecordKind::A | RecordKind::Aaaa => (RecordType::CNAME.into(), target),
+                RecordType::Srv => (rr::RecordType::SRV.into(), srv(0, 0, 8448, &target)),
+                RecordType::A | RecordType::Aaaa => (rr::RecordType::CNAME.into(), target),
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use discovery_core::{DnsName, RecordData, RecordKind, TlsName, Url};
+use discovery_core::{DnsName, RecordData, RecordType, TlsName, Url};
 use discovery_sim::{Page, World};
 
 /// The page that a connection to `place` under that name is most likely for: the document, else any other of the host.
@@ -39,7 +39,7 @@ pub(super) fn front_door(world: &World, host: &TlsName) -> Option<SocketAddr> {
 
 /// A host's addresses by the zone, aliases followed.
 pub(crate) fn addresses(world: &World, name: &DnsName) -> Vec<IpAddr> {
-    let answers = [RecordKind::Aaaa, RecordKind::A]
+    let answers = [RecordType::Aaaa, RecordType::A]
         .into_iter()
         .filter_map(|kind| world.dns_answer(name, kind, u8::MAX, u8::MAX).said?.ok());
     let records = answers.flat_map(|reply| reply.records);

@@ -175,8 +175,8 @@ fn wrong(outcome: Option<&Outcome>, wanted: Wanted) -> Option<String> {
         (Ok(resolved), Wanted::Leads(step, place)) => {
             let places: Vec<String> =
                 resolved.socket_addrs().map(|address| address.to_string()).collect();
-            let right = resolved.rule == step && places == [place];
-            let found = resolved.rule.number();
+            let right = resolved.step == step && places == [place];
+            let found = resolved.step.number();
             (!right).then(|| {
                 format!("leads to {places:?} by step {found}, not to {place} by {}", step.number())
             })
@@ -184,7 +184,7 @@ fn wrong(outcome: Option<&Outcome>, wanted: Wanted) -> Option<String> {
         (Err(failed), Wanted::Fails(kind)) if failed.kind == kind => None,
         (Err(failed), wanted) => Some(format!("fails as {}, not {wanted:?}", failed.kind.as_str())),
         (Ok(resolved), Wanted::Fails(kind)) => {
-            Some(format!("is resolved by step {}, not {}", resolved.rule.number(), kind.as_str()))
+            Some(format!("is resolved by step {}, not {}", resolved.step.number(), kind.as_str()))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-use discovery_core::{AddressPolicy, Families, Policy, RecordKind};
+use discovery_core::{AddressPolicy, Families, Policy, RecordType};
 use discovery_tokio::Discovery;
 
 use super::*;
@@ -24,10 +24,10 @@ fn every_step_leads_over_sockets() {
          dns _matrix._tcp.fed.example.net SRV 10 5 443 a.example.net\n\
          dns a.example.net AAAA 2001:db8::1\n\
          resolve example.org\nresolve 192.0.2.9\nresolve a.example.net:1\nresolve a_b\n---\n\
-         done [2001:db8::1]:443 host=fed.example.net tls=fed.example.net rule=3.4 fresh=300s\n\
+         done [2001:db8::1]:443 host=fed.example.net tls=fed.example.net step=3.4 fresh=300s\n\
          asked GET https://example.org/.well-known/matrix/server\nnever a.example.net SRV\n\
-         done 192.0.2.9:8448 sni=- rule=1 fresh=ever\n\
-         done [2001:db8::1]:1 rule=2\n\
+         done 192.0.2.9:8448 sni=- step=1 fresh=ever\n\
+         done [2001:db8::1]:1 step=2\n\
          fail invalid_server_name\n",
     );
 }
@@ -47,7 +47,7 @@ fn dates_are_those_of_the_scenario_s_clock() {
     check(
         "clock 1600000000\n\
          https example.org 200 \"expires: Sun, 13 Sep 2020 13:26:40 GMT\" {\"m.server\":\"192.0.2.1\"}\n\
-         resolve example.org\n---\ndone 192.0.2.1:8448 rule=3.1 fresh=3599s..3601s\n",
+         resolve example.org\n---\ndone 192.0.2.1:8448 step=3.1 fresh=3599s..3601s\n",
     );
 }
 
@@ -80,7 +80,7 @@ fn lost_datagrams_are_made_good_by_further_attempts() {
     let world = Scenario::parse("dns a.example A 192.0.2.1\n").unwrap().world_at(Duration::ZERO);
     let name = "a.example".parse().unwrap();
     let weather = |seed| Weather { seed, loss_percent: 40, delay: Duration::from_millis(10) };
-    let lost = |seed, attempt| weather(seed).fate(&name, RecordKind::A, attempt).is_none();
+    let lost = |seed, attempt| weather(seed).fate(&name, RecordType::A, attempt).is_none();
     let seed = (0..1000).find(|seed| lost(*seed, 0) && lost(*seed, 1) && !lost(*seed, 2)).unwrap();
     let options = LabOptions { weather: weather(seed), ..LabOptions::default() };
     let lab = Lab::start_with(world, options).unwrap();

@@ -116,7 +116,7 @@ impl History {
             }
             return;
         }
-        let firm = matches!(fact, Fact::Useless(_));
+        let firm = matches!(fact, Fact::Unusable(_));
         let said = if firm { Said::Firm } else { Said::Fact(fact) };
         let life = age.saturating_add(left);
         let place = self.told.partition_point(|told| told.at <= at);
@@ -138,7 +138,7 @@ impl History {
 /// The longest that a fact may live, whoever says so.
 fn cap(question: &Question, fact: &Fact, policy: &Policy) -> Duration {
     match (question, fact) {
-        (Question::Get(_), Fact::Useless(_) | Fact::Failed(_)) => policy.well_known_failure_ttl,
+        (Question::Get(_), Fact::Unusable(_) | Fact::Failed(_)) => policy.well_known_failure_ttl,
         (Question::Get(_), _) => policy.well_known_max_ttl,
         (Question::Dns(..), Fact::NotFound(_)) => policy.dns_negative_max_ttl,
         (Question::Dns(..), Fact::Failed(_)) => policy.dns_failure_max_ttl,

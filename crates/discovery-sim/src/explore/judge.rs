@@ -145,7 +145,7 @@ impl<'a> Judge<'a> {
             self.judged(end, Wrong::NotTheReference(disagreement.to_string()));
         }
         if let (Ok(done), 0, 0) = (end.outcome, end.timers, end.gone.count) {
-            let life = done.fresh_until.map(|until| until.saturating_duration_since(end.now));
+            let life = done.expires.map(|until| until.saturating_duration_since(end.now));
             let right = match (life, verdict.fresh) {
                 (Some(life), Some(fresh)) => fresh.allows(life),
                 (None, None) => true,
@@ -194,7 +194,7 @@ impl<'a> Judge<'a> {
 pub(super) fn timeless(outcome: &Outcome) -> Outcome {
     let mut plain = outcome.clone();
     match &mut plain {
-        Ok(done) => Arc::make_mut(done).fresh_until = None,
+        Ok(done) => Arc::make_mut(done).expires = None,
         Err(failed) => Arc::make_mut(failed).retry_after = None,
     }
     plain
@@ -204,7 +204,7 @@ fn told(outcome: &Outcome) -> String {
     match outcome {
         Ok(done) => {
             let places: Vec<String> = done.socket_addrs().map(|place| place.to_string()).collect();
-            format!("step {} {} ({})", done.rule, places.join(" "), done.explanation)
+            format!("step {} {} ({})", done.step, places.join(" "), done.explanation)
         }
         Err(failed) => format!("{failed} ({})", failed.explanation),
     }

@@ -93,7 +93,7 @@ fn where_addresses_disagree_both_ends_are_right() {
     let found = explored(TWO_PAGES, &limits());
     assert!(found.findings.is_empty(), "{found}");
     let steps = found.outcomes.iter().filter_map(|end| end.as_ref().ok());
-    let steps: BTreeSet<&str> = steps.map(|done| done.rule.number()).collect();
+    let steps: BTreeSet<&str> = steps.map(|done| done.step.number()).collect();
     assert_eq!(steps, BTreeSet::from(["3.1", "6"]));
     let sampled = explored(TWO_PAGES, &Limits { open: 1, samples: 20, ..limits() });
     assert!(sampled.findings.is_empty(), "{sampled}");

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Event, HttpId, Instant, Outcome, Request, RequestId, Resolution, Speculation, Ticket,
-    UnixTime, Why,
+    Answer, DeadlineKind, Event, HttpId, Instant, Outcome, Request, RequestId, Resolution,
+    Speculation, Ticket, UnixTime,
 };
 
 use super::faults::{Fault, Gone, asked};
@@ -113,7 +113,7 @@ impl Node {
             | Input::NameServers(..)
             | Input::Forget(..)
             | Input::Report(..)
-            | Input::Teach(..) => format!("{input:?}"),
+            | Input::Import(..) => format!("{input:?}"),
         }
     }
 
@@ -429,7 +429,7 @@ impl<'a, 'j> Walk<'a, 'j> {
         let left =
             next.machine.poll_timeout().map(|deadline| deadline.at.saturating_duration_since(back));
         // The time of a heartbeat is nobody's patience: it is a whole interval again.
-        let waits = deadline.why != Why::Heartbeat;
+        let waits = deadline.kind != DeadlineKind::Heartbeat;
         let same = left == Some(deadline.at.saturating_duration_since(node.now));
         if !events.is_empty() || (waits && !same) {
             self.find(&next, Wrong::Stirred(format!("a pause of {ASLEEP:?}")));

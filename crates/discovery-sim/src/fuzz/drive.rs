@@ -50,7 +50,7 @@ pub enum Op {
     /// The machine is told a time that lies before the last.
     Back(Span),
     /// The machine is taught what another one has learnt.
-    Teach(u8),
+    Import(u8),
 }
 
 /// A stretch of time.
@@ -91,7 +91,7 @@ impl Op {
             19 => match what % 3 {
                 0 => Self::Forget(which),
                 1 => Self::Report(which, what),
-                _ => Self::Teach(which),
+                _ => Self::Import(which),
             },
             _ => Self::Wait(Span(which)),
         }
@@ -235,9 +235,9 @@ impl<M: Machine> Adversary<M> {
             Op::Report(which, what) => {
                 nth(&self.places, which).map(|(name, place)| report(name, *place, what.into(), now))
             }
-            Op::Teach(which) => {
+            Op::Import(which) => {
                 let (export, wall) = lesson(which);
-                Some(Input::Teach(export, wall, now))
+                Some(Input::Import(export, wall, now))
             }
             Op::Back(span) => {
                 let nanos = u64::try_from(span.duration().as_nanos()).unwrap_or(u64::MAX);

@@ -38,9 +38,9 @@ fn judge(text: &[u8]) {
     };
     assert_eq!(Export::read(export.to_text().as_bytes()).as_ref(), Ok(&export), "read back");
     let mut resolver = Resolver::new(Config::default(), START);
-    let taught = resolver.teach(export.clone(), START, export.at());
+    let taught = resolver.import(export.clone(), START, export.at());
     assert_eq!(taught.taken + taught.known + taught.expired, export.len());
-    assert_eq!(resolver.teach(export, START, AT).taken, 0, "it is known, or older");
+    assert_eq!(resolver.import(export, START, AT).taken, 0, "it is known, or older");
     let back = resolver.export_since(Cursor::START, START, AT);
     assert_eq!(
         Export::read(back.to_text().as_bytes()).as_ref(),
@@ -84,7 +84,7 @@ pub(super) fn lesson(which: u8) -> (Export, UnixMillis) {
     let document = match which / 8 % 4 {
         0 => "{\"document\":\"b.example:1\"}",
         1 => "{\"document\":\"c.example\"}",
-        2 => "{\"useless\":{\"status\":404}}",
+        2 => "{\"unusable\":{\"status\":404}}",
         _ => "{\"redirect\":\"https://d.example/\"}",
     };
     let url = format!("https://{host}.example/.well-known/matrix/server");

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use discovery_core::{
     Answer, DnsError, DnsName, DnsRecord, DnsReply, DnsRequest, HttpError, HttpGet, HttpResponse,
-    Question, RecordData, RecordKind, Request, ServerName, Service, UnixTime,
+    Question, RecordData, RecordType, Request, ServerName, SrvRecord, UnixTime,
 };
 use http::header::{CACHE_CONTROL, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -63,9 +63,9 @@ impl Table {
     fn byte(&self, question: &Question) -> u8 {
         let index = |name: &str| HOSTS.iter().position(|host| *host == name).unwrap_or(6);
         let slot = match question {
-            Question::Dns(name, RecordKind::Aaaa) => index(name.as_str()),
-            Question::Dns(name, RecordKind::A) => 8 | index(name.as_str()),
-            Question::Dns(name, RecordKind::Srv) => match name.as_str().split_once("._tcp.") {
+            Question::Dns(name, RecordType::Aaaa) => index(name.as_str()),
+            Question::Dns(name, RecordType::A) => 8 | index(name.as_str()),
+            Question::Dns(name, RecordType::Srv) => match name.as_str().split_once("._tcp.") {
                 Some(("_matrix-fed", host)) => 16 | index(host),
                 Some((_, host)) => 24 | index(host),
                 None => 24 | index(name.as_str()),
@@ -85,8 +85,8 @@ pub fn said(request: &Request, byte: u8) -> Answer {
         Request::Dns(dns) => Answer::Dns(
             dns.id,
             match dns.kind {
-                RecordKind::A | RecordKind::Aaaa => addresses(dns, byte & 15, byte >> 4),
-                RecordKind::Srv => services(dns, byte & 15, byte >> 4),
+                RecordType::A | RecordType::Aaaa => addresses(dns, byte & 15, byte >> 4),
+                RecordType::Srv => services(dns, byte & 15, byte >> 4),
             },
         ),
         Request::Http(get) => Answer::Http(get.id, page(get, byte & 15, byte >> 4)),
@@ -107,20 +107,20 @@ fn nothing(nxdomain: bool, negative_ttl: Option<u32>) -> DnsReply {
     DnsReply { nxdomain, records: Vec::new(), negative_ttl, noticed: Default::default() }
 }
 
-fn address(kind: RecordKind, number: u8) -> RecordData {
+fn address(kind: RecordType, number: u8) -> RecordData {
     match kind {
-        RecordKind::Aaaa => {
+        RecordType::Aaaa => {
             let last = u16::from(number);
             RecordData::Aaaa(Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0, last))
         }
-        RecordKind::A | RecordKind::Srv => RecordData::A(Ipv4Addr::new(8, 8, 8, number)),
+        RecordType::A | RecordType::Srv => RecordData::A(Ipv4Addr::new(8, 8, 8, number)),
     }
 }
 
-fn loopback(kind: RecordKind) -> RecordData {
+fn loopback(kind: RecordType) -> RecordData {
     match kind {
-        RecordKind::Aaaa => RecordData::Aaaa(Ipv6Addr::LOCALHOST),
-        RecordKind::A | RecordKind::Srv => RecordData::A(Ipv4Addr::LOCALHOST),
+        RecordType::Aaaa => RecordData::Aaaa(Ipv6Addr::LOCALHOST),
+        RecordType::A | RecordType::Srv => RecordData::A(Ipv4Addr::LOCALHOST),
     }
 }
 
@@ -156,7 +156,7 @@ fn services(dns: &DnsRequest, what: u8, to: u8) -> Result<DnsReply, DnsError> {
     let name = &dns.name;
     let service = |priority: u8, weight: u8, port, target| {
         let (priority, weight) = (u16::from(priority), u16::from(weight));
-        (RecordData::Srv(Service { priority, weight, port, target }), 300)
+        (RecordData::Srv(SrvRecord { priority, weight, port, target }), 300)
     };
     let good = service(1, 10, 443, host(to & 3));
     let root = service(1, 0, 443, DnsName::root());

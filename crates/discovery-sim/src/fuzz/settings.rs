@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use discovery_core::{
-    AddressPolicy, Config, Families, Gone, OnFailure, OnInvalidDocument, Policy, Revision,
+    AddressPolicy, Config, Families, OnFailure, OnHttpGone, OnInvalidDocument, Policy, Revision,
     ServerName, Speculation, SrvTargetAlias,
 };
 
@@ -82,7 +82,7 @@ impl Settings {
             policy.srv_target_alias = SrvTargetAlias::Reject;
         }
         if bit(4) {
-            policy.gone = Gone::Dead;
+            policy.gone = OnHttpGone::Dead;
         }
         policy.dns_slots = *pick(&[96, 1, 2, 3, 0], slots);
         policy.http_slots = *pick(&[128, 1, 2, 0], slots >> 4);
@@ -105,9 +105,9 @@ impl Settings {
         policy.connection_attempt_delay = span(get / 5, policy.connection_attempt_delay);
         policy.response_patience = span(get / 25, policy.response_patience);
         policy.resolution_delay = span(late, policy.resolution_delay);
-        policy.late_patience = match late / 5 {
+        policy.address_wait = match late / 5 {
             1 => None,
-            byte => policy.late_patience.map(|patience| span(byte, patience)),
+            byte => policy.address_wait.map(|patience| span(byte, patience)),
         };
         policy.lookup_deadline = match ends % 4 {
             0 => policy.lookup_deadline,
@@ -123,8 +123,8 @@ impl Settings {
         };
         policy.well_known_min_ttl = span(lives, policy.well_known_min_ttl);
         policy.dns_failure_ttl = span(lives / 5, policy.dns_failure_ttl);
-        policy.last_good_after = match good % 4 {
-            0 => policy.last_good_after,
+        policy.serve_stale_after = match good % 4 {
+            0 => policy.serve_stale_after,
             1 => None,
             2 => Some(Duration::ZERO),
             _ => Some(Duration::from_secs(20)),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use discovery_core::{Config, DnsId, DnsName, DnsRequest, Instant, RecordKind, Request};
+use discovery_core::{Config, DnsId, DnsName, DnsRequest, Instant, RecordType, Request};
 
 use super::{Drive, Kind, Parsed, Population, Role, Sight, Year, host, parse};
 use crate::START;
@@ -98,7 +98,7 @@ fn name_servers_fail_for_hours_and_then_work_again() {
         transport: discovery_core::DnsTransport::Udp,
         attempt: 0,
         name,
-        kind: RecordKind::A,
+        kind: RecordType::A,
     };
     let failing = population.answer(&Request::Dns(request.clone()), START + HOUR * hours[0]);
     let working = population.answer(&Request::Dns(request), START + HOUR * (hours[0] - 1));

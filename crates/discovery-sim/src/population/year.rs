@@ -179,7 +179,7 @@ fn is_stale(outcome: &Outcome) -> bool {
         Ok(resolved) => &resolved.explanation,
         Err(failed) => &failed.explanation,
     };
-    explanation.decisions.iter().any(|decision| decision.effect == Effect::LastGood)
+    explanation.decisions.iter().any(|decision| decision.effect == Effect::Stale)
 }
 
 fn describe(population: &Population, finished: &Finished, what: &str) -> String {

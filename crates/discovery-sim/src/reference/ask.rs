@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use discovery_core::{
     DnsError, DnsId, DnsName, DnsReply, DnsRequest, DnsTransport, ErrorKind, Fact, Failure,
-    Families, HttpError, Question, RecordData, RecordKind, Service, Url,
+    Families, HttpError, Question, RecordData, RecordType, SrvRecord, Url,
 };
 
 use super::Reading;
@@ -54,7 +54,7 @@ impl Addresses {
 
 /// What is known of SRV records.
 pub(super) enum Services {
-    Found(Vec<Service>),
+    Found(Vec<SrvRecord>),
     NotFound,
     Failed,
     Local,
@@ -73,7 +73,7 @@ impl Reading<'_, '_> {
     pub(super) fn addresses(&mut self, host: &DnsName) -> Addresses {
         let families = self.of.policy.families;
         let mut all = Addresses::default();
-        let mut family = |kind: RecordKind, wanted: bool| -> Vec<IpAddr> {
+        let mut family = |kind: RecordType, wanted: bool| -> Vec<IpAddr> {
             if !wanted {
                 return Vec::new();
             }
@@ -106,8 +106,8 @@ impl Reading<'_, '_> {
             });
             list
         };
-        let v6 = family(RecordKind::Aaaa, families != Families::V4);
-        let v4 = family(RecordKind::A, families != Families::V6);
+        let v6 = family(RecordType::Aaaa, families != Families::V4);
+        let v4 = family(RecordType::A, families != Families::V6);
         let routes = self.of.routes;
         let (first, second) = if routes.v4 && !routes.v6 { (v4, v6) } else { (v6, v4) };
         if routes.v4 == routes.v6 {
@@ -127,7 +127,7 @@ impl Reading<'_, '_> {
         let Some(owner) = host.service(service).filter(|_| !special) else {
             return Services::NotFound;
         };
-        match self.records(&owner, RecordKind::Srv) {
+        match self.records(&owner, RecordType::Srv) {
             Found::Records(records, _) => {
                 let services = records.into_iter().filter_map(|data| {
                     if let RecordData::Srv(service) = data { Some(service) } else { None }
@@ -141,7 +141,7 @@ impl Reading<'_, '_> {
     }
 
     /// The records of a name and type, and whether they are an alias's.
-    fn records(&mut self, name: &DnsName, kind: RecordKind) -> Found {
+    fn records(&mut self, name: &DnsName, kind: RecordType) -> Found {
         let mut name = name.clone();
         let mut seen = BTreeSet::from([name.clone()]);
         let policy = self.of.policy;
@@ -201,7 +201,7 @@ impl Reading<'_, '_> {
                 }
             };
             loop {
-                let own = |wanted: fn(&RecordData, RecordKind) -> bool| {
+                let own = |wanted: fn(&RecordData, RecordType) -> bool| {
                     let records = reply.records.iter().filter(|record| record.owner == name);
                     records
                         .map(|record| record.data.clone())
@@ -249,15 +249,15 @@ impl Reading<'_, '_> {
     fn known_beforehand(
         &self,
         name: &DnsName,
-        kind: RecordKind,
+        kind: RecordType,
     ) -> Option<Option<Vec<RecordData>>> {
-        if kind == RecordKind::Srv {
+        if kind == RecordType::Srv {
             return None;
         }
         let of = |ips: &mut dyn Iterator<Item = IpAddr>| {
             let data = ips.filter_map(|ip| match (ip, kind) {
-                (IpAddr::V4(ip), RecordKind::A) => Some(RecordData::A(ip)),
-                (IpAddr::V6(ip), RecordKind::Aaaa) => Some(RecordData::Aaaa(ip)),
+                (IpAddr::V4(ip), RecordType::A) => Some(RecordData::A(ip)),
+                (IpAddr::V6(ip), RecordType::Aaaa) => Some(RecordData::Aaaa(ip)),
                 _ => None,
             });
             let data: Vec<RecordData> = data.collect();
@@ -276,7 +276,7 @@ impl Reading<'_, '_> {
     }
 
     /// The reply of the first attempt that gets one, else the most telling error; and how many attempts that took.
-    fn reply(&self, name: &DnsName, kind: RecordKind) -> (u32, Result<DnsReply, DnsError>) {
+    fn reply(&self, name: &DnsName, kind: RecordType) -> (u32, Result<DnsReply, DnsError>) {
         let policy = self.of.policy;
         let attempts = policy.dns_attempts.max(1);
         let mut worst = DnsError::Local;
@@ -364,11 +364,11 @@ impl Reading<'_, '_> {
     }
 }
 
-fn is_of(data: &RecordData, kind: RecordKind) -> bool {
+fn is_of(data: &RecordData, kind: RecordType) -> bool {
     matches!(
         (data, kind),
-        (RecordData::A(_), RecordKind::A)
-            | (RecordData::Aaaa(_), RecordKind::Aaaa)
-            | (RecordData::Srv(_) | RecordData::Unusable, RecordKind::Srv)
+        (RecordData::A(_), RecordType::A)
+            | (RecordData::Aaaa(_), RecordType::Aaaa)
+            | (RecordData::Srv(_) | RecordData::Unusable, RecordType::Srv)
     )
 }

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use discovery_core::{DnsName, Fact, Host, HttpResponse, Policy, ServerName, Url, Useless};
+use discovery_core::{
+    DnsName, Fact, Host, HttpResponse, Policy, ServerName, UnusableResponse, Url,
+};
 use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, EXPIRES, LOCATION, VARY};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -28,11 +30,11 @@ impl Answer {
             Some(Self::Document(name.clone()))
         } else if let Fact::Redirect(url) = fact {
             Some(Self::Redirect(url.clone()))
-        } else if let Fact::Useless(Useless::Status(status)) = fact {
+        } else if let Fact::Unusable(UnusableResponse::Status(status)) = fact {
             Some(Self::Status(*status))
-        } else if let Fact::Useless(Useless::Document(_)) = fact {
+        } else if let Fact::Unusable(UnusableResponse::Document(_)) = fact {
             Some(Self::Invalid)
-        } else if let Fact::Useless(Useless::Redirect(_)) = fact {
+        } else if let Fact::Unusable(UnusableResponse::Redirect(_)) = fact {
             Some(Self::BadRedirect)
         } else {
             None

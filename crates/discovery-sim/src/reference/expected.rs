@@ -27,7 +27,7 @@ pub struct ExpectedResult {
     /// What the certificate must be valid for.
     pub tls_name: TlsName,
     /// The step that decided.
-    pub rule: Step,
+    pub step: Step,
 }
 
 /// Places of one priority, in any order.
@@ -66,14 +66,14 @@ pub struct Disagreement {
 }
 
 impl ExpectedResult {
-    pub(super) fn single(place: Place, host_header: String, tls_name: TlsName, rule: Step) -> Self {
+    pub(super) fn single(place: Place, host_header: String, tls_name: TlsName, step: Step) -> Self {
         let group = Group { priority: None, places: BTreeSet::from([place]), take: 1, without: 0 };
-        Self { groups: vec![group], host_header, tls_name, rule }
+        Self { groups: vec![group], host_header, tls_name, step }
     }
 
     fn check(&self, done: &Resolved) -> Result<(), Disagreement> {
         let texts = [
-            ("rule", self.rule.to_string(), done.rule.to_string()),
+            ("step", self.step.to_string(), done.step.to_string()),
             ("host_header", self.host_header.clone(), done.host_header.to_string()),
             ("tls_name", self.tls_name.to_string(), done.tls_name.to_string()),
         ];
@@ -124,7 +124,7 @@ impl Expected {
                     Self::Failed(kind) => kind.to_string(),
                 },
                 got: match outcome {
-                    Ok(done) => format!("step {} {:?}", done.rule, done.targets),
+                    Ok(done) => format!("step {} {:?}", done.step, done.targets),
                     Err(failed) => failed.to_string(),
                 },
             }),

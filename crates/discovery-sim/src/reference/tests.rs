@@ -43,28 +43,28 @@ fn every_step_decides_where_the_ones_before_do_not() {
     check(
         "resolve 192.0.2.1
 ---
-done 192.0.2.1:8448 host=192.0.2.1 tls=192.0.2.1 sni=- rule=1
+done 192.0.2.1:8448 host=192.0.2.1 tls=192.0.2.1 sni=- step=1
 
 resolve [2001:db8::1]:443
 ---
-done [2001:db8::1]:443 host=[2001:db8::1]:443 tls=2001:db8::1 sni=- rule=1
+done [2001:db8::1]:443 host=[2001:db8::1]:443 tls=2001:db8::1 sni=- step=1
 
 dns a.example A 192.0.2.1
 resolve A.example:443
 ---
-done 192.0.2.1:443 host=A.example:443 tls=a.example rule=2
+done 192.0.2.1:443 host=A.example:443 tls=a.example step=2
 never GET https://a.example/.well-known/matrix/server
 
 https a.example 200 {\"m.server\":\"192.0.2.9\"}
 resolve a.example
 ---
-done 192.0.2.9:8448 host=192.0.2.9 tls=192.0.2.9 sni=- rule=3.1
+done 192.0.2.9:8448 host=192.0.2.9 tls=192.0.2.9 sni=- step=3.1
 
 https a.example 200 {\"m.server\":\"B.example:443\"}
 dns b.example A 192.0.2.9
 resolve a.example
 ---
-done 192.0.2.9:443 host=B.example:443 tls=b.example rule=3.2
+done 192.0.2.9:443 host=B.example:443 tls=b.example step=3.2
 never _matrix-fed._tcp.b.example SRV
 
 https a.example 200 {\"m.server\":\"b.example\"}
@@ -73,7 +73,7 @@ dns _matrix._tcp.b.example SRV 1 1 444 c.example
 dns c.example A 192.0.2.9
 resolve a.example
 ---
-done 192.0.2.9:443 host=b.example tls=b.example rule=3.3
+done 192.0.2.9:443 host=b.example tls=b.example step=3.3
 never _matrix._tcp.b.example SRV
 never GET https://b.example/.well-known/matrix/server
 
@@ -82,33 +82,33 @@ dns _matrix._tcp.b.example SRV 1 1 444 c.example
 dns c.example A 192.0.2.9
 resolve a.example
 ---
-done 192.0.2.9:444 host=b.example tls=b.example rule=3.4
+done 192.0.2.9:444 host=b.example tls=b.example step=3.4
 
 https a.example 200 {\"m.server\":\"b.example\"}
 dns b.example A 192.0.2.9
 resolve a.example
 ---
-done 192.0.2.9:8448 host=b.example tls=b.example rule=3.5
+done 192.0.2.9:8448 host=b.example tls=b.example step=3.5
 
 https a.example 404
 dns _matrix-fed._tcp.a.example SRV 1 1 443 c.example
 dns c.example A 192.0.2.9
 resolve a.example
 ---
-done 192.0.2.9:443 host=a.example tls=a.example rule=4
+done 192.0.2.9:443 host=a.example tls=a.example step=4
 
 dns _matrix._tcp.a.example SRV 1 1 443 c.example
 dns c.example A 192.0.2.9
 resolve a.example
 ---
-done 192.0.2.9:443 host=a.example tls=a.example rule=5
+done 192.0.2.9:443 host=a.example tls=a.example step=5
 never GET https://a.example/.well-known/matrix/server
 
 dns a.example A 192.0.2.9
 dns a.example AAAA 2001:db8::9
 resolve a.example.
 ---
-done [2001:db8::9]:8448 192.0.2.9:8448 host=a.example. tls=a.example rule=6",
+done [2001:db8::9]:8448 192.0.2.9:8448 host=a.example. tls=a.example step=6",
     );
 }
 
@@ -152,14 +152,14 @@ fn revisions_differ_in_host_services_and_invalid_documents() {
     let invalid = "https a.example 200 {}\nresolve a.example";
     for revision in Revision::ALL {
         let latest = revision == Revision::V1_8;
-        let rule = if latest { "4" } else { "5" };
-        check(&format!("revision {revision}\n{services}\n---\ndone rule={rule}"));
+        let step = if latest { "4" } else { "5" };
+        check(&format!("revision {revision}\n{services}\n---\ndone step={step}"));
         let draft = revision.to_string().starts_with("draft");
-        let end = if draft { "fail well_known_invalid" } else { "done rule=6" };
+        let end = if draft { "fail well_known_invalid" } else { "done step=6" };
         check(&format!("revision {revision}\n{invalid}\n---\n{end}"));
     }
     check(&format!("set invalid_document=abort\n{invalid}\n---\nfail well_known_invalid"));
-    check(&format!("revision draft-new\nset invalid_document=go-on\n{invalid}\n---\ndone rule=6"));
+    check(&format!("revision draft-new\nset invalid_document=go-on\n{invalid}\n---\ndone step=6"));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn what_is_no_valid_document_leads_to_step_4() {
     ];
     for body in bodies {
         check(&format!(
-            "https a.example {body}\nhttps c.example/ 200 {{\"m.server\":\"b.example\"}}\nresolve a.example\n---\ndone rule=6"
+            "https a.example {body}\nhttps c.example/ 200 {{\"m.server\":\"b.example\"}}\nresolve a.example\n---\ndone step=6"
         ));
     }
     check("set gone=dead\nhttps a.example 410\nresolve a.example\n---\nfail gone");
@@ -208,13 +208,13 @@ fn redirects_are_followed_ten_hops_far() {
             "https c.example/{hops} 200 {{\"m.server\":\"192.0.2.1\"}}\nresolve a.example\n---\n"
         )
     };
-    check(&(chain(10) + "done rule=3.1"));
-    check(&(chain(11) + "done rule=6"));
+    check(&(chain(10) + "done step=3.1"));
+    check(&(chain(11) + "done step=6"));
     check(
-        "https a.example 308 \"Location: https://192.0.2.1:8443/x\"\nhttps 192.0.2.1:8443/x 200 {\"m.server\":\"192.0.2.9\"}\nresolve a.example\n---\ndone rule=3.1",
+        "https a.example 308 \"Location: https://192.0.2.1:8443/x\"\nhttps 192.0.2.1:8443/x 200 {\"m.server\":\"192.0.2.9\"}\nresolve a.example\n---\ndone step=3.1",
     );
     check(
-        "set addresses.deny=192.0.2.1\nhttps a.example 308 \"Location: https://192.0.2.1/x\"\nhttps 192.0.2.1/x 200 {\"m.server\":\"192.0.2.9\"}\nresolve a.example\n---\ndone rule=6",
+        "set addresses.deny=192.0.2.1\nhttps a.example 308 \"Location: https://192.0.2.1/x\"\nhttps 192.0.2.1/x 200 {\"m.server\":\"192.0.2.9\"}\nresolve a.example\n---\ndone step=6",
     );
 }
 
@@ -227,9 +227,9 @@ fn only_not_found_leads_from_one_service_to_the_next() {
             "dns _matrix-fed._tcp.a.example CNAME x.example\ndns x.example SRV {outcome}\n{rest}{end}"
         ));
     };
-    fed("NXDOMAIN", "done rule=5");
-    fed("NODATA", "done rule=5");
-    fed("NODATA nosoa", "done rule=5");
+    fed("NXDOMAIN", "done step=5");
+    fed("NODATA", "done step=5");
+    fed("NODATA nosoa", "done step=5");
     fed("SERVFAIL", "fail dns_failure");
     fed("TIMEOUT", "fail dns_failure");
     fed("LOCAL", "fail local");
@@ -239,7 +239,7 @@ fn only_not_found_leads_from_one_service_to_the_next() {
     fed("1 1 443 nowhere.example", "fail no_addresses");
     fed("1 1 443 1.2.3.4", "fail no_addresses");
     check(&format!(
-        "set srv_failure=go-on\ndns _matrix-fed._tcp.a.example SRV SERVFAIL\n{rest}done rule=5"
+        "set srv_failure=go-on\ndns _matrix-fed._tcp.a.example SRV SERVFAIL\n{rest}done step=5"
     ));
 }
 
@@ -257,7 +257,7 @@ dns b.example A 192.0.2.1
 dns c.example CNAME b.example
 resolve a.example
 ---
-done {192.0.2.1:2 192.0.2.1:3} 192.0.2.1:1 host=a.example rule=5
+done {192.0.2.1:2 192.0.2.1:3} 192.0.2.1:1 host=a.example step=5
 
 set srv_target_alias=reject
 dns _matrix._tcp.a.example SRV 10 1 3 c.example
@@ -292,17 +292,17 @@ fn a_lost_packet_never_sends_traffic_elsewhere() {
     let rest = "dns _matrix._tcp.a.example SRV 1 1 443 b.example\ndns b.example A 192.0.2.1\nresolve a.example\n---\n";
     for (addresses, end) in [
         ("dns a.example A SERVFAIL", "fail dns_failure"),
-        ("dns a.example A SERVFAIL\nset well_known_dns_failure=go-on", "done rule=5"),
+        ("dns a.example A SERVFAIL\nset well_known_dns_failure=go-on", "done step=5"),
         ("dns a.example A TIMEOUT\ndns a.example AAAA NODATA", "fail dns_failure"),
         ("dns a.example A LOCAL\nset well_known_dns_failure=go-on", "fail local"),
-        ("dns a.example A 192.0.2.9\ndns a.example AAAA SERVFAIL", "done rule=5"),
+        ("dns a.example A 192.0.2.9\ndns a.example AAAA SERVFAIL", "done step=5"),
         ("dns a.example A 192.0.2.9\ntcp all no-route", "fail local"),
         (
             "dns a.example A 192.0.2.9\ndns a.example AAAA 2001:db8::1\ntcp v6 no-route",
-            "done rule=5",
+            "done step=5",
         ),
         ("dns a.example CNAME x.example\ndns x.example CNAME a.example", "fail dns_failure"),
-        ("servers 2\nserver 0 TIMEOUT\ndns a.example A NODATA", "done rule=5"),
+        ("servers 2\nserver 0 TIMEOUT\ndns a.example A NODATA", "done step=5"),
         ("server 0 SERVFAIL", "fail dns_failure"),
     ] {
         check(&format!("{addresses}\n{rest}{end}"));
@@ -315,7 +315,7 @@ fn special_names_are_never_asked_for() {
         "dns localhost A 192.0.2.1
 resolve localhost
 ---
-done [::1]:8448 127.0.0.1:8448 rule=6
+done [::1]:8448 127.0.0.1:8448 step=6
 never localhost A
 never _matrix-fed._tcp.localhost SRV
 
@@ -328,7 +328,7 @@ never _matrix._tcp.a.onion SRV
 set static_addresses.a.example=192.0.2.1
 resolve a.example
 ---
-done 192.0.2.1:8448 rule=6
+done 192.0.2.1:8448 step=6
 never a.example AAAA",
     );
 }
@@ -346,14 +346,14 @@ fn given_facts_go_before_the_worlds() {
     let scenario = Scenario::parse(text).unwrap();
     let get =
         Question::Get("https://a.example/.well-known/matrix/server".to_owned().try_into().unwrap());
-    let rule = |given| match verdict(&scenario, given, Routes::default()).expected {
-        Expected::Resolved(result) => result.rule.to_string(),
+    let step = |given| match verdict(&scenario, given, Routes::default()).expected {
+        Expected::Resolved(result) => result.step.to_string(),
         Expected::Failed(kind) => kind.to_string(),
     };
-    assert_eq!(rule(Given::new()), "3.1");
-    assert_eq!(rule(BTreeMap::from([(get.clone(), Fact::Late)])), "6");
+    assert_eq!(step(Given::new()), "3.1");
+    assert_eq!(step(BTreeMap::from([(get.clone(), Fact::Late)])), "6");
     let local = Fact::Failed(Failure::Dns(DnsError::Local));
-    assert_eq!(rule(BTreeMap::from([(get, local)])), "local");
+    assert_eq!(step(BTreeMap::from([(get, local)])), "local");
 }
 
 #[test]

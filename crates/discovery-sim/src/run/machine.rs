@@ -31,7 +31,7 @@ pub enum Input {
     /// A caller tells of a place that a name led to; a machine for one name knows no callers.
     Report(ServerName, SocketAddr, Feedback, Instant),
     /// What another machine has learnt comes in, at that time of the wall clock; a machine for one name remembers nothing.
-    Teach(Export, UnixMillis, Instant),
+    Import(Export, UnixMillis, Instant),
 }
 
 impl Input {
@@ -47,7 +47,7 @@ impl Input {
             | Self::NameServers(..)
             | Self::Forget(..)
             | Self::Report(..)
-            | Self::Teach(..) => self,
+            | Self::Import(..) => self,
         }
     }
 
@@ -63,7 +63,7 @@ impl Input {
             | Self::NameServers(..)
             | Self::Forget(..)
             | Self::Report(..)
-            | Self::Teach(..) => None,
+            | Self::Import(..) => None,
         }
     }
 
@@ -78,7 +78,7 @@ impl Input {
             | Self::Routes(_, at)
             | Self::NameServers(_, at)
             | Self::Forget(_, at)
-            | Self::Teach(.., at)
+            | Self::Import(.., at)
             | Self::Report(.., at) => *at,
         }
     }
@@ -118,7 +118,7 @@ pub trait Machine {
         Disposition::Unknown
     }
     /// Takes in what another machine has learnt; a machine that remembers nothing takes the time.
-    fn teach(&mut self, export: &Export, wall: UnixMillis, now: Instant) {
+    fn import(&mut self, export: &Export, wall: UnixMillis, now: Instant) {
         let _ = (export, wall);
         self.handle_timeout(now);
     }
@@ -141,7 +141,7 @@ pub trait Machine {
             Input::Report(name, place, said, now) => {
                 let _: Disposition = self.report(name, *place, *said, *now);
             }
-            Input::Teach(export, wall, now) => self.teach(export, *wall, *now),
+            Input::Import(export, wall, now) => self.import(export, *wall, *now),
         }
         None
     }
@@ -210,8 +210,8 @@ impl Machine for Resolver {
         self.report(name, place, said, now)
     }
 
-    fn teach(&mut self, export: &Export, wall: UnixMillis, now: Instant) {
-        let _ = self.teach(export.clone(), now, wall);
+    fn import(&mut self, export: &Export, wall: UnixMillis, now: Instant) {
+        let _ = self.import(export.clone(), now, wall);
     }
 
     same_verbs!();

@@ -223,7 +223,7 @@ impl<M: Machine> Monitor<M> {
             | Input::Routes(..)
             | Input::NameServers(..)
             | Input::Forget(..)
-            | Input::Teach(..) => self.machine.apply(input),
+            | Input::Import(..) => self.machine.apply(input),
         }
     }
 

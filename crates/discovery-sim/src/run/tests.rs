@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, Deadline, Disposition, DnsError, DnsId, DnsRequest, Event, HttpId, Instant, RecordKind,
-    Request, RequestId, Resolution, Routes, ServerName, Ticket, Why,
+    Answer, Deadline, DeadlineKind, Disposition, DnsError, DnsId, DnsRequest, Event, HttpId,
+    Instant, RecordType, Request, RequestId, Resolution, Routes, ServerName, Ticket,
 };
 
 use super::{
@@ -26,7 +26,7 @@ dns _matrix._tcp.fed.example.net SRV 10 5 443 a.example.net after=2s
 dns a.example.net AAAA 2001:db8::1
 resolve example.org
 ---
-done [2001:db8::1]:443 host=fed.example.net tls=fed.example.net rule=3.4 fresh=298s..300s
+done [2001:db8::1]:443 host=fed.example.net tls=fed.example.net step=3.4 fresh=298s..300s
 why well-known → no delegated _matrix-fed SRV (NXDOMAIN) → delegated _matrix SRV
 asked a.example.net AAAA
 gets 1
@@ -71,10 +71,10 @@ fn both_machines_come_to_what_the_scenario_says() {
 
 #[test]
 fn what_does_not_come_out_is_told() {
-    let scenario = off(&DELEGATED.replace("rule=3.4", "rule=3.3").replace("gets 1", "gets 0"));
+    let scenario = off(&DELEGATED.replace("step=3.4", "step=3.3").replace("gets 1", "gets 0"));
     let found = run_each(&scenario, Options::default())[0].check(&scenario.expect, false);
     let found: Vec<String> = found.iter().map(|(_, mismatch)| mismatch.to_string()).collect();
-    assert_eq!(found, ["rule: expected 3.3, got 3.4", "gets: expected 0, got 1"]);
+    assert_eq!(found, ["step: expected 3.3, got 3.4", "gets: expected 0, got 1"]);
 }
 
 #[test]
@@ -166,7 +166,7 @@ impl Machine for Puppet {
     }
     fn poll_timeout(&self) -> Option<Deadline> {
         let at = self.deadlines.front().copied().flatten()?;
-        Some(Deadline { at, why: Why::NextAttempt })
+        Some(Deadline { at, kind: DeadlineKind::NextAttempt })
     }
 }
 
@@ -179,7 +179,7 @@ fn dns(number: u64) -> Event {
         transport: discovery_core::DnsTransport::Udp,
         attempt: 0,
         name,
-        kind: RecordKind::A,
+        kind: RecordType::A,
     }))
 }
 

@@ -56,8 +56,8 @@ pub struct Done {
     pub tls: Option<String>,
     /// `sni=`: the server name indication; `sni=-` for none.
     pub sni: Option<Option<String>>,
-    /// `rule=`: the step that decided.
-    pub rule: Option<Step>,
+    /// `step=`: the step that decided.
+    pub step: Option<Step>,
     /// `fresh=`: for how long the answer may be reused, from the moment it came out.
     pub fresh: Option<Fresh>,
 }
@@ -148,7 +148,7 @@ impl<'a> Observed<'a> {
 
     fn fresh(&self) -> Option<Fresh> {
         let Ok(done) = self.outcome else { return None };
-        Some(match done.fresh_until {
+        Some(match done.expires {
             None => Fresh::Ever,
             Some(until) => {
                 let left = until.saturating_duration_since(self.at);
@@ -168,7 +168,7 @@ impl Expect {
                 host: Some(done.host_header.to_string()),
                 tls: Some(done.tls_name.to_string()),
                 sni: None,
-                rule: Some(done.rule),
+                step: Some(done.step),
                 fresh: observed.fresh(),
             })),
             Err(kind) => Wanted::Fail(kind),
@@ -203,7 +203,7 @@ impl Expect {
                     vec![Mismatch::new("outcome", wanted, format!("fail {kind}"))]
                 }
                 (wanted, Expected::Resolved(result)) => {
-                    vec![Mismatch::new("outcome", wanted, format!("done by step {}", result.rule))]
+                    vec![Mismatch::new("outcome", wanted, format!("done by step {}", result.step))]
                 }
             };
             if nearest.as_ref().is_none_or(|nearest| found.len() < nearest.len()) {
@@ -281,7 +281,7 @@ impl Done {
             ("host", self.host.clone(), done.host_header.to_string()),
             ("tls", self.tls.clone(), done.tls_name.to_string()),
             ("sni", self.sni.as_ref().map(|wanted| sni(wanted.as_deref())), sni(done.sni())),
-            ("rule", self.rule.map(|rule| rule.to_string()), done.rule.to_string()),
+            ("step", self.step.map(|step| step.to_string()), done.step.to_string()),
         ];
         for (what, wanted, got) in texts {
             if let Some(wanted) = wanted.filter(|wanted| *wanted != got) {
@@ -309,7 +309,7 @@ impl Done {
                 self.sni.as_ref().map(|wanted| sni(wanted.as_deref())),
                 sni(result.tls_name.sni()),
             ),
-            ("rule", self.rule.map(|rule| rule.to_string()), result.rule.to_string()),
+            ("step", self.step.map(|step| step.to_string()), result.step.to_string()),
         ];
         for (what, wanted, got) in texts {
             if let Some(wanted) = wanted.filter(|wanted| *wanted != got) {

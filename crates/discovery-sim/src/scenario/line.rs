@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsName, Feedback, RecordData, Revision, Routes, ServerName, Service, UnixTime, Url,
+    DnsName, Feedback, RecordData, Revision, Routes, ServerName, SrvRecord, UnixTime, Url,
 };
 
 use crate::web::Page;
@@ -211,7 +211,7 @@ fn nth(data: &RecordData, n: u32) -> RecordData {
         RecordData::Srv(service) => {
             let target = DnsName::parse(&format!("n{n}.{}", service.target));
             let target = target.unwrap_or_else(|_| service.target.clone());
-            RecordData::Srv(Service { target, ..service.clone() })
+            RecordData::Srv(SrvRecord { target, ..service.clone() })
         }
         RecordData::Cname(_) | RecordData::Unusable => data.clone(),
     }

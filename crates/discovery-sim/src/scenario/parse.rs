@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use discovery_core::{
-    DnsName, ErrorKind, Feedback, Policy, Question, RecordData, RecordKind, ServerName, Service,
+    DnsName, ErrorKind, Feedback, Policy, Question, RecordData, RecordType, ServerName, SrvRecord,
     Step, UnixTime, Url,
 };
 use http::StatusCode;
@@ -206,7 +206,7 @@ fn dns(words: &mut Words<'_>) -> Parsed<DnsLine> {
             record(RecordData::Aaaa(text.parse().map_err(|_| bad("an IPv6 address", text))?))
         }
         (None, text, ZoneType::Cname) => record(RecordData::Cname(dns_name(text)?)),
-        (None, priority, ZoneType::Srv) => record(RecordData::Srv(Service {
+        (None, priority, ZoneType::Srv) => record(RecordData::Srv(SrvRecord {
             priority: number("a priority", priority)?,
             weight: words.number("a weight")?,
             port: words.number("a port")?,
@@ -387,7 +387,7 @@ fn done(text: &str) -> Parsed<Done> {
                 "host" => done.host = Some(value.to_owned()),
                 "tls" => done.tls = Some(value.to_owned()),
                 "sni" => done.sni = Some((value != "-").then(|| value.to_owned())),
-                "rule" => done.rule = Some(named::<Step>("a step", value)?),
+                "step" => done.step = Some(named::<Step>("a step", value)?),
                 "fresh" => done.fresh = Some(fresh(value)?),
                 _ => return Err(Problem::Leftover(token.to_owned())),
             }
@@ -428,7 +428,7 @@ fn question(text: &str) -> Parsed<Question> {
     if name == "GET" {
         return Url::parse(kind).map(Question::Get).map_err(|_| bad("a URL", kind));
     }
-    Ok(Question::Dns(dns_name(name)?, named::<RecordKind>("A, AAAA or SRV", kind)?))
+    Ok(Question::Dns(dns_name(name)?, named::<RecordType>("A, AAAA or SRV", kind)?))
 }
 
 fn count(text: &str) -> Parsed<Count> {

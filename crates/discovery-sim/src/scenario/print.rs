@@ -293,7 +293,7 @@ impl fmt::Display for Done {
             ("host", self.host.clone()),
             ("tls", self.tls.clone()),
             ("sni", self.sni.clone().map(|sni| sni.unwrap_or_else(|| "-".to_owned()))),
-            ("rule", self.rule.map(|rule| rule.to_string())),
+            ("step", self.step.map(|step| step.to_string())),
             ("fresh", self.fresh.map(|fresh| fresh.to_string())),
         ];
         for (word, text) in texts {

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use discovery_core::{DnsName, RecordKind, Speculation, Url};
+use discovery_core::{DnsName, RecordType, Speculation, Url};
 
 use super::{Problem, Scenario};
 
@@ -23,7 +23,7 @@ set addresses.deny=10.0.0.0/8,192.0.2.0/24
 set static_addresses.fixed.example=192.0.2.1,2001:db8::9
 set speculation=full
 set max_body=100
-set late_patience=none
+set address_wait=none
 
 https example.org 200 "Cache-Control: max-age=60" {"m.server": "fed.example.net"}
 https example.org on=192.0.2.7 connect=250ms after=1s then=stall 200 "Content-Length: 10" body="a\nb"
@@ -60,7 +60,7 @@ report example.org 192.0.2.7:443 connect-failed
 report example.org [2001:db8::1]:443 connected
 resolve example.org:443
 ---
-done {192.0.2.7:443 [2001:db8::1]:443} 192.0.2.9:1 host=fed.example.net tls=fed.example.net sni=fed.example.net rule=3.4 fresh=300s
+done {192.0.2.7:443 [2001:db8::1]:443} 192.0.2.9:1 host=fed.example.net tls=fed.example.net sni=fed.example.net step=3.4 fresh=300s
 or fail srv_unavailable
 why well-known → delegated _matrix SRV
 asked example.org A
@@ -68,7 +68,7 @@ never GET https://example.org/.well-known/matrix/server
 gets ..1
 queries 3
 fail invalid_server_name
-done sni=- rule=1 fresh=ever
+done sni=- step=1 fresh=ever
 "#;
 
 fn name(text: &str) -> DnsName {
@@ -92,7 +92,7 @@ fn settings_go_through_the_policy_and_keep_their_types() {
     let policy = scenario.policy();
     assert_eq!(policy.speculation, Speculation::Full);
     assert_eq!(policy.max_body, 100);
-    assert_eq!(policy.late_patience, None);
+    assert_eq!(policy.address_wait, None);
     assert_eq!(policy.addresses.deny.len(), 2);
     assert!(policy.addresses.judge([10, 0, 0, 1].into()).is_err());
     assert_eq!(policy.static_addresses[&name("fixed.example")].len(), 2);
@@ -110,7 +110,7 @@ fn a_line_behind_at_replaces_and_lines_beside_each_other_add() {
     let text = "dns a.example A 192.0.2.1\ndns a.example A 192.0.2.2\nat +900s\ndns a.example A 192.0.2.3\ndns a.example A 192.0.2.4\n";
     let scenario = Scenario::parse(text).unwrap();
     let count = |at| {
-        let answer = scenario.world_at(at).dns_answer(&name("a.example"), RecordKind::A, 0, 0);
+        let answer = scenario.world_at(at).dns_answer(&name("a.example"), RecordType::A, 0, 0);
         let records = answer.said.unwrap().unwrap().records;
         records.iter().map(|record| format!("{:?}", record.data)).collect::<Vec<_>>()
     };
@@ -124,7 +124,7 @@ fn a_line_behind_at_replaces_and_lines_beside_each_other_add() {
 fn a_repeated_line_stands_for_distinct_records() {
     let text = "dns _matrix._tcp.a.example SRV 1 2 3 t.example repeat=1000";
     let world = Scenario::parse(text).unwrap().world_at(Duration::ZERO);
-    let answer = world.dns_answer(&name("_matrix._tcp.a.example"), RecordKind::Srv, 0, 0);
+    let answer = world.dns_answer(&name("_matrix._tcp.a.example"), RecordType::Srv, 0, 0);
     let records = answer.said.unwrap().unwrap().records;
     assert_eq!(records.len(), 1000);
     assert!(format!("{:?}", records[999].data).contains("n1000.t.example"));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use discovery_core::{DnsError, RecordKind};
+use discovery_core::{DnsError, RecordType};
 
 use crate::world::{ConnectFault, DnsOutcome, NoEdns, WireFault, ZoneType};
 
@@ -71,7 +71,7 @@ impl Keyword for NoEdns {
     ];
 }
 
-impl Keyword for RecordKind {
+impl Keyword for RecordType {
     const WORDS: &'static [(&'static str, Self)] =
         &[("A", Self::A), ("AAAA", Self::Aaaa), ("SRV", Self::Srv)];
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use discovery_core::{
     Answer, Config, DnsError, DnsRecord, DnsReply, Event, Fact, Failure, HttpError, HttpResponse,
-    NotFound, Outcome, Policy, Question, RecordData, RecordKind, Request, Resolution, ServerName,
-    Speculation, Useless,
+    NotFound, Outcome, Policy, Question, RecordData, RecordType, Request, Resolution, ServerName,
+    Speculation, UnusableResponse,
 };
 
 use super::is_get_of;
@@ -79,8 +79,8 @@ fn told(request: &Request, facts: &BTreeMap<Question, Fact>) -> Option<Answer> {
                 // The addresses of a document's host are no part of what its result rests on.
                 None if facts.keys().any(|known| is_get_of(known, &dns.name)) => {
                     Ok(match dns.kind {
-                        RecordKind::A => records(vec![RecordData::A([192, 0, 2, 99].into())]),
-                        RecordKind::Aaaa | RecordKind::Srv => negative(false),
+                        RecordType::A => records(vec![RecordData::A([192, 0, 2, 99].into())]),
+                        RecordType::Aaaa | RecordType::Srv => negative(false),
                     })
                 }
                 None => Err(DnsError::Local),
@@ -97,7 +97,9 @@ fn told(request: &Request, facts: &BTreeMap<Question, Fact>) -> Option<Answer> {
                 Some(Fact::Document(name)) => {
                     response(200, serde_json::json!({ "m.server": name.as_str() }).to_string())
                 }
-                Some(Fact::Useless(Useless::Status(status))) => response(*status, String::new()),
+                Some(Fact::Unusable(UnusableResponse::Status(status))) => {
+                    response(*status, String::new())
+                }
                 Some(Fact::Failed(Failure::Http(error))) => Err(*error),
                 Some(other) => panic!("{question}: {other}"),
                 None => Err(HttpError::Local),

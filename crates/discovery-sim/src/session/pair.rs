@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use discovery_core::{
-    Config, Cursor, Effect, Fact, FromMemory, Outcome, Resolver, ServerName, UnixMillis,
+    CacheLookup, Config, Cursor, Effect, Fact, Outcome, Resolver, ServerName, UnixMillis,
 };
 
 use super::setup::NAMES;
@@ -25,7 +25,7 @@ impl Session {
     }
 
     /// The other one tells what it has learnt, all of it or since the last time.
-    pub(super) fn teach(&mut self, which: usize) {
+    pub(super) fn import(&mut self, which: usize) {
         self.meet();
         let now = self.here.bench.now();
         let begun = now.saturating_duration_since(crate::run::START);
@@ -38,7 +38,7 @@ impl Session {
         assert_eq!(self.there.model.exported(&export, now), Ok(()));
         let elapsed = Duration::from_millis(skew.unsigned_abs().saturating_add(1));
         self.here.model.taught(&export, elapsed, now);
-        self.here.bench.teach(export, UnixMillis(wall.saturating_add_signed(skew)));
+        self.here.bench.import(export, UnixMillis(wall.saturating_add_signed(skew)));
         self.here.hear();
         if !self.setup.remembers {
             self.compare_with_a_newcomer(wall);
@@ -59,14 +59,14 @@ impl Session {
         let now = self.there.bench.now();
         let export = self.there.bench.export_since(Cursor::START, UnixMillis(wall));
         let mut newcomer = Resolver::new(Config::new(self.here.policy.clone()), now);
-        let _ = newcomer.teach(export, now, UnixMillis(wall));
+        let _ = newcomer.import(export, now, UnixMillis(wall));
         let Half { bench, .. } = &mut self.there;
         for name in NAMES {
             let Ok(parsed) = name.parse::<ServerName>() else { continue };
-            let FromMemory::Known(told) = bench.explain(name) else { continue };
+            let CacheLookup::Known(told) = bench.explain(name) else { continue };
             // What was late for the teacher is no fact about the world; and facts grow older by some milliseconds.
             let until = match &told {
-                Ok(resolved) => resolved.fresh_until,
+                Ok(resolved) => resolved.expires,
                 Err(failed) => failed.retry_after,
             };
             let soon = until.is_some_and(|until| until <= now + Duration::from_millis(3));
@@ -74,7 +74,7 @@ impl Session {
                 continue;
             }
             let own = newcomer.explain(&parsed, now);
-            let FromMemory::Known(own) = &own else { panic!("{name}: {told:?}\n{own:?}") };
+            let CacheLookup::Known(own) = &own else { panic!("{name}: {told:?}\n{own:?}") };
             // What callers told is nobody else's to know.
             let told = decisions(&told).iter();
             let told = told.filter(|decision| !matches!(decision.effect, Effect::MovedBack(_)));
@@ -92,5 +92,5 @@ fn decisions(outcome: &Outcome) -> &[discovery_core::Decision] {
 
 fn is_impatient(decision: &discovery_core::Decision) -> bool {
     decision.fact() == Some(&Fact::Late)
-        || matches!(decision.effect, Effect::LastGood | Effect::WentWithout)
+        || matches!(decision.effect, Effect::Stale | Effect::WentWithout)
 }

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use discovery_core::{Fact, NotFound, Outcome, Policy, Question, RecordKind, ServerName, TlsName};
+use discovery_core::{Fact, NotFound, Outcome, Policy, Question, RecordType, ServerName, TlsName};
 
 use crate::reference::{Given, Reference};
 use crate::world::World;
@@ -23,9 +23,9 @@ pub(super) fn refer(name: &ServerName, facts: Given, outcome: &Outcome, policy: 
             addresses: [IpAddr::from([192, 0, 2, 99])].into_iter().collect(),
             alias: None,
         };
-        given.entry(Question::Dns(host.clone(), RecordKind::A)).or_insert_with(some);
+        given.entry(Question::Dns(host.clone(), RecordType::A)).or_insert_with(some);
         given
-            .entry(Question::Dns(host, RecordKind::Aaaa))
+            .entry(Question::Dns(host, RecordType::Aaaa))
             .or_insert(Fact::NotFound(NotFound::NoData));
     }
     let world = World::default();

@@ -111,7 +111,7 @@ impl Setup {
             | Step::Wait(_)
             | Step::Forget(_)
             | Step::Report(..)
-            | Step::Teach(_)
+            | Step::Import(_)
             | Step::Swap
             | Step::Sleep(_)
             | Step::Back(_)
@@ -172,7 +172,7 @@ pub enum Step {
     /// The name server fails at everything, or not.
     Silent(bool),
     /// The other resolver tells what it has learnt.
-    Teach(usize),
+    Import(usize),
     /// The other resolver is asked from now on.
     Swap,
     /// The clock jumps: one of the same spans.
@@ -194,7 +194,7 @@ impl Step {
         // As often as a session needs them: names are asked for and time passes, the rest is rarer.
         match what % 16 {
             2 if which >= 160 => Self::Swap,
-            3 if which >= 128 => Self::Teach(which),
+            3 if which >= 128 => Self::Import(which),
             0..=3 => Self::Resolve(which),
             4 | 5 => Self::Ask(which),
             6 => Self::Abandon(which),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use discovery_core::RecordKind;
+use discovery_core::RecordType;
 
 use super::DnsOutcome;
 
@@ -22,7 +22,7 @@ pub struct ServerFault {
     /// Whether its error replies come without the question.
     pub bare: bool,
     /// The only type of questions that the four fields above concern; None: all.
-    pub only: Option<RecordKind>,
+    pub only: Option<RecordType>,
 }
 
 /// What a name server that does not know EDNS does with a query that carries an OPT record.
@@ -45,7 +45,7 @@ pub enum NoEdns {
 impl ServerFault {
     /// The same for questions of one type: without what does not concern that type.
     #[must_use]
-    pub fn about(&self, kind: RecordKind) -> Self {
+    pub fn about(&self, kind: RecordType) -> Self {
         if self.only.is_none_or(|only| only == kind) {
             return self.clone();
         }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use discovery_core::{DnsError, DnsName, DnsReply, HttpError, RecordKind, Url};
+use discovery_core::{DnsError, DnsName, DnsReply, HttpError, RecordType, Url};
 
 use super::{HttpAnswer, World, made_v4, made_v6};
 use crate::Scenario;
@@ -18,7 +18,7 @@ fn world(text: &str) -> World {
     Scenario::parse(text).unwrap().world_at(Duration::ZERO)
 }
 
-fn dns(world: &World, name: &str, kind: RecordKind) -> Option<Result<DnsReply, DnsError>> {
+fn dns(world: &World, name: &str, kind: RecordType) -> Option<Result<DnsReply, DnsError>> {
     world.dns_answer(&name.parse().unwrap(), kind, 0, 0).said
 }
 
@@ -38,7 +38,7 @@ fn said(world: &World) -> Result<Vec<u8>, Option<HttpError>> {
 #[test]
 fn what_is_not_listed_does_not_exist_and_refuses_connections() {
     let world = world("dns a.example A 192.0.2.1");
-    let reply = dns(&world, "a.example", RecordKind::Aaaa).unwrap().unwrap();
+    let reply = dns(&world, "a.example", RecordType::Aaaa).unwrap().unwrap();
     assert!(reply.nxdomain && reply.records.is_empty() && reply.negative_ttl == Some(300));
     let answer = get(&world, "a.example", "192.0.2.1:443");
     assert_eq!((answer.connected, answer.said), (None, Some(Err(HttpError::Refused))));
@@ -50,17 +50,17 @@ fn a_web_server_has_made_addresses_unless_the_zone_speaks_of_its_host() {
     let (v4, v6) = (made_v4(&"a.example".parse().unwrap()), made_v6(&"a.example".parse().unwrap()));
     let made = world(web);
     let first = |reply: DnsReply| format!("{:?}", reply.records[0].data);
-    let reply = dns(&made, "a.example", RecordKind::A).unwrap().unwrap();
+    let reply = dns(&made, "a.example", RecordType::A).unwrap().unwrap();
     assert_eq!(first(reply), format!("A({v4})"));
-    let reply = dns(&made, "a.example", RecordKind::Aaaa).unwrap().unwrap();
+    let reply = dns(&made, "a.example", RecordType::Aaaa).unwrap().unwrap();
     assert_eq!(first(reply), format!("Aaaa({v6})"));
     assert_ne!(v4, made_v4(&"b.example".parse().unwrap()));
     for line in ["A 192.0.2.1", "A NODATA", "AAAA SERVFAIL", "CNAME b.example"] {
         let world = world(&format!("{web}dns a.example {line}"));
         let other = if line.starts_with('A') && !line.starts_with("AAAA") {
-            RecordKind::Aaaa
+            RecordType::Aaaa
         } else {
-            RecordKind::A
+            RecordType::A
         };
         assert!(dns(&world, "a.example", other).unwrap().unwrap().nxdomain, "{line}");
     }
@@ -70,26 +70,26 @@ fn a_web_server_has_made_addresses_unless_the_zone_speaks_of_its_host() {
 fn aliases_are_followed_into_one_reply_unless_it_is_cut() {
     let chain = "dns a.example CNAME b.example\ndns b.example CNAME c.example after=1s";
     let whole = world(&format!("{chain}\ndns c.example A 192.0.2.1 after=2s"));
-    let answer = whole.dns_answer(&"a.example".parse().unwrap(), RecordKind::A, 0, 0);
+    let answer = whole.dns_answer(&"a.example".parse().unwrap(), RecordType::A, 0, 0);
     assert_eq!(answer.after, Duration::from_secs(3));
     assert_eq!(answer.said.unwrap().unwrap().records.len(), 3);
-    let end = dns(&whole, "a.example", RecordKind::Aaaa).unwrap().unwrap();
+    let end = dns(&whole, "a.example", RecordType::Aaaa).unwrap().unwrap();
     assert!(end.nxdomain && end.records.len() == 2 && end.negative_ttl == Some(300));
     let cut = world("dns a.example CNAME b.example cut\ndns b.example A 192.0.2.1");
-    let reply = dns(&cut, "a.example", RecordKind::A).unwrap().unwrap();
+    let reply = dns(&cut, "a.example", RecordType::A).unwrap().unwrap();
     assert!(!reply.nxdomain && reply.records.len() == 1 && reply.negative_ttl.is_none());
 }
 
 #[test]
 fn a_circle_of_aliases_is_shown_once_around() {
     let world = world("dns a.example CNAME b.example\ndns b.example CNAME a.example");
-    assert_eq!(dns(&world, "a.example", RecordKind::A).unwrap().unwrap().records.len(), 2);
+    assert_eq!(dns(&world, "a.example", RecordType::A).unwrap().unwrap().records.len(), 2);
 }
 
 #[test]
 fn faults_of_replies_and_name_servers_are_what_a_machine_sees_of_them() {
     let line = |options: &str| {
-        dns(&world(&format!("dns a.example A 192.0.2.1 {options}")), "a.example", RecordKind::A)
+        dns(&world(&format!("dns a.example A 192.0.2.1 {options}")), "a.example", RecordType::A)
     };
     assert_eq!(line("wire=wrong-id"), None);
     assert_eq!(line("wire=wrong-question"), None);
@@ -98,7 +98,7 @@ fn faults_of_replies_and_name_servers_are_what_a_machine_sees_of_them() {
     assert!(line("wire=truncated").unwrap().is_ok());
     assert_eq!(line("lost=1"), None);
     let lossy = world("dns a.example A 192.0.2.1 lost=1\nserver 1 SERVFAIL after=1s");
-    let again = |server| lossy.dns_answer(&"a.example".parse().unwrap(), RecordKind::A, server, 1);
+    let again = |server| lossy.dns_answer(&"a.example".parse().unwrap(), RecordType::A, server, 1);
     assert!(again(0).said.unwrap().is_ok());
     assert_eq!(again(1).said, Some(Err(DnsError::ServerFailure)));
     assert_eq!(again(1).after, Duration::from_secs(1));

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use discovery_core::{Otherwise, Policy};
+use discovery_core::{DefaultAction, Policy};
 use discovery_tokio::{Builder, Discovery};
 use discovery_wire::client_config;
 use rustls::RootCertStore;
@@ -36,7 +36,7 @@ pub fn discovery() -> Anyway<Builder> {
     let (server, door) = (address("NAMESERVER")?, address("FRONT_DOOR")?);
     if server.is_some() || door.is_some() {
         let mut policy = Policy::default();
-        policy.addresses.otherwise = Otherwise::Any;
+        policy.addresses.otherwise = DefaultAction::Any;
         builder = builder.policy(policy).probe_routes(false);
     }
     if let Some(server) = server {

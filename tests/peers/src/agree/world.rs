@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use discovery_core::{DnsName, RecordData, RecordKind, TlsName};
+use discovery_core::{DnsName, RecordData, RecordType, TlsName};
 use discovery_lab::{Act, Attempts, Authority, Connection, Reaction, Said, react};
 use discovery_sim::{ConnectFault, Served, World};
 use discovery_wire::Transport;
@@ -229,7 +229,7 @@ fn addresses(world: &World, name: &DnsName) -> Vec<IpAddr> {
     if name.to_string().rsplit('.').next() == Some("localhost") {
         return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     }
-    let answers = [RecordKind::Aaaa, RecordKind::A]
+    let answers = [RecordType::Aaaa, RecordType::A]
         .into_iter()
         .filter_map(|kind| world.dns_answer(name, kind, u8::MAX, u8::MAX).said?.ok());
     let addresses =

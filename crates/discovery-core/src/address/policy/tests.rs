@@ -121,7 +121,7 @@ fn an_ipv4_address_is_judged_however_it_is_written() {
 #[test]
 fn the_deny_list_sees_embedded_addresses_and_allow_goes_first() {
     let policy = AddressPolicy {
-        otherwise: Otherwise::Any,
+        otherwise: DefaultAction::Any,
         allow: vec!["10.1.0.0/16".parse().unwrap()],
         deny: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
     };

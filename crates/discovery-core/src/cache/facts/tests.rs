@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::export::Lesson;
-use crate::io::{DnsError, HttpError, RecordKind};
+use crate::io::{DnsError, HttpError, RecordType};
 use crate::name::{DnsName, ServerName, Url};
 
 const START: Instant = Instant::from_secs(1000);
@@ -17,7 +17,7 @@ fn get() -> Question {
 }
 
 fn dns() -> Question {
-    Question::Dns(DnsName::parse("a.example").unwrap(), RecordKind::A)
+    Question::Dns(DnsName::parse("a.example").unwrap(), RecordType::A)
 }
 
 fn at(seconds: u64) -> Instant {
@@ -70,12 +70,9 @@ fn a_failure_that_may_pass_does_not_take_the_place_of_what_was_good() {
     let mut memory = Memory::new();
     let _ = memory.learn(&get(), &document(300));
     let used = memory.learn(&get(), &failure(at(400)));
-    assert_eq!(
-        (used.fact.clone(), used.standing),
-        (document(300).fact.clone(), Standing::LastGood)
-    );
-    assert!(used.fresh_until <= Some(at(460)), "until the end of the back-off");
-    assert_eq!(memory.get(&get(), at(401)).unwrap().standing, Standing::LastGood);
+    assert_eq!((used.fact.clone(), used.standing), (document(300).fact.clone(), Standing::Stale));
+    assert!(used.expires <= Some(at(460)), "until the end of the back-off");
+    assert_eq!(memory.get(&get(), at(401)).unwrap().standing, Standing::Stale);
     assert_eq!(memory.get(&get(), at(461)), None, "then it is asked again");
 }
 
@@ -85,7 +82,7 @@ fn each_failure_in_a_row_is_not_asked_again_for_twice_as_long() {
     let mut now = at(0);
     for doubled in [60, 120, 240, 480, 960, 1920, 3600, 3600] {
         let used = memory.learn(&get(), &failure(now));
-        let until = used.fresh_until.unwrap();
+        let until = used.expires.unwrap();
         let life = until.saturating_duration_since(now).as_secs_f64();
         assert!(
             life <= f64::from(doubled) && life >= f64::from(doubled) * 0.9,
@@ -95,7 +92,7 @@ fn each_failure_in_a_row_is_not_asked_again_for_twice_as_long() {
     }
     let _ = memory.learn(&get(), &document(0));
     let used = memory.learn(&get(), &failure(at(0)));
-    assert!(used.fresh_until <= Some(at(60)), "what was good in between ends the row");
+    assert!(used.expires <= Some(at(60)), "what was good in between ends the row");
 }
 
 #[test]
@@ -109,7 +106,7 @@ fn a_failure_of_our_own_side_changes_nothing_that_was_known() {
     let _ = memory.learn(&get(), &failure(at(0)));
     let _ = memory.learn(&get(), &local(at(61)));
     let used = memory.learn(&get(), &failure(at(62)));
-    let life = used.fresh_until.unwrap().saturating_duration_since(at(62)).as_secs();
+    let life = used.expires.unwrap().saturating_duration_since(at(62)).as_secs();
     assert!(life > 60, "the second failure in a row, {life} s");
 }
 
@@ -120,8 +117,8 @@ fn a_last_good_document_is_never_used_past_48_hours_from_its_fetch() {
     let mut now = at(HOUR);
     loop {
         let used = memory.learn(&get(), &failure(now));
-        let until = used.fresh_until.unwrap();
-        if used.standing != Standing::LastGood {
+        let until = used.expires.unwrap();
+        if used.standing != Standing::Stale {
             assert!(now >= at(48 * HOUR));
             break;
         }
@@ -138,7 +135,7 @@ fn a_last_good_document_that_must_be_revalidated_is_never_used_stale() {
     // A refresh ahead of its expiry fails.
     let used = memory.learn(&get(), &failure(at(290)));
     assert_eq!(used.fact, known.fact, "still fresh");
-    assert!(used.fresh_until <= Some(at(300)), "{:?}", used.fresh_until);
+    assert!(used.expires <= Some(at(300)), "{:?}", used.expires);
     assert_ne!(
         memory.get(&get(), at(301)).map(|known| known.fact.clone()),
         Some(known.fact.clone())
@@ -200,7 +197,7 @@ fn what_stands_in_is_counted_with_what_it_stands_in_for() {
 /// A good document, learnt then, fresh for so many seconds.
 fn learnt(at_second: u64, life: u64) -> Arc<Known> {
     let known = Known::clone(&document(0));
-    Arc::new(Known { learnt: at(at_second), fresh_until: Some(at(at_second + life)), ..known })
+    Arc::new(Known { learnt: at(at_second), expires: Some(at(at_second + life)), ..known })
 }
 
 #[test]
@@ -270,7 +267,7 @@ fn a_fact_that_was_used_outlives_one_that_was_not() {
     let policy = Policy { max_facts: 2, ..Policy::default() };
     let mut memory =
         Memory { cache: Cache::new(&policy, crate::config::HashKey::default()), policy };
-    let question = |host: &str| Question::Dns(DnsName::parse(host).unwrap(), RecordKind::A);
+    let question = |host: &str| Question::Dns(DnsName::parse(host).unwrap(), RecordType::A);
     for host in ["a.example", "b.example"] {
         let _ = memory.learn(&question(host), &document(300));
     }
@@ -283,8 +280,8 @@ fn a_fact_that_was_used_outlives_one_that_was_not() {
 #[test]
 fn a_failure_in_its_own_back_off_is_no_further_one() {
     let mut memory = Memory::new();
-    let first = memory.learn(&get(), &failure(at(0))).fresh_until;
-    assert_eq!(memory.learn(&get(), &failure(at(10))).fresh_until, first);
+    let first = memory.learn(&get(), &failure(at(0))).expires;
+    assert_eq!(memory.learn(&get(), &failure(at(10))).expires, first);
     assert_eq!(memory.cache.failure(&get()).map(|(_, strikes)| strikes), Some(1));
     let _ = memory.learn(&get(), &failure(at(61)));
     assert_eq!(memory.cache.failure(&get()).map(|(_, strikes)| strikes), Some(2));
@@ -305,7 +302,7 @@ fn lateness_counts_once_for_all_who_wait() {
     let mut memory = Memory::new();
     let _ = memory.learn(&get(), &document(500));
     let until = |memory: &mut Memory, now| {
-        memory.cache.stand_in(&get(), at(now), &memory.policy, 7).unwrap().fresh_until
+        memory.cache.stand_in(&get(), at(now), &memory.policy, 7).unwrap().expires
     };
     assert_eq!(until(&mut memory, 400), Some(at(430)), "even where the fact is still fresh");
     assert_eq!(until(&mut memory, 401), Some(at(430)));
@@ -317,10 +314,10 @@ fn what_was_good_is_recalled_however_long_ago_and_stands_in_only_while_it_may() 
     let mut memory = Memory::new();
     let _ = memory.learn(&get(), &document(300));
     let good = |memory: &Memory, now| {
-        let good = memory.cache.last_good(&get(), Some(at(now + 60)), at(now), &memory.policy);
-        good.map(|known| (known.standing, known.fresh_until))
+        let good = memory.cache.stale(&get(), Some(at(now + 60)), at(now), &memory.policy);
+        good.map(|known| (known.standing, known.expires))
     };
-    assert_eq!(good(&memory, 400), Some((Standing::LastGood, Some(at(460)))));
+    assert_eq!(good(&memory, 400), Some((Standing::Stale, Some(at(460)))));
     assert_eq!(good(&memory, 48 * HOUR), None);
     assert_eq!(memory.cache.recall(&get()).unwrap().fact, document(300).fact);
     assert_eq!(memory.cache.peek(&get()).unwrap().fact, document(300).fact);
@@ -343,11 +340,11 @@ fn what_is_forgotten_is_gone() {
 fn only_what_answers_is_due_ahead_of_its_expiry() {
     let policy = Policy::default();
     assert_eq!(due(&document(1000), &policy), Some(at(800)));
-    let good = Known { standing: Standing::LastGood, ..Known::clone(&document(1000)) };
+    let good = Known { standing: Standing::Stale, ..Known::clone(&document(1000)) };
     assert_eq!(due(&good, &policy), Some(at(1000)));
-    let failed = Known { fresh_until: Some(at(60)), ..Known::clone(&failure(at(0))) };
+    let failed = Known { expires: Some(at(60)), ..Known::clone(&failure(at(0))) };
     assert_eq!(due(&failed, &policy), Some(at(60)));
-    let given = Known { fresh_until: None, ..Known::clone(&document(0)) };
+    let given = Known { expires: None, ..Known::clone(&document(0)) };
     assert_eq!(due(&given, &policy), None);
 }
 
@@ -381,7 +378,7 @@ fn told(age: u64, left: u64, never_stale: bool) -> crate::export::Exported {
 fn a_fact_ages_on_the_way() {
     let lesson = |told, seconds: u64| {
         let mut memory = Memory::new();
-        memory.cache.teach(told, seconds * 1000, at(49 * HOUR), &memory.policy)
+        memory.cache.import(told, seconds * 1000, at(49 * HOUR), &memory.policy)
     };
     assert_eq!(lesson(told(48 * HOUR - 2, 0, false), 1), Lesson::Taken);
     assert_eq!(lesson(told(48 * HOUR - 2, 0, false), 2), Lesson::Expired);
@@ -394,7 +391,7 @@ fn of_two_facts_of_one_moment_the_stricter_one_counts() {
     for strict_first in [false, true] {
         let mut memory = Memory::new();
         for strict in [strict_first, !strict_first] {
-            memory.cache.teach(told(10, 50, strict), 0, at(100), &memory.policy);
+            memory.cache.import(told(10, 50, strict), 0, at(100), &memory.policy);
         }
         assert_eq!(memory.cache.peek(&get()).unwrap().standing, Standing::NeverStale);
     }

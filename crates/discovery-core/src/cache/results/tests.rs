@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::fact::{Fact, Failure};
-use crate::io::{DnsError, RecordKind};
+use crate::io::{DnsError, RecordType};
 use crate::name::TlsName;
 use crate::outcome::{Effect, Explanation, ResolveError, Step};
 
@@ -36,8 +36,8 @@ fn resolved(targets: &[&[&str]], srv: Option<(u16, u16)>) -> Resolved {
         targets: targets.iter().map(target).collect(),
         host_header: "a.example".into(),
         tls_name: host.clone(),
-        rule: Step::Default,
-        fresh_until: Some(at(60)),
+        step: Step::Default,
+        expires: Some(at(60)),
         explanation: Explanation::default(),
         timeline: Timeline::default(),
     }
@@ -128,7 +128,7 @@ fn where_a_draw_decides_the_order_each_ticket_has_its_own() {
 #[test]
 fn a_result_is_as_old_as_the_oldest_of_its_facts_that_are_no_failures() {
     let decision = |fact, learnt, standing| {
-        let question = Question::Dns("a.example".parse().unwrap(), RecordKind::A);
+        let question = Question::Dns("a.example".parse().unwrap(), RecordType::A);
         let known = Known::new(question, fact, at(learnt), Some(at(60)));
         Decision::with_fact(Step::Default, Arc::new(Known { standing, ..known }), Effect::Used)
     };
@@ -139,9 +139,9 @@ fn a_result_is_as_old_as_the_oldest_of_its_facts_that_are_no_failures() {
         oldest(&Resolved { explanation, ..resolved(&[&[V4]], None) })
     };
     let fresh = || decision(good(), 7, Standing::Fresh);
-    let last_good = decision(good(), 3, Standing::LastGood);
+    let stale = decision(good(), 3, Standing::Stale);
     let failure = decision(failed, 4, Standing::Fresh);
     assert_eq!(of(vec![fresh(), decision(good(), 9, Standing::Fresh)]), Some(at(7)));
-    assert_eq!(of(vec![last_good.clone(), fresh(), failure.clone()]), Some(at(7)));
-    assert_eq!(of(vec![last_good, failure]), None);
+    assert_eq!(of(vec![stale.clone(), fresh(), failure.clone()]), Some(at(7)));
+    assert_eq!(of(vec![stale, failure]), None);
 }

@@ -19,8 +19,8 @@ const LINES: [&str; 12] = [
     r#"{"q":{"dns":["e.example","A"]},"f":{"failed":{"dns":"server_failure"}},"age":9,"strikes":2,"good":{"f":{"not_found":"no_data"},"age":20}}"#,
     r#"{"q":{"get":"https://a.example/.well-known/matrix/server"},"f":{"document":"b.example:443"},"age":1,"left":2,"never_stale":true}"#,
     r#"{"q":{"get":"https://b.example/.well-known/matrix/server"},"f":{"redirect":"https://c.example/else?where"},"age":1,"left":2}"#,
-    r#"{"q":{"get":"https://c.example/else?where"},"f":{"useless":{"status":404}},"age":1,"left":2}"#,
-    r#"{"q":{"get":"https://d.example/.well-known/matrix/server"},"f":{"useless":{"status":503}},"age":1,"left":2,"strikes":16}"#,
+    r#"{"q":{"get":"https://c.example/else?where"},"f":{"unusable":{"status":404}},"age":1,"left":2}"#,
+    r#"{"q":{"get":"https://d.example/.well-known/matrix/server"},"f":{"unusable":{"status":503}},"age":1,"left":2,"strikes":16}"#,
     r#"{"q":{"get":"https://e.example/.well-known/matrix/server"},"f":{"failed":{"http":"certificate"}},"age":1,"left":2,"strikes":1}"#,
 ];
 
@@ -105,7 +105,7 @@ fn a_line_that_no_resolver_could_have_written_is_refused_with_its_number() {
     let cases = [
         (a(r#"{"document":"b.example"}"#), Impossible::OtherQuestion),
         (a("\"unusable_services\""), Impossible::OtherQuestion),
-        (a(r#"{"useless":{"status":404}}"#), Impossible::OtherQuestion),
+        (a(r#"{"unusable":{"status":404}}"#), Impossible::OtherQuestion),
         (srv(&addresses("\"192.0.2.1\"")), Impossible::OtherQuestion),
         (get(&addresses("\"192.0.2.1\"")), Impossible::OtherQuestion),
         (get(r#"{"not_found":"no_data"}"#), Impossible::OtherQuestion),
@@ -117,9 +117,9 @@ fn a_line_that_no_resolver_could_have_written_is_refused_with_its_number() {
         (srv(r#"{"services":[]}"#), Impossible::Services),
         (a(r#"{"alias":"a.example"}"#), Impossible::AliasLoop),
         (get(r#"{"document":"a..b"}"#), Impossible::Unresolvable),
-        (get(r#"{"useless":{"status":200}}"#), Impossible::Status),
-        (get(r#"{"useless":{"status":302}}"#), Impossible::Status),
-        (get(r#"{"useless":{"status":99}}"#), Impossible::Status),
+        (get(r#"{"unusable":{"status":200}}"#), Impossible::Status),
+        (get(r#"{"unusable":{"status":302}}"#), Impossible::Status),
+        (get(r#"{"unusable":{"status":99}}"#), Impossible::Status),
         (a("\"late\""), Impossible::OwnSide),
         (
             a(&strikes(r#"{"failed":{"dns":"local"}}"#).replace(",\"age\":1", "")),
@@ -133,13 +133,13 @@ fn a_line_that_no_resolver_could_have_written_is_refused_with_its_number() {
         (a(r#"{"not_found":"no_data"},"strikes":1"#), Impossible::Strikes),
         (
             a(r#"{"not_found":"no_data"},"good":{"f":{"not_found":"no_data"},"age":2}"#),
-            Impossible::LastGood,
+            Impossible::Stale,
         ),
         (
             a(
                 r#"{"failed":{"dns":"timeout"}},"strikes":1,"good":{"f":{"failed":{"dns":"timeout"}},"age":2}"#,
             ),
-            Impossible::LastGood,
+            Impossible::Stale,
         ),
         (
             a(
@@ -158,7 +158,7 @@ fn a_line_that_no_resolver_could_have_written_is_refused_with_its_number() {
         srv(r#"{"services":[{"priority":1,"weight":2,"port":3,"target":"b..example"}]}"#),
         srv(r#"{"services":[{"priority":1,"weight":2,"port":65536,"target":"b.example"}]}"#),
         of(r#"{"dns":["a..example","A"]}"#, r#"{"not_found":"no_data"}"#),
-        of(r#"{"get":"http://a.example/"}"#, r#"{"useless":{"status":404}}"#),
+        of(r#"{"get":"http://a.example/"}"#, r#"{"unusable":{"status":404}}"#),
         a(r#"{"not_found":"no_data"},"age":1"#),
         a(r#"{"not_found":"no_data"},"more":1"#),
         a(r#"{"not_found":"no_data"},"left":-1"#),
@@ -176,7 +176,7 @@ fn pages_become_one_and_no_fact_gets_younger_by_that() {
     assert_eq!((whole.len(), whole.cursor().to_string().as_str()), (3, "7-a-0"));
     let told = |at: usize| (whole.facts[at].age().as_millis(), whole.facts[at].left().as_millis());
     assert_eq!((told(0), told(1), told(2)), ((5, 7), (8, 4), (12, 0)));
-    whole.retain(|question| matches!(question, Question::Dns(_, crate::RecordKind::A)));
+    whole.retain(|question| matches!(question, Question::Dns(_, crate::RecordType::A)));
     assert_eq!(whole.len(), 2);
 }
 

@@ -24,7 +24,7 @@ fn srv(owner: &str, ttl: u32, port: u16, target: &str) -> DnsRecord {
     DnsRecord {
         owner: name(owner),
         ttl,
-        data: RecordData::Srv(Service { priority: 1, weight: 1, port, target }),
+        data: RecordData::Srv(SrvRecord { priority: 1, weight: 1, port, target }),
     }
 }
 
@@ -37,7 +37,7 @@ fn reply(records: Vec<DnsRecord>) -> DnsReply {
 }
 
 /// What the reply says to a question for `q`, and for how many seconds.
-fn says(kind: RecordKind, reply: &DnsReply) -> (Fact, u64) {
+fn says(kind: RecordType, reply: &DnsReply) -> (Fact, u64) {
     let (fact, life) = read(&name("q"), kind, reply, &Policy::default());
     (fact, life.as_secs())
 }
@@ -49,7 +49,7 @@ fn addresses(ips: &[&str], alias: Option<&str>) -> Fact {
     }
 }
 
-use RecordKind::{A, Aaaa, Srv};
+use RecordType::{A, Aaaa, Srv};
 
 #[test]
 fn records_of_the_question_are_its_answer() {
@@ -200,7 +200,7 @@ fn records() -> impl Strategy<Value = Vec<DnsRecord>> {
         any::<std::net::Ipv4Addr>().prop_map(RecordData::A),
         any::<std::net::Ipv6Addr>().prop_map(RecordData::Aaaa),
         "[qa-c]".prop_map(|target| RecordData::Cname(name(&target))),
-        ("[qa-c.]", any::<u16>()).prop_map(|(target, port)| RecordData::Srv(Service {
+        ("[qa-c.]", any::<u16>()).prop_map(|(target, port)| RecordData::Srv(SrvRecord {
             priority: 0,
             weight: 0,
             port,
@@ -241,7 +241,7 @@ proptest! {
                 Fact::NotFound(NotFound::NxDomain) => prop_assert!(nxdomain),
                 Fact::UnusableServices => prop_assert_eq!(kind, Srv),
                 Fact::NotFound(_) | Fact::Failed(_) => {}
-                Fact::Document(_) | Fact::Redirect(_) | Fact::Useless(_) | Fact::Late => prop_assert!(false, "{:?}", fact),
+                Fact::Document(_) | Fact::Redirect(_) | Fact::Unusable(_) | Fact::Late => prop_assert!(false, "{:?}", fact),
             }
         }
     }

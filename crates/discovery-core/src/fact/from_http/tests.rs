@@ -21,8 +21,8 @@ fn response(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> HttpR
     HttpResponse { status, headers: map, body: body.to_vec(), received: None }
 }
 
-fn useless(fact: &Fact) -> Useless {
-    let Fact::Useless(why) = fact else { panic!("{fact:?}") };
+fn useless(fact: &Fact) -> UnusableResponse {
+    let Fact::Unusable(why) = fact else { panic!("{fact:?}") };
     *why
 }
 
@@ -144,7 +144,10 @@ fn a_body_longer_than_allowed_is_invalid_and_a_coded_one_too() {
     let body = br#"{"m.server":"b.example"}"#;
     let read = |headers: &[_], max| read(&url(), &response(200, headers, body), max);
     assert!(matches!(read(&[], body.len()), Fact::Document(_)));
-    assert_eq!(useless(&read(&[], body.len() - 1)), Useless::Document(DocumentError::TooLong));
+    assert_eq!(
+        useless(&read(&[], body.len() - 1)),
+        UnusableResponse::Document(DocumentError::TooLong)
+    );
     assert!(matches!(read(&[("content-encoding", " Identity ")], 100), Fact::Document(_)));
     for coding in ["", " , ", "identity,", "identity, Identity"] {
         assert!(
@@ -154,7 +157,11 @@ fn a_body_longer_than_allowed_is_invalid_and_a_coded_one_too() {
     }
     for coding in ["gzip", "identity, gzip", ",gzip", "x"] {
         let fact = read(&[("content-encoding", coding)], 100);
-        assert_eq!(useless(&fact), Useless::Document(DocumentError::ContentCoding), "{coding:?}");
+        assert_eq!(
+            useless(&fact),
+            UnusableResponse::Document(DocumentError::ContentCoding),
+            "{coding:?}"
+        );
     }
     // R66: the content type says nothing.
     assert!(matches!(read(&[("content-type", "text/html")], 100), Fact::Document(_)));
@@ -174,7 +181,11 @@ fn r34_five_redirects_are_followed_and_no_other_status() {
     let document = br#"{"m.server":"b.example"}"#;
     for status in [201, 202, 203, 204, 206, 226, 300, 304, 305, 306, 400, 404, 410, 500, 503, 999] {
         let fact = read(&url(), &response(status, &[("location", "/x")], document), 100);
-        assert_eq!(useless(&fact), Useless::Status(status), "R42: 200 alone is success: {status}");
+        assert_eq!(
+            useless(&fact),
+            UnusableResponse::Status(status),
+            "R42: 200 alone is success: {status}"
+        );
     }
 }
 
@@ -183,20 +194,20 @@ fn a_redirect_leads_to_one_place_or_nowhere() {
     let to = |headers: &[(&'static str, &str)]| {
         useless(&read(&url(), &response(302, headers, b""), 100))
     };
-    assert_eq!(to(&[]), Useless::Redirect(RedirectError::NoLocation));
+    assert_eq!(to(&[]), UnusableResponse::Redirect(RedirectError::NoLocation));
     assert_eq!(
         to(&[("location", "/x"), ("location", "/y"), ("location", "/x")]),
-        Useless::Redirect(RedirectError::ManyLocations)
+        UnusableResponse::Redirect(RedirectError::ManyLocations)
     );
     assert_eq!(
         to(&[("location", "http://a.example/x")]),
-        Useless::Redirect(RedirectError::Url(BadUrl::Downgrade))
+        UnusableResponse::Redirect(RedirectError::Url(BadUrl::Downgrade))
     );
     let mut answer = response(302, &[], b"");
     answer.headers.insert("location", HeaderValue::from_bytes(b"//\xff/").unwrap());
     assert_eq!(
         useless(&read(&url(), &answer, 100)),
-        Useless::Redirect(RedirectError::Url(BadUrl::Syntax))
+        UnusableResponse::Redirect(RedirectError::Url(BadUrl::Syntax))
     );
     answer.headers.insert("location", HeaderValue::from_bytes(b"/\xff").unwrap());
     let encoded = Url::parse("https://a.example/%FF").unwrap();
@@ -211,13 +222,13 @@ fn a_redirect_leads_to_one_place_or_nowhere() {
 #[test]
 fn temporary_are_the_statuses_that_say_so() {
     for status in [408, 425, 429, 500, 502, 503, 504, 599] {
-        assert!(Useless::Status(status).is_temporary(), "{status}");
+        assert!(UnusableResponse::Status(status).is_temporary(), "{status}");
     }
     for status in [201, 300, 400, 401, 403, 404, 410, 451, 600] {
-        assert!(!Useless::Status(status).is_temporary(), "{status}");
+        assert!(!UnusableResponse::Status(status).is_temporary(), "{status}");
     }
-    assert!(!Useless::Document(DocumentError::NotJson).is_temporary());
-    assert!(!Useless::Redirect(RedirectError::NoLocation).is_temporary());
+    assert!(!UnusableResponse::Document(DocumentError::NotJson).is_temporary());
+    assert!(!UnusableResponse::Redirect(RedirectError::NoLocation).is_temporary());
 }
 
 proptest! {
@@ -257,9 +268,9 @@ proptest! {
 
 #[test]
 fn what_is_no_document_is_told_in_words() {
-    let status = Useless::Status(503);
-    let document = Useless::Document(DocumentError::NotJson);
-    let redirect = Useless::Redirect(RedirectError::NoLocation);
+    let status = UnusableResponse::Status(503);
+    let document = UnusableResponse::Document(DocumentError::NotJson);
+    let redirect = UnusableResponse::Redirect(RedirectError::NoLocation);
     let told = [status, document, redirect].map(|why| why.to_string());
     let words = ["status 503", "invalid document: not JSON", "leads nowhere: no Location"];
     assert!(told.iter().zip(words).all(|(told, words)| told.ends_with(words)), "{told:?}");

@@ -15,16 +15,16 @@ use crate::address::Addresses;
 use crate::events::Event;
 use crate::export::{Dated, Exported};
 use crate::fact::{Fact, Failure, NotFound};
-use crate::io::{Answer, DnsError, DnsRecord, DnsReply, RecordData, RecordKind, Request};
+use crate::io::{Answer, DnsError, DnsRecord, DnsReply, RecordData, RecordType, Request};
 use crate::outcome::ErrorKind;
-use crate::{Config, DnsName, FromMemory, Otherwise, Policy, ServerName, Standing};
+use crate::{CacheLookup, Config, DefaultAction, DnsName, Policy, ServerName, Standing};
 
 const WALL: UnixMillis = UnixMillis(1_764_000_000_000);
 const NOW: Instant = Instant::from_secs(5);
 
 fn resolver() -> Resolver {
     let mut policy = Policy { refresh_ahead_percent: None, ..Policy::default() };
-    policy.addresses.otherwise = Otherwise::Any;
+    policy.addresses.otherwise = DefaultAction::Any;
     Resolver::new(Config::new(policy), Instant::ORIGIN)
 }
 
@@ -38,7 +38,7 @@ fn host(which: u8) -> DnsName {
 
 /// A question for the addresses of one of many hosts.
 fn of_many(which: u32) -> Question {
-    Question::Dns(DnsName::host(&format!("h{which}.example")).unwrap(), RecordKind::A)
+    Question::Dns(DnsName::host(&format!("h{which}.example")).unwrap(), RecordType::A)
 }
 
 fn addresses(last: u8) -> Fact {
@@ -47,7 +47,7 @@ fn addresses(last: u8) -> Fact {
 }
 
 fn told(which: u8, fact: Fact, age: u64, left: u64) -> Exported {
-    let question = Question::Dns(host(which), RecordKind::A);
+    let question = Question::Dns(host(which), RecordType::A);
     let strikes = u8::from(fact.is_temporary());
     Exported { question, fact, age, left, never_stale: false, strikes, good: None }
 }
@@ -110,18 +110,18 @@ proptest! {
     ) {
         let (mut once, mut other) = (resolver(), resolver());
         for fact in &facts {
-            once.teach(export(vec![fact.clone()]), NOW, WALL);
+            once.import(export(vec![fact.clone()]), NOW, WALL);
         }
         let at = if facts.is_empty() { 0 } else { order.index(facts.len()) };
         for fact in facts.iter().skip(at).chain(facts.iter().take(at)).rev() {
-            other.teach(export(vec![fact.clone()]), NOW, WALL);
-            let again = other.teach(export(vec![fact.clone()]), NOW, WALL);
+            other.import(export(vec![fact.clone()]), NOW, WALL);
+            let again = other.import(export(vec![fact.clone()]), NOW, WALL);
             prop_assert_eq!(again.taken, 0);
         }
         prop_assert_eq!(state(&once), state(&other));
         let before = state(&once);
         let own = once.export(NOW, WALL);
-        once.teach(own, NOW, WALL);
+        once.import(own, NOW, WALL);
         prop_assert_eq!(state(&once), before, "what it told itself it knew");
     }
 
@@ -139,7 +139,7 @@ proptest! {
             let mut there = resolver();
             let wall = if back { WALL.0 - gone } else { WALL.0 + gone };
             travelling.at = WALL;
-            there.teach(travelling, NOW, UnixMillis(wall));
+            there.import(travelling, NOW, UnixMillis(wall));
             for (_, fact, learnt, until) in there.facts() {
                 let until = until.unwrap();
                 prop_assert!(until <= NOW + left, "fresher");
@@ -160,12 +160,12 @@ proptest! {
 fn a_taught_fact_is_a_hit_until_it_expires_by_both_clocks() {
     let mut resolver = resolver();
     let facts = vec![told(0, addresses(1), 40_000, 10_000), {
-        let question = Question::Dns(host(0), RecordKind::Aaaa);
+        let question = Question::Dns(host(0), RecordType::Aaaa);
         Exported { question, ..told(0, Fact::NotFound(NotFound::NoData), 40_000, 10_000) }
     }];
     let two = Duration::from_secs(2);
-    let taught = resolver.teach(export(facts), NOW, later(WALL, two));
-    assert_eq!(taught, Taught { taken: 2, ..Taught::default() });
+    let taught = resolver.import(export(facts), NOW, later(WALL, two));
+    assert_eq!(taught, ImportSummary { taken: 2, ..ImportSummary::default() });
     let name: ServerName = "a.example:1".parse().unwrap();
     let end = Duration::from_millis(7_999);
     resolver.resolve(&name, NOW + (end - Duration::from_nanos(1)));
@@ -180,11 +180,11 @@ fn a_taught_address_is_judged_by_the_policy_of_whoever_reads_it() {
     let mut resolver = Resolver::new(Config::default(), Instant::ORIGIN);
     let private = Addresses::from(vec![[10, 0, 0, 1].into()]);
     let private = Fact::Addresses { addresses: private, alias: None };
-    let question = Question::Dns(host(0), RecordKind::Aaaa);
+    let question = Question::Dns(host(0), RecordType::Aaaa);
     let none = told(0, Fact::NotFound(NotFound::NoData), 0, 10_000);
     let facts = vec![told(0, private, 0, 10_000), Exported { question, ..none }];
-    assert_eq!(resolver.teach(export(facts), NOW, WALL).taken, 2);
-    let FromMemory::Known(outcome) = resolver.explain(&"a.example:1".parse().unwrap(), NOW) else {
+    assert_eq!(resolver.import(export(facts), NOW, WALL).taken, 2);
+    let CacheLookup::Known(outcome) = resolver.explain(&"a.example:1".parse().unwrap(), NOW) else {
         panic!("it is known");
     };
     assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::Blocked);
@@ -194,12 +194,12 @@ fn a_taught_address_is_judged_by_the_policy_of_whoever_reads_it() {
 fn answer(request: &Request, last: u8) -> Answer {
     let Request::Dns(request) = request else { panic!("{request:?}") };
     let records = match request.kind {
-        RecordKind::A => vec![DnsRecord {
+        RecordType::A => vec![DnsRecord {
             owner: request.name.clone(),
             ttl: 300,
             data: RecordData::A([192, 0, 2, last].into()),
         }],
-        RecordKind::Aaaa | RecordKind::Srv => Vec::new(),
+        RecordType::Aaaa | RecordType::Srv => Vec::new(),
     };
     let negative_ttl = records.is_empty().then_some(300);
     Answer::Dns(
@@ -221,20 +221,20 @@ fn a_lookup_that_waits_goes_on_with_what_is_taught_and_the_answer_under_way_coun
     assert_eq!(requests.len(), 2, "both families");
     let of =
         |kind| move |request: &&Request| matches!(request, Request::Dns(dns) if dns.kind == kind);
-    let aaaa = requests.iter().find(of(RecordKind::Aaaa)).unwrap();
+    let aaaa = requests.iter().find(of(RecordType::Aaaa)).unwrap();
     let _ = resolver.handle_answer(answer(aaaa, 0), NOW);
     assert!(resolver.poll().is_none());
-    resolver.teach(export(vec![told(0, addresses(1), 0, 60_000)]), NOW, WALL);
+    resolver.import(export(vec![told(0, addresses(1), 0, 60_000)]), NOW, WALL);
     let Some(Event::Finished(_, outcome)) = resolver.poll() else { panic!("it is answered") };
     let first = |outcome: &crate::Outcome| {
         outcome.as_ref().unwrap().socket_addrs().next().unwrap().to_string()
     };
     assert_eq!(first(&outcome), "192.0.2.1:1");
     assert!(resolver.poll().is_none(), "the request is not cancelled");
-    let a = requests.iter().find(of(RecordKind::A)).unwrap();
+    let a = requests.iter().find(of(RecordType::A)).unwrap();
     let _ = resolver.handle_answer(answer(a, 2), NOW);
     let later =
-        resolver.facts().find(|(question, ..)| matches!(question, Question::Dns(_, RecordKind::A)));
+        resolver.facts().find(|(question, ..)| matches!(question, Question::Dns(_, RecordType::A)));
     assert_eq!(later.map(|(_, fact, ..)| fact.clone()), Some(addresses(2)));
     assert_eq!(resolver.poll_timeout(), None, "nothing is left to wait for");
 }
@@ -244,15 +244,15 @@ fn a_name_that_has_failed_here_is_answered_at_once_with_what_others_have_learnt(
     let mut resolver = resolver();
     let name: ServerName = "a.example:1".parse().unwrap();
     let failed = Fact::Failed(Failure::Dns(DnsError::ServerFailure));
-    let question = Question::Dns(host(0), RecordKind::Aaaa);
+    let question = Question::Dns(host(0), RecordType::Aaaa);
     let facts = vec![
         told(0, failed.clone(), 50_000, 100_000),
         Exported { question, ..told(0, Fact::NotFound(NotFound::NoData), 0, 100_000) },
     ];
-    resolver.teach(export(facts), NOW, WALL);
+    resolver.import(export(facts), NOW, WALL);
     for (last, ok) in [(None, false), (Some(1), true)] {
         if let Some(last) = last {
-            resolver.teach(export(vec![told(0, addresses(last), 10_000, 90_000)]), NOW, WALL);
+            resolver.import(export(vec![told(0, addresses(last), 10_000, 90_000)]), NOW, WALL);
         }
         resolver.resolve(&name, NOW);
         let Some(Event::Finished(_, outcome)) = resolver.poll() else { panic!("it is known") };
@@ -269,7 +269,7 @@ fn a_name_that_has_failed_here_is_answered_at_once_with_what_others_have_learnt(
 fn pages_are_bounded_and_tell_everything_once_and_what_is_new_after_that() {
     let mut resolver = resolver();
     let fact = |n: u32| Exported { question: of_many(n), ..told(0, addresses(1), 0, 60_000) };
-    resolver.teach(export((0..10_000).map(fact).collect()), NOW, WALL);
+    resolver.import(export((0..10_000).map(fact).collect()), NOW, WALL);
     let mut cursor = Cursor::START;
     let mut pages = Vec::new();
     loop {
@@ -284,11 +284,11 @@ fn pages_are_bounded_and_tell_everything_once_and_what_is_new_after_that() {
     assert_eq!(pages.concat(), (0..10_000).map(of_many).collect::<Vec<_>>());
     assert!(resolver.export_since(cursor, NOW, WALL).is_empty());
     assert_eq!(resolver.export_since(cursor, NOW, WALL).cursor(), cursor);
-    resolver.teach(export(vec![told(0, addresses(1), 0, 60_000)]), NOW, WALL);
+    resolver.import(export(vec![told(0, addresses(1), 0, 60_000)]), NOW, WALL);
     let news = resolver.export_since(cursor, NOW, WALL);
     assert_eq!(
         news.iter().map(|it| it.question().clone()).collect::<Vec<_>>(),
-        [Question::Dns(host(0), RecordKind::A)]
+        [Question::Dns(host(0), RecordType::A)]
     );
     assert_eq!(resolver.export_since(Cursor::START, NOW, WALL).len(), 4096);
 }
@@ -296,23 +296,23 @@ fn pages_are_bounded_and_tell_everything_once_and_what_is_new_after_that() {
 #[test]
 fn a_flood_of_taught_facts_stays_within_the_bounds_and_pushes_out_nothing_in_use() {
     let mut policy = Policy { max_facts: 100, ..Policy::default() };
-    policy.addresses.otherwise = Otherwise::Any;
+    policy.addresses.otherwise = DefaultAction::Any;
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
-    let question = Question::Dns(host(0), RecordKind::Aaaa);
+    let question = Question::Dns(host(0), RecordType::Aaaa);
     let facts = vec![
         told(0, addresses(1), 0, 600_000),
         Exported { question, ..told(0, Fact::NotFound(NotFound::NoData), 0, 600_000) },
     ];
-    resolver.teach(export(facts), NOW, WALL);
+    resolver.import(export(facts), NOW, WALL);
     for _ in 0..3 {
         resolver.resolve(&"a.example:1".parse().unwrap(), NOW);
         resolver.resolve(&"a.example:2".parse().unwrap(), NOW);
     }
     let fact = |n: u32| Exported { question: of_many(n), ..told(0, addresses(1), 0, 60_000) };
-    resolver.teach(export((0..10_000).map(fact).collect()), NOW, WALL);
+    resolver.import(export((0..10_000).map(fact).collect()), NOW, WALL);
     assert_eq!(resolver.counters().facts, 100);
     let name: ServerName = "a.example:3".parse().unwrap();
-    assert!(matches!(resolver.explain(&name, NOW), FromMemory::Known(outcome) if outcome.is_ok()));
+    assert!(matches!(resolver.explain(&name, NOW), CacheLookup::Known(outcome) if outcome.is_ok()));
     let rows = resolver.table(NOW);
     assert!(rows.iter().all(|row| row.standing == Standing::Fresh), "{rows:?}");
 }
@@ -323,12 +323,12 @@ fn the_order_of_changes_takes_its_room_from_the_facts() {
     let bound = 200_000;
     let policy = Policy { max_cache_bytes: bound, ..Policy::default() };
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
-    resolver.teach(export((0..5000).map(fact).collect()), NOW, WALL);
+    resolver.import(export((0..5000).map(fact).collect()), NOW, WALL);
     let before = resolver.counters();
     let told = resolver.export_since(Cursor::START, NOW, WALL).len();
     let after = resolver.counters();
     assert!(told > 100 && after.facts <= before.facts && after.bytes <= bound, "{after:?}");
     assert!(after.bytes >= after.facts * (before.bytes / before.facts + 16), "{after:?}");
-    resolver.teach(export((5000..9000).map(fact).collect()), NOW, WALL);
+    resolver.import(export((5000..9000).map(fact).collect()), NOW, WALL);
     assert!(resolver.counters().bytes <= bound);
 }

@@ -12,13 +12,13 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::io::RecordKind;
+use crate::io::RecordType;
 use crate::name::{DnsName, Url};
 
 /// Questions are asked once each; GETs have three hosts.
 fn question((lookup, which): (u64, u8)) -> Question {
     match which % 4 {
-        0 => Question::Dns(DnsName::parse(&format!("n{lookup}")).unwrap(), RecordKind::A),
+        0 => Question::Dns(DnsName::parse(&format!("n{lookup}")).unwrap(), RecordType::A),
         host => Question::Get(Url::parse(&format!("https://h{host}/{lookup}")).unwrap()),
     }
 }

@@ -11,17 +11,17 @@ use crate::name::DnsName;
 
 const SEEDS: u64 = 10_000;
 
-fn service(priority: u16, weight: u16, target: &str) -> Service {
-    Service { priority, weight, port: 1, target: DnsName::parse(target).unwrap() }
+fn service(priority: u16, weight: u16, target: &str) -> SrvRecord {
+    SrvRecord { priority, weight, port: 1, target: DnsName::parse(target).unwrap() }
 }
 
-fn ordered(services: &[Service], limit: usize, seed: u64) -> Vec<Service> {
-    let services: Vec<&Service> = services.iter().collect();
+fn ordered(services: &[SrvRecord], limit: usize, seed: u64) -> Vec<SrvRecord> {
+    let services: Vec<&SrvRecord> = services.iter().collect();
     order(&services, limit, &mut Draw::new(seed, "test")).into_iter().cloned().collect()
 }
 
 /// Of all seeds, the share in which each target came first.
-fn first_shares(services: &[Service]) -> BTreeMap<String, f64> {
+fn first_shares(services: &[SrvRecord]) -> BTreeMap<String, f64> {
     let mut shares = BTreeMap::new();
     for seed in 0..SEEDS {
         let first = ordered(services, 16, seed)[0].target.to_string();
@@ -94,7 +94,7 @@ fn a_thousand_records_are_cut_to_the_limit() {
 #[test]
 fn a_tickets_draw_orders_what_the_lookup_chose() {
     let services: Vec<_> = (0..40_u16).map(|i| service(1, 10, &format!("t{i}"))).collect();
-    let services: Vec<&Service> = services.iter().collect();
+    let services: Vec<&SrvRecord> = services.iter().collect();
     let draws = |ticket| Draws { lookup: Draw::new(0, "lookup"), ticket };
     let mut chosen = draws(None).order(&services, 16);
     let mut orders = Vec::new();
@@ -109,7 +109,7 @@ fn a_tickets_draw_orders_what_the_lookup_chose() {
     assert!(orders.len() > 1, "each ticket draws for itself");
 }
 
-fn services() -> impl Strategy<Value = Vec<Service>> {
+fn services() -> impl Strategy<Value = Vec<SrvRecord>> {
     let one = (0..4_u16, prop_oneof![Just(0_u16), 0..3_u16, any::<u16>()], "[a-d]{1,2}");
     proptest::collection::vec(
         one.prop_map(|(priority, weight, target)| service(priority, weight, &target)),

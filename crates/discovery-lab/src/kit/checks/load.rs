@@ -49,7 +49,7 @@ pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<
                 {
                     right = right.saturating_add(1);
                 }
-                Ok(resolved) => examples.push(format!("n{n} leads by {:?}", resolved.rule)),
+                Ok(resolved) => examples.push(format!("n{n} leads by {:?}", resolved.step)),
                 Err(failed) => examples.push(format!("n{n} fails: {failed}")),
             }
         }
