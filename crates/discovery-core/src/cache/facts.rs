@@ -9,8 +9,8 @@ use crate::cache::changes::Changes;
 use crate::cache::life::InMemory;
 use crate::cache::slru::{Keyed, SegmentedLru};
 use crate::config::HashKey;
-use crate::fact::lifetime::Strikes;
-use crate::fact::{Fact, Failure, Known, Question, Standing};
+use crate::fact::lifetime::Failures;
+use crate::fact::{CachedFact, Fact, Failure, Question, Standing};
 use crate::name::DnsName;
 use crate::policy::Policy;
 use crate::util::Instant;
@@ -23,7 +23,7 @@ const OVERHEAD: usize = 88;
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     /// The latest.
-    pub(crate) known: Arc<Known>,
+    pub(crate) known: Arc<CachedFact>,
     /// Where the latest is a failure that may pass. Apart, for most facts have none and are kept by the million.
     failing: Option<Box<Failing>>,
 }
@@ -32,8 +32,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, Default)]
 struct Failing {
     /// The last good fact.
-    good: Option<Arc<Known>>,
-    strikes: Strikes,
+    good: Option<Arc<CachedFact>>,
+    failures: Failures,
 }
 
 impl Keyed for Entry {
@@ -47,30 +47,34 @@ impl Keyed for Entry {
 /// What an entry is worth at an instant: the states of the diagram "in memory" in `life.rs`.
 enum Worth<'a> {
     /// Its fact is fresh.
-    Fresh(&'a Arc<Known>),
+    Fresh(&'a Arc<CachedFact>),
     /// It has failed, and is not asked again before this instant; the last good fact stands in.
-    Stale(&'a Arc<Known>, Option<Instant>),
+    Stale(&'a Arc<CachedFact>, Option<Instant>),
     /// It has failed, and is not asked again before its back-off is over; there is nothing better.
-    Failing(&'a Arc<Known>),
+    Failing(&'a Arc<CachedFact>),
     /// Nothing without asking.
     Expired,
 }
 
 impl Entry {
-    pub(crate) fn new(known: Arc<Known>, good: Option<Arc<Known>>, strikes: Strikes) -> Self {
-        let failing = known.fact.is_temporary().then(|| Box::new(Failing { good, strikes }));
+    pub(crate) fn new(
+        known: Arc<CachedFact>,
+        good: Option<Arc<CachedFact>>,
+        failures: Failures,
+    ) -> Self {
+        let failing = known.fact.is_temporary().then(|| Box::new(Failing { good, failures }));
         Self { known, failing }
     }
 
-    pub(crate) fn strikes(&self) -> Strikes {
-        self.failing.as_ref().map_or_else(Strikes::default, |failing| failing.strikes)
+    pub(crate) fn failures(&self) -> Failures {
+        self.failing.as_ref().map_or_else(Failures::default, |failing| failing.failures)
     }
 
-    pub(crate) fn good(&self) -> Option<&Arc<Known>> {
+    pub(crate) fn good(&self) -> Option<&Arc<CachedFact>> {
         self.failing.as_ref()?.good.as_ref()
     }
 
-    fn stale(&self) -> Option<&Arc<Known>> {
+    fn stale(&self) -> Option<&Arc<CachedFact>> {
         let facts = [Some(&self.known), self.good()];
         facts.into_iter().flatten().find(|known| !known.fact.is_temporary())
     }
@@ -105,17 +109,17 @@ pub(crate) struct Cache {
 
 /// How fresh a fact must be to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Freshness {
+pub(crate) enum ReadMode {
     /// Not expired.
-    Any,
+    Fresh,
     /// Not even near its expiry: the reader is there to refresh what is.
-    Ahead,
+    Prefetch,
     /// Learnt after this instant, or failing: the reader is there to ask again for what is in doubt.
-    Since(Instant),
+    NewerThan(Instant),
     /// Not at all: the reader is there to forget it, or to tell what was known.
-    Expired,
+    IncludingExpired,
     /// Not expired, and reading it is no use of it.
-    Look,
+    Peek,
 }
 
 impl Cache {
@@ -138,32 +142,33 @@ impl Cache {
     pub(crate) fn get(
         &mut self,
         question: &Question,
-        freshness: Freshness,
+        mode: ReadMode,
         now: Instant,
         policy: &Policy,
-    ) -> Option<Arc<Known>> {
-        if freshness == Freshness::Expired {
+    ) -> Option<Arc<CachedFact>> {
+        if mode == ReadMode::IncludingExpired {
             let entry = self.facts.peek(question)?;
             return Some(Arc::clone(entry.good().unwrap_or(&entry.known)));
         }
-        let entry = match freshness {
-            Freshness::Look => self.facts.peek(question)?,
-            Freshness::Any | Freshness::Ahead | Freshness::Since(_) | Freshness::Expired => {
-                self.facts.get(question)?
-            }
+        let entry = match mode {
+            ReadMode::Peek => self.facts.peek(question)?,
+            ReadMode::Fresh
+            | ReadMode::Prefetch
+            | ReadMode::NewerThan(_)
+            | ReadMode::IncludingExpired => self.facts.get(question)?,
         };
         match entry.worth(now, policy) {
             // What is near its expiry; or its refresh has failed, and the back-off is over.
             Worth::Fresh(known)
-                if freshness == Freshness::Ahead
+                if mode == ReadMode::Prefetch
                     && (entry.failing.is_some() || is_due(known, now, policy)) =>
             {
                 None
             }
             // What is in doubt; what fails is in a back-off of its own.
             Worth::Fresh(known)
-                if matches!(freshness, Freshness::Since(since) if known.learnt <= since)
-                    || (matches!(freshness, Freshness::Since(_))
+                if matches!(mode, ReadMode::NewerThan(since) if known.learnt <= since)
+                    || (matches!(mode, ReadMode::NewerThan(_))
                         && (entry.failing.is_some() || is_due(known, now, policy))) =>
             {
                 None
@@ -192,7 +197,12 @@ impl Cache {
     }
 
     /// Takes a fact in; gives what is to be used: itself, or the last good one if it is a failure that may pass.
-    pub(crate) fn learn(&mut self, known: &Arc<Known>, policy: &Policy, seed: u64) -> Arc<Known> {
+    pub(crate) fn learn(
+        &mut self,
+        known: &Arc<CachedFact>,
+        policy: &Policy,
+        seed: u64,
+    ) -> Arc<CachedFact> {
         let question = &known.question;
         // A failure of our own side says nothing about the world: what was known before stays.
         if matches!(&known.fact, Fact::Failed(why) if Failure::is_local(*why)) {
@@ -204,12 +214,12 @@ impl Cache {
             };
         }
         let old = self.facts.peek(question).filter(|_| known.fact.is_temporary());
-        let (mut strikes, good) = match old {
+        let (mut failures, good) = match old {
             Some(old) => {
-                let strikes = old.failing.as_ref().map_or(Strikes::default(), |old| old.strikes);
-                (strikes, old.stale().map(Arc::clone))
+                let failures = old.failing.as_ref().map_or(Failures::default(), |old| old.failures);
+                (failures, old.stale().map(Arc::clone))
             }
-            None => (Strikes::default(), None),
+            None => (Failures::default(), None),
         };
         let now = known.learnt;
         let mut known = Arc::clone(known);
@@ -222,12 +232,12 @@ impl Cache {
                     known = Arc::clone(&told.known);
                 }
                 Some(told) => {
-                    let until = now + strikes.life(question, &known.fact, policy, seed);
+                    let until = now + failures.life(question, &known.fact, policy, seed);
                     let until = told.known.expires.max(Some(until));
                     Arc::make_mut(&mut known).expires = until;
                 }
                 None => {
-                    let life = strikes.strike(question, &known.fact, policy, seed);
+                    let life = failures.strike(question, &known.fact, policy, seed);
                     Arc::make_mut(&mut known).expires = Some(now + life);
                 }
             }
@@ -237,7 +247,7 @@ impl Cache {
             Some(good) => in_place_of(good, known.expires, policy),
             None => Arc::clone(&known),
         };
-        self.put(Entry::new(known, good, strikes));
+        self.put(Entry::new(known, good, failures));
         used
     }
 
@@ -264,20 +274,21 @@ impl Cache {
         now: Instant,
         policy: &Policy,
         seed: u64,
-    ) -> Option<Arc<Known>> {
+    ) -> Option<Arc<CachedFact>> {
         let mut entry = self.facts.get(question)?.clone();
         let stands = stands_in(&entry, now, policy)?;
         let failing = entry.failing.get_or_insert_default();
         // Each lookup that waits falls back by itself: that counts once.
         if !(entry.known.fact == Fact::Late && entry.known.is_fresh(now)) {
-            let life = failing.strikes.strike(question, &Fact::Late, policy, seed);
+            let life = failing.failures.strike(question, &Fact::Late, policy, seed);
             // R97: what DNS does not tell is asked again within five minutes. That is not the patience with one late family, of
             // which a result is told to go without.
             let life = match question {
                 Question::Dns(..) => life.min(policy.dns_failure_max_ttl),
                 Question::Get(_) => life,
             };
-            entry.known = Arc::new(Known::new(question.clone(), Fact::Late, now, Some(now + life)));
+            entry.known =
+                Arc::new(CachedFact::new(question.clone(), Fact::Late, now, Some(now + life)));
         }
         failing.good = Some(Arc::clone(&stands));
         let used = in_place_of(&stands, entry.known.expires, policy);
@@ -294,7 +305,7 @@ impl Cache {
         question: &Question,
         now: Instant,
         policy: &Policy,
-    ) -> Option<Arc<Known>> {
+    ) -> Option<Arc<CachedFact>> {
         let stands = stands_in(self.facts.get(question)?, now, policy)?;
         Some(in_place_of(&stands, Some(now), policy))
     }
@@ -312,13 +323,13 @@ impl Cache {
         until: Option<Instant>,
         now: Instant,
         policy: &Policy,
-    ) -> Option<Arc<Known>> {
+    ) -> Option<Arc<CachedFact>> {
         let good = self.facts.peek(question)?.stale()?;
         is_usable(good, now, policy).then(|| in_place_of(good, until, policy))
     }
 
     /// What a fact was when it was good, however long ago: good enough for a guess.
-    pub(crate) fn recall(&self, question: &Question) -> Option<Arc<Known>> {
+    pub(crate) fn recall(&self, question: &Question) -> Option<Arc<CachedFact>> {
         let entry = self.facts.peek(question)?;
         let known = entry.good().unwrap_or(&entry.known);
         (known.fact != Fact::Late).then(|| Arc::clone(known))
@@ -342,18 +353,18 @@ impl Cache {
     }
 
     /// All that is remembered.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Question, &Known)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Question, &CachedFact)> {
         self.facts.iter().map(|entry| (&entry.known.question, &*entry.known))
     }
 }
 
 /// Whether a fact has lived so long that its use is a reason to ask again.
-fn is_due(known: &Known, now: Instant, policy: &Policy) -> bool {
+fn is_due(known: &CachedFact, now: Instant, policy: &Policy) -> bool {
     due(known, policy).is_some_and(|due| now >= due)
 }
 
 /// When a fact is worth asking again ahead of its expiry. What is asked again only after a back-off is not asked ahead of it.
-pub(crate) fn due(known: &Known, policy: &Policy) -> Option<Instant> {
+pub(crate) fn due(known: &CachedFact, policy: &Policy) -> Option<Instant> {
     let until = known.expires?;
     let waits = known.standing == Standing::Stale || known.fact.is_temporary();
     match policy.refresh_ahead_percent.filter(|_| !waits) {
@@ -366,8 +377,8 @@ pub(crate) fn due(known: &Known, policy: &Policy) -> Option<Instant> {
     }
 }
 
-fn stands_in(entry: &Entry, now: Instant, policy: &Policy) -> Option<Arc<Known>> {
-    let usable = |known: &&Arc<Known>| {
+fn stands_in(entry: &Entry, now: Instant, policy: &Policy) -> Option<Arc<CachedFact>> {
+    let usable = |known: &&Arc<CachedFact>| {
         let failed_before =
             matches!(known.question, Question::Get(_)) && !matches!(known.fact, Fact::Late);
         (failed_before || !known.fact.is_temporary()) && is_usable(known, now, policy)
@@ -376,12 +387,12 @@ fn stands_in(entry: &Entry, now: Instant, policy: &Policy) -> Option<Arc<Known>>
 }
 
 /// Whether a fact may still be used though a newer one could not be had.
-fn is_usable(good: &Known, now: Instant, policy: &Policy) -> bool {
+fn is_usable(good: &CachedFact, now: Instant, policy: &Policy) -> bool {
     now < usable_until(good, policy)
 }
 
 /// Until when a fact may be used though a newer one could not be had: while it is fresh, and as the last good one.
-fn usable_until(good: &Known, policy: &Policy) -> Instant {
+fn usable_until(good: &CachedFact, policy: &Policy) -> Instant {
     let limit = match good.question {
         Question::Get(_) => policy.well_known_max_ttl,
         Question::Dns(..) => policy.max_stale,
@@ -396,9 +407,9 @@ fn usable_until(good: &Known, policy: &Policy) -> Instant {
 }
 
 /// The last good fact in the place of one that can't be had before `until`.
-fn in_place_of(good: &Known, until: Option<Instant>, policy: &Policy) -> Arc<Known> {
+fn in_place_of(good: &CachedFact, until: Option<Instant>, policy: &Policy) -> Arc<CachedFact> {
     let usable = usable_until(good, policy);
-    Arc::new(Known {
+    Arc::new(CachedFact {
         question: good.question.clone(),
         fact: good.fact.clone(),
         learnt: good.learnt,

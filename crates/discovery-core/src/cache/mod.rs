@@ -7,4 +7,4 @@ pub(crate) mod reports;
 pub(crate) mod results;
 pub(crate) mod slru;
 
-pub(crate) use facts::{Cache, Entry, Freshness, due};
+pub(crate) use facts::{Cache, Entry, ReadMode, due};

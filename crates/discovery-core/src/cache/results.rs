@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::address::AddressFamily;
 use crate::cache::slru::{Keyed, SegmentedLru};
 use crate::config::HashKey;
-use crate::fact::{Known, Question, Standing};
+use crate::fact::{CachedFact, Question, Standing};
 use crate::name::ServerName;
 use crate::outcome::{Decision, ErrorKind, Outcome, ResolveError, Resolved, Target, Timeline};
 use crate::policy::Policy;
@@ -231,7 +231,7 @@ fn decisions(outcome: &Outcome) -> &[Decision] {
 
 /// When the oldest of the facts behind a result was learnt that were asked for and are no failures; None: there is none.
 pub(crate) fn oldest(resolved: &Resolved) -> Option<Instant> {
-    let counts = |known: &&Known| {
+    let counts = |known: &&CachedFact| {
         let failed = known.fact.is_temporary() || known.standing == Standing::Stale;
         known.expires.is_some() && !failed
     };

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::Exported;
 use crate::fact::from_dns::{MAX_ADDRESSES, MAX_RECORDS};
-use crate::fact::lifetime::MAX_STRIKES;
+use crate::fact::lifetime::MAX_FAILURES;
 use crate::fact::{Fact, Failure, NotFound, Question, UnusableResponse};
 use crate::io::RecordType;
 use crate::name::{DnsName, Host};
@@ -35,7 +35,7 @@ pub enum Impossible {
     /// It is known without asking, and never kept.
     NotKept,
     /// Failures are counted where there are none, none where there are, or too many.
-    Strikes,
+    Failures,
     /// There is a last good fact beside one that is no failure that may pass, or it is such a failure itself.
     Stale,
 }
@@ -44,10 +44,10 @@ impl Exported {
     pub(super) fn check(&self) -> Result<(), Impossible> {
         possible(&self.question, &self.fact)?;
         let temporary = self.fact.is_temporary();
-        if temporary != (1..=MAX_STRIKES).contains(&self.strikes)
-            || (!temporary && self.strikes != 0)
+        if temporary != (1..=MAX_FAILURES).contains(&self.failures)
+            || (!temporary && self.failures != 0)
         {
-            return Err(Impossible::Strikes);
+            return Err(Impossible::Failures);
         }
         let Some(good) = &self.good else { return Ok(()) };
         if !temporary || good.fact.is_temporary() {
@@ -148,7 +148,7 @@ impl fmt::Display for Impossible {
             Self::Status => "its status is none, or says more than that it is of no use",
             Self::OwnSide => "it is no fact about the world",
             Self::NotKept => "it is known without asking",
-            Self::Strikes => "its failures are counted wrongly",
+            Self::Failures => "its failures are counted wrongly",
             Self::Stale => "no last good fact belongs there",
         })
     }

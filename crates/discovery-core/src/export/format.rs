@@ -62,7 +62,7 @@ pub struct Exported {
     pub(crate) never_stale: bool,
     /// Where that is a failure that may pass: how many in a row.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub(crate) strikes: u8,
+    pub(crate) failures: u8,
     /// Where that is a failure that may pass: the last good one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) good: Option<Dated>,

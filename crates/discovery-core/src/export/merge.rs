@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::cache::changes::{Changes, Cursor};
 use crate::cache::{Cache, Entry};
 use crate::export::{Dated, Export, Exported};
-use crate::fact::lifetime::Strikes;
-use crate::fact::{Fact, Known, Question, Standing};
+use crate::fact::lifetime::Failures;
+use crate::fact::{CachedFact, Fact, Question, Standing};
 use crate::policy::Policy;
 use crate::util::{Instant, UnixMillis};
 
@@ -59,12 +59,14 @@ impl Cache {
         elapsed: u64,
         now: Instant,
         policy: &Policy,
-    ) -> Lesson {
-        let Some(taught) = entry(exported, elapsed, now, policy) else { return Lesson::Expired };
+    ) -> ImportResult {
+        let Some(taught) = entry(exported, elapsed, now, policy) else {
+            return ImportResult::Expired;
+        };
         let own = self.facts.peek(&taught.known.question);
         let Some(own) = own else {
             self.put(taught);
-            return Lesson::Taken;
+            return ImportResult::Taken;
         };
         // That it was late for somebody here says less than any answer.
         let impatient = own.known.fact == Fact::Late;
@@ -73,36 +75,36 @@ impl Cache {
             (false, good) => (Some(&own.known), good),
         };
         let known = own_known.into_iter().chain([&taught.known]).max_by_key(|known| rank(known));
-        let Some(known) = known else { return Lesson::Known };
-        let (mut good, mut strikes) = (None, Strikes::default());
+        let Some(known) = known else { return ImportResult::AlreadyKnown };
+        let (mut good, mut failures) = (None, Failures::default());
         if known.fact.is_temporary() {
             let all = [own_known, own_good, Some(&taught.known), taught.good()];
             let firm = all.into_iter().flatten().filter(|known| !known.fact.is_temporary());
             good = firm.max_by_key(|known| rank(known)).map(Arc::clone);
-            let told = |by: &Entry| if by.known == *known { by.strikes().0 } else { 0 };
+            let told = |by: &Entry| if by.known == *known { by.failures().0 } else { 0 };
             // Of what was late nothing more is known than that.
-            let own_strikes = if own_known == Some(known) { own.strikes().0 } else { 0 };
-            strikes = Strikes(own_strikes.max(told(&taught)));
+            let own_strikes = if own_known == Some(known) { own.failures().0 } else { 0 };
+            failures = Failures(own_strikes.max(told(&taught)));
         }
         let same = own_known == Some(known)
             && good.as_ref() == own_good
-            && (impatient || strikes == own.strikes());
+            && (impatient || failures == own.failures());
         if same {
-            return Lesson::Known;
+            return ImportResult::AlreadyKnown;
         }
         let known = Arc::clone(known);
-        self.put(Entry::new(known, good, strikes));
-        Lesson::Taken
+        self.put(Entry::new(known, good, failures));
+        ImportResult::Taken
     }
 
     /// A failure that keeps a question from being asked, or did last time: what, since when, until when, and how often in a row.
-    pub(crate) fn failure(&self, question: &Question) -> Option<(&Known, u8)> {
+    pub(crate) fn failure(&self, question: &Question) -> Option<(&CachedFact, u8)> {
         let entry = self.facts.peek(question)?;
-        entry.known.fact.is_temporary().then_some((&*entry.known, entry.strikes().0))
+        entry.known.fact.is_temporary().then_some((&*entry.known, entry.failures().0))
     }
 
     /// When a fact was learnt and until when it was fresh, whether it is or not.
-    pub(crate) fn peek(&self, question: &Question) -> Option<&Known> {
+    pub(crate) fn peek(&self, question: &Question) -> Option<&CachedFact> {
         let entry = self.facts.peek(question)?;
         Some(entry.good().unwrap_or(&entry.known))
     }
@@ -110,16 +112,16 @@ impl Cache {
 
 /// What became of a fact that was taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lesson {
+pub(crate) enum ImportResult {
     Taken,
     /// It was known, or something newer is.
-    Known,
+    AlreadyKnown,
     /// It is of no use any more.
     Expired,
 }
 
 /// Which of two facts counts: the later one. Of two of the same moment always the same one, the shorter-lived first.
-fn rank(known: &Known) -> impl Ord + use<> {
+fn rank(known: &CachedFact) -> impl Ord + use<> {
     let until = std::cmp::Reverse(known.expires);
     (known.learnt, until, known.standing == Standing::NeverStale, Canonical(known.fact.clone()))
 }
@@ -166,13 +168,13 @@ fn exported(entry: &Entry, now: Instant, policy: &Policy) -> Option<Exported> {
         None => (good?, None),
     };
     let Dated { fact, age, left, never_stale } = told;
-    let strikes = if fact.is_temporary() { entry.strikes().0.max(1) } else { 0 };
+    let failures = if fact.is_temporary() { entry.failures().0.max(1) } else { 0 };
     let question = latest.question.clone();
-    Some(Exported { question, fact, age, left, never_stale, strikes, good })
+    Some(Exported { question, fact, age, left, never_stale, failures, good })
 }
 
 /// A fact as seen from now: rather older than it is, and rather sooner to expire. None: it is of no use to anybody.
-fn dated(known: &Known, now: Instant, policy: &Policy) -> Option<Dated> {
+fn dated(known: &CachedFact, now: Instant, policy: &Policy) -> Option<Dated> {
     let age = now.saturating_duration_since(known.learnt);
     // What is kept for ever was given, not learnt.
     let left = known.expires?.saturating_duration_since(now);
@@ -195,13 +197,13 @@ fn is_of_use(dated: &Dated, question: &Question, policy: &Policy) -> bool {
 
 /// What was exported, as it would be remembered here.
 fn entry(exported: Exported, elapsed: u64, now: Instant, policy: &Policy) -> Option<Entry> {
-    let Exported { question, fact, age, left, never_stale, strikes, good } = exported;
+    let Exported { question, fact, age, left, never_stale, failures, good } = exported;
     let latest = Dated { fact, age, left, never_stale };
     let good = good.and_then(|good| known(&question, good, elapsed, now, policy));
     let good = good.map(Arc::new);
     Some(match known(&question, latest, elapsed, now, policy) {
-        Some(known) => Entry::new(Arc::new(known), good, Strikes(strikes)),
-        None => Entry::new(good?, None, Strikes::default()),
+        Some(known) => Entry::new(Arc::new(known), good, Failures(failures)),
+        None => Entry::new(good?, None, Failures::default()),
     })
 }
 
@@ -212,7 +214,7 @@ fn known(
     elapsed: u64,
     now: Instant,
     policy: &Policy,
-) -> Option<Known> {
+) -> Option<CachedFact> {
     let age = told.age.checked_add(elapsed)?;
     let left = Duration::from_millis(told.left.saturating_sub(elapsed));
     let cap = longest_life(question, &told.fact, policy);
@@ -225,8 +227,8 @@ fn known(
     }
     let standing = if told.never_stale { Standing::NeverStale } else { Standing::Fresh };
     let expires = Some(now + left);
-    let known = Known::new(question.clone(), told.fact, learnt, expires);
-    Some(Known { standing, ..known })
+    let known = CachedFact::new(question.clone(), told.fact, learnt, expires);
+    Some(CachedFact { standing, ..known })
 }
 
 /// The longest that a fact may live from when it was learnt.

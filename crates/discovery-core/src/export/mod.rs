@@ -7,4 +7,4 @@ mod merge;
 pub use check::Impossible;
 pub(crate) use format::Dated;
 pub use format::{BadExport, Export, Exported, MAX_EXPORT_FACTS};
-pub(crate) use merge::Lesson;
+pub(crate) use merge::ImportResult;

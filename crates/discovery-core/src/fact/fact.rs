@@ -159,7 +159,7 @@ impl Failure {
 
 /// A fact, to which question, when it was learnt, and until when it may be used. Shared by memory, lookups and explanations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Known {
+pub(crate) struct CachedFact {
     pub(crate) question: Question,
     pub(crate) fact: Fact,
     pub(crate) learnt: Instant,
@@ -181,7 +181,7 @@ pub(crate) enum Standing {
     Stale,
 }
 
-impl Known {
+impl CachedFact {
     pub(crate) fn new(
         question: Question,
         fact: Fact,

@@ -257,13 +257,13 @@ pub(crate) fn response(
 }
 
 /// Failures in a row beyond which nothing grows any more.
-pub(crate) const MAX_STRIKES: u8 = 16;
+pub(crate) const MAX_FAILURES: u8 = 16;
 
 /// How many times in a row a question has failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Strikes(pub(crate) u8);
+pub(crate) struct Failures(pub(crate) u8);
 
-impl Strikes {
+impl Failures {
     /// One more, and how long it lives.
     pub(crate) fn strike(
         &mut self,
@@ -272,7 +272,7 @@ impl Strikes {
         policy: &Policy,
         seed: u64,
     ) -> Duration {
-        self.0 = self.0.saturating_add(1).min(MAX_STRIKES);
+        self.0 = self.0.saturating_add(1).min(MAX_FAILURES);
         self.life(question, fact, policy, seed)
     }
 

@@ -8,6 +8,6 @@ pub(crate) mod from_http;
 pub(crate) mod lifetime;
 mod question;
 
+pub(crate) use fact::{CachedFact, Standing};
 pub use fact::{DocumentError, Fact, Failure, NotFound, RedirectError, UnusableResponse};
-pub(crate) use fact::{Known, Standing};
 pub use question::Question;

@@ -27,7 +27,7 @@ impl Resolver {
             if running.lookup.is_background() {
                 self.remove(number);
             } else {
-                running.lookup.begin_anew();
+                running.lookup.restart();
                 self.dirty.insert(number);
             }
         }
@@ -38,14 +38,14 @@ impl Resolver {
         }
         for question in &questions {
             self.cache.forget(question);
-            if let Some(crate::machine::Orphan { until, .. }) = self.orphans.remove(question) {
-                self.orphan_timers.remove(&(until, question.clone()));
+            if let Some(crate::machine::Detached { until, .. }) = self.detached.remove(question) {
+                self.detached_timers.remove(&(until, question.clone()));
             }
-            self.inquiries.drop_question(question, &mut self.turn);
+            self.in_flight.drop_question(question, &mut self.turn);
             // Whoever waits for it asks for it once more.
             self.dirty.extend(self.waiting.get(question).into_iter().flat_map(|all| all.iter()));
         }
-        self.settle();
+        self.process_pending();
     }
 
     /// What is remembered of a name, expired or not, for that may still stand in; and what it would ask for from there on.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Resolver;
 use crate::cache::changes::Cursor;
-use crate::export::{Export, Lesson};
+use crate::export::{Export, ImportResult};
 use crate::fact::Question;
 use crate::util::{Instant, UnixMillis};
 
@@ -38,7 +38,7 @@ impl Resolver {
             &self.turn.context.policy,
             self.turn.context.seed,
         );
-        self.settle();
+        self.process_pending();
         export
     }
 
@@ -70,12 +70,12 @@ impl Resolver {
             let lesson =
                 self.cache.import(exported, elapsed, self.turn.now, &self.turn.context.policy);
             let count = match lesson {
-                Lesson::Taken => &mut taught.taken,
-                Lesson::Known => &mut taught.known,
-                Lesson::Expired => &mut taught.expired,
+                ImportResult::Taken => &mut taught.taken,
+                ImportResult::AlreadyKnown => &mut taught.known,
+                ImportResult::Expired => &mut taught.expired,
             };
             *count = count.saturating_add(1);
-            if let Some(question) = awaited.filter(|_| lesson == Lesson::Taken) {
+            if let Some(question) = awaited.filter(|_| lesson == ImportResult::Taken) {
                 self.tell(&question);
             }
         }
@@ -84,7 +84,7 @@ impl Resolver {
             let taken = u64::try_from(taught.taken).unwrap_or(u64::MAX);
             self.counters.taught = self.counters.taught.saturating_add(taken);
         }
-        self.settle();
+        self.process_pending();
         taught
     }
 
@@ -93,9 +93,8 @@ impl Resolver {
         let waiting = self.waiting.get(question).cloned().unwrap_or_default();
         for number in waiting.iter() {
             let Some(running) = self.lookups.get(&number) else { continue };
-            let freshness = running.lookup.freshness();
-            let known =
-                self.cache.get(question, freshness, self.turn.now, &self.turn.context.policy);
+            let mode = running.lookup.mode();
+            let known = self.cache.get(question, mode, self.turn.now, &self.turn.context.policy);
             if let Some(known) = known {
                 self.stop_waiting(number, &known, true);
             }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Resolver;
-use crate::cache::Freshness;
+use crate::cache::ReadMode;
 use crate::fact::{Fact, Question};
 use crate::io::RecordType;
 use crate::machine::Lookup;
 use crate::name::ServerName;
 use crate::outcome::{Decision, Effect, ErrorKind, Outcome, Step, Target};
-use crate::spec::{Memory, Need};
+use crate::spec::{Memory, Priority};
 use crate::util::Instant;
 
 /// What a name would be answered with from memory alone.
@@ -98,7 +98,7 @@ impl Resolver {
     pub fn explain(&mut self, name: &ServerName, now: Instant) -> CacheLookup {
         self.advance(now);
         let explained = self.look_up(name);
-        self.settle();
+        self.process_pending();
         explained
     }
 
@@ -113,21 +113,22 @@ impl Resolver {
             Question::Dns(..) => None,
         }));
         let rows = names.iter().map(|name| self.row(name)).collect();
-        self.settle();
+        self.process_pending();
         rows
     }
 
     fn look_up(&mut self, name: &ServerName) -> CacheLookup {
-        self.turn.context.second = self.inquiries.families().second(self.turn.now);
+        self.turn.context.second = self.in_flight.families().second(self.turn.now);
         let second = self.turn.context.second;
         if let Some(outcome) = self.results.peek(name, second, self.turn.now).cloned() {
             return CacheLookup::Known(self.reports.arrange(outcome, false, self.turn.now));
         }
-        let (mut lookup, end) = self.read_memory(name, Freshness::Look);
+        let (mut lookup, end) = self.read_memory(name, ReadMode::Peek);
         if let Some(end) = end {
             return CacheLookup::Known(self.reports.arrange(end, false, self.turn.now));
         }
-        let asks = lookup.take_asks().into_iter().filter(|ask| ask.need != Need::Guess);
+        let asks =
+            lookup.take_asks().into_iter().filter(|ask| ask.priority != Priority::Speculative);
         let missing = |question: Question| {
             let known = self.cache.peek(&question);
             let until = known.and_then(|known| known.expires);
@@ -137,14 +138,10 @@ impl Resolver {
         CacheLookup::Missing(asks.map(|ask| missing(ask.question)).collect())
     }
 
-    fn read_memory(
-        &mut self,
-        name: &ServerName,
-        freshness: Freshness,
-    ) -> (Lookup, Option<Outcome>) {
+    fn read_memory(&mut self, name: &ServerName, mode: ReadMode) -> (Lookup, Option<Outcome>) {
         let mut lookup = Lookup::in_background(name.clone(), self.next_lookup, self.turn.now);
-        let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.turn.now };
-        let end = lookup.turn(&self.turn.context, Some(memory), self.turn.now);
+        let memory = Memory { cache: &mut self.cache, mode, late: true, now: self.turn.now };
+        let end = lookup.evaluate(&self.turn.context, Some(memory), self.turn.now);
         (lookup, end)
     }
 
@@ -152,7 +149,9 @@ impl Resolver {
         let explained = self.look_up(name);
         let (outcome, is_fresh) = match explained {
             CacheLookup::Known(outcome) => (Some(outcome), true),
-            CacheLookup::Missing(_) => (self.read_memory(name, Freshness::Expired).1, false),
+            CacheLookup::Missing(_) => {
+                (self.read_memory(name, ReadMode::IncludingExpired).1, false)
+            }
         };
         let mut row = Row {
             name: name.clone(),
@@ -194,7 +193,7 @@ impl Resolver {
             row.age = learnt.min().map(|learnt| self.turn.now.saturating_duration_since(learnt));
             questions.extend(decisions.iter().filter_map(Decision::question).cloned());
         } else {
-            let (mut lookup, _) = self.read_memory(name, Freshness::Expired);
+            let (mut lookup, _) = self.read_memory(name, ReadMode::IncludingExpired);
             questions.extend(lookup.questions_read().cloned());
             questions.extend(lookup.take_asks().into_iter().map(|ask| ask.question));
         }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::{self, Freshness};
+use crate::cache::{self, ReadMode};
 use crate::config::Context;
 use crate::events::{Deadline, DeadlineKind};
-use crate::fact::{Fact, Failure, Known, Question};
+use crate::fact::{CachedFact, Fact, Failure, Question};
 use crate::io::HttpError;
 use crate::name::ServerName;
 use crate::outcome::{
@@ -18,7 +18,7 @@ use crate::outcome::{
 };
 use crate::policy::Policy;
 use crate::query::MAX_PAUSES;
-use crate::spec::{self, Ask, Board, Draws, Facts, Found, Memory, Need, Notes, Stop};
+use crate::spec::{self, Demand, Draws, FactView, Facts, Found, Memory, Priority, Suspend, Trace};
 use crate::util::{Draw, Instant, few_more};
 
 /// One name's lookup.
@@ -29,7 +29,7 @@ pub(crate) struct Lookup {
     number: u64,
     facts: Facts,
     /// Of the last run.
-    notes: Notes,
+    trace: Trace,
     began: Instant,
     /// When the first of its questions was released.
     first_request: Option<Instant>,
@@ -50,7 +50,7 @@ pub(crate) struct Lookup {
     /// Facts learnt before are in doubt.
     doubts: Option<Instant>,
     /// A question that was not asked to its end because the lookup had used up its budget of queries.
-    over_budget: Option<Arc<Known>>,
+    over_budget: Option<Arc<CachedFact>>,
     wasted: u64,
     timeline: Timeline,
     /// Pauses of the driver that it has outlived.
@@ -77,7 +77,7 @@ impl Lookup {
             name,
             number,
             facts: Facts::default(),
-            notes: Notes::default(),
+            trace: Trace::default(),
             began: now,
             first_request: None,
             hold: None,
@@ -107,11 +107,11 @@ impl Lookup {
     }
 
     /// How fresh the facts must be that it reads.
-    pub(crate) fn freshness(&self) -> Freshness {
+    pub(crate) fn mode(&self) -> ReadMode {
         match (self.background, self.doubts) {
-            (_, Some(since)) => Freshness::Since(since),
-            (true, None) => Freshness::Ahead,
-            (false, None) => Freshness::Any,
+            (_, Some(since)) => ReadMode::NewerThan(since),
+            (true, None) => ReadMode::Prefetch,
+            (false, None) => ReadMode::Fresh,
         }
     }
 
@@ -121,7 +121,7 @@ impl Lookup {
 
     /// The GET that waits for the addresses of its host, if it has a stand-in.
     pub(crate) fn held_up(&self) -> Option<&Question> {
-        self.notes.held_up.as_ref()
+        self.trace.held_up.as_ref()
     }
 
     /// Tells whether something that is waited for has a last good fact.
@@ -140,7 +140,7 @@ impl Lookup {
 
     /// When the first of the facts that were read is worth asking again.
     pub(crate) fn refresh_at(&self) -> Option<Instant> {
-        self.notes.refresh_at
+        self.trace.refresh_at
     }
 
     pub(crate) fn name(&self) -> &ServerName {
@@ -148,20 +148,20 @@ impl Lookup {
     }
 
     /// What the last run asks for and may be asked now.
-    pub(crate) fn asks(&self) -> impl Iterator<Item = &Ask> {
-        self.notes.asks.iter().filter(|ask| !ask.hold)
+    pub(crate) fn asks(&self) -> impl Iterator<Item = &Demand> {
+        self.trace.asks.iter().filter(|ask| !ask.hold)
     }
 
     /// What the last run asks for, held back or not. They are forgotten: this is the end.
-    pub(crate) fn take_asks(&mut self) -> Vec<Ask> {
-        std::mem::take(&mut self.notes.asks)
+    pub(crate) fn take_asks(&mut self) -> Vec<Demand> {
+        std::mem::take(&mut self.trace.asks)
     }
 
     /// Takes a fact in; whether it was waited for.
-    pub(crate) fn learn(&mut self, known: &Arc<Known>) -> bool {
+    pub(crate) fn learn(&mut self, known: &Arc<CachedFact>) -> bool {
         let question = &known.question;
-        let waits = self.notes.asks.iter().any(|ask| ask.question == *question)
-            || self.notes.held_up.as_ref() == Some(question);
+        let waits = self.trace.asks.iter().any(|ask| ask.question == *question)
+            || self.trace.held_up.as_ref() == Some(question);
         if waits {
             if known.fact == Fact::Failed(Failure::TooManyQueries) {
                 self.over_budget = Some(Arc::clone(known));
@@ -176,7 +176,7 @@ impl Lookup {
     }
 
     /// Runs the function over the facts; gives the end if this is it.
-    pub(crate) fn turn(
+    pub(crate) fn evaluate(
         &mut self,
         context: &Context,
         mut memory: Option<Memory<'_>>,
@@ -186,25 +186,26 @@ impl Lookup {
         // Whatever else is known: which questions were left out depends on the order of answers.
         if let Some(known) = &self.over_budget {
             let kind = ErrorKind::TooManyQueries;
-            let step = self.notes.decisions.last().map_or(Step::WellKnown, |last| last.step);
+            let step = self.trace.decisions.last().map_or(Step::WellKnown, |last| last.step);
             let failed = Decision::with_fact(step, Arc::clone(known), Effect::Failed(kind));
-            self.notes.decisions.push(failed);
-            self.notes.asks.clear();
-            self.notes.expires = None;
-            result = Err(Stop::Failed(kind));
+            self.trace.decisions.push(failed);
+            self.trace.asks.clear();
+            self.trace.expires = None;
+            result = Err(Suspend::Failed(kind));
         }
         // That another lookup did not wait for an answer is no reason to fail.
         if memory.is_some()
             && !self.insists
-            && matches!(result, Err(Stop::Failed(ErrorKind::DnsFailure)))
+            && matches!(result, Err(Suspend::Failed(ErrorKind::DnsFailure)))
             && self.facts.iter().any(|known| known.fact == Fact::Late)
         {
             self.insists = true;
             self.facts.retain(|known| known.fact != Fact::Late);
             result = self.read(context, memory.as_mut());
         }
-        let waits = matches!(result, Err(Stop::Missing))
-            || (result.is_ok() && self.notes.asks.iter().any(|ask| ask.need == Need::Soon));
+        let waits = matches!(result, Err(Suspend::Missing))
+            || (result.is_ok()
+                && self.trace.asks.iter().any(|ask| ask.priority == Priority::Optional));
         self.watch_get(context, now);
         self.note_need();
         if !waits {
@@ -216,52 +217,56 @@ impl Lookup {
         None
     }
 
-    fn read(&mut self, context: &Context, memory: Option<&mut Memory<'_>>) -> Result<Found, Stop> {
+    fn read(
+        &mut self,
+        context: &Context,
+        memory: Option<&mut Memory<'_>>,
+    ) -> Result<Found, Suspend> {
         let draws = Draws { lookup: draw(self.number, context), ticket: None };
         let memory = memory.map(|memory| Memory {
             cache: &mut *memory.cache,
-            freshness: memory.freshness,
+            mode: memory.mode,
             late: !self.insists,
             now: memory.now,
         });
-        let mut board = Board::new(context, &mut self.facts, memory, &mut self.notes);
-        spec::resolve(&self.name, &draws, &mut board)
+        let mut view = FactView::new(context, &mut self.facts, memory, &mut self.trace);
+        spec::resolve(&self.name, &draws, &mut view)
     }
 
     /// The end for one more ticket of the same lookup: the same facts, a draw of its own.
     pub(crate) fn end_for(&mut self, ticket: u64, context: &Context) -> Option<Outcome> {
-        let mut notes = Notes::default();
-        let mut board = Board::new(context, &mut self.facts, None, &mut notes);
+        let mut trace = Trace::default();
+        let mut view = FactView::new(context, &mut self.facts, None, &mut trace);
         let draws = Draws {
             lookup: draw(self.number, context),
             ticket: Some(Draw::new(context.seed, ("ticket", ticket))),
         };
-        let result = spec::resolve(&self.name, &draws, &mut board);
+        let result = spec::resolve(&self.name, &draws, &mut view);
         match result {
-            Err(Stop::Missing) => None,
-            result => Some(end(&self.name, result, notes, self.timeline.clone())),
+            Err(Suspend::Missing) => None,
+            result => Some(end(&self.name, result, trace, self.timeline.clone())),
         }
     }
 
-    fn end(&mut self, result: Result<Found, Stop>) -> Outcome {
+    fn end(&mut self, result: Result<Found, Suspend>) -> Outcome {
         // Not taken: where targets are drawn for each ticket, `end_for` tells it again.
         let timeline = self.timeline.clone();
         let wasted = timeline.questions.iter().filter(|timed| timed.wasted).count();
         self.wasted = u64::try_from(wasted).unwrap_or(u64::MAX);
-        let notes = Notes { refresh_at: self.notes.refresh_at, ..Notes::default() };
-        end(&self.name, result, std::mem::replace(&mut self.notes, notes), timeline)
+        let trace = Trace { refresh_at: self.trace.refresh_at, ..Trace::default() };
+        end(&self.name, result, std::mem::replace(&mut self.trace, trace), timeline)
     }
 
     /// Notes which of the questions that were asked ahead of need have come to be needed.
     fn note_need(&mut self) {
         for timed in self.timeline.questions.iter_mut().filter(|timed| timed.wasted) {
-            let asked = self.notes.asks.iter().find(|ask| ask.question == timed.question);
+            let asked = self.trace.asks.iter().find(|ask| ask.question == timed.question);
             let decided = || {
-                let mut decisions = self.notes.decisions.iter();
+                let mut decisions = self.trace.decisions.iter();
                 decisions.any(|decision| decision.question() == Some(&timed.question))
             };
             timed.wasted = match asked {
-                Some(ask) => ask.need == Need::Guess,
+                Some(ask) => ask.priority == Priority::Speculative,
                 None => !decided(),
             };
         }
@@ -274,12 +279,12 @@ impl Lookup {
 
     /// The questions whose facts have been read, and those that are asked for.
     pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
-        let asked = self.notes.asks.iter().map(|ask| &ask.question);
+        let asked = self.trace.asks.iter().map(|ask| &ask.question);
         self.questions_read().chain(asked)
     }
 
     /// Forgets all that it has read, though not how long it has been waited for.
-    pub(crate) fn begin_anew(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let (first_request, pauses) = (self.first_request, self.pauses);
         *self =
             Self { first_request, pauses, ..Self::new(self.name.clone(), self.number, self.began) };
@@ -306,11 +311,9 @@ impl Lookup {
 
     /// Follows which GET is asked for: whether it is held back, and how long GETs have been open.
     fn watch_get(&mut self, context: &Context, now: Instant) {
-        let asked = self
-            .notes
-            .asks
-            .iter_mut()
-            .find(|ask| matches!(ask.question, Question::Get(_)) && ask.need == Need::Now);
+        let asked = self.trace.asks.iter_mut().find(|ask| {
+            matches!(ask.question, Question::Get(_)) && ask.priority == Priority::Required
+        });
         let Some(ask) = asked else {
             self.hold = None;
             self.close_get(now);
@@ -344,11 +347,11 @@ impl Lookup {
 
     /// Notes that all of its questions have been released, as they are where there are no slots.
     pub(crate) fn all_released(&mut self, now: Instant) {
-        let asks = std::mem::take(&mut self.notes.asks);
+        let asks = std::mem::take(&mut self.trace.asks);
         for ask in asks.iter().filter(|ask| !ask.hold) {
             self.released(&ask.question, now);
         }
-        self.notes.asks = asks;
+        self.trace.asks = asks;
     }
 
     /// Notes that one of its questions has been released: clocks start with that, not while it waits for a slot.
@@ -356,8 +359,9 @@ impl Lookup {
         self.first_request = self.first_request.or(Some(now));
         if self.timeline.questions.iter().all(|timed| timed.question != *question) {
             let question = question.clone();
-            let guess = |ask: &&Ask| ask.question == question && ask.need == Need::Guess;
-            let wasted = self.notes.asks.iter().any(|ask| guess(&ask));
+            let guess =
+                |ask: &&Demand| ask.question == question && ask.priority == Priority::Speculative;
+            let wasted = self.trace.asks.iter().any(|ask| guess(&ask));
             few_more(&mut self.timeline.questions);
             self.timeline.questions.push(Timed { question, asked: now, answered: None, wasted });
         }
@@ -374,7 +378,7 @@ impl Lookup {
             return Some(Deadline { at, kind: DeadlineKind::LookupDeadline });
         }
         let policy = &context.policy;
-        let held = self.notes.asks.iter().any(|ask| ask.hold);
+        let held = self.trace.asks.iter().any(|ask| ask.hold);
         let hold = self.hold.as_ref().filter(|_| held).map(|(_, until)| *until);
         let left = policy.well_known_timeout.saturating_sub(self.get_spent);
         let well_known = match &self.get {
@@ -423,11 +427,11 @@ impl Lookup {
         now: Instant,
         is_released: impl Fn(&Question) -> bool,
     ) -> Due {
-        let needed = |ask: &&Ask| ask.need == Need::Now && !ask.hold;
+        let needed = |ask: &&Demand| ask.priority == Priority::Required && !ask.hold;
         let due = self.deadline(context).filter(|deadline| deadline.at <= now);
         match due.map(|deadline| deadline.kind) {
             Some(DeadlineKind::LateAddresses) => {
-                let late = self.notes.asks.iter().filter(|ask| ask.need == Need::Soon);
+                let late = self.trace.asks.iter().filter(|ask| ask.priority == Priority::Optional);
                 Due::GiveUp(late.map(|ask| (ask.question.clone(), Fact::Late)).collect())
             }
             Some(DeadlineKind::WellKnownTimeout) => {
@@ -436,7 +440,7 @@ impl Lookup {
                 Due::GiveUp(get.collect())
             }
             Some(DeadlineKind::Stale) => {
-                let asks = self.notes.asks.iter().filter(needed);
+                let asks = self.trace.asks.iter().filter(needed);
                 Due::FallBack(asks.map(|ask| ask.question.clone()).collect())
             }
             Some(DeadlineKind::LookupDeadline) if self.interrupted.is_some() => {
@@ -444,7 +448,7 @@ impl Lookup {
             }
             // A question that never got a slot says nothing about the world.
             Some(DeadlineKind::LookupDeadline) => {
-                let mut asks = self.notes.asks.iter().filter(needed);
+                let mut asks = self.trace.asks.iter().filter(needed);
                 let queued = asks.any(|ask| !is_released(&ask.question));
                 let kind = if queued { ErrorKind::Overloaded } else { ErrorKind::TimedOut };
                 Due::End(self.give_up(kind))
@@ -462,12 +466,12 @@ impl Lookup {
 
     /// The end of a lookup that is not waited for any longer: never a decision from what happens to be there.
     fn give_up(&mut self, kind: ErrorKind) -> ResolveError {
-        let mut decisions = std::mem::take(&mut self.notes.decisions);
-        let asked = self.notes.asks.iter().find(|ask| ask.need == Need::Now);
+        let mut decisions = std::mem::take(&mut self.trace.decisions);
+        let asked = self.trace.asks.iter().find(|ask| ask.priority == Priority::Required);
         let step = decisions.last().map_or(Step::WellKnown, |last| last.step);
         let question = asked.map(|ask| ask.question.clone());
         decisions.push(Decision::without_fact(step, question, Effect::Failed(kind)));
-        self.notes.asks.clear();
+        self.trace.asks.clear();
         let timeline = std::mem::take(&mut self.timeline);
         ResolveError::new(kind, None, Explanation { decisions: decisions.into() }, timeline)
     }
@@ -476,13 +480,13 @@ impl Lookup {
     pub(crate) fn state(&self, now: Instant) -> LookupState {
         let relative = |at: Instant| at.saturating_duration_since(now);
         let ago = |at: Instant| now.saturating_duration_since(at);
-        let fact = |known: &Arc<Known>| {
+        let fact = |known: &Arc<CachedFact>| {
             (known.question.clone(), known.fact.clone(), known.expires.map(relative))
         };
         LookupState {
             name: self.name.clone(),
             facts: self.facts.iter().map(fact).collect(),
-            asks: self.notes.asks.clone(),
+            asks: self.trace.asks.clone(),
             began: ago(self.began),
             first_request: self.first_request.map(ago),
             hold: self.hold.as_ref().map(|(q, until)| (q.clone(), relative(*until))),
@@ -498,7 +502,7 @@ impl Lookup {
 pub(crate) struct LookupState {
     name: ServerName,
     facts: Vec<(Question, Fact, Option<Duration>)>,
-    asks: Vec<Ask>,
+    asks: Vec<Demand>,
     began: Duration,
     first_request: Option<Duration>,
     hold: Option<(Question, Duration)>,
@@ -513,11 +517,11 @@ fn draw(number: u64, context: &Context) -> Draw {
 
 fn end(
     name: &ServerName,
-    result: Result<Found, Stop>,
-    notes: Notes,
+    result: Result<Found, Suspend>,
+    trace: Trace,
     timeline: Timeline,
 ) -> Outcome {
-    let explanation = Explanation { decisions: notes.decisions.into() };
+    let explanation = Explanation { decisions: trace.decisions.into() };
     match result {
         Ok(found) => Ok(Arc::new(Resolved {
             server_name: name.clone(),
@@ -525,15 +529,15 @@ fn end(
             host_header: found.host_header,
             tls_name: found.tls_name,
             step: found.step,
-            expires: notes.expires,
+            expires: trace.expires,
             explanation,
             timeline,
         })),
-        Err(Stop::Failed(kind)) => {
-            Err(Arc::new(ResolveError::new(kind, notes.expires, explanation, timeline)))
+        Err(Suspend::Failed(kind)) => {
+            Err(Arc::new(ResolveError::new(kind, trace.expires, explanation, timeline)))
         }
         // Callers come here with an end only.
-        Err(Stop::Missing) => {
+        Err(Suspend::Missing) => {
             Err(Arc::new(ResolveError::new(ErrorKind::Local, None, explanation, timeline)))
         }
     }

@@ -16,4 +16,4 @@ pub use inspect::{CacheLookup, LastFailure, Missing, Row, Standing};
 pub(crate) use lookup::{Due, Lookup, LookupState};
 pub use resolution::{Resolution, State};
 pub use resolver::Resolver;
-pub(crate) use resolver::{Orphan, Running};
+pub(crate) use resolver::{Detached, Running};

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Resolver;
-use crate::cache::Freshness;
+use crate::cache::ReadMode;
 use crate::cache::results::{is_drawn, oldest};
 use crate::config::Context;
 use crate::events::Disposition;
@@ -45,7 +45,7 @@ impl Resolver {
         // Flow and scope are the caller's, and no part of what was handed out.
         let place = SocketAddr::new(place.ip(), place.port());
         let disposition = self.take_report(name, place, said);
-        self.settle();
+        self.process_pending();
         disposition
     }
 
@@ -78,10 +78,10 @@ impl Resolver {
         if said == Feedback::ConnectFailed {
             return;
         }
-        self.inquiries.families_mut().worked(place.ip());
+        self.in_flight.families_mut().worked(place.ip());
         for other in resolved.socket_addrs().filter(|other| other.is_ipv4() != place.is_ipv4()) {
             if self.reports.cannot_connect(other, self.turn.now) {
-                self.inquiries.families_mut().failed(other.ip(), self.turn.now);
+                self.in_flight.families_mut().failed(other.ip(), self.turn.now);
             }
         }
     }
@@ -118,11 +118,11 @@ impl Resolver {
         let mut lookup = Lookup::in_background(name.clone(), 0, self.turn.now);
         let memory = Memory {
             cache: &mut self.cache,
-            freshness: Freshness::Expired,
+            mode: ReadMode::IncludingExpired,
             late: true,
             now: self.turn.now,
         };
-        let outcome = lookup.turn(context, Some(memory), self.turn.now);
+        let outcome = lookup.evaluate(context, Some(memory), self.turn.now);
         (lookup, outcome)
     }
 

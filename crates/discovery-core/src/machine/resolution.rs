@@ -7,14 +7,14 @@ use std::sync::Arc;
 use crate::address::Routes;
 use crate::config::{Config, Context};
 use crate::events::{Deadline, Disposition, Event, Ticket};
-use crate::fact::lifetime::Strikes;
-use crate::fact::{Fact, Known, Question};
+use crate::fact::lifetime::Failures;
+use crate::fact::{CachedFact, Fact, Question};
 use crate::io::{Answer, HttpId};
 use crate::machine::{Due, Lookup, LookupState};
 use crate::name::ServerName;
 use crate::outcome::{ErrorKind, Outcome, ResolveError};
 use crate::query::{
-    FamilyMemory, Heartbeat, Inquiries, InquiriesState, Learnt, NameServers, Slots, TOLERANCE, Turn,
+    FamilyMemory, Heartbeat, InFlight, InFlightState, NameServers, Slots, TOLERANCE, Turn,
 };
 use crate::util::Instant;
 
@@ -26,7 +26,7 @@ use crate::util::Instant;
 pub struct Resolution {
     turn: Turn,
     lookup: Lookup,
-    inquiries: Inquiries,
+    in_flight: InFlight,
     done: bool,
     heartbeat: Heartbeat,
 }
@@ -39,7 +39,7 @@ pub struct State {
     routes: Routes,
     out: usize,
     lookup: LookupState,
-    inquiries: InquiriesState,
+    in_flight: InFlightState,
 }
 
 /// The ticket of the only lookup.
@@ -56,7 +56,7 @@ impl Resolution {
             turn: Turn::new(Context { policy, routes, second: None, seed }, now),
             lookup: Lookup::new(name, LOOKUP, now),
             // What one lookup may ask is bounded by its policy; it needs no slots.
-            inquiries: Inquiries::new(
+            in_flight: InFlight::new(
                 &config.policy,
                 NameServers::new(config.name_servers, false),
                 FamilyMemory::new(false),
@@ -66,7 +66,7 @@ impl Resolution {
             done: false,
             heartbeat: Heartbeat::new(config.heartbeat),
         };
-        resolution.turn();
+        resolution.evaluate();
         // A deadline of zero is due at once (I5).
         resolution.due();
         resolution
@@ -85,7 +85,7 @@ impl Resolution {
     /// Takes the answer to a request. Answers that nobody waits for change nothing (I3).
     pub fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition {
         self.advance(now);
-        let (disposition, learnt) = self.inquiries.answer(&answer, &mut self.turn);
+        let (disposition, learnt) = self.in_flight.answer(&answer, &mut self.turn);
         self.learn(learnt);
         self.due();
         disposition
@@ -95,7 +95,7 @@ impl Resolution {
     /// right, only busier.
     pub fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition {
         self.advance(now);
-        let disposition = self.inquiries.connected(id, &mut self.turn);
+        let disposition = self.in_flight.connected(id, &mut self.turn);
         self.due();
         disposition
     }
@@ -131,7 +131,7 @@ impl Resolution {
     /// Tells how many name servers there are from now on.
     pub fn set_name_servers(&mut self, count: u8, now: Instant) {
         self.advance(now);
-        self.inquiries.set_name_servers(count);
+        self.in_flight.set_name_servers(count);
         self.due();
     }
 
@@ -152,7 +152,7 @@ impl Resolution {
             return None;
         }
         let lookup = self.lookup.deadline(&self.turn.context);
-        let question = self.inquiries.deadline(&self.turn.context.policy);
+        let question = self.in_flight.deadline(&self.turn.context.policy);
         [question, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
@@ -163,7 +163,7 @@ impl Resolution {
             routes: self.turn.context.routes,
             out: self.turn.events.len(),
             lookup: self.lookup.state(now),
-            inquiries: self.inquiries.state(now),
+            in_flight: self.in_flight.state(now),
         }
     }
 
@@ -175,37 +175,37 @@ impl Resolution {
             let due = self.next_due().map(|deadline| deadline.at);
             if let Some(away) = self.heartbeat.away(due, last, self.turn.now) {
                 self.lookup.resume(away, self.turn.now);
-                self.inquiries.resume(away, &self.turn.context.policy);
+                self.in_flight.resume(away, &self.turn.context.policy);
             }
         }
     }
 
-    fn learn(&mut self, learnt: Option<Learnt>) {
+    fn learn(&mut self, learnt: Option<Arc<CachedFact>>) {
         if let Some(known) = learnt
             && self.lookup.learn(&known)
         {
-            self.turn();
+            self.evaluate();
         }
     }
 
     /// Runs the function and follows what it asks for, until it waits or ends.
-    fn turn(&mut self) {
+    fn evaluate(&mut self) {
         while !self.done {
-            if let Some(end) = self.lookup.turn(&self.turn.context, None, self.turn.now) {
+            if let Some(end) = self.lookup.evaluate(&self.turn.context, None, self.turn.now) {
                 return self.finish(end);
             }
             let stale: Vec<Question> = self
-                .inquiries
+                .in_flight
                 .questions()
                 .filter(|question| !self.lookup.asks().any(|ask| ask.question == **question))
                 .cloned()
                 .collect();
             for question in stale {
-                self.inquiries.drop_question(&question, &mut self.turn);
+                self.in_flight.drop_question(&question, &mut self.turn);
             }
             let mut learnt = Vec::new();
             for ask in self.lookup.asks() {
-                learnt.extend(self.inquiries.ask(ask, LOOKUP, &mut self.turn));
+                learnt.extend(self.in_flight.ask(ask, LOOKUP, &mut self.turn));
             }
             self.lookup.all_released(self.turn.now);
             if learnt.is_empty() {
@@ -223,9 +223,9 @@ impl Resolution {
         while let Some(deadline) = self.next_due().filter(|deadline| deadline.at <= now) {
             self.turn.now = deadline.at;
             // Questions first: what they bring may be what the lookup has been waiting for.
-            let question = self.inquiries.deadline(&self.turn.context.policy);
+            let question = self.in_flight.deadline(&self.turn.context.policy);
             if question.is_some_and(|question| question.at <= deadline.at) {
-                let learnt = self.inquiries.handle_timeout(&mut self.turn);
+                let learnt = self.in_flight.handle_timeout(&mut self.turn);
                 self.learn(learnt);
             } else {
                 match self.lookup.handle_timeout(&self.turn.context, self.turn.now, |_| true) {
@@ -234,10 +234,10 @@ impl Resolution {
                         for (question, fact) in given_up {
                             self.give_up(&question, fact);
                         }
-                        self.turn();
+                        self.evaluate();
                     }
                     // Without memory there is nothing to fall back on.
-                    Due::Turn | Due::FallBack(_) => self.turn(),
+                    Due::Turn | Due::FallBack(_) => self.evaluate(),
                 }
             }
         }
@@ -247,16 +247,17 @@ impl Resolution {
 
     fn give_up(&mut self, question: &Question, fact: Fact) {
         let Context { policy, seed, .. } = &self.turn.context;
-        let life = Strikes::default().strike(question, &fact, policy, *seed);
-        let known = Known::new(question.clone(), fact, self.turn.now, Some(self.turn.now + life));
+        let life = Failures::default().strike(question, &fact, policy, *seed);
+        let known =
+            CachedFact::new(question.clone(), fact, self.turn.now, Some(self.turn.now + life));
         self.lookup.learn(&Arc::new(known));
     }
 
     fn finish(&mut self, outcome: Outcome) {
         self.done = true;
-        let open: Vec<Question> = self.inquiries.questions().cloned().collect();
+        let open: Vec<Question> = self.in_flight.questions().cloned().collect();
         for question in open {
-            self.inquiries.drop_question(&question, &mut self.turn);
+            self.in_flight.drop_question(&question, &mut self.turn);
         }
         self.turn.events.push_back(Event::Finished(TICKET, outcome));
     }

@@ -21,7 +21,7 @@ use crate::machine::{Counters, Lookup};
 use crate::name::ServerName;
 use crate::outcome::{ErrorKind, Outcome, ResolveError};
 use crate::query::{
-    FamiliesHealth, FamilyMemory, Heartbeat, Inquiries, NameServer, NameServers, Slots, TOLERANCE,
+    FamiliesHealth, FamilyMemory, Heartbeat, InFlight, NameServer, NameServers, Slots, TOLERANCE,
     Turn,
 };
 use crate::util::{Few, Instant};
@@ -42,10 +42,10 @@ pub struct Resolver {
     /// Which lookups wait for a question.
     pub(super) waiting: BTreeMap<Question, Few<u64>>,
     /// Questions that were given up as late: nobody needs to wait for them, what they bring is remembered. And until when.
-    pub(super) orphans: BTreeMap<Question, Orphan>,
-    pub(super) orphan_timers: BTreeSet<(Instant, Question)>,
+    pub(super) detached: BTreeMap<Question, Detached>,
+    pub(super) detached_timers: BTreeSet<(Instant, Question)>,
     pub(super) heartbeat: Heartbeat,
-    pub(super) inquiries: Inquiries,
+    pub(super) in_flight: InFlight,
     pub(super) cache: Cache,
     pub(super) results: Results,
     pub(super) reports: Reports,
@@ -70,7 +70,7 @@ pub(crate) struct Running {
 
 /// A question that is asked to its end although nobody needs to wait for it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Orphan {
+pub(crate) struct Detached {
     pub(super) until: Instant,
     /// Whether the driver was away meanwhile: then that it got no answer until its time was over says nothing.
     pub(super) paused: bool,
@@ -83,7 +83,7 @@ impl Resolver {
         let dns = Slots::new(policy.dns_slots, usize::MAX);
         let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
         Self {
-            inquiries: Inquiries::new(
+            in_flight: InFlight::new(
                 &policy,
                 NameServers::new(name_servers, true),
                 FamilyMemory::new(true),
@@ -99,8 +99,8 @@ impl Resolver {
             refreshing: BTreeSet::new(),
             tickets: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            orphans: BTreeMap::new(),
-            orphan_timers: BTreeSet::new(),
+            detached: BTreeMap::new(),
+            detached_timers: BTreeSet::new(),
             heartbeat: Heartbeat::new(heartbeat),
             counters: Counters::default(),
             timers: BTreeSet::new(),
@@ -116,7 +116,7 @@ impl Resolver {
         self.advance(now);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.saturating_add(1);
-        let second = self.inquiries.families().second(self.turn.now);
+        let second = self.in_flight.families().second(self.turn.now);
         if let Some(Hit { outcome, is_due, is_first }) =
             self.results.get(name, second, self.turn.now)
         {
@@ -150,16 +150,16 @@ impl Resolver {
             self.names.insert(name.clone(), number);
             self.begin(Lookup::new(name.clone(), number, self.turn.now), Few::One(ticket));
         }
-        self.settle();
+        self.process_pending();
         ticket
     }
 
     /// Takes the answer to a request. Answers that nobody waits for change nothing (I3).
     pub fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition {
         self.advance(now);
-        let (disposition, learnt) = self.inquiries.answer(&answer, &mut self.turn);
+        let (disposition, learnt) = self.in_flight.answer(&answer, &mut self.turn);
         self.learn(learnt);
-        self.settle();
+        self.process_pending();
         disposition
     }
 
@@ -167,15 +167,15 @@ impl Resolver {
     /// right, only busier.
     pub fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition {
         self.advance(now);
-        let disposition = self.inquiries.connected(id, &mut self.turn);
-        self.settle();
+        let disposition = self.in_flight.connected(id, &mut self.turn);
+        self.process_pending();
         disposition
     }
 
     /// Does what is due. Early calls do nothing and are safe; late ones fire in order (I8).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
-        self.settle();
+        self.process_pending();
     }
 
     /// Gives a ticket up; it ends as abandoned. The requests that nobody else waits for are cancelled, other tickets don't
@@ -197,15 +197,15 @@ impl Resolver {
             None if ticket.0 < self.next_ticket => Disposition::Stale,
             None => Disposition::Unknown,
         };
-        self.settle();
+        self.process_pending();
         disposition
     }
 
     /// Tells how many name servers there are from now on.
     pub fn set_name_servers(&mut self, count: u8, now: Instant) {
         self.advance(now);
-        self.inquiries.set_name_servers(count);
-        self.settle();
+        self.in_flight.set_name_servers(count);
+        self.process_pending();
     }
 
     /// Tells which families have a route; it orders the addresses that are tried and handed out from now on.
@@ -215,7 +215,7 @@ impl Resolver {
             self.turn.context.routes = routes;
             self.results.clear();
         }
-        self.settle();
+        self.process_pending();
     }
 
     /// Hands out the next event. Takes no time; once it gave nothing it gives nothing until an input arrives (I4).
@@ -232,15 +232,15 @@ impl Resolver {
 
     /// The next thing that is due.
     pub(super) fn next_due(&self) -> Option<Deadline> {
-        let question = self.inquiries.deadline(&self.turn.context.policy);
+        let question = self.in_flight.deadline(&self.turn.context.policy);
         let lookup = self
             .timers
             .first()
             .and_then(|(_, number)| self.lookups.get(number)?.lookup.deadline(&self.turn.context));
-        let orphan = self.orphan_timers.first();
-        let orphan =
-            orphan.map(|(at, _)| Deadline { at: *at, kind: DeadlineKind::QuestionTimeout });
-        [question, orphan, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
+        let detached = self.detached_timers.first();
+        let detached =
+            detached.map(|(at, _)| Deadline { at: *at, kind: DeadlineKind::QuestionTimeout });
+        [question, detached, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
     /// The policy that it was made with.
@@ -255,10 +255,10 @@ impl Resolver {
 
     /// What it has done so far, and what it holds now.
     pub fn counters(&self) -> Counters {
-        let (dns, http, queued) = self.inquiries.in_flight();
+        let (dns, http, queued) = self.in_flight.in_flight();
         Counters {
-            dns_questions: self.inquiries.dns_asked(),
-            gets: self.inquiries.gets_asked(),
+            dns_questions: self.in_flight.dns_asked(),
+            gets: self.in_flight.gets_asked(),
             lookups: self.lookups.len(),
             dns_in_flight: dns,
             gets_in_flight: http,
@@ -290,7 +290,7 @@ impl Resolver {
     /// Where a question stands now, for tests.
     #[doc(hidden)]
     pub fn life(&self, question: &Question) -> Life {
-        let released = self.inquiries.is_released(question);
+        let released = self.in_flight.is_released(question);
         let under_way = match (released, self.waiting.contains_key(question)) {
             (true, true) => UnderWay::Asked,
             (true, false) => UnderWay::RunningOn,
@@ -303,12 +303,12 @@ impl Resolver {
 
     /// What is remembered of the name servers, by index.
     pub fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
-        self.inquiries.name_servers()
+        self.in_flight.name_servers()
     }
 
     /// What is remembered of the address families.
     pub fn families(&self) -> &FamiliesHealth {
-        self.inquiries.families().health()
+        self.in_flight.families().health()
     }
 
     /// Time never goes back inside (I8).
@@ -317,9 +317,9 @@ impl Resolver {
         self.turn.now = last.max(now);
         if self.turn.now > last + TOLERANCE {
             let timers = [
-                self.inquiries.due(),
+                self.in_flight.due(),
                 self.timers.first().map(|(at, _)| *at),
-                self.orphan_timers.first().map(|(at, _)| *at),
+                self.detached_timers.first().map(|(at, _)| *at),
             ];
             let due = timers.into_iter().flatten().min();
             if let Some(away) = self.heartbeat.away(due, last, self.turn.now) {
@@ -331,8 +331,8 @@ impl Resolver {
     /// The driver is back after so long (I15).
     fn resume(&mut self, away: Duration) {
         self.counters.pauses = self.counters.pauses.saturating_add(1);
-        self.inquiries.resume(away, &self.turn.context.policy);
-        self.orphans.values_mut().for_each(|orphan| orphan.paused = true);
+        self.in_flight.resume(away, &self.turn.context.policy);
+        self.detached.values_mut().for_each(|detached| detached.paused = true);
         for (number, running) in &mut self.lookups {
             running.lookup.resume(away, self.turn.now);
             set_timer(&mut self.timers, *number, running, &self.turn.context);

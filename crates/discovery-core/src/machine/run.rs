@@ -5,46 +5,45 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Orphan, Resolver, Running};
+use super::{Detached, Resolver, Running};
 use crate::cache::results::is_drawn;
 use crate::config::Context;
 use crate::events::Event;
-use crate::fact::{Fact, Failure, Known, Question};
+use crate::fact::{CachedFact, Fact, Failure, Question};
 use crate::io::HttpError;
 use crate::machine::Due;
 use crate::outcome::Outcome;
-use crate::query::Learnt;
-use crate::spec::{Memory, Need};
+use crate::spec::{Memory, Priority};
 use crate::util::{Few, Instant};
 
 impl Resolver {
     /// The input has been applied: runs what has news, then fires what is due, in order of instant, each at its own.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn process_pending(&mut self) {
         self.run();
         let now = self.turn.now;
         while let Some(deadline) = self.next_due().filter(|deadline| deadline.at <= now) {
             self.turn.now = deadline.at;
             // Questions first: what they bring may be what a lookup has been waiting for.
-            let question = self.inquiries.deadline(&self.turn.context.policy);
+            let question = self.in_flight.deadline(&self.turn.context.policy);
             if question.is_some_and(|question| question.at <= deadline.at) {
-                let learnt = self.inquiries.handle_timeout(&mut self.turn);
+                let learnt = self.in_flight.handle_timeout(&mut self.turn);
                 self.learn(learnt);
-            } else if self.orphan_timers.first().is_some_and(|(at, _)| *at <= deadline.at) {
-                self.drop_orphan();
+            } else if self.detached_timers.first().is_some_and(|(at, _)| *at <= deadline.at) {
+                self.drop_detached();
             } else if let Some((_, number)) = self.timers.pop_first() {
                 self.lookup_is_due(number);
             }
             self.run();
         }
         self.turn.now = now;
-        let is_busy = !self.lookups.is_empty() || !self.orphans.is_empty();
+        let is_busy = !self.lookups.is_empty() || !self.detached.is_empty();
         self.heartbeat.beat(is_busy, now);
     }
 
     fn lookup_is_due(&mut self, number: u64) {
         let Some(running) = self.lookups.get_mut(&number) else { return };
         running.timer = None;
-        let released = |question: &Question| self.inquiries.is_released(question);
+        let released = |question: &Question| self.in_flight.is_released(question);
         let due = running.lookup.handle_timeout(&self.turn.context, self.turn.now, released);
         self.dirty.insert(number);
         match due {
@@ -53,10 +52,14 @@ impl Resolver {
             Due::GiveUp(given_up) => {
                 for (question, fact) in given_up {
                     let late = fact == Fact::Late;
-                    let known =
-                        Arc::new(Known::new(question, fact, self.turn.now, Some(self.turn.now)));
+                    let known = Arc::new(CachedFact::new(
+                        question,
+                        fact,
+                        self.turn.now,
+                        Some(self.turn.now),
+                    ));
                     let Context { policy, seed, .. } = &self.turn.context;
-                    let known = if self.inquiries.is_released(&known.question) {
+                    let known = if self.in_flight.is_released(&known.question) {
                         self.cache.learn(&known, policy, *seed)
                     } else {
                         // Without a slot it is our own lateness, and nothing to remember.
@@ -85,7 +88,7 @@ impl Resolver {
     /// or of an address to ask at, has not failed.
     fn fall_back(&mut self, number: u64, question: &Question) -> bool {
         let Context { policy, seed, .. } = &self.turn.context;
-        let known = if self.inquiries.is_released(question) {
+        let known = if self.in_flight.is_released(question) {
             self.cache.stand_in(question, self.turn.now, policy, *seed)
         } else {
             self.cache.lend(question, self.turn.now, policy)
@@ -97,7 +100,7 @@ impl Resolver {
     }
 
     /// One lookup goes on with what it is given; the question may run on for those that come later.
-    pub(super) fn stop_waiting(&mut self, number: u64, known: &Arc<Known>, runs_on: bool) {
+    pub(super) fn stop_waiting(&mut self, number: u64, known: &Arc<CachedFact>, runs_on: bool) {
         let Some(running) = self.lookups.get_mut(&number) else { return };
         let question = &known.question;
         running.lookup.learn(known);
@@ -110,7 +113,7 @@ impl Resolver {
 
     /// A question that is being asked is asked to its end, whether anybody waits for it or not.
     fn run_on(&mut self, question: &Question) {
-        if !self.inquiries.is_released(question) || self.orphans.contains_key(question) {
+        if !self.in_flight.is_released(question) || self.detached.contains_key(question) {
             return;
         }
         let policy = &self.turn.context.policy;
@@ -119,29 +122,29 @@ impl Resolver {
             Question::Get(_) => policy.well_known_timeout,
         };
         let until = self.turn.now + limit;
-        self.orphans.insert(question.clone(), Orphan { until, paused: false });
-        self.orphan_timers.insert((until, question.clone()));
+        self.detached.insert(question.clone(), Detached { until, paused: false });
+        self.detached_timers.insert((until, question.clone()));
     }
 
     /// A question that was to run on has run for long enough.
-    fn drop_orphan(&mut self) {
-        let Some((at, question)) = self.orphan_timers.pop_first() else { return };
-        let paused = self.orphans.remove(&question).is_some_and(|orphan| orphan.paused);
+    fn drop_detached(&mut self) {
+        let Some((at, question)) = self.detached_timers.pop_first() else { return };
+        let paused = self.detached.remove(&question).is_some_and(|detached| detached.paused);
         if self.waiting.contains_key(&question) {
             return;
         }
-        self.inquiries.drop_question(&question, &mut self.turn);
+        self.in_flight.drop_question(&question, &mut self.turn);
         if matches!(question, Question::Get(_)) && !paused {
             let timeout = Fact::Failed(Failure::Http(HttpError::Timeout));
-            self.learn(Some(Arc::new(Known::new(question, timeout, at, Some(at)))));
+            self.learn(Some(Arc::new(CachedFact::new(question, timeout, at, Some(at)))));
         }
     }
 
-    pub(super) fn learn(&mut self, learnt: Option<Learnt>) {
+    pub(super) fn learn(&mut self, learnt: Option<Arc<CachedFact>>) {
         let Some(known) = learnt else { return };
         let question = known.question.clone();
-        if let Some(Orphan { until, .. }) = self.orphans.remove(&question) {
-            self.orphan_timers.remove(&(until, question.clone()));
+        if let Some(Detached { until, .. }) = self.detached.remove(&question) {
+            self.detached_timers.remove(&(until, question.clone()));
         }
         let Context { policy, seed, .. } = &self.turn.context;
         let known = self.cache.learn(&known, policy, *seed);
@@ -156,17 +159,17 @@ impl Resolver {
 
     /// Whether there is anything to run. Most inputs bring nothing, a hit least of all.
     fn has_news(&self) -> bool {
-        !self.dirty.is_empty() || self.inquiries.has_waiting()
+        !self.dirty.is_empty() || self.in_flight.has_waiting()
     }
 
     /// Runs lookups until none has news and no slot is free for what waits.
     fn run(&mut self) {
         while self.has_news() {
             if let Some(number) = self.dirty.pop_first() {
-                self.turn(number);
+                self.evaluate(number);
                 continue;
             }
-            let released = self.inquiries.release_waiting(&mut self.turn);
+            let released = self.in_flight.release_waiting(&mut self.turn);
             let Some((question, learnt)) = released else { continue };
             for number in self.waiting.get(&question).into_iter().flat_map(Few::iter) {
                 if let Some(running) = self.lookups.get_mut(&number) {
@@ -179,12 +182,13 @@ impl Resolver {
     }
 
     /// Runs one lookup and follows what it asks for.
-    fn turn(&mut self, number: u64) {
-        self.turn.context.second = self.inquiries.families().second(self.turn.now);
+    fn evaluate(&mut self, number: u64) {
+        self.turn.context.second = self.in_flight.families().second(self.turn.now);
         let Some(running) = self.lookups.get_mut(&number) else { return };
-        let freshness = running.lookup.freshness();
-        let memory = Memory { cache: &mut self.cache, freshness, late: true, now: self.turn.now };
-        if let Some(end) = running.lookup.turn(&self.turn.context, Some(memory), self.turn.now) {
+        let mode = running.lookup.mode();
+        let memory = Memory { cache: &mut self.cache, mode, late: true, now: self.turn.now };
+        if let Some(end) = running.lookup.evaluate(&self.turn.context, Some(memory), self.turn.now)
+        {
             return self.finish(number, end);
         }
         running.has_asked = true;
@@ -201,10 +205,10 @@ impl Resolver {
         }
         let mut can_fall_back = false;
         for ask in &asks {
-            let learnt = self.inquiries.ask(ask, number, &mut self.turn);
-            can_fall_back |= ask.need == Need::Now
+            let learnt = self.in_flight.ask(ask, number, &mut self.turn);
+            can_fall_back |= ask.priority == Priority::Required
                 && self.cache.has_stand_in(&ask.question, self.turn.now, &self.turn.context.policy);
-            if self.inquiries.is_released(&ask.question)
+            if self.in_flight.is_released(&ask.question)
                 && let Some(running) = self.lookups.get_mut(&number)
             {
                 running.lookup.released(&ask.question, self.turn.now);
@@ -226,17 +230,17 @@ impl Resolver {
         if deserted {
             self.waiting.remove(question);
         }
-        if deserted && !self.orphans.contains_key(question) {
-            self.inquiries.drop_question(question, &mut self.turn);
+        if deserted && !self.detached.contains_key(question) {
+            self.in_flight.drop_question(question, &mut self.turn);
         } else {
-            let learnt = self.inquiries.no_more_from(question, number, &mut self.turn);
+            let learnt = self.in_flight.no_more_from(question, number, &mut self.turn);
             self.learn(learnt);
         }
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Box<Running>> {
         let mut running = self.lookups.remove(&number)?;
-        self.inquiries.end_account(number);
+        self.in_flight.end_account(number);
         let name = running.lookup.name();
         if running.lookup.is_background() {
             self.refreshing.remove(name);

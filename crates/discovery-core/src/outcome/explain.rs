@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{AddressFamily, Denied};
-use crate::fact::{Fact, Known, Question, UnusableResponse};
+use crate::fact::{CachedFact, Fact, Question, UnusableResponse};
 use crate::io::Noticed;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::outcome::{ErrorKind, Feedback};
@@ -103,7 +103,7 @@ pub struct Decision {
 enum Cause {
     Nothing,
     Question(Box<Question>),
-    Fact(Arc<Known>),
+    Fact(Arc<CachedFact>),
 }
 
 /// A decision as data.
@@ -121,7 +121,7 @@ struct Told {
 }
 
 impl Decision {
-    pub(crate) fn with_fact(step: Step, known: Arc<Known>, effect: Effect) -> Self {
+    pub(crate) fn with_fact(step: Step, known: Arc<CachedFact>, effect: Effect) -> Self {
         Self { step, cause: Cause::Fact(known), effect }
     }
 
@@ -148,7 +148,7 @@ impl Decision {
     }
 
     /// The fact, and when it was learnt.
-    pub(crate) fn known(&self) -> Option<&Known> {
+    pub(crate) fn known(&self) -> Option<&CachedFact> {
         match &self.cause {
             Cause::Nothing | Cause::Question(_) => None,
             Cause::Fact(known) => Some(known),
@@ -199,7 +199,10 @@ impl From<Told> for Decision {
         let Told { step, question, fact, effect, noticed } = told;
         match (question, fact) {
             (Some(question), Some(fact)) => {
-                let known = Known { noticed, ..Known::new(question, fact, Instant::ORIGIN, None) };
+                let known = CachedFact {
+                    noticed,
+                    ..CachedFact::new(question, fact, Instant::ORIGIN, None)
+                };
                 Self::with_fact(step, Arc::new(known), effect)
             }
             // No fact is told without its question.

@@ -2,43 +2,44 @@
 //!
 //! Knows nothing of places that have not been tried.
 
+use std::sync::Arc;
+
 use crate::events::{Disposition, Event};
 use crate::fact::lifetime::{self, Freshness};
-use crate::fact::{Fact, Known, Question, Standing, from_dns, from_http};
+use crate::fact::{CachedFact, Fact, Question, Standing, from_dns, from_http};
 use crate::io::{Answer, DnsError, DnsId, HttpError, HttpId, HttpResponse, Noticed, RequestId};
 use crate::policy::DnsTransport;
-use crate::query::{Asked, Error, Inquiry, Open, Place, Turn, is_doubtful};
-use crate::query::{Inquiries, Learnt};
+use crate::query::InFlight;
+use crate::query::{Asked, Error, Open, Place, Query, Turn, is_doubtful};
 use crate::util::Instant;
 
-impl Inquiries {
+impl InFlight {
     /// Notes that TLS is up with one address: rivals that are not as far stop, and come back as places to try.
     pub(crate) fn connected(&mut self, id: HttpId, turn: &mut Turn) -> Disposition {
         let id = RequestId::Http(id);
         let Some(question) = self.ids.get(&id).cloned() else { return self.unknown(id) };
-        let Some(mut inquiry) = self.open.remove(&question) else { return Disposition::Stale };
+        let Some(mut query) = self.open.remove(&question) else { return Disposition::Stale };
         self.own_clock.trust();
-        for open in inquiry.open.iter_mut().filter(|open| open.id == id) {
+        for open in query.open.iter_mut().filter(|open| open.id == id) {
             // Said twice, it changes nothing (I3).
             if std::mem::replace(&mut open.connected, true) {
-                self.open.insert(question, inquiry);
+                self.open.insert(question, query);
                 return Disposition::Stale;
             }
         }
-        if let Some(place) = inquiry.open.iter().find(|open| open.id == id).map(|open| open.place) {
-            self.worked_at(place, &inquiry, turn);
+        if let Some(place) = query.open.iter().find(|open| open.id == id).map(|open| open.place) {
+            self.worked_at(place, &query, turn);
         }
-        let rivals: Vec<Open> = inquiry.open.extract_if(.., |open| !open.connected).collect();
+        let rivals: Vec<Open> = query.open.extract_if(.., |open| !open.connected).collect();
         for rival in rivals.iter().rev() {
             self.ids.remove(&rival.id);
             turn.events.push_back(Event::Cancel(rival.id));
-            if let (Some(get), Place::Address(address)) = (&mut inquiry.get, rival.place) {
+            if let (Some(get), Place::Address(address)) = (&mut query.get, rival.place) {
                 get.left.push_front(address);
             }
         }
-        inquiry.next_at =
-            inquiry.has_left().then(|| turn.now + turn.context.policy.response_patience);
-        let learnt = self.put_back(question, inquiry, None, turn);
+        query.next_at = query.has_left().then(|| turn.now + turn.context.policy.response_patience);
+        let learnt = self.put_back(question, query, None, turn);
         debug_assert!(learnt.is_none());
         Disposition::Accepted
     }
@@ -56,31 +57,31 @@ impl Inquiries {
         &mut self,
         answer: &Answer,
         turn: &mut Turn,
-    ) -> (Disposition, Option<Learnt>) {
+    ) -> (Disposition, Option<Arc<CachedFact>>) {
         let id = answer.id();
         let Some(question) = self.ids.remove(&id) else { return (self.unknown(id), None) };
-        let Some(mut inquiry) = self.open.remove(&question) else {
+        let Some(mut query) = self.open.remove(&question) else {
             return (Disposition::Stale, None);
         };
-        let open = inquiry.open.iter().position(|open| open.id == id);
-        let Some(open) = open.map(|at| inquiry.open.remove(at)) else {
-            self.open.insert(question, inquiry);
+        let open = query.open.iter().position(|open| open.id == id);
+        let Some(open) = open.map(|at| query.open.remove(at)) else {
+            self.open.insert(question, query);
             return (Disposition::Stale, None);
         };
         if open.paused && is_doubtful(answer) {
             // I15: the other side may have given up on a driver that was away. Once more, for each pause.
-            inquiry.try_again(open.place);
-            let settled = self.start(&question, &mut inquiry, turn);
-            return (Disposition::Accepted, self.put_back(question, inquiry, settled, turn));
+            query.try_again(open.place);
+            let settled = self.start(&question, &mut query, turn);
+            return (Disposition::Accepted, self.put_back(question, query, settled, turn));
         }
         if let Some(asked) = open.asked.filter(|_| !open.paused) {
-            self.heard_of(asked, open.since, answer, &inquiry, turn);
+            self.heard_of(asked, open.since, answer, &query, turn);
         }
         if let Answer::Http(_, said) = answer
             && is_of_the_server(said)
             && !open.connected
         {
-            self.worked_at(open.place, &inquiry, turn);
+            self.worked_at(open.place, &query, turn);
         }
         let read = match (&question, answer) {
             (Question::Dns(name, kind), Answer::Dns(_, Ok(reply))) => {
@@ -92,7 +93,8 @@ impl Inquiries {
                 } else {
                     life
                 };
-                let mut known = Known::new(question.clone(), fact, turn.now, Some(turn.now + life));
+                let mut known =
+                    CachedFact::new(question.clone(), fact, turn.now, Some(turn.now + life));
                 known.noticed = self.noticed(open.asked, reply.noticed);
                 Ok(known)
             }
@@ -104,8 +106,9 @@ impl Inquiries {
                 // R120.
                 let standing =
                     if freshness.never_stale { Standing::NeverStale } else { Standing::Fresh };
-                let known = Known::new(question.clone(), fact, turn.now, Some(turn.now + life));
-                Ok(Known { standing, ..known })
+                let known =
+                    CachedFact::new(question.clone(), fact, turn.now, Some(turn.now + life));
+                Ok(CachedFact { standing, ..known })
             }
             (_, Answer::Dns(_, Err(error))) => Err(Error::Dns(*error)),
             (Question::Get(url), Answer::Http(_, Err(error))) => {
@@ -120,26 +123,26 @@ impl Inquiries {
             // A reply that leads nowhere (aliases in a circle) may be another server's mistake, but it is a reply.
             Ok(known) => Some(known),
             Err(error) => {
-                inquiry.errors.push((open.place, error));
-                if is_turned_away(error) && self.name_servers.has_more_than(&inquiry.asked) {
-                    inquiry.put_back(open.place);
+                query.errors.push((open.place, error));
+                if is_turned_away(error) && self.name_servers.has_more_than(&query.asked) {
+                    query.put_back(open.place);
                 }
                 // The next place at once; the ones before stay open.
-                self.start(&question, &mut inquiry, turn)
+                self.start(&question, &mut query, turn)
             }
         };
-        (Disposition::Accepted, self.put_back(question, inquiry, settled, turn))
+        (Disposition::Accepted, self.put_back(question, query, settled, turn))
     }
 
     /// Remembers that something came back from an address, while those of the other family failed or are silent, which have been
     /// tried for as long as addresses are given.
-    fn worked_at(&mut self, place: Place, inquiry: &Inquiry, turn: &Turn) {
+    fn worked_at(&mut self, place: Place, query: &Query, turn: &Turn) {
         let Place::Address(address) = place else { return };
         self.families.worked(address);
         let patience = turn.context.policy.connection_attempt_delay;
         let silent =
-            inquiry.open.iter().filter(|open| !open.connected && open.since + patience <= turn.now);
-        let unreachable = inquiry.errors.iter().filter(|(_, error)| {
+            query.open.iter().filter(|open| !open.connected && open.since + patience <= turn.now);
+        let unreachable = query.errors.iter().filter(|(_, error)| {
             matches!(
                 error,
                 Error::Http(HttpError::NoRoute | HttpError::Rejected | HttpError::Timeout)
@@ -169,7 +172,7 @@ impl Inquiries {
         asked: Asked,
         since: Instant,
         answer: &Answer,
-        inquiry: &Inquiry,
+        query: &Query,
         turn: &Turn,
     ) {
         let server = asked.server;
@@ -178,7 +181,7 @@ impl Inquiries {
             let patience = |server| {
                 self.name_servers.wait(server, policy).unwrap_or(policy.dns_retry_interval)
             };
-            let others = inquiry.fared(patience, turn.now);
+            let others = query.fared(patience, turn.now);
             self.name_servers.learn_manner(asked, since, reply.noticed, &others, turn.now);
         } else if asked.transport == DnsTransport::Tcp
             && let Answer::Dns(
@@ -203,7 +206,7 @@ impl Inquiries {
                     self.name_servers.wait(server, policy).unwrap_or(policy.dns_retry_interval)
                 };
                 let silent =
-                    inquiry.open.iter().filter_map(|open| Some((open.asked?.server, open.since)));
+                    query.open.iter().filter_map(|open| Some((open.asked?.server, open.since)));
                 let silent: Vec<u8> = silent
                     .filter(|(other, since)| {
                         *other != server && *since + patience(*other) <= turn.now

@@ -6,25 +6,25 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::events::Event;
-use crate::fact::{Known, Question};
+use crate::fact::{CachedFact, Question};
 use crate::io::{DnsError, DnsId, DnsRequest, HttpGet, HttpId, Request, RequestId};
 use crate::policy::{DnsTransport, Policy};
 use crate::query::in_flight::MAX_OPEN;
-use crate::query::{Asked, Error, Inquiry, Open, Place};
-use crate::query::{Inquiries, Turn};
-use crate::spec::Ask;
+use crate::query::{Asked, Error, Open, Place, Query};
+use crate::query::{InFlight, Turn};
+use crate::spec::Demand;
 use crate::util::{Instant, few_more};
 
-impl Inquiries {
+impl InFlight {
     /// Brings the addresses of one more ask.
     pub(super) fn extend(
         &mut self,
-        inquiry: &mut Inquiry,
-        ask: &Ask,
+        query: &mut Query,
+        ask: &Demand,
         lookup: u64,
         turn: &mut Turn,
-    ) -> Option<Known> {
-        let mut get = inquiry.get.take()?;
+    ) -> Option<CachedFact> {
+        let mut get = query.get.take()?;
         get.more.retain(|other| *other != lookup);
         if ask.more {
             get.more.push(lookup);
@@ -33,33 +33,33 @@ impl Inquiries {
             let known = std::mem::take(&mut get.via);
             get.via.clone_from(&ask.via);
             get.via.extend(known.into_iter().filter(|ip| !ask.via.contains(ip)));
-            let untried = |ip: &IpAddr| !inquiry.tried(Place::Address(*ip));
+            let untried = |ip: &IpAddr| !query.tried(Place::Address(*ip));
             get.left = get.via.iter().copied().filter(untried).collect();
         }
-        inquiry.get = Some(get);
-        inquiry.released?;
-        if inquiry.open.is_empty() {
-            return self.start(&ask.question, inquiry, turn);
+        query.get = Some(get);
+        query.released?;
+        if query.open.is_empty() {
+            return self.start(&ask.question, query, turn);
         }
-        if inquiry.next_at.is_none() && inquiry.has_left() {
-            inquiry.next_at =
-                Some((inquiry.last_start + pace(inquiry, &turn.context.policy)).max(turn.now));
+        if query.next_at.is_none() && query.has_left() {
+            query.next_at =
+                Some((query.last_start + pace(query, &turn.context.policy)).max(turn.now));
         }
         None
     }
 
     /// I10: where enough addresses are open, the one that has been silent for longest makes room, and is tried again last.
-    fn make_room(&mut self, inquiry: &mut Inquiry, turn: &mut Turn) -> bool {
-        let Some(get) = &mut inquiry.get else { return true };
-        if get.left.is_empty() || inquiry.open.len() < MAX_OPEN {
+    fn make_room(&mut self, query: &mut Query, turn: &mut Turn) -> bool {
+        let Some(get) = &mut query.get else { return true };
+        if get.left.is_empty() || query.open.len() < MAX_OPEN {
             return true;
         }
-        let oldest = inquiry.open.iter().position(|open| !open.connected);
+        let oldest = query.open.iter().position(|open| !open.connected);
         let Some(oldest) = oldest.filter(|_| get.yielded < get.via.len()) else {
             return false;
         };
         get.yielded = get.yielded.saturating_add(1);
-        let oldest = inquiry.open.remove(oldest);
+        let oldest = query.open.remove(oldest);
         self.ids.remove(&oldest.id);
         turn.events.push_back(Event::Cancel(oldest.id));
         if let Place::Address(address) = oldest.place {
@@ -72,18 +72,18 @@ impl Inquiries {
     pub(super) fn start(
         &mut self,
         question: &Question,
-        inquiry: &mut Inquiry,
+        query: &mut Query,
         turn: &mut Turn,
-    ) -> Option<Known> {
-        if !self.make_room(inquiry, turn) {
-            inquiry.next_at = None;
+    ) -> Option<CachedFact> {
+        if !self.make_room(query, turn) {
+            query.next_at = None;
             return None;
         }
-        let place = match inquiry.next_place() {
+        let place = match query.next_place() {
             Some(place) => place,
             None => {
-                inquiry.next_at = None;
-                return inquiry.exhausted(question, turn);
+                query.next_at = None;
+                return query.exhausted(question, turn);
             }
         };
         let policy = &turn.context.policy;
@@ -91,22 +91,22 @@ impl Inquiries {
             (Question::Dns(name, kind), Place::Attempt(attempt)) => {
                 let id = DnsId(self.next_dns);
                 // Without any name server nothing can be asked.
-                let Some(server) = self.name_servers.pick(&inquiry.asked, turn.now) else {
+                let Some(server) = self.name_servers.pick(&query.asked, turn.now) else {
                     let error = Error::Dns(DnsError::NoServer);
-                    inquiry.errors.push((place, error));
-                    inquiry.attempts = 0..0;
-                    return inquiry.exhausted(question, turn);
+                    query.errors.push((place, error));
+                    query.attempts = 0..0;
+                    return query.exhausted(question, turn);
                 };
-                if !self.may_query(inquiry) {
-                    inquiry.over_budget = true;
-                    inquiry.attempts = 0..0;
-                    inquiry.next_at = None;
-                    return inquiry.exhausted(question, turn);
+                if !self.may_query(query) {
+                    query.over_budget = true;
+                    query.attempts = 0..0;
+                    query.next_at = None;
+                    return query.exhausted(question, turn);
                 }
-                let asked = self.manner(server, attempt, inquiry, policy, turn.now);
+                let asked = self.manner(server, attempt, query, policy, turn.now);
                 self.next_dns = id.0.saturating_add(1);
-                few_more(&mut inquiry.asked);
-                inquiry.asked.push(asked);
+                few_more(&mut query.asked);
+                query.asked.push(asked);
                 let Asked { edns, transport, .. } = asked;
                 let (name, kind) = (name.clone(), *kind);
                 turn.events.push_back(Event::Request(Request::Dns(DnsRequest {
@@ -142,9 +142,9 @@ impl Inquiries {
             }
         };
         self.ids.insert(id, question.clone());
-        let asked = inquiry.asked.last().copied();
-        few_more(&mut inquiry.open);
-        inquiry.open.push(Open {
+        let asked = query.asked.last().copied();
+        few_more(&mut query.open);
+        query.open.push(Open {
             id,
             place,
             asked,
@@ -152,8 +152,8 @@ impl Inquiries {
             connected: false,
             paused: false,
         });
-        inquiry.last_start = turn.now;
-        inquiry.next_at = match (place, inquiry.has_left()) {
+        query.last_start = turn.now;
+        query.next_at = match (place, query.has_left()) {
             (_, false) => None,
             (Place::Attempt(attempt), true) => {
                 let doubled = |by: u8| 1_u32.checked_shl(u32::from(by)).unwrap_or(u32::MAX);
@@ -163,24 +163,24 @@ impl Inquiries {
                     None => {
                         let factor = doubled(attempt.saturating_add(1)).saturating_sub(1);
                         let since = policy.dns_retry_interval.saturating_mul(factor);
-                        inquiry.released.map(|first| (first + since).max(turn.now))
+                        query.released.map(|first| (first + since).max(turn.now))
                     }
                 }
             }
-            (Place::Address(_), true) => Some(turn.now + pace(inquiry, policy)),
+            (Place::Address(_), true) => Some(turn.now + pace(query, policy)),
         };
         None
     }
 }
 
-impl Inquiries {
+impl InFlight {
     /// How one attempt at a question is put to a server: as the server is remembered to need it, and otherwise more plainly from attempt
     /// to attempt.
     fn manner(
         &mut self,
         server: u8,
         attempt: u8,
-        inquiry: &Inquiry,
+        query: &Query,
         policy: &Policy,
         now: Instant,
     ) -> Asked {
@@ -189,22 +189,22 @@ impl Inquiries {
         let rejected = |(_, error): &(Place, Error)| {
             matches!(error, Error::Dns(DnsError::ServerFailure | DnsError::Malformed))
         };
-        let edns = !plain && attempt < 2 && !inquiry.errors.iter().any(rejected);
+        let edns = !plain && attempt < 2 && !query.errors.iter().any(rejected);
         let of_server = |asked: &Asked| asked.server == server;
-        let tried_tcp = inquiry
+        let tried_tcp = query
             .asked
             .iter()
             .any(|asked| of_server(asked) && asked.transport == DnsTransport::Tcp);
         let open = |open: &Open| open.asked.is_some_and(|asked| of_server(&asked));
         let timed_out = |(place, error): &(Place, Error)| match (place, error) {
             (Place::Attempt(attempt), Error::Dns(DnsError::Timeout)) => {
-                inquiry.asked.iter().any(|asked| asked.attempt == *attempt && of_server(asked))
+                query.asked.iter().any(|asked| asked.attempt == *attempt && of_server(asked))
             }
             _ => false,
         };
         // RFC 7766 §5: a server that has been silent over UDP may answer over TCP.
-        let is_last = attempt >= 2 && inquiry.attempts.is_empty();
-        let silent = || inquiry.open.iter().any(open) || inquiry.errors.iter().any(timed_out);
+        let is_last = attempt >= 2 && query.attempts.is_empty();
+        let silent = || query.open.iter().any(open) || query.errors.iter().any(timed_out);
         let tcp = policy.dns_transport == DnsTransport::Tcp
             || (!tried_tcp && (by_tcp || (is_last && silent())));
         let transport = if tcp { DnsTransport::Tcp } else { DnsTransport::Udp };
@@ -214,8 +214,8 @@ impl Inquiries {
 
 /// How long after an address the next one is tried (R129); longer where one may just be slow to respond, or where another has to
 /// make room for it.
-fn pace(inquiry: &Inquiry, policy: &Policy) -> Duration {
-    if inquiry.open.len() >= MAX_OPEN || inquiry.open.iter().any(|open| open.connected) {
+fn pace(query: &Query, policy: &Policy) -> Duration {
+    if query.open.len() >= MAX_OPEN || query.open.iter().any(|open| open.connected) {
         policy.response_patience
     } else {
         policy.connection_attempt_delay

@@ -10,13 +10,13 @@ use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 
 use crate::events::{Deadline, DeadlineKind, Event};
-use crate::fact::{Known, Question};
+use crate::fact::{CachedFact, Question};
 use crate::io::RequestId;
 use crate::policy::{DnsTransport, Policy};
 use crate::query::{
-    FamilyMemory, Get, Inquiry, InquiryState, NameServer, NameServers, OwnClock, Slots, Turn,
+    FamilyMemory, Get, NameServer, NameServers, OwnClock, Query, QueryState, Slots, Turn,
 };
-use crate::spec::Ask;
+use crate::spec::Demand;
 use crate::util::{Instant, few_more};
 
 /// Addresses of one GET that are open at once, at most (I10).
@@ -27,11 +27,11 @@ const GENEROUS: u32 = 64;
 
 /// All questions under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Inquiries {
+pub(crate) struct InFlight {
     pub(super) name_servers: NameServers,
     pub(super) families: FamilyMemory,
     pub(super) own_clock: OwnClock,
-    pub(super) open: BTreeMap<Question, Box<Inquiry>>,
+    pub(super) open: BTreeMap<Question, Box<Query>>,
     pub(super) ids: BTreeMap<RequestId, Question>,
     pub(super) timers: BTreeSet<(Instant, u64, Question)>,
     pub(super) dns: Slots,
@@ -65,10 +65,7 @@ impl std::hash::Hash for Headers {
     fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
-/// A fact that settles its question.
-pub(crate) type Learnt = Arc<Known>;
-
-impl Inquiries {
+impl InFlight {
     pub(crate) fn new(
         policy: &Policy,
         name_servers: NameServers,
@@ -136,7 +133,7 @@ impl Inquiries {
     }
 
     pub(crate) fn is_released(&self, question: &Question) -> bool {
-        self.open.get(question).is_some_and(|inquiry| inquiry.released.is_some())
+        self.open.get(question).is_some_and(|query| query.released.is_some())
     }
 
     pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
@@ -151,11 +148,16 @@ impl Inquiries {
     }
 
     /// Asks a question, or brings more addresses to one that is under way. Gives the fact if that settles it.
-    pub(crate) fn ask(&mut self, ask: &Ask, lookup: u64, turn: &mut Turn) -> Option<Learnt> {
-        if let Some(mut inquiry) = self.open.remove(&ask.question) {
-            self.pays(lookup, &ask.question, &mut inquiry);
-            let settled = self.extend(&mut inquiry, ask, lookup, turn);
-            return self.put_back(ask.question.clone(), inquiry, settled, turn);
+    pub(crate) fn ask(
+        &mut self,
+        ask: &Demand,
+        lookup: u64,
+        turn: &mut Turn,
+    ) -> Option<Arc<CachedFact>> {
+        if let Some(mut query) = self.open.remove(&ask.question) {
+            self.pays(lookup, &ask.question, &mut query);
+            let settled = self.extend(&mut query, ask, lookup, turn);
+            return self.put_back(ask.question.clone(), query, settled, turn);
         }
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
@@ -168,7 +170,7 @@ impl Inquiries {
             }
         };
         let place = (lookup, number);
-        let mut inquiry = Box::new(Inquiry {
+        let mut query = Box::new(Query {
             number,
             place,
             attempts,
@@ -183,72 +185,72 @@ impl Inquiries {
             last_start: turn.now,
             timer: None,
         });
-        self.pays(lookup, &ask.question, &mut inquiry);
+        self.pays(lookup, &ask.question, &mut query);
         if !self.slots(&ask.question).take_or_wait(place, &ask.question) {
-            self.open.insert(ask.question.clone(), inquiry);
+            self.open.insert(ask.question.clone(), query);
             return None;
         }
-        self.release(ask.question.clone(), inquiry, turn)
+        self.release(ask.question.clone(), query, turn)
     }
 
     fn release(
         &mut self,
         question: Question,
-        mut inquiry: Box<Inquiry>,
+        mut query: Box<Query>,
         turn: &mut Turn,
-    ) -> Option<Learnt> {
-        inquiry.released = Some(turn.now);
-        let settled = self.start(&question, &mut inquiry, turn);
-        self.put_back(question, inquiry, settled, turn)
+    ) -> Option<Arc<CachedFact>> {
+        query.released = Some(turn.now);
+        let settled = self.start(&question, &mut query, turn);
+        self.put_back(question, query, settled, turn)
     }
 
-    /// Stores an inquiry and its timer, or ends it with its fact.
+    /// Stores an query and its timer, or ends it with its fact.
     pub(super) fn put_back(
         &mut self,
         question: Question,
-        mut inquiry: Box<Inquiry>,
-        settled: Option<Known>,
+        mut query: Box<Query>,
+        settled: Option<CachedFact>,
         turn: &mut Turn,
-    ) -> Option<Learnt> {
+    ) -> Option<Arc<CachedFact>> {
         if let Some(known) = settled {
-            self.close(&question, &mut inquiry, turn);
+            self.close(&question, &mut query, turn);
             return Some(Arc::new(known));
         }
-        let at = inquiry.deadline(&question, &turn.context.policy).map(|deadline| deadline.at);
-        if at != inquiry.timer {
-            self.clear_timer(&question, &mut inquiry);
-            inquiry.timer = at;
-            self.timers.extend(at.map(|at| (at, inquiry.number, question.clone())));
+        let at = query.deadline(&question, &turn.context.policy).map(|deadline| deadline.at);
+        if at != query.timer {
+            self.clear_timer(&question, &mut query);
+            query.timer = at;
+            self.timers.extend(at.map(|at| (at, query.number, question.clone())));
         }
-        self.open.insert(question, inquiry);
+        self.open.insert(question, query);
         None
     }
 
-    fn clear_timer(&mut self, question: &Question, inquiry: &mut Inquiry) {
-        if let Some(at) = inquiry.timer.take() {
-            self.timers.remove(&(at, inquiry.number, question.clone()));
+    fn clear_timer(&mut self, question: &Question, query: &mut Query) {
+        if let Some(at) = query.timer.take() {
+            self.timers.remove(&(at, query.number, question.clone()));
         }
     }
 
     /// From now on the queries of a DNS question count against a lookup's budget, too.
-    fn pays(&mut self, lookup: u64, question: &Question, inquiry: &mut Inquiry) {
-        if matches!(question, Question::Dns(..)) && !inquiry.payers.contains(&lookup) {
-            few_more(&mut inquiry.payers);
-            inquiry.payers.push(lookup);
+    fn pays(&mut self, lookup: u64, question: &Question, query: &mut Query) {
+        if matches!(question, Question::Dns(..)) && !query.payers.contains(&lookup) {
+            few_more(&mut query.payers);
+            query.payers.push(lookup);
             let account = self.accounts.entry(lookup).or_default();
             account.questions = account.questions.saturating_add(1);
         }
     }
 
     /// Counts one more query of a question, unless every lookup that waits for it has used up its budget.
-    pub(super) fn may_query(&mut self, inquiry: &Inquiry) -> bool {
+    pub(super) fn may_query(&mut self, query: &Query) -> bool {
         let accounts = &self.accounts;
         let has_some =
             |payer: &u64| accounts.get(payer).is_none_or(|own| own.queries < self.budget);
-        if !inquiry.payers.iter().any(has_some) {
+        if !query.payers.iter().any(has_some) {
             return false;
         }
-        for payer in &inquiry.payers {
+        for payer in &query.payers {
             if let Some(account) = self.accounts.get_mut(payer) {
                 account.queries = account.queries.saturating_add(1);
             }
@@ -267,8 +269,8 @@ impl Inquiries {
     }
 
     /// Cancels what is open and gives the slot back.
-    fn close(&mut self, question: &Question, inquiry: &mut Inquiry, turn: &mut Turn) {
-        for payer in inquiry.payers.drain(..) {
+    fn close(&mut self, question: &Question, query: &mut Query, turn: &mut Turn) {
+        for payer in query.payers.drain(..) {
             if let Some(account) = self.accounts.get_mut(&payer) {
                 account.questions = account.questions.saturating_sub(1);
                 if account.ended && account.questions == 0 {
@@ -276,14 +278,14 @@ impl Inquiries {
                 }
             }
         }
-        self.clear_timer(question, inquiry);
-        for open in &inquiry.open {
+        self.clear_timer(question, query);
+        for open in &query.open {
             self.ids.remove(&open.id);
             turn.events.push_back(Event::Cancel(open.id));
         }
-        let place = inquiry.place;
+        let place = query.place;
         let slots = self.slots(question);
-        if inquiry.released.is_some() {
+        if query.released.is_some() {
             slots.give_back(question);
         } else {
             slots.leave(place, question);
@@ -299,17 +301,17 @@ impl Inquiries {
     pub(crate) fn release_waiting(
         &mut self,
         turn: &mut Turn,
-    ) -> Option<(Question, Option<Learnt>)> {
+    ) -> Option<(Question, Option<Arc<CachedFact>>)> {
         let question = self.dns.next().or_else(|| self.http.next())?;
-        let inquiry = self.open.remove(&question)?;
-        let settled = self.release(question.clone(), inquiry, turn);
+        let query = self.open.remove(&question)?;
+        let settled = self.release(question.clone(), query, turn);
         Some((question, settled))
     }
 
     /// Takes a question back: nobody waits for it any more.
     pub(crate) fn drop_question(&mut self, question: &Question, turn: &mut Turn) {
-        if let Some(mut inquiry) = self.open.remove(question) {
-            self.close(question, &mut inquiry, turn);
+        if let Some(mut query) = self.open.remove(question) {
+            self.close(question, &mut query, turn);
         }
     }
 
@@ -319,22 +321,22 @@ impl Inquiries {
         question: &Question,
         lookup: u64,
         turn: &mut Turn,
-    ) -> Option<Learnt> {
-        let mut inquiry = self.open.remove(question)?;
-        if let Some(get) = &mut inquiry.get {
+    ) -> Option<Arc<CachedFact>> {
+        let mut query = self.open.remove(question)?;
+        if let Some(get) = &mut query.get {
             get.more.retain(|other| *other != lookup);
         }
-        let settled = inquiry.exhausted(question, turn);
-        self.put_back(question.clone(), inquiry, settled, turn)
+        let settled = query.exhausted(question, turn);
+        self.put_back(question.clone(), query, settled, turn)
     }
 
     /// The driver was away for so long: none of that counts as waiting (I15).
     pub(crate) fn resume(&mut self, away: Duration, policy: &Policy) {
         self.timers.clear();
-        for (question, inquiry) in &mut self.open {
-            inquiry.resume(away);
-            inquiry.timer = inquiry.deadline(question, policy).map(|deadline| deadline.at);
-            self.timers.extend(inquiry.timer.map(|at| (at, inquiry.number, question.clone())));
+        for (question, query) in &mut self.open {
+            query.resume(away);
+            query.timer = query.deadline(question, policy).map(|deadline| deadline.at);
+            self.timers.extend(query.timer.map(|at| (at, query.number, question.clone())));
         }
     }
 
@@ -350,46 +352,46 @@ impl Inquiries {
     }
 
     /// Does the first thing that is due, at its own instant. Gives the fact if that settles a question.
-    pub(crate) fn handle_timeout(&mut self, turn: &mut Turn) -> Option<Learnt> {
+    pub(crate) fn handle_timeout(&mut self, turn: &mut Turn) -> Option<Arc<CachedFact>> {
         if self.timers.first().is_none_or(|(at, ..)| *at > turn.now) {
             return None;
         }
         let (_, _, question) = self.timers.pop_first()?;
-        let mut inquiry = self.open.remove(&question)?;
-        inquiry.timer = None;
-        let due = inquiry.deadline(&question, &turn.context.policy);
+        let mut query = self.open.remove(&question)?;
+        query.timer = None;
+        let due = query.deadline(&question, &turn.context.policy);
         let settled = match due.map(|deadline| deadline.kind) {
             Some(DeadlineKind::QuestionTimeout) => {
-                for asked in inquiry.open.iter().filter_map(|open| open.asked) {
+                for asked in query.open.iter().filter_map(|open| open.asked) {
                     self.name_servers.failed(asked.server, turn.now);
                     if asked.transport == DnsTransport::Tcp {
                         self.name_servers.tcp_failed(asked.server);
                     }
                 }
-                Some(inquiry.timed_out(&question, turn))
+                Some(query.timed_out(&question, turn))
             }
             _ => {
-                inquiry.next_at = None;
-                self.start(&question, &mut inquiry, turn)
+                query.next_at = None;
+                self.start(&question, &mut query, turn)
             }
         };
-        self.put_back(question, inquiry, settled, turn)
+        self.put_back(question, query, settled, turn)
     }
 
     /// Everything that its future depends on, with ids by rank and instants relative to `now`.
-    pub(crate) fn state(&self, now: Instant) -> InquiriesState {
+    pub(crate) fn state(&self, now: Instant) -> InFlightState {
         let ranks: BTreeMap<RequestId, usize> =
             self.ids.keys().enumerate().map(|(rank, id)| (*id, rank)).collect();
-        let mut inquiries: Vec<_> = self.open.iter().collect();
-        inquiries.sort_by_key(|(_, inquiry)| inquiry.number);
-        InquiriesState {
+        let mut in_flight: Vec<_> = self.open.iter().collect();
+        in_flight.sort_by_key(|(_, query)| query.number);
+        InFlightState {
             name_servers: self.name_servers.clone(),
             own_clock: self.own_clock.clone(),
             // A budget that is generous makes no difference, and would only tell apart states that behave alike.
             accounts: if self.budget < GENEROUS { self.accounts.clone() } else { BTreeMap::new() },
-            inquiries: inquiries
+            in_flight: in_flight
                 .into_iter()
-                .map(|(question, inquiry)| inquiry.state(question, &ranks, now))
+                .map(|(question, query)| query.state(question, &ranks, now))
                 .collect(),
         }
     }
@@ -397,9 +399,9 @@ impl Inquiries {
 
 /// What the future of all questions under way depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct InquiriesState {
+pub(crate) struct InFlightState {
     name_servers: NameServers,
     own_clock: OwnClock,
     accounts: BTreeMap<u64, Account>,
-    inquiries: Vec<InquiryState>,
+    in_flight: Vec<QueryState>,
 }

@@ -14,11 +14,11 @@ mod turn;
 
 pub(crate) use families::FamilyMemory;
 pub use families::{FamiliesHealth, FamilyHealth};
-pub(crate) use in_flight::{Inquiries, InquiriesState, Learnt};
+pub(crate) use in_flight::{InFlight, InFlightState};
 pub use name_servers::NameServer;
 pub(crate) use name_servers::{Asked, Fared, NameServers};
 pub(crate) use own_clock::OwnClock;
 pub(crate) use pause::{Heartbeat, MAX_PAUSES, TOLERANCE, is_doubtful};
-pub(crate) use query::{Error, Get, Inquiry, InquiryState, Open, Place};
+pub(crate) use query::{Error, Get, Open, Place, Query, QueryState};
 pub(crate) use slots::Slots;
 pub(crate) use turn::Turn;

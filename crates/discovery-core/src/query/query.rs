@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::events::{Deadline, DeadlineKind};
 use crate::fact::lifetime::{self};
-use crate::fact::{Fact, Failure, Known, Question};
+use crate::fact::{CachedFact, Fact, Failure, Question};
 use crate::io::{DnsError, HttpError, RequestId};
 use crate::policy::Policy;
 use crate::query::{Asked, Fared, Turn, slots};
@@ -59,7 +59,7 @@ pub(crate) struct Get {
 
 /// One question under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Inquiry {
+pub(crate) struct Query {
     /// Minted in order: what is due at the same instant happens in this order.
     pub(crate) number: u64,
     /// Its place in the queue for a slot.
@@ -85,7 +85,7 @@ pub(crate) struct Inquiry {
     pub(crate) timer: Option<Instant>,
 }
 
-impl Inquiry {
+impl Query {
     pub(crate) fn has_left(&self) -> bool {
         !self.attempts.is_empty() || self.get.as_ref().is_some_and(|get| !get.left.is_empty())
     }
@@ -178,7 +178,7 @@ impl Inquiry {
     }
 
     /// The fact, if no place is left, none is open and none can come.
-    pub(crate) fn exhausted(&self, question: &Question, turn: &Turn) -> Option<Known> {
+    pub(crate) fn exhausted(&self, question: &Question, turn: &Turn) -> Option<CachedFact> {
         let waits = self.has_left()
             || !self.open.is_empty()
             || self.get.as_ref().is_some_and(|get| !get.more.is_empty())
@@ -186,13 +186,13 @@ impl Inquiry {
         (!waits).then(|| self.failed(question, turn))
     }
 
-    pub(crate) fn timed_out(&mut self, question: &Question, turn: &Turn) -> Known {
+    pub(crate) fn timed_out(&mut self, question: &Question, turn: &Turn) -> CachedFact {
         let silent = self.open.iter().map(|open| (open.place, Error::Dns(DnsError::Timeout)));
         self.errors.extend(silent);
         self.failed(question, turn)
     }
 
-    pub(crate) fn failed(&self, question: &Question, turn: &Turn) -> Known {
+    pub(crate) fn failed(&self, question: &Question, turn: &Turn) -> CachedFact {
         let policy = &turn.context.policy;
         let (why, base) = match question {
             // The most telling error, whatever the order in which they came.
@@ -232,7 +232,7 @@ impl Inquiry {
         } else {
             turn.now + lifetime::failure(base, policy, turn.context.seed, question)
         };
-        Known::new(question.clone(), Fact::Failed(why), turn.now, Some(expires))
+        CachedFact::new(question.clone(), Fact::Failed(why), turn.now, Some(expires))
     }
 
     /// What its future depends on, with ids by rank and instants relative to `now`.
@@ -241,10 +241,10 @@ impl Inquiry {
         question: &Question,
         ranks: &BTreeMap<RequestId, usize>,
         now: Instant,
-    ) -> InquiryState {
+    ) -> QueryState {
         let ago = |at: Instant| now.saturating_duration_since(at);
         let open = |open: &Open| (ranks.get(&open.id).copied(), open.place, open.connected);
-        InquiryState {
+        QueryState {
             question: question.clone(),
             attempts: self.attempts.clone(),
             asked: self.asked.clone(),
@@ -261,7 +261,7 @@ impl Inquiry {
 
 /// What the future of one question depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct InquiryState {
+pub(crate) struct QueryState {
     question: Question,
     attempts: Range<u8>,
     asked: Vec<Asked>,

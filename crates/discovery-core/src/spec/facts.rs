@@ -4,20 +4,20 @@
 
 use std::sync::Arc;
 
-use crate::fact::{Known, Question};
+use crate::fact::{CachedFact, Question};
 use crate::util::few_more;
 
 /// Facts in the order of their questions. They are few, and many lookups keep some: a list takes less room than a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Facts(Vec<Arc<Known>>);
+pub(crate) struct Facts(Vec<Arc<CachedFact>>);
 
 impl Facts {
-    pub(crate) fn get(&self, question: &Question) -> Option<&Arc<Known>> {
+    pub(crate) fn get(&self, question: &Question) -> Option<&Arc<CachedFact>> {
         self.0.get(self.find(question).ok()?)
     }
 
     /// Puts a fact in, in the place of the one that is there.
-    pub(crate) fn insert(&mut self, known: Arc<Known>) {
+    pub(crate) fn insert(&mut self, known: Arc<CachedFact>) {
         match self.find(&known.question) {
             Ok(at) => {
                 if let Some(place) = self.0.get_mut(at) {
@@ -31,11 +31,11 @@ impl Facts {
         }
     }
 
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&Arc<Known>) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Arc<CachedFact>) -> bool) {
         self.0.retain(keep);
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Known>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<CachedFact>> {
         self.0.iter()
     }
 

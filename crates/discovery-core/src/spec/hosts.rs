@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::address::{AddressFamily, Denied};
-use crate::fact::{Fact, Failure, Known, Question};
+use crate::fact::{CachedFact, Fact, Failure, Question};
 use crate::name::DnsName;
 use crate::outcome::ErrorKind;
 
@@ -17,7 +17,7 @@ pub(crate) enum Family {
     /// This question has to be answered first.
     Missing(Question),
     /// This is known.
-    Known(Arc<Known>),
+    Known(Arc<CachedFact>),
 }
 
 /// Both families' addresses of one host, with what may be used of them.
@@ -38,7 +38,7 @@ impl HostAddresses {
         })
     }
 
-    pub(crate) fn known(&self) -> impl Iterator<Item = &Arc<Known>> {
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Arc<CachedFact>> {
         self.families.iter().filter_map(|family| match family {
             Family::Known(known) => Some(known),
             Family::Off | Family::Missing(_) => None,

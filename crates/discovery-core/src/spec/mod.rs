@@ -10,4 +10,4 @@ pub(crate) use facts::Facts;
 pub(crate) use hosts::{Family, HostAddresses, Trouble};
 pub(crate) use srv::Draws;
 pub(crate) use steps::{Found, resolve};
-pub(crate) use view::{Ask, Board, Got, Memory, Need, Notes, Stop};
+pub(crate) use view::{Demand, FactView, Fetched, Memory, Priority, Suspend, Trace};

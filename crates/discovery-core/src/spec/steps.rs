@@ -12,7 +12,7 @@ use crate::name::{DnsName, Host, ServerName, TlsName, Url};
 use crate::outcome::{Effect, ErrorKind, Step, Target};
 use crate::policy::{OnFailure, OnHttpGone, OnInvalidDocument, Policy, SrvTargetAlias};
 use crate::revision::Revision;
-use crate::spec::{Board, Draws, Got, HostAddresses, Need, Stop, Trouble};
+use crate::spec::{Draws, FactView, Fetched, HostAddresses, Priority, Suspend, Trouble};
 
 /// The port where no other is said (R26, R45, R57, R60).
 const DEFAULT_PORT: u16 = 8448;
@@ -45,55 +45,55 @@ impl Pass {
 pub(crate) fn resolve(
     name: &ServerName,
     draws: &Draws,
-    board: &mut Board<'_>,
-) -> Result<Found, Stop> {
-    let result = pass(name, Pass::Asked, draws, board);
+    view: &mut FactView<'_>,
+) -> Result<Found, Suspend> {
+    let result = pass(name, Pass::Asked, draws, view);
     // What a guess would return is thrown away: speculation asks earlier, it never decides.
-    if board.is_guessing() { Err(Stop::Missing) } else { result }
+    if view.is_guessing() { Err(Suspend::Missing) } else { result }
 }
 
 fn pass(
     name: &ServerName,
     pass: Pass,
     draws: &Draws,
-    board: &mut Board<'_>,
-) -> Result<Found, Stop> {
+    view: &mut FactView<'_>,
+) -> Result<Found, Suspend> {
     // R25: one step after the other, and the first that applies is the answer. Steps 1 and 3.1.
     let text = match name.host() {
-        Host::Ip(ip) => return literal(name, ip, pass, board),
+        Host::Ip(ip) => return literal(name, ip, pass, view),
         Host::Name(text) => text,
     };
-    let host = match board.host(name, text) {
+    let host = match view.host(name, text) {
         Ok(host) => host,
         Err(why) => {
             let step = pass.step(Step::ExplicitPort, Step::WellKnown);
-            board.decide(step, None, Effect::UnresolvableName(why));
-            return Err(Stop::Failed(ErrorKind::UnresolvableName));
+            view.decide(step, None, Effect::UnresolvableName(why));
+            return Err(Suspend::Failed(ErrorKind::UnresolvableName));
         }
     };
 
     // Steps 2 and 3.2: with an explicit port neither document nor SRV record is asked for (R29, R48).
     if let Some(port) = name.port() {
         let step = pass.step(Step::ExplicitPort, Step::DelegatedPort);
-        board.decide(step, None, Effect::ExplicitPort(port));
-        return at_own_addresses(name, host, port, step, board);
+        view.decide(step, None, Effect::ExplicitPort(port));
+        return at_own_addresses(name, host, port, step, view);
     }
 
     // Step 3: never a second time, for the delegated name (R44).
     if pass == Pass::Asked
-        && let Some(delegated) = well_known(&host, board)?
+        && let Some(delegated) = well_known(&host, view)?
     {
-        return self::pass(&delegated, Pass::Delegated, draws, board);
+        return self::pass(&delegated, Pass::Delegated, draws, view);
     }
 
     // Steps 4 and 5, 3.3 and 3.4: the SRV record of `_matrix-fed`, and only where there is none that of `_matrix` (R51, R55,
     // R58, R59; R78 and R80 know `_matrix` alone).
-    for service in board.policy.revision.services() {
+    for service in view.policy.revision.services() {
         let step = match *service {
             "_matrix-fed" => pass.step(Step::FedService, Step::DelegatedFedService),
             _ => pass.step(Step::Service, Step::DelegatedService),
         };
-        if let Some(targets) = services(&host, service, step, draws, board)? {
+        if let Some(targets) = services(&host, service, step, draws, view)? {
             return Ok(Found {
                 targets,
                 // R53, R58, R59: the name, never the SRV target.
@@ -107,8 +107,8 @@ fn pass(
 
     // Steps 6 and 3.5 (R57, R60; R79, R81).
     let step = pass.step(Step::Default, Step::DelegatedDefault);
-    board.decide(step, None, Effect::DefaultPort);
-    at_own_addresses(name, host, DEFAULT_PORT, step, board)
+    view.decide(step, None, Effect::DefaultPort);
+    at_own_addresses(name, host, DEFAULT_PORT, step, view)
 }
 
 /// Steps 1 and 3.1: the address itself, nothing is asked (R26, R45).
@@ -116,22 +116,22 @@ fn literal(
     name: &ServerName,
     ip: IpAddr,
     pass: Pass,
-    board: &mut Board<'_>,
-) -> Result<Found, Stop> {
+    view: &mut FactView<'_>,
+) -> Result<Found, Suspend> {
     let step = pass.step(Step::IpLiteral, Step::DelegatedIpLiteral);
-    board.decide(step, None, Effect::IpLiteral(ip));
-    if let Err(denied) = board.policy.addresses.judge(ip) {
-        board.decide(step, None, Effect::Denied(denied.into()));
-        return Err(Stop::Failed(ErrorKind::Blocked));
+    view.decide(step, None, Effect::IpLiteral(ip));
+    if let Err(denied) = view.policy.addresses.judge(ip) {
+        view.decide(step, None, Effect::Denied(denied.into()));
+        return Err(Suspend::Failed(ErrorKind::Blocked));
     }
     let port = name.port().unwrap_or(DEFAULT_PORT);
-    let host_header = match (board.policy.revision, pass) {
+    let host_header = match (view.policy.revision, pass) {
         // R70, R133: both drafts leave the port out of step 1, the older one out of step 3.1, too.
         (Revision::DraftOld, _) | (Revision::DraftNew, Pass::Asked) => name.shared_host(),
         // R76: the newer draft wants a port in step 3.1; where none was given, the one that is used.
         (Revision::DraftNew, Pass::Delegated) => {
             if name.port().is_none() {
-                board.decide(step, None, Effect::HostWithDefaultPort);
+                view.decide(step, None, Effect::HostWithDefaultPort);
             }
             format!("{}:{port}", name.host_str()).into()
         }
@@ -150,11 +150,11 @@ fn at_own_addresses(
     host: DnsName,
     port: u16,
     step: Step,
-    board: &mut Board<'_>,
-) -> Result<Found, Stop> {
+    view: &mut FactView<'_>,
+) -> Result<Found, Suspend> {
     let candidate = Candidate { host: host.clone(), port, srv: None };
-    let targets = targets(std::slice::from_ref(&candidate), step, board)?;
-    let host_header = match (board.policy.revision, step) {
+    let targets = targets(std::slice::from_ref(&candidate), step, view)?;
+    let host_header = match (view.policy.revision, step) {
         // R132: the older draft leaves the port out of step 2.
         (Revision::DraftOld, Step::ExplicitPort) => name.shared_host(),
         // R30, R49, R71, R77: as written, even `:443`. R57, R60: no port was written, none is sent.
@@ -165,54 +165,54 @@ fn at_own_addresses(
 }
 
 /// Step 3: the delegated name, if the host has a valid document.
-fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName>, Stop> {
+fn well_known(host: &DnsName, view: &mut FactView<'_>) -> Result<Option<ServerName>, Suspend> {
     const STEP: Step = Step::WellKnown;
     // R32, R65, R72: at the hostname, on port 443.
     let mut url = Url::well_known(host);
     let mut seen: Vec<Url> = Vec::new();
     loop {
-        let known = match board.get(&url)? {
+        let known = match view.get(&url)? {
             // The guess goes on as if there were no document.
             None => return Ok(None),
-            Some(Got::NoAddress(addresses)) => return no_address(&addresses, board),
-            Some(Got::Answer(known)) => known,
+            Some(Fetched::NoAddress(addresses)) => return no_address(&addresses, view),
+            Some(Fetched::Answer(known)) => known,
         };
         let cause = Some(&known);
         match &known.fact {
             // R43: a valid document.
             Fact::Document(delegated) => {
-                board.decide(STEP, cause, Effect::Delegated(delegated.clone()));
+                view.decide(STEP, cause, Effect::Delegated(delegated.clone()));
                 return Ok(Some(delegated.clone()));
             }
             // R34, R35, R64, R73, R112: redirects are followed, never twice to one place, and not for ever.
             Fact::Redirect(next) => {
                 if *next == url || seen.contains(next) {
-                    board.dead_end(&known);
-                    board.decide(STEP, cause, Effect::RedirectLoop);
+                    view.dead_end(&known);
+                    view.decide(STEP, cause, Effect::RedirectLoop);
                     return Ok(None);
                 }
-                if seen.len() >= usize::from(board.policy.max_redirects) {
-                    board.dead_end(&known);
-                    board.decide(STEP, cause, Effect::TooManyRedirects);
+                if seen.len() >= usize::from(view.policy.max_redirects) {
+                    view.dead_end(&known);
+                    view.decide(STEP, cause, Effect::TooManyRedirects);
                     return Ok(None);
                 }
-                board.decide(STEP, cause, Effect::Followed);
+                view.decide(STEP, cause, Effect::Followed);
                 seen.push(std::mem::replace(&mut url, next.clone()));
             }
-            Fact::Unusable(UnusableResponse::Document(_)) if aborts(board) => {
-                board.decide(STEP, cause, Effect::Aborted);
-                return Err(Stop::Failed(ErrorKind::WellKnownInvalid));
+            Fact::Unusable(UnusableResponse::Document(_)) if aborts(view) => {
+                view.decide(STEP, cause, Effect::Aborted);
+                return Err(Suspend::Failed(ErrorKind::WellKnownInvalid));
             }
             Fact::Unusable(UnusableResponse::Status(410))
-                if board.policy.gone == OnHttpGone::Dead =>
+                if view.policy.gone == OnHttpGone::Dead =>
             {
-                board.decide(STEP, cause, Effect::Failed(ErrorKind::Gone));
-                return Err(Stop::Failed(ErrorKind::Gone));
+                view.decide(STEP, cause, Effect::Failed(ErrorKind::Gone));
+                return Err(Suspend::Failed(ErrorKind::Gone));
             }
             // A failure of our own side says nothing about the world: it never leads to step 4.
             Fact::Failed(why) if why.is_local() => {
-                board.decide(STEP, cause, Effect::Failed(ErrorKind::Local));
-                return Err(Stop::Failed(ErrorKind::Local));
+                view.decide(STEP, cause, Effect::Failed(ErrorKind::Local));
+                return Err(Suspend::Failed(ErrorKind::Local));
             }
             // R42, R67: any other answer, and none at all, leads to step 4.
             Fact::Unusable(_)
@@ -223,7 +223,7 @@ fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName
             | Fact::UnusableServices
             | Fact::Alias(_)
             | Fact::NotFound(_) => {
-                board.decide(STEP, cause, Effect::NoDocument);
+                view.decide(STEP, cause, Effect::NoDocument);
                 return Ok(None);
             }
         }
@@ -231,9 +231,9 @@ fn well_known(host: &DnsName, board: &mut Board<'_>) -> Result<Option<ServerName
 }
 
 /// R42, R67: an invalid document leads on; R75: in the drafts it is the end.
-fn aborts(board: &Board<'_>) -> bool {
-    match board.policy.invalid_document {
-        OnInvalidDocument::ByRevision => board.policy.revision.is_draft(),
+fn aborts(view: &FactView<'_>) -> bool {
+    match view.policy.invalid_document {
+        OnInvalidDocument::ByRevision => view.policy.revision.is_draft(),
         OnInvalidDocument::GoOn => false,
         OnInvalidDocument::Abort => true,
     }
@@ -243,21 +243,21 @@ fn aborts(board: &Board<'_>) -> bool {
 /// the lookup fails instead, for traffic must not go elsewhere by accident.
 fn no_address(
     addresses: &HostAddresses,
-    board: &mut Board<'_>,
-) -> Result<Option<ServerName>, Stop> {
+    view: &mut FactView<'_>,
+) -> Result<Option<ServerName>, Suspend> {
     let trouble = addresses.trouble();
     let fails = match trouble {
         Trouble::Local => true,
-        Trouble::Failed => board.policy.well_known_dns_failure == OnFailure::Fail,
+        Trouble::Failed => view.policy.well_known_dns_failure == OnFailure::Fail,
         Trouble::NotFound | Trouble::Denied => false,
     };
-    note_addresses(Step::WellKnown, addresses, board);
+    note_addresses(Step::WellKnown, addresses, view);
     if fails {
         let kind = ErrorKind::from(trouble);
-        board.decide(Step::WellKnown, None, Effect::Failed(kind));
-        return Err(Stop::Failed(kind));
+        view.decide(Step::WellKnown, None, Effect::Failed(kind));
+        return Err(Suspend::Failed(kind));
     }
-    board.decide(Step::WellKnown, None, Effect::NoAddressForDocument);
+    view.decide(Step::WellKnown, None, Effect::NoAddressForDocument);
     Ok(None)
 }
 
@@ -267,28 +267,28 @@ fn services(
     service: &str,
     step: Step,
     draws: &Draws,
-    board: &mut Board<'_>,
-) -> Result<Option<Box<[Target]>>, Stop> {
+    view: &mut FactView<'_>,
+) -> Result<Option<Box<[Target]>>, Suspend> {
     // Where the owner's name would be too long for DNS there is no such record.
-    let Some(owner) = board.service(host, service) else { return Ok(None) };
-    let Some(known) = board.services(step, &owner)? else { return Ok(None) };
+    let Some(owner) = view.service(host, service) else { return Ok(None) };
+    let Some(known) = view.services(step, &owner)? else { return Ok(None) };
     let cause = Some(&known);
     let records = match &known.fact {
         // R91: found is found, whatever can be made of it.
         Fact::Services(records) => records,
         Fact::NotFound(_) => {
-            board.decide(step, cause, Effect::NotFound);
+            view.decide(step, cause, Effect::NotFound);
             return Ok(None);
         }
-        Fact::Failed(why) if !why.is_local() && board.policy.srv_failure == OnFailure::GoOn => {
-            board.decide(step, cause, Effect::CountsAsNotFound);
+        Fact::Failed(why) if !why.is_local() && view.policy.srv_failure == OnFailure::GoOn => {
+            view.decide(step, cause, Effect::CountsAsNotFound);
             return Ok(None);
         }
         // R97: a failure is not "not found".
         Fact::Failed(why) => {
             let kind = if why.is_local() { ErrorKind::Local } else { ErrorKind::DnsFailure };
-            board.decide(step, cause, Effect::Failed(kind));
-            return Err(Stop::Failed(kind));
+            view.decide(step, cause, Effect::Failed(kind));
+            return Err(Suspend::Failed(kind));
         }
         Fact::UnusableServices
         | Fact::Addresses { .. }
@@ -297,28 +297,28 @@ fn services(
         | Fact::Redirect(_)
         | Fact::Unusable(_)
         | Fact::Late => {
-            board.decide(step, cause, Effect::Failed(ErrorKind::SrvUnavailable));
-            return Err(Stop::Failed(ErrorKind::SrvUnavailable));
+            view.decide(step, cause, Effect::Failed(ErrorKind::SrvUnavailable));
+            return Err(Suspend::Failed(ErrorKind::SrvUnavailable));
         }
     };
     let usable: Vec<&SrvRecord> =
         records.iter().filter(|record| !record.target.is_root() && record.port != 0).collect();
     if usable.is_empty() {
         // R87: a lone `.` says that the service is not offered. R55: never on to `_matrix`, nor to port 8448.
-        board.decide(step, cause, Effect::NotOffered);
-        return Err(Stop::Failed(ErrorKind::SrvUnavailable));
+        view.decide(step, cause, Effect::NotOffered);
+        return Err(Suspend::Failed(ErrorKind::SrvUnavailable));
     }
-    board.decide(step, cause, Effect::Services);
+    view.decide(step, cause, Effect::Services);
     for record in records.iter().filter(|r| r.target.is_root() || r.port == 0) {
-        board.decide(step, None, Effect::TargetDropped(record.target.clone()));
+        view.decide(step, None, Effect::TargetDropped(record.target.clone()));
     }
-    let limit = usize::from(board.policy.max_srv_targets);
+    let limit = usize::from(view.policy.max_srv_targets);
     let ordered = draws.order(&usable, limit);
     if usable.len() > limit {
-        board.decide(step, None, Effect::TargetsLeftOut(usable.len().saturating_sub(limit)));
+        view.decide(step, None, Effect::TargetsLeftOut(usable.len().saturating_sub(limit)));
     }
     let candidates: Vec<Candidate> = ordered.into_iter().map(Candidate::from).collect();
-    targets(&candidates, step, board).map(Some)
+    targets(&candidates, step, view).map(Some)
 }
 
 /// A host whose addresses make a target.
@@ -344,8 +344,8 @@ impl From<&SrvRecord> for Candidate {
 fn targets(
     candidates: &[Candidate],
     step: Step,
-    board: &mut Board<'_>,
-) -> Result<Box<[Target]>, Stop> {
+    view: &mut FactView<'_>,
+) -> Result<Box<[Target]>, Suspend> {
     let mut targets = Vec::with_capacity(candidates.len());
     let mut missing = Vec::new();
     // Whether the first candidate that may still come to something has an address: then the rest may be late.
@@ -353,16 +353,16 @@ fn targets(
     let mut gravest = None;
     let mut all_rejected = true;
     for candidate in candidates {
-        let mut addresses = board.addresses(&candidate.host);
-        note_addresses(step, &addresses, board);
+        let mut addresses = view.addresses(&candidate.host);
+        note_addresses(step, &addresses, view);
         // R62, R88. A rejected target's other family is waited for all the same: which one came first must not be told (I13).
         let alias = candidate.srv.is_some() && addresses.is_alias(&candidate.host);
-        let rejected = alias && board.policy.srv_target_alias == SrvTargetAlias::Reject;
+        let rejected = alias && view.policy.srv_target_alias == SrvTargetAlias::Reject;
         if rejected {
-            board.decide(step, None, Effect::TargetAliasRejected);
+            view.decide(step, None, Effect::TargetAliasRejected);
             addresses.usable.clear();
         } else if alias {
-            board.decide(step, None, Effect::TargetIsAlias);
+            view.decide(step, None, Effect::TargetIsAlias);
         }
         all_rejected &= rejected;
         let before = missing.len();
@@ -383,11 +383,11 @@ fn targets(
         }
     }
     if !missing.is_empty() {
-        let need = if enough == Some(true) { Need::Soon } else { Need::Now };
-        missing.iter().for_each(|question| board.ask(question, need));
-        if need == Need::Now {
-            board.missing()?;
-            return Err(Stop::Missing);
+        let need = if enough == Some(true) { Priority::Optional } else { Priority::Required };
+        missing.iter().for_each(|question| view.ask(question, need));
+        if need == Priority::Required {
+            view.missing()?;
+            return Err(Suspend::Missing);
         }
     }
     if targets.is_empty() {
@@ -396,8 +396,8 @@ fn targets(
         } else {
             gravest.map_or(ErrorKind::NoAddresses, ErrorKind::from)
         };
-        board.decide(step, None, Effect::Failed(kind));
-        return Err(Stop::Failed(kind));
+        view.decide(step, None, Effect::Failed(kind));
+        return Err(Suspend::Failed(kind));
     }
     Ok(targets.into())
 }
@@ -413,16 +413,16 @@ fn is_from_hosts_file(question: &Question, policy: &Policy) -> bool {
 }
 
 /// Notes what became of each family of a host.
-fn note_addresses(step: Step, addresses: &HostAddresses, board: &mut Board<'_>) {
+fn note_addresses(step: Step, addresses: &HostAddresses, view: &mut FactView<'_>) {
     for known in addresses.known() {
-        board.used(known);
+        view.used(known);
         let effect = match &known.fact {
             Fact::Addresses { addresses: found, .. } => {
                 let denied =
                     |ip: &IpAddr| addresses.denied.iter().any(|denied| denied.address == *ip);
                 if found.iter().all(denied) {
                     Effect::NoAddress
-                } else if is_from_hosts_file(&known.question, board.policy) {
+                } else if is_from_hosts_file(&known.question, view.policy) {
                     Effect::UsedFromHostsFile
                 } else {
                     Effect::Used
@@ -438,12 +438,12 @@ fn note_addresses(step: Step, addresses: &HostAddresses, board: &mut Board<'_>) 
             | Fact::Redirect(_)
             | Fact::Unusable(_) => Effect::NoAddress,
         };
-        board.decide(step, Some(known), effect);
+        view.decide(step, Some(known), effect);
     }
     if let Some(family) = addresses.second {
-        board.decide(step, None, Effect::TriedSecond(family));
+        view.decide(step, None, Effect::TriedSecond(family));
     }
     for denied in &addresses.denied {
-        board.decide(step, None, Effect::Denied(Box::new(*denied)));
+        view.decide(step, None, Effect::Denied(Box::new(*denied)));
     }
 }

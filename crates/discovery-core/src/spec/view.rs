@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::address::{self, AddressFamily, Denied, Routes};
-use crate::cache::{self, Cache, Freshness};
+use crate::cache::{self, Cache, ReadMode};
 use crate::config::Context;
 use crate::fact::fixed::given;
-use crate::fact::{Fact, Failure, Known, Question, Standing};
+use crate::fact::{CachedFact, Fact, Failure, Question, Standing};
 use crate::io::RecordType;
 use crate::name::{DnsName, InvalidDnsName, ServerName, TlsName, Url};
 use crate::outcome::{Decision, Effect, ErrorKind, Step};
@@ -20,20 +20,20 @@ use crate::util::{Instant, few_more};
 
 /// How much a lookup needs a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Need {
+pub(crate) enum Priority {
     /// It may be needed, depending on what is still unknown.
-    Guess,
+    Speculative,
     /// There is enough without it, but it would make the result better.
-    Soon,
+    Optional,
     /// Nothing goes on without it.
-    Now,
+    Required,
 }
 
 /// A question that the function asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Ask {
+pub(crate) struct Demand {
     pub(crate) question: Question,
-    pub(crate) need: Need,
+    pub(crate) priority: Priority,
     /// For a GET: the vetted addresses to try, in order.
     pub(crate) via: Vec<IpAddr>,
     /// For a GET: whether more addresses may come.
@@ -44,7 +44,7 @@ pub(crate) struct Ask {
 
 /// Why the function stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum Suspend {
     /// A fact is missing; it has been asked for.
     Missing,
     /// The lookup fails.
@@ -53,8 +53,8 @@ pub(crate) enum Stop {
 
 /// What the function writes while it reads: kept between runs, so that a run allocates little.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Notes {
-    pub(crate) asks: Vec<Ask>,
+pub(crate) struct Trace {
+    pub(crate) asks: Vec<Demand>,
     pub(crate) decisions: Vec<Decision>,
     /// The least expiry of the facts read; None: they never expire.
     pub(crate) expires: Option<Instant>,
@@ -69,45 +69,45 @@ pub(crate) struct Notes {
 /// Facts that were learnt before, by anybody.
 pub(crate) struct Memory<'a> {
     pub(crate) cache: &'a mut Cache,
-    pub(crate) freshness: Freshness,
+    pub(crate) mode: ReadMode,
     /// Whether what others have given up as late counts as known.
     pub(crate) late: bool,
     pub(crate) now: Instant,
 }
 
 /// The facts, and the notes taken while reading them.
-pub(crate) struct Board<'a> {
+pub(crate) struct FactView<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) routes: Routes,
     second: Option<AddressFamily>,
     facts: &'a mut Facts,
     memory: Option<Memory<'a>>,
-    notes: &'a mut Notes,
+    trace: &'a mut Trace,
     /// Whether a fact was missing: what is read from there on is a guess.
     guessing: bool,
     /// Whether the guess is that everything is as it was last time.
     recalling: bool,
 }
 
-impl<'a> Board<'a> {
+impl<'a> FactView<'a> {
     pub(crate) fn new(
         context: &'a Context,
         facts: &'a mut Facts,
         memory: Option<Memory<'a>>,
-        notes: &'a mut Notes,
+        trace: &'a mut Trace,
     ) -> Self {
-        notes.asks.clear();
-        notes.decisions.clear();
-        notes.expires = None;
-        notes.refresh_at = None;
-        notes.held_up = None;
+        trace.asks.clear();
+        trace.decisions.clear();
+        trace.expires = None;
+        trace.refresh_at = None;
+        trace.held_up = None;
         Self {
             policy: &context.policy,
             routes: context.routes,
             second: context.second,
             facts,
             memory,
-            notes,
+            trace,
             guessing: false,
             recalling: false,
         }
@@ -128,81 +128,81 @@ impl<'a> Board<'a> {
         }
         let absolute = text.strip_suffix('.').unwrap_or(text);
         let is_it = |host: &&DnsName| host.as_str().eq_ignore_ascii_case(absolute);
-        if let Some(host) = self.notes.names.iter().find(is_it) {
+        if let Some(host) = self.trace.names.iter().find(is_it) {
             return Ok(host.clone());
         }
         let host = DnsName::host(text)?;
-        few_more(&mut self.notes.names);
-        self.notes.names.push(host.clone());
+        few_more(&mut self.trace.names);
+        self.trace.names.push(host.clone());
         Ok(host)
     }
 
     /// The owner of a host's SRV records.
     pub(crate) fn service(&mut self, host: &DnsName, service: &str) -> Option<DnsName> {
-        if let Some(owner) = self.notes.names.iter().find(|owner| owner.is_service(service, host)) {
+        if let Some(owner) = self.trace.names.iter().find(|owner| owner.is_service(service, host)) {
             return Some(owner.clone());
         }
         let owner = host.service(service)?;
-        few_more(&mut self.notes.names);
-        self.notes.names.push(owner.clone());
+        few_more(&mut self.trace.names);
+        self.trace.names.push(owner.clone());
         Some(owner)
     }
 
     /// Notes a decision and what caused it.
-    pub(crate) fn decide(&mut self, step: Step, cause: Option<&Arc<Known>>, effect: Effect) {
+    pub(crate) fn decide(&mut self, step: Step, cause: Option<&Arc<CachedFact>>, effect: Effect) {
         if self.guessing {
             return;
         }
-        few_more(&mut self.notes.decisions);
-        self.notes.decisions.push(match cause {
+        few_more(&mut self.trace.decisions);
+        self.trace.decisions.push(match cause {
             Some(known) => Decision::with_fact(step, Arc::clone(known), effect),
             None => Decision::without_fact(step, None, effect),
         });
         if let Some(known) = cause.filter(|known| known.standing == Standing::Stale) {
             let question = Some(known.question.clone());
-            self.notes.decisions.push(Decision::without_fact(step, question, Effect::Stale));
+            self.trace.decisions.push(Decision::without_fact(step, question, Effect::Stale));
         }
     }
 
     /// Notes that a fact has been used: the result lives no longer than it does.
-    pub(crate) fn used(&mut self, known: &Known) {
+    pub(crate) fn used(&mut self, known: &CachedFact) {
         if !self.guessing {
             let least = |a: Option<Instant>, b: Option<Instant>| match (a, b) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
             let due = cache::due(known, self.policy);
-            self.notes.expires = least(self.notes.expires, known.expires);
-            self.notes.refresh_at = least(self.notes.refresh_at, due);
+            self.trace.expires = least(self.trace.expires, known.expires);
+            self.trace.refresh_at = least(self.trace.refresh_at, due);
         }
     }
 
     /// Notes that redirects lead nowhere: a failure, which lives no longer than failures do, whatever lifetime the
     /// redirects were sent with (R40).
-    pub(crate) fn dead_end(&mut self, last: &Known) {
+    pub(crate) fn dead_end(&mut self, last: &CachedFact) {
         let until = last.learnt + self.policy.well_known_failure_ttl;
-        self.used(&Known { expires: Some(until), ..last.clone() });
+        self.used(&CachedFact { expires: Some(until), ..last.clone() });
     }
 
     /// Goes on as if the fact that was just asked for were absent, or stops here: that is all that speculation is.
-    pub(crate) fn missing(&mut self) -> Result<(), Stop> {
+    pub(crate) fn missing(&mut self) -> Result<(), Suspend> {
         self.guessing = true;
         match self.policy.speculation {
-            Speculation::Off => Err(Stop::Missing),
+            Speculation::Off => Err(Suspend::Missing),
             // What was not needed last time is no guess.
-            Speculation::Remembered if self.recalling => Err(Stop::Missing),
+            Speculation::Remembered if self.recalling => Err(Suspend::Missing),
             Speculation::Addresses | Speculation::Full | Speculation::Remembered => Ok(()),
         }
     }
 
     /// Goes on as if the fact that was just asked for were what it was last time, if that is remembered.
-    fn recall(&mut self, question: &Question) -> Option<Arc<Known>> {
+    fn recall(&mut self, question: &Question) -> Option<Arc<CachedFact>> {
         let blind = self.guessing && !self.recalling;
         if blind || self.policy.speculation != Speculation::Remembered {
             return None;
         }
         // While name servers fail there is nothing to guess: what follows from what they say would fail, too.
-        let asked = self.notes.asks.iter().filter(|ask| matches!(ask.question, Question::Dns(..)));
+        let asked = self.trace.asks.iter().filter(|ask| matches!(ask.question, Question::Dns(..)));
         let cache = &self.memory.as_ref()?.cache;
         if asked.clone().any(|ask| cache.is_failing(&ask.question)) {
             return None;
@@ -214,23 +214,23 @@ impl<'a> Board<'a> {
     }
 
     /// What a fact was last time, once the guess has begun: so it is asked for, too.
-    fn recall_on(&mut self, question: &Question) -> Option<Arc<Known>> {
+    fn recall_on(&mut self, question: &Question) -> Option<Arc<CachedFact>> {
         let known = if self.recalling { self.recall(question)? } else { return None };
-        self.ask(question, Need::Guess);
+        self.ask(question, Priority::Speculative);
         Some(known)
     }
 
-    pub(crate) fn ask(&mut self, question: &Question, need: Need) {
-        self.put(Ask {
+    pub(crate) fn ask(&mut self, question: &Question, need: Priority) {
+        self.put(Demand {
             question: question.clone(),
-            need,
+            priority: need,
             via: Vec::new(),
             more: false,
             hold: false,
         });
     }
 
-    fn put(&mut self, mut ask: Ask) {
+    fn put(&mut self, mut ask: Demand) {
         if self.guessing {
             let address =
                 matches!(ask.question, Question::Dns(_, RecordType::A | RecordType::Aaaa));
@@ -241,27 +241,27 @@ impl<'a> Board<'a> {
                 Speculation::Remembered if matches!(ask.question, Question::Get(_)) => return,
                 Speculation::Remembered if !address && !self.recalling => return,
                 Speculation::Addresses | Speculation::Full | Speculation::Remembered => {
-                    ask.need = Need::Guess;
+                    ask.priority = Priority::Speculative;
                 }
             }
         }
-        match self.notes.asks.iter_mut().find(|other| other.question == ask.question) {
-            Some(other) => other.need = other.need.max(ask.need),
+        match self.trace.asks.iter_mut().find(|other| other.question == ask.question) {
+            Some(other) => other.priority = other.priority.max(ask.priority),
             None => {
-                few_more(&mut self.notes.asks);
-                self.notes.asks.push(ask);
+                few_more(&mut self.trace.asks);
+                self.trace.asks.push(ask);
             }
         }
     }
 
     /// What this lookup has read stays read; what it has not is looked for in memory.
-    fn known(&mut self, question: &Question) -> Option<Arc<Known>> {
+    fn known(&mut self, question: &Question) -> Option<Arc<CachedFact>> {
         if let Some(known) = self.facts.get(question) {
             return Some(Arc::clone(known));
         }
-        let Memory { cache, freshness, late, now } = self.memory.as_mut()?;
+        let Memory { cache, mode, late, now } = self.memory.as_mut()?;
         let known = cache
-            .get(question, *freshness, *now, self.policy)
+            .get(question, *mode, *now, self.policy)
             .filter(|known| *late || known.fact != Fact::Late)?;
         self.facts.insert(Arc::clone(&known));
         Some(known)
@@ -272,7 +272,7 @@ impl<'a> Board<'a> {
         &mut self,
         step: Step,
         owner: &DnsName,
-    ) -> Result<Option<Arc<Known>>, Stop> {
+    ) -> Result<Option<Arc<CachedFact>>, Suspend> {
         match self.follow(owner, RecordType::Srv) {
             Family::Known(known) => {
                 self.used(&known);
@@ -288,10 +288,10 @@ impl<'a> Board<'a> {
                 Ok(Some(known))
             }
             Family::Missing(question) => {
-                self.ask(&question, Need::Now);
+                self.ask(&question, Priority::Required);
                 if self.recall(&question).is_some() {
                     let Family::Known(known) = self.follow(owner, RecordType::Srv) else {
-                        return Err(Stop::Missing);
+                        return Err(Suspend::Missing);
                     };
                     return Ok(Some(known));
                 }
@@ -306,11 +306,11 @@ impl<'a> Board<'a> {
     ///
     /// A known answer needs no addresses. The addresses of a host that has none that may be used are given back, for that is
     /// why there is no answer.
-    pub(crate) fn get(&mut self, url: &Url) -> Result<Option<Got>, Stop> {
+    pub(crate) fn get(&mut self, url: &Url) -> Result<Option<Fetched>, Suspend> {
         let question = Question::Get(url.clone());
         if let Some(known) = self.known(&question) {
             self.used(&known);
-            return Ok(Some(Got::Answer(known)));
+            return Ok(Some(Fetched::Answer(known)));
         }
         let host = match url.host() {
             TlsName::Ip(ip) => return self.get_literal(question, ip),
@@ -321,19 +321,23 @@ impl<'a> Board<'a> {
         if addresses.usable.is_empty() && !more {
             if let Some(known) = self.stale(&question, &addresses) {
                 self.used(&known);
-                return Ok(Some(Got::Answer(known)));
+                return Ok(Some(Fetched::Answer(known)));
             }
-            return Ok(Some(Got::NoAddress(addresses)));
+            return Ok(Some(Fetched::NoAddress(addresses)));
         }
         // A family still open is worth waiting for, but not before the other has been tried.
-        let need = if addresses.usable.is_empty() { Need::Now } else { Need::Soon };
+        let need =
+            if addresses.usable.is_empty() { Priority::Required } else { Priority::Optional };
         for question in addresses.missing() {
             self.ask(question, need);
         }
         let stands_in =
             |memory: &Memory<'_>| memory.cache.has_stand_in(&question, memory.now, self.policy);
-        if need == Need::Now && !self.guessing && self.memory.as_ref().is_some_and(stands_in) {
-            self.notes.held_up = Some(question.clone());
+        if need == Priority::Required
+            && !self.guessing
+            && self.memory.as_ref().is_some_and(stands_in)
+        {
+            self.trace.held_up = Some(question.clone());
         }
         if !addresses.usable.is_empty() {
             // R127: IPv6 goes first; IPv4 alone waits a moment for it. A family without route is not waited for. Where IPv6 leads
@@ -346,23 +350,29 @@ impl<'a> Board<'a> {
                 waits && addresses.usable.iter().all(IpAddr::is_ipv4)
             };
             let via = addresses.usable;
-            self.put(Ask { question: question.clone(), need: Need::Now, via, more, hold });
+            self.put(Demand {
+                question: question.clone(),
+                priority: Priority::Required,
+                via,
+                more,
+                hold,
+            });
         }
         // Last time there may have been no address to get anything from.
         let first = self.addresses(&host).missing().next().cloned();
         if first.is_some_and(|first| self.recall(&first).is_some()) {
             let addresses = self.addresses(&host);
             if addresses.usable.is_empty() && addresses.missing().next().is_none() {
-                return Ok(Some(Got::NoAddress(addresses)));
+                return Ok(Some(Fetched::NoAddress(addresses)));
             }
         }
         self.guess_answer(question)
     }
 
     /// The answer of last time, as a guess; or on as if there were none.
-    fn guess_answer(&mut self, question: Question) -> Result<Option<Got>, Stop> {
+    fn guess_answer(&mut self, question: Question) -> Result<Option<Fetched>, Suspend> {
         if let Some(known) = self.recall(&question) {
-            return Ok(Some(Got::Answer(known)));
+            return Ok(Some(Fetched::Answer(known)));
         }
         self.missing()?;
         Ok(None)
@@ -370,7 +380,7 @@ impl<'a> Board<'a> {
 
     /// The last good document or redirect, where a newer one can't be asked for: its host has no address for a reason that may
     /// pass. It is asked for again when the addresses are.
-    fn stale(&mut self, question: &Question, host: &HostAddresses) -> Option<Arc<Known>> {
+    fn stale(&mut self, question: &Question, host: &HostAddresses) -> Option<Arc<CachedFact>> {
         let fails = matches!(host.trouble(), Trouble::Failed | Trouble::Local);
         if !fails || self.recalling {
             return None;
@@ -382,9 +392,9 @@ impl<'a> Board<'a> {
         Some(known)
     }
 
-    fn get_literal(&mut self, question: Question, ip: IpAddr) -> Result<Option<Got>, Stop> {
+    fn get_literal(&mut self, question: Question, ip: IpAddr) -> Result<Option<Fetched>, Suspend> {
         if let Err(denied) = self.policy.addresses.judge(ip) {
-            return Ok(Some(Got::NoAddress(HostAddresses {
+            return Ok(Some(Fetched::NoAddress(HostAddresses {
                 families: [Family::Off, Family::Off],
                 usable: Vec::new(),
                 second: None,
@@ -392,9 +402,9 @@ impl<'a> Board<'a> {
             })));
         }
         let via = vec![ip];
-        self.put(Ask {
+        self.put(Demand {
             question: question.clone(),
-            need: Need::Now,
+            priority: Priority::Required,
             via,
             more: false,
             hold: false,
@@ -441,7 +451,12 @@ impl<'a> Board<'a> {
     fn follow(&mut self, name: &DnsName, kind: RecordType) -> Family {
         if let Some(given) = given(name, kind, self.policy) {
             let question = Question::Dns(name.clone(), kind);
-            return Family::Known(Arc::new(Known::new(question, given, Instant::ORIGIN, None)));
+            return Family::Known(Arc::new(CachedFact::new(
+                question,
+                given,
+                Instant::ORIGIN,
+                None,
+            )));
         }
         let mut question = Question::Dns(name.clone(), kind);
         let mut expiry: Option<Instant> = None;
@@ -457,7 +472,7 @@ impl<'a> Board<'a> {
                 if hops == 0 {
                     return Family::Known(known);
                 }
-                let known = Known { expires: least, ..Known::clone(&known) };
+                let known = CachedFact { expires: least, ..CachedFact::clone(&known) };
                 return Family::Known(Arc::new(known));
             };
             hops = hops.saturating_add(1);
@@ -470,13 +485,23 @@ impl<'a> Board<'a> {
             };
             if let Some(why) = failure {
                 let fact = Fact::Failed(why);
-                return Family::Known(Arc::new(Known::new(question, fact, known.learnt, least)));
+                return Family::Known(Arc::new(CachedFact::new(
+                    question,
+                    fact,
+                    known.learnt,
+                    least,
+                )));
             }
             expiry = least;
             // A special name is special as an alias, too.
             if let Some(fact) = given(target, kind, self.policy) {
                 let question = Question::Dns(target.clone(), kind);
-                return Family::Known(Arc::new(Known::new(question, fact, known.learnt, least)));
+                return Family::Known(Arc::new(CachedFact::new(
+                    question,
+                    fact,
+                    known.learnt,
+                    least,
+                )));
             }
             question = Question::Dns(target.clone(), kind);
         }
@@ -484,9 +509,9 @@ impl<'a> Board<'a> {
 }
 
 /// What there is at a URL.
-pub(crate) enum Got {
+pub(crate) enum Fetched {
     /// An answer, or that there was none.
-    Answer(Arc<Known>),
+    Answer(Arc<CachedFact>),
     /// Nothing could be asked: the host has no address that may be used.
     NoAddress(HostAddresses),
 }

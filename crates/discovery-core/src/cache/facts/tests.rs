@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::export::Lesson;
+use crate::export::ImportResult;
 use crate::io::{DnsError, HttpError, RecordType};
 use crate::name::{DnsName, ServerName, Url};
 
@@ -25,14 +25,14 @@ fn at(seconds: u64) -> Instant {
 }
 
 /// A good document, learnt at the start, fresh for so many seconds.
-fn document(life: u64) -> Arc<Known> {
+fn document(life: u64) -> Arc<CachedFact> {
     let name = ServerName::parse("b.example:1").unwrap();
-    Arc::new(Known::new(get(), Fact::Document(name), START, Some(at(life))))
+    Arc::new(CachedFact::new(get(), Fact::Document(name), START, Some(at(life))))
 }
 
-fn failure(now: Instant) -> Arc<Known> {
+fn failure(now: Instant) -> Arc<CachedFact> {
     let fact = Fact::Failed(Failure::Http(HttpError::Refused));
-    Arc::new(Known::new(get(), fact, now, Some(now)))
+    Arc::new(CachedFact::new(get(), fact, now, Some(now)))
 }
 
 struct Memory {
@@ -46,13 +46,13 @@ impl Memory {
         Self { cache: Cache::new(&policy, crate::config::HashKey::default()), policy }
     }
 
-    fn learn(&mut self, question: &Question, known: &Arc<Known>) -> Arc<Known> {
-        let known = Known { question: question.clone(), ..Known::clone(known) };
+    fn learn(&mut self, question: &Question, known: &Arc<CachedFact>) -> Arc<CachedFact> {
+        let known = CachedFact { question: question.clone(), ..CachedFact::clone(known) };
         self.cache.learn(&Arc::new(known), &self.policy, 7)
     }
 
-    fn get(&mut self, question: &Question, now: Instant) -> Option<Arc<Known>> {
-        self.cache.get(question, Freshness::Any, now, &self.policy)
+    fn get(&mut self, question: &Question, now: Instant) -> Option<Arc<CachedFact>> {
+        self.cache.get(question, ReadMode::Fresh, now, &self.policy)
     }
 }
 
@@ -99,7 +99,7 @@ fn each_failure_in_a_row_is_not_asked_again_for_twice_as_long() {
 fn a_failure_of_our_own_side_changes_nothing_that_was_known() {
     let mut memory = Memory::new();
     let fact = Fact::Failed(Failure::Dns(DnsError::Local));
-    let local = |now| Arc::new(Known::new(dns(), fact.clone(), now, Some(now)));
+    let local = |now| Arc::new(CachedFact::new(dns(), fact.clone(), now, Some(now)));
     let used = memory.learn(&dns(), &local(at(0)));
     assert!(used.fact.is_temporary());
     assert_eq!(memory.cache.len(), 0, "nothing is remembered");
@@ -130,7 +130,10 @@ fn a_last_good_document_is_never_used_past_48_hours_from_its_fetch() {
 #[test]
 fn a_last_good_document_that_must_be_revalidated_is_never_used_stale() {
     let mut memory = Memory::new();
-    let known = Arc::new(Known { standing: Standing::NeverStale, ..Known::clone(&document(300)) });
+    let known = Arc::new(CachedFact {
+        standing: Standing::NeverStale,
+        ..CachedFact::clone(&document(300))
+    });
     let _ = memory.learn(&get(), &known);
     // A refresh ahead of its expiry fails.
     let used = memory.learn(&get(), &failure(at(290)));
@@ -160,7 +163,7 @@ fn dns_that_was_stood_in_for_is_asked_again_within_five_minutes() {
     let mut memory = Memory::new();
     let addresses = vec!["192.0.2.1".parse().unwrap()].into();
     let good = Fact::Addresses { addresses, alias: None };
-    memory.learn(&dns(), &Arc::new(Known::new(dns(), good, START, Some(at(10)))));
+    memory.learn(&dns(), &Arc::new(CachedFact::new(dns(), good, START, Some(at(10)))));
     let mut now = at(10);
     for _ in 0..20 {
         assert_eq!(memory.get(&dns(), now), None, "{now:?}");
@@ -168,14 +171,15 @@ fn dns_that_was_stood_in_for_is_asked_again_within_five_minutes() {
         // What has been stood in for may fail in the end, too.
         let timeout = Fact::Failed(Failure::Dns(DnsError::Timeout));
         let late = now + Duration::from_secs(8);
-        memory.learn(&dns(), &Arc::new(Known::new(dns(), timeout, late, Some(late))));
+        memory.learn(&dns(), &Arc::new(CachedFact::new(dns(), timeout, late, Some(late))));
         now = late + memory.policy.dns_failure_max_ttl;
     }
 }
 
 #[test]
 fn what_is_kept_by_the_million_is_small() {
-    let sizes = (size_of::<Known>(), size_of::<Entry>(), size_of::<Question>(), size_of::<Fact>());
+    let sizes =
+        (size_of::<CachedFact>(), size_of::<Entry>(), size_of::<Question>(), size_of::<Fact>());
     assert!(sizes <= (88, 24, 24, 40), "{sizes:?}");
     let sizes = (size_of::<crate::Resolved>(), size_of::<crate::Target>());
     assert!(sizes <= (136, 48), "{sizes:?}");
@@ -189,15 +193,15 @@ fn what_stands_in_is_counted_with_what_it_stands_in_for() {
     let before = memory.cache.bytes();
     assert!(memory.cache.stand_in(&get(), at(400), &memory.policy, 7).is_some());
     let while_late = memory.cache.bytes();
-    assert!(while_late > before + size_of::<Known>(), "{before} {while_late}");
+    assert!(while_late > before + size_of::<CachedFact>(), "{before} {while_late}");
     let _ = memory.learn(&get(), &document(300));
     assert_eq!(memory.cache.bytes(), before);
 }
 
 /// A good document, learnt then, fresh for so many seconds.
-fn learnt(at_second: u64, life: u64) -> Arc<Known> {
-    let known = Known::clone(&document(0));
-    Arc::new(Known { learnt: at(at_second), expires: Some(at(at_second + life)), ..known })
+fn learnt(at_second: u64, life: u64) -> Arc<CachedFact> {
+    let known = CachedFact::clone(&document(0));
+    Arc::new(CachedFact { learnt: at(at_second), expires: Some(at(at_second + life)), ..known })
 }
 
 #[test]
@@ -217,7 +221,7 @@ fn where_nothing_may_stand_in_any_more_a_failure_is_told_and_lateness_is_not() {
     assert!(memory.get(&get(), at(end + 5)).unwrap().fact.is_temporary(), "it is in back-off");
     late.stand_in(&get(), at(end - 10), &memory.policy, 7).unwrap();
     assert!(late.is_failing(&get()));
-    assert_eq!(late.get(&get(), Freshness::Any, at(end + 5), &memory.policy), None);
+    assert_eq!(late.get(&get(), ReadMode::Fresh, at(end + 5), &memory.policy), None);
 }
 
 #[test]
@@ -237,7 +241,7 @@ fn the_state_of_a_question_tells_a_failure_from_an_answer() {
 fn whoever_refreshes_ahead_is_not_given_what_is_due_or_has_failed() {
     let mut memory = Memory::new();
     let ahead = |memory: &mut Memory, now| {
-        memory.cache.get(&get(), Freshness::Ahead, now, &memory.policy).is_some()
+        memory.cache.get(&get(), ReadMode::Prefetch, now, &memory.policy).is_some()
     };
     let _ = memory.learn(&get(), &document(1000));
     assert!(ahead(&mut memory, at(799)));
@@ -251,7 +255,7 @@ fn whoever_refreshes_ahead_is_not_given_what_is_due_or_has_failed() {
 fn whoever_asks_again_in_doubt_is_given_what_was_learnt_since() {
     let mut memory = Memory::new();
     let since = |memory: &mut Memory, since, now| {
-        memory.cache.get(&get(), Freshness::Since(at(since)), at(now), &memory.policy).is_some()
+        memory.cache.get(&get(), ReadMode::NewerThan(at(since)), at(now), &memory.policy).is_some()
     };
     let _ = memory.learn(&get(), &learnt(10, 1000));
     assert!(since(&mut memory, 9, 20));
@@ -282,9 +286,9 @@ fn a_failure_in_its_own_back_off_is_no_further_one() {
     let mut memory = Memory::new();
     let first = memory.learn(&get(), &failure(at(0))).expires;
     assert_eq!(memory.learn(&get(), &failure(at(10))).expires, first);
-    assert_eq!(memory.cache.failure(&get()).map(|(_, strikes)| strikes), Some(1));
+    assert_eq!(memory.cache.failure(&get()).map(|(_, failures)| failures), Some(1));
     let _ = memory.learn(&get(), &failure(at(61)));
-    assert_eq!(memory.cache.failure(&get()).map(|(_, strikes)| strikes), Some(2));
+    assert_eq!(memory.cache.failure(&get()).map(|(_, failures)| failures), Some(2));
 }
 
 #[test]
@@ -293,8 +297,8 @@ fn a_failure_takes_the_place_of_the_lateness_that_came_before_it() {
     let _ = memory.learn(&get(), &document(300));
     memory.cache.stand_in(&get(), at(400), &memory.policy, 7).unwrap();
     let _ = memory.learn(&get(), &failure(at(405)));
-    let (known, strikes) = memory.cache.failure(&get()).unwrap();
-    assert_eq!((&known.fact, strikes), (&failure(at(405)).fact, 1));
+    let (known, failures) = memory.cache.failure(&get()).unwrap();
+    assert_eq!((&known.fact, failures), (&failure(at(405)).fact, 1));
 }
 
 #[test]
@@ -322,7 +326,7 @@ fn what_was_good_is_recalled_however_long_ago_and_stands_in_only_while_it_may() 
     assert_eq!(memory.cache.recall(&get()).unwrap().fact, document(300).fact);
     assert_eq!(memory.cache.peek(&get()).unwrap().fact, document(300).fact);
     assert_eq!(memory.cache.recall(&dns()), None);
-    let late = Known::new(dns(), Fact::Late, at(0), Some(at(30)));
+    let late = CachedFact::new(dns(), Fact::Late, at(0), Some(at(30)));
     let _ = memory.learn(&dns(), &Arc::new(late));
     assert_eq!(memory.cache.recall(&dns()), None, "that it was late is nothing to guess from");
 }
@@ -340,25 +344,29 @@ fn what_is_forgotten_is_gone() {
 fn only_what_answers_is_due_ahead_of_its_expiry() {
     let policy = Policy::default();
     assert_eq!(due(&document(1000), &policy), Some(at(800)));
-    let good = Known { standing: Standing::Stale, ..Known::clone(&document(1000)) };
+    let good = CachedFact { standing: Standing::Stale, ..CachedFact::clone(&document(1000)) };
     assert_eq!(due(&good, &policy), Some(at(1000)));
-    let failed = Known { expires: Some(at(60)), ..Known::clone(&failure(at(0))) };
+    let failed = CachedFact { expires: Some(at(60)), ..CachedFact::clone(&failure(at(0))) };
     assert_eq!(due(&failed, &policy), Some(at(60)));
-    let given = Known { expires: None, ..Known::clone(&document(0)) };
+    let given = CachedFact { expires: None, ..CachedFact::clone(&document(0)) };
     assert_eq!(due(&given, &policy), None);
 }
 
 #[test]
 fn a_fact_is_of_use_to_others_while_it_is_fresh_or_may_stand_in() {
-    let exported = |known: Arc<Known>, now: u64| {
+    let exported = |known: Arc<CachedFact>, now: u64| {
         let mut memory = Memory::new();
         let _ = memory.learn(&get(), &known);
         let (cursor, wall) = (crate::cache::changes::Cursor::START, crate::util::UnixMillis(0));
         let export = memory.cache.export_since(cursor, at(now), wall, &memory.policy, 7);
         export.facts.first().map(|fact| (fact.age, fact.left, fact.never_stale))
     };
-    let strict =
-        |life| Arc::new(Known { standing: Standing::NeverStale, ..Known::clone(&document(life)) });
+    let strict = |life| {
+        Arc::new(CachedFact {
+            standing: Standing::NeverStale,
+            ..CachedFact::clone(&document(life))
+        })
+    };
     assert_eq!(exported(document(300), 100), Some((100_000, 200_000, false)));
     assert_eq!(exported(document(300), 300), Some((300_000, 0, false)));
     assert_eq!(exported(document(300), 48 * HOUR), None, "too old to stand in");
@@ -370,8 +378,8 @@ fn a_fact_is_of_use_to_others_while_it_is_fresh_or_may_stand_in() {
 /// What is told of a document as old as that, and fresh for so long, both in seconds.
 fn told(age: u64, left: u64, never_stale: bool) -> crate::export::Exported {
     let (question, fact) = (get(), document(0).fact.clone());
-    let (age, left, strikes, good) = (age * 1000, left * 1000, 0, None);
-    crate::export::Exported { question, fact, age, left, never_stale, strikes, good }
+    let (age, left, failures, good) = (age * 1000, left * 1000, 0, None);
+    crate::export::Exported { question, fact, age, left, never_stale, failures, good }
 }
 
 #[test]
@@ -380,10 +388,10 @@ fn a_fact_ages_on_the_way() {
         let mut memory = Memory::new();
         memory.cache.import(told, seconds * 1000, at(49 * HOUR), &memory.policy)
     };
-    assert_eq!(lesson(told(48 * HOUR - 2, 0, false), 1), Lesson::Taken);
-    assert_eq!(lesson(told(48 * HOUR - 2, 0, false), 2), Lesson::Expired);
-    assert_eq!(lesson(told(0, 2, true), 1), Lesson::Taken);
-    assert_eq!(lesson(told(0, 2, true), 2), Lesson::Expired);
+    assert_eq!(lesson(told(48 * HOUR - 2, 0, false), 1), ImportResult::Taken);
+    assert_eq!(lesson(told(48 * HOUR - 2, 0, false), 2), ImportResult::Expired);
+    assert_eq!(lesson(told(0, 2, true), 1), ImportResult::Taken);
+    assert_eq!(lesson(told(0, 2, true), 2), ImportResult::Expired);
 }
 
 #[test]

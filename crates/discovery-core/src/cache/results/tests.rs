@@ -129,8 +129,8 @@ fn where_a_draw_decides_the_order_each_ticket_has_its_own() {
 fn a_result_is_as_old_as_the_oldest_of_its_facts_that_are_no_failures() {
     let decision = |fact, learnt, standing| {
         let question = Question::Dns("a.example".parse().unwrap(), RecordType::A);
-        let known = Known::new(question, fact, at(learnt), Some(at(60)));
-        Decision::with_fact(Step::Default, Arc::new(Known { standing, ..known }), Effect::Used)
+        let known = CachedFact::new(question, fact, at(learnt), Some(at(60)));
+        Decision::with_fact(Step::Default, Arc::new(CachedFact { standing, ..known }), Effect::Used)
     };
     let good = || Fact::Addresses { addresses: [].into_iter().collect(), alias: None };
     let failed = Fact::Failed(Failure::Dns(DnsError::Timeout));

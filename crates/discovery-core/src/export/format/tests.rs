@@ -16,12 +16,12 @@ const LINES: [&str; 12] = [
     r#"{"q":{"dns":["_matrix._tcp.b.example","SRV"]},"f":"unusable_services","age":0,"left":7}"#,
     r#"{"q":{"dns":["c.example","A"]},"f":{"alias":"b.example"},"age":0,"left":7}"#,
     r#"{"q":{"dns":["d.example","A"]},"f":{"not_found":"nx_domain"},"age":0,"left":7}"#,
-    r#"{"q":{"dns":["e.example","A"]},"f":{"failed":{"dns":"server_failure"}},"age":9,"strikes":2,"good":{"f":{"not_found":"no_data"},"age":20}}"#,
+    r#"{"q":{"dns":["e.example","A"]},"f":{"failed":{"dns":"server_failure"}},"age":9,"failures":2,"good":{"f":{"not_found":"no_data"},"age":20}}"#,
     r#"{"q":{"get":"https://a.example/.well-known/matrix/server"},"f":{"document":"b.example:443"},"age":1,"left":2,"never_stale":true}"#,
     r#"{"q":{"get":"https://b.example/.well-known/matrix/server"},"f":{"redirect":"https://c.example/else?where"},"age":1,"left":2}"#,
     r#"{"q":{"get":"https://c.example/else?where"},"f":{"unusable":{"status":404}},"age":1,"left":2}"#,
-    r#"{"q":{"get":"https://d.example/.well-known/matrix/server"},"f":{"unusable":{"status":503}},"age":1,"left":2,"strikes":16}"#,
-    r#"{"q":{"get":"https://e.example/.well-known/matrix/server"},"f":{"failed":{"http":"certificate"}},"age":1,"left":2,"strikes":1}"#,
+    r#"{"q":{"get":"https://d.example/.well-known/matrix/server"},"f":{"unusable":{"status":503}},"age":1,"left":2,"failures":16}"#,
+    r#"{"q":{"get":"https://e.example/.well-known/matrix/server"},"f":{"failed":{"http":"certificate"}},"age":1,"left":2,"failures":1}"#,
 ];
 
 const HEAD: &str =
@@ -99,7 +99,7 @@ fn a_line_that_no_resolver_could_have_written_is_refused_with_its_number() {
     let get = |rest: &str| of(r#"{"get":"https://a.example/.well-known/matrix/server"}"#, rest);
     let addresses =
         |list: &str| format!(r#"{{"addresses":{{"addresses":[{list}],"alias":null}}}}"#);
-    let strikes = |rest: &str| format!("{rest},\"age\":1,\"strikes\":1");
+    let failures = |rest: &str| format!("{rest},\"age\":1,\"failures\":1");
     let many: Vec<String> =
         (0..=256).map(|n| format!("\"10.0.{}.{}\"", n / 256, n % 256)).collect();
     let cases = [
@@ -122,28 +122,28 @@ fn a_line_that_no_resolver_could_have_written_is_refused_with_its_number() {
         (get(r#"{"unusable":{"status":99}}"#), Impossible::Status),
         (a("\"late\""), Impossible::OwnSide),
         (
-            a(&strikes(r#"{"failed":{"dns":"local"}}"#).replace(",\"age\":1", "")),
+            a(&failures(r#"{"failed":{"dns":"local"}}"#).replace(",\"age\":1", "")),
             Impossible::OwnSide,
         ),
         (get(r#"{"failed":{"http":"no_route"}}"#), Impossible::OwnSide),
         (a(r#"{"not_found":"static"}"#), Impossible::NotKept),
         (of(r#"{"dns":[".","A"]}"#, r#"{"not_found":"no_data"}"#), Impossible::Root),
-        (a(r#"{"failed":{"dns":"timeout"}}"#), Impossible::Strikes),
-        (a(r#"{"failed":{"dns":"timeout"}},"strikes":17"#), Impossible::Strikes),
-        (a(r#"{"not_found":"no_data"},"strikes":1"#), Impossible::Strikes),
+        (a(r#"{"failed":{"dns":"timeout"}}"#), Impossible::Failures),
+        (a(r#"{"failed":{"dns":"timeout"}},"failures":17"#), Impossible::Failures),
+        (a(r#"{"not_found":"no_data"},"failures":1"#), Impossible::Failures),
         (
             a(r#"{"not_found":"no_data"},"good":{"f":{"not_found":"no_data"},"age":2}"#),
             Impossible::Stale,
         ),
         (
             a(
-                r#"{"failed":{"dns":"timeout"}},"strikes":1,"good":{"f":{"failed":{"dns":"timeout"}},"age":2}"#,
+                r#"{"failed":{"dns":"timeout"}},"failures":1,"good":{"f":{"failed":{"dns":"timeout"}},"age":2}"#,
             ),
             Impossible::Stale,
         ),
         (
             a(
-                r#"{"failed":{"dns":"timeout"}},"strikes":1,"good":{"f":{"document":"b.example"},"age":2}"#,
+                r#"{"failed":{"dns":"timeout"}},"failures":1,"good":{"f":{"document":"b.example"},"age":2}"#,
             ),
             Impossible::OtherQuestion,
         ),

@@ -48,8 +48,8 @@ fn addresses(last: u8) -> Fact {
 
 fn told(which: u8, fact: Fact, age: u64, left: u64) -> Exported {
     let question = Question::Dns(host(which), RecordType::A);
-    let strikes = u8::from(fact.is_temporary());
-    Exported { question, fact, age, left, never_stale: false, strikes, good: None }
+    let failures = u8::from(fact.is_temporary());
+    Exported { question, fact, age, left, never_stale: false, failures, good: None }
 }
 
 fn export(facts: Vec<Exported>) -> Export {
@@ -89,16 +89,16 @@ prop_compose! {
         age in prop_oneof![0..4_u64, 0..100_000_000_u64],
         left in prop_oneof![0..4_u64, 0..200_000_000_u64],
         never_stale in any::<bool>(),
-        strikes in 1..4_u8,
+        failures in 1..4_u8,
         good in proptest::option::of((1..4_u8, 0..4_u64, 0..4_u64)),
     ) -> Exported {
         let temporary = fact.is_temporary();
         let good = good.filter(|_| temporary).map(|(last, more, left)| Dated {
             fact: addresses(last), age: age + more, left, never_stale: false,
         });
-        let strikes = if temporary { strikes } else { 0 };
+        let failures = if temporary { failures } else { 0 };
         let never_stale = never_stale && !temporary;
-        Exported { strikes, never_stale, good, ..told(which, fact, age, left) }
+        Exported { failures, never_stale, good, ..told(which, fact, age, left) }
     }
 }
 
