@@ -100,7 +100,7 @@ fn pass(
                 host_header: name.shared_host(),
                 // R54, R61, R124: DNS is not authenticated, so the name itself must be proven, never the target.
                 tls_name: TlsName::Dns(host),
-                step: step,
+                step,
             });
         }
     }
@@ -141,7 +141,7 @@ fn literal(
     // R27, R46: a certificate for the IP.
     let tls_name = TlsName::Ip(ip);
     let target = Target { host: tls_name.clone(), port, srv: None, addresses: Box::new([ip]) };
-    Ok(Found { targets: Box::new([target]), host_header, tls_name, step: step })
+    Ok(Found { targets: Box::new([target]), host_header, tls_name, step })
 }
 
 /// Steps 2, 3.2, 3.5 and 6: the addresses of the host itself.
@@ -161,7 +161,7 @@ fn at_own_addresses(
         _ => name.shared(),
     };
     // R31, R50, R57, R60: a certificate for the host, without port.
-    Ok(Found { targets, host_header, tls_name: TlsName::Dns(host), step: step })
+    Ok(Found { targets, host_header, tls_name: TlsName::Dns(host), step })
 }
 
 /// Step 3: the delegated name, if the host has a valid document.
