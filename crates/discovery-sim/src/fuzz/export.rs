@@ -47,7 +47,7 @@ fn judge(text: &[u8]) {
         Ok(&back),
         "what was taken is told on"
     );
-    for row in resolver.table(START) {
+    for row in resolver.entries(START) {
         let _ = resolver.explain(&row.name, START);
     }
 }
@@ -80,7 +80,7 @@ pub(super) fn lesson(which: u8) -> (Export, UnixMillis) {
         1 => "{\"failed\":{\"dns\":\"timeout\"}}",
         _ => addresses,
     };
-    let failures = if which / 4 % 4 == 1 { ",\"strikes\":3" } else { "" };
+    let failures = if which / 4 % 4 == 1 { ",\"failures\":3" } else { "" };
     let document = match which / 8 % 4 {
         0 => "{\"document\":\"b.example:1\"}",
         1 => "{\"document\":\"c.example\"}",
