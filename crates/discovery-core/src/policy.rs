@@ -129,9 +129,16 @@ pub struct Policy {
     /// (R41).
     #[serde(with = "duration")]
     pub well_known_retry_ttl: Duration,
+    /// Shortest life of DNS records, whatever their TTL says: a floor for zones whose records live for seconds. 0 s: TTLs are
+    /// kept (R93).
+    #[serde(with = "duration")]
+    pub dns_min_ttl: Duration,
     /// Longest life of DNS records. 24 h.
     #[serde(with = "duration")]
     pub dns_max_ttl: Duration,
+    /// Shortest life of a negative DNS answer, whatever its SOA record says. 0 s.
+    #[serde(with = "duration")]
+    pub dns_negative_min_ttl: Duration,
     /// Longest life of a negative DNS answer. 1 h (R96).
     #[serde(with = "duration")]
     pub dns_negative_max_ttl: Duration,
@@ -222,7 +229,9 @@ impl Default for Policy {
             well_known_max_ttl: seconds(48 * 60 * 60),
             well_known_failure_ttl: seconds(60 * 60),
             well_known_retry_ttl: seconds(60),
+            dns_min_ttl: Duration::ZERO,
             dns_max_ttl: seconds(24 * 60 * 60),
+            dns_negative_min_ttl: Duration::ZERO,
             dns_negative_max_ttl: seconds(60 * 60),
             dns_negative_default_ttl: seconds(30),
             dns_failure_ttl: seconds(30),

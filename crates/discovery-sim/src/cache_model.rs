@@ -433,10 +433,11 @@ fn read_dns(reply: &DnsReply, at: Instant, policy: &Policy) -> Told {
     let seconds = |ttl: u32| Duration::from_secs(if ttl >> 31 == 1 { 0 } else { ttl.into() });
     let least = reply.records.iter().map(|record| seconds(record.ttl)).min();
     let life = match least {
-        Some(ttl) => ttl.min(policy.dns_max_ttl),
+        Some(ttl) => ttl.max(policy.dns_min_ttl).min(policy.dns_max_ttl),
         None => reply
             .negative_ttl
             .map_or(policy.dns_negative_default_ttl, seconds)
+            .max(policy.dns_negative_min_ttl)
             .min(policy.dns_negative_max_ttl),
     };
     let fact = if !addresses.is_empty() {

@@ -213,12 +213,14 @@ fn nanos(duration: Duration) -> u64 {
 
 /// The life of DNS records: the least of their lifetimes, at most what the policy allows (R93, R102).
 pub(crate) fn records(ttl: u32, policy: &Policy) -> Duration {
-    seconds(ttl).min(policy.dns_max_ttl)
+    seconds(ttl).max(policy.dns_min_ttl).min(policy.dns_max_ttl)
 }
 
 /// The life of a negative answer (R96).
 pub(crate) fn negative(soa: Option<u32>, policy: &Policy) -> Duration {
-    soa.map_or(policy.dns_negative_default_ttl, seconds).min(policy.dns_negative_max_ttl)
+    soa.map_or(policy.dns_negative_default_ttl, seconds)
+        .max(policy.dns_negative_min_ttl)
+        .min(policy.dns_negative_max_ttl)
 }
 
 /// RFC 2181 §8: a lifetime with the top bit set is zero.

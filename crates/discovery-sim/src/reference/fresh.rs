@@ -52,13 +52,15 @@ impl Life {
 
     /// The life of records with this TTL (RFC 2181 §8).
     pub(super) fn of_records(ttl: u32, policy: &Policy) -> Self {
-        Self::exactly(seconds(ttl).min(policy.dns_max_ttl))
+        Self::exactly(seconds(ttl).max(policy.dns_min_ttl).min(policy.dns_max_ttl))
     }
 
     /// The life of a negative answer at the end of aliases (R96).
     pub(super) fn of_absence(soa: Option<u32>, aliases: Option<u32>, policy: &Policy) -> Self {
         let absence = match soa {
-            Some(soa) => Self::exactly(seconds(soa).min(policy.dns_negative_max_ttl)),
+            Some(soa) => Self::exactly(
+                seconds(soa).max(policy.dns_negative_min_ttl).min(policy.dns_negative_max_ttl),
+            ),
             None => Self::jittered_down(policy.dns_negative_default_ttl, policy),
         };
         match aliases {
