@@ -347,6 +347,13 @@ impl Cache {
         self.facts.peek(question).is_some_and(|entry| entry.known.fact.is_temporary())
     }
 
+    /// Drops all facts. Their order begins anew: whoever has seen a part of it starts over.
+    pub(crate) fn clear(&mut self) {
+        self.facts.clear();
+        self.changes = None;
+        self.facts.set_max_bytes(self.max_bytes);
+    }
+
     /// Drops a fact.
     pub(crate) fn forget(&mut self, question: &Question) -> bool {
         self.facts.remove(question).is_some()

@@ -48,6 +48,29 @@ impl Resolver {
         self.process_pending();
     }
 
+    /// Drops all results and all facts. Lookups that are under way ask for everything again, within their deadlines; refreshes
+    /// are given up. What callers reported stays, as does what is known about name servers and address families.
+    pub fn forget_all(&mut self, now: Instant) {
+        self.advance(now);
+        self.results.clear();
+        self.cache.clear();
+        self.detached.clear();
+        self.detached_timers.clear();
+        for number in self.lookups.keys().copied().collect::<Vec<_>>() {
+            let Some(running) = self.lookups.get_mut(&number) else { continue };
+            if running.lookup.is_background() {
+                self.remove(number);
+            } else {
+                running.lookup.restart();
+                self.dirty.insert(number);
+            }
+        }
+        for question in self.in_flight.questions().cloned().collect::<Vec<_>>() {
+            self.in_flight.drop_question(&question, &mut self.turn);
+        }
+        self.process_pending();
+    }
+
     /// What is remembered of a name, expired or not, for that may still stand in; and what it would ask for from there on.
     fn questions_in_memory(&mut self, name: &ServerName) -> BTreeSet<Question> {
         // Whether it comes to an end or not: what it has read on the way is what the answer rests on.

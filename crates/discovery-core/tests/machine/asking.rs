@@ -137,3 +137,33 @@ fn each_wait_ends_when_and_why_it_is_said_to() {
     assert_eq!(told.len(), attempts, "{told:?}");
     assert!(told[..attempts - 1].iter().all(|why| *why == DeadlineKind::NextAttempt), "{told:?}");
 }
+
+#[test]
+fn forget_all_asks_again_for_what_was_known_and_for_what_is_under_way() {
+    let mut resolver = Resolver::new(config(|_| {}), START);
+    let world = |last: u8| {
+        move |request: &Request| {
+            let Request::Dns(dns) = request else { panic!("{request:?}") };
+            let records = vec![address(dns.name.as_str(), dns.kind, last)];
+            answer(request, if dns.kind == RecordType::A { records } else { Vec::new() })
+        }
+    };
+    let places = |outcome: &Outcome| -> Vec<String> {
+        outcome.as_ref().unwrap().socket_addrs().map(|place| place.to_string()).collect()
+    };
+    let ticket = resolver.resolve(&name("known.example:1"), START);
+    assert_eq!(places(&settle(&mut resolver, ticket, START, world(1))), ["1.1.1.1:1"]);
+    // A lookup is under way, and another one waits for a refresh of nothing.
+    let waiting = resolver.resolve(&name("waiting.example:1"), START);
+    let before: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+    assert_eq!(requests(&before).len(), 2);
+    resolver.forget_all(START);
+    assert_eq!((resolver.counters().facts, resolver.counters().results), (0, 0));
+    // What was asked before the call may predate it: it is cancelled and asked again.
+    for request in requests(&before) {
+        assert_eq!(resolver.handle_answer(world(1)(&request), START), Disposition::Stale);
+    }
+    assert_eq!(places(&settle(&mut resolver, waiting, START, world(2))), ["1.1.1.2:1"]);
+    let ticket = resolver.resolve(&name("known.example:1"), START);
+    assert_eq!(places(&settle(&mut resolver, ticket, START, world(3))), ["1.1.1.3:1"]);
+}
