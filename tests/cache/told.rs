@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use discovery_core::{CacheLookup, Cursor, ErrorKind, Export, Question, Row, Standing, UnixMillis};
+use discovery_core::{
+    CacheEntry, CacheLookup, Cursor, ErrorKind, Export, Question, Standing, UnixMillis,
+};
 use discovery_sim::Bench;
 
 const WALL: UnixMillis = UnixMillis(1_764_000_000_000);
@@ -19,8 +21,8 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn row(bench: &mut Bench, name: &str) -> Row {
-    let rows = bench.table();
+fn row(bench: &mut Bench, name: &str) -> CacheEntry {
+    let rows = bench.entries();
     assert!(rows.is_sorted_by_key(|row| row.name.clone()));
     rows.into_iter().find(|row| row.name.as_str() == name).unwrap()
 }
@@ -35,7 +37,7 @@ fn missing(bench: &mut Bench, name: &str) -> Vec<(String, Option<u64>)> {
 #[test]
 fn what_is_known_of_a_name_is_told_and_what_is_missing_and_nothing_is_asked() {
     let mut bench = Bench::new(WORLD);
-    assert_eq!(bench.table(), []);
+    assert_eq!(bench.entries(), []);
     let addresses =
         |expired| [("a.example AAAA".to_owned(), expired), ("a.example A".to_owned(), expired)];
     assert_eq!(missing(&mut bench, "a.example"), addresses(None));

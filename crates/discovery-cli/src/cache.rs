@@ -7,8 +7,8 @@ use std::io::{self, BufWriter, Write};
 use std::time::SystemTime;
 
 use discovery_core::{
-    Config, DefaultAction, Export, Instant, Policy, Question, Resolver, Row, ServerName, Standing,
-    UnixMillis,
+    CacheEntry, Config, DefaultAction, Export, Instant, Policy, Question, Resolver, ServerName,
+    Standing, UnixMillis,
 };
 
 use crate::memory;
@@ -22,7 +22,7 @@ pub(crate) fn run(options: &CacheOptions) -> Result<Status, Trouble> {
     let export = memory::read(path)?;
     let mut resolver = knowing(export.clone());
     if options.forget.is_empty() {
-        let mut rows = resolver.table(Instant::ORIGIN);
+        let mut rows = resolver.entries(Instant::ORIGIN);
         rows.retain(|row| matches(row, options));
         show(&rows, options)
     } else {
@@ -42,7 +42,7 @@ fn knowing(export: Export) -> Resolver {
     resolver
 }
 
-fn matches(row: &Row, options: &CacheOptions) -> bool {
+fn matches(row: &CacheEntry, options: &CacheOptions) -> bool {
     let name = row.name.as_str().to_ascii_lowercase();
     let host = row.name.host_str().to_ascii_lowercase();
     let below = |domain: &str| {
@@ -56,7 +56,7 @@ fn matches(row: &Row, options: &CacheOptions) -> bool {
         && (!options.expired || row.standing == Standing::Expired)
 }
 
-fn show(rows: &[Row], options: &CacheOptions) -> Result<Status, Trouble> {
+fn show(rows: &[CacheEntry], options: &CacheOptions) -> Result<Status, Trouble> {
     let status = if rows.is_empty() { Status::No } else { Status::Resolved };
     let mut out = BufWriter::new(io::stdout().lock());
     let written = if options.json {

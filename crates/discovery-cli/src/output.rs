@@ -10,7 +10,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use discovery_core::{Instant, InvalidServerName, Outcome, ResolveError, Resolved};
+use discovery_core::{Instant, InvalidServerName, Outcome, ResolveError, Resolved, Revision};
 
 use crate::options::FormatOptions;
 use crate::status::Status;
@@ -28,6 +28,8 @@ pub(crate) struct Answered {
     pub(crate) took: Duration,
     /// When it ended, by the machine's clock: lifetimes are told from then.
     pub(crate) at: Instant,
+    /// The revision of the specification that was followed: it numbers the steps.
+    pub(crate) revision: Revision,
     /// What the name is an example of, in the lab.
     pub(crate) note: Option<String>,
 }

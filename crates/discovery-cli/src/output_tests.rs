@@ -61,13 +61,21 @@ fn ended(name: &str, outcome: Outcome) -> Answered {
         end: End::Outcome(outcome),
         took: Duration::from_micros(12_345),
         at: Instant::from_nanos(1_000_000_001),
+        revision: Revision::default(),
         note: None,
     }
 }
 
 fn not_a_name(name: &str) -> Answered {
     let end = End::NotAName(InvalidServerName::Character);
-    Answered { name: name.to_owned(), end, took: Duration::ZERO, at: Instant::ORIGIN, note: None }
+    Answered {
+        name: name.to_owned(),
+        end,
+        took: Duration::ZERO,
+        at: Instant::ORIGIN,
+        revision: Revision::default(),
+        note: None,
+    }
 }
 
 fn text(answered: &Answered, format: Format) -> String {
@@ -135,10 +143,10 @@ fn short_is_one_line_also_for_what_is_no_name() {
 #[test]
 fn json_has_the_documented_shape() {
     let line = text(&resolved(), Format::Json);
-    assert!(line.starts_with(r#"{"name":"example.org","ok":true,"step":"3.4","targets":[{"addr":"[2001:db8::1]:443","host":"a.example.net","priority":10,"weight":5},"#), "{line}");
+    assert!(line.starts_with(r#"{"name":"example.org","ok":true,"step":"3.4","step_name":"delegated_srv","targets":[{"addr":"[2001:db8::1]:443","host":"a.example.net","priority":10,"weight":5},"#), "{line}");
     let value = json(&resolved());
     let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
-    assert_eq!(keys.len(), 10, "{keys:?}");
+    assert_eq!(keys.len(), 11, "{keys:?}");
     assert_eq!(value["targets"].as_array().unwrap().len(), 5);
     assert_eq!(value["host_header"], "fed.example.net");
     assert_eq!(value["tls_name"], "fed.example.net");
@@ -149,16 +157,26 @@ fn json_has_the_documented_shape() {
 }
 
 #[test]
+fn steps_are_numbered_as_the_revision_numbers_them() {
+    let answered = Answered { revision: "v1.7".parse().unwrap(), ..resolved() };
+    let value = json(&answered);
+    assert_eq!((&value["step"], &value["step_name"]), (&"3.3".into(), &"delegated_srv".into()));
+    assert!(text(&answered, Format::Short).ends_with(" step=3.3\n"));
+    assert!(text(&answered, Format::Lines).contains("step 3.3: "));
+    assert!(text(&answered, Format::Tree).contains("step 3.3 "));
+}
+
+#[test]
 fn json_failures_have_an_error_in_place_of_a_result() {
     let value = json(&failed("no_addresses"));
     assert_eq!(value["ok"], false);
     assert_eq!(value["error"]["kind"], "no_addresses");
-    assert_eq!(value["error"]["fault"], "remote");
+    assert_eq!(value["error"]["origin"], "remote");
     assert!(value["error"]["message"].as_str().unwrap().contains("NXDOMAIN"));
     assert_eq!(value.as_object().unwrap().len(), 5);
     let value = json(&not_a_name("a_b"));
     assert_eq!(value["error"]["kind"], "invalid_server_name");
-    assert_eq!(value["error"]["fault"], "caller");
+    assert_eq!(value["error"]["origin"], "caller");
     assert_eq!(value["explanation"], json!([]));
 }
 

@@ -135,7 +135,9 @@ async fn look_up(discovery: Discovery, given: Given) -> Answered {
     };
     let now = Instant::now();
     let at = discovery.clock().to_core(now.into_std());
-    Answered { name, end, took: now.saturating_duration_since(begun), at, note: None }
+    let took = now.saturating_duration_since(begun);
+    let revision = discovery.policy().revision;
+    Answered { name, end, took, at, revision, note: None }
 }
 
 /// In which order answers go out.

@@ -17,6 +17,7 @@ fn answered(name: String) -> Answered {
         end: End::NotAName(InvalidServerName::Port),
         took: Duration::ZERO,
         at: Instant::ORIGIN,
+        revision: Default::default(),
         note: None,
     }
 }

@@ -52,7 +52,7 @@ pub use io::{
     HttpId, HttpResponse, Noticed, RecordData, RecordType, Request, RequestId, SrvRecord,
 };
 pub use machine::{
-    CacheLookup, Counters, ImportSummary, LastFailure, Missing, Resolution, Resolver, Row,
+    CacheEntry, CacheLookup, Counters, ImportSummary, LastFailure, Missing, Resolution, Resolver,
     Standing, State,
 };
 pub use name::{

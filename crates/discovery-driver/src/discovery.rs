@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use discovery_core::{
-    CacheLookup, Counters, Cursor, Disposition, Export, FamiliesHealth, Feedback, ImportSummary,
-    Instant, InvalidServerName, NameServer, ResolveError, Resolver, Routes, Row, ServerName,
-    UnixMillis,
+    CacheEntry, CacheLookup, Counters, Cursor, Disposition, Export, FamiliesHealth, Feedback,
+    ImportSummary, Instant, InvalidServerName, NameServer, Policy, ResolveError, Resolver, Routes,
+    ServerName, UnixMillis,
 };
 use rustls::ClientConfig;
 
@@ -82,6 +82,16 @@ impl Discovery {
         self.with(|resolver, now| resolver.forget(name, now));
     }
 
+    /// The policy that names are resolved by.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.with(|resolver, _| Arc::clone(resolver.policy()))
+    }
+
+    /// Removes everything that is known about all names. See [`Resolver::forget_all`].
+    pub fn forget_all(&self) {
+        self.with(|resolver, now| resolver.forget_all(now));
+    }
+
     /// Reports whether a connection to an address of a result worked. An address that fails comes after all others for a
     /// while; if all addresses of a name fail, its facts are asked for again. See [`Resolver::report`].
     pub fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
@@ -95,9 +105,9 @@ impl Discovery {
     }
 
     /// The known names, and what is known about each. Asks nothing. The resolver is locked meanwhile, for a few microseconds a
-    /// name. See [`Resolver::table`].
-    pub fn table(&self) -> Vec<Row> {
-        self.with(|resolver, now| resolver.table(now))
+    /// name. See [`Resolver::entries`].
+    pub fn entries(&self) -> Vec<CacheEntry> {
+        self.with(|resolver, now| resolver.entries(now))
     }
 
     /// A page of the facts that were learnt after `cursor`: to be saved for the next process, or shared with others. See

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery_core::{
-    Answer, CacheLookup, Config, Counters, Cursor, Disposition, Event, Export, Feedback, Instant,
-    Outcome, Policy, Question, Request, RequestId, Resolver, Row, ServerName, Ticket, UnixMillis,
+    Answer, CacheEntry, CacheLookup, Config, Counters, Cursor, Disposition, Event, Export,
+    Feedback, Instant, Outcome, Policy, Question, Request, RequestId, Resolver, ServerName, Ticket,
+    UnixMillis,
 };
 
 use crate::fault_injector::{Fate, FaultInjector};
@@ -223,9 +224,9 @@ impl Bench {
     }
 
     /// What the resolver knows of names.
-    pub fn table(&mut self) -> Vec<Row> {
+    pub fn entries(&mut self) -> Vec<CacheEntry> {
         let now = self.now();
-        self.simulator.monitor_mut().machine_mut().table(now)
+        self.simulator.monitor_mut().machine_mut().entries(now)
     }
 
     /// Lets time pass.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use discovery_core::{Decision, ErrorKind, ErrorOrigin, ResolveError, Resolved, Step, Target};
+use discovery_core::{Decision, ErrorKind, ErrorOrigin, ResolveError, Resolved, Target};
 use serde::Serialize;
 
 use super::{Answered, Trouble, seconds_until};
@@ -11,7 +11,10 @@ use super::{Answered, Trouble, seconds_until};
 struct Good<'a> {
     name: &'a str,
     ok: bool,
-    step: Step,
+    /// As the chosen revision numbers it.
+    step: &'static str,
+    /// The same in every revision.
+    step_name: &'static str,
     targets: Vec<Place>,
     host_header: &'a str,
     tls_name: String,
@@ -42,7 +45,8 @@ struct Bad<'a> {
 #[derive(Serialize)]
 struct Error {
     kind: ErrorKind,
-    fault: ErrorOrigin,
+    origin: ErrorOrigin,
+    temporary: bool,
     message: String,
 }
 
@@ -80,7 +84,8 @@ fn good<'a>(answered: &'a Answered, resolved: &'a Resolved, ms: f64) -> Good<'a>
     Good {
         name: &answered.name,
         ok: true,
-        step: resolved.step,
+        step: resolved.step.number_in(answered.revision),
+        step_name: resolved.step.name(),
         targets: targets.collect(),
         host_header: &resolved.host_header,
         tls_name: resolved.tls_name.to_string(),
@@ -111,9 +116,9 @@ fn bad<'a>(answered: &'a Answered, trouble: Trouble<'a>, ms: f64) -> Bad<'a> {
 }
 
 fn error(kind: ErrorKind, message: String) -> Error {
-    Error { kind, fault: kind.origin(), message }
+    Error { kind, origin: kind.origin(), temporary: kind.is_temporary(), message }
 }
 
 fn failed_error(failed: &ResolveError) -> Error {
-    Error { kind: failed.kind, fault: failed.origin(), message: failed.to_string() }
+    error(failed.kind, failed.to_string())
 }

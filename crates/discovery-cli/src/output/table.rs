@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use discovery_core::{ErrorKind, Row, Standing, Step};
+use discovery_core::{CacheEntry, ErrorKind, Standing, Step};
 use serde::Serialize;
 
 use super::json::{Place, place};
@@ -40,7 +40,7 @@ struct Failure {
 }
 
 /// One line of JSON.
-pub(crate) fn json(row: &Row, to: &mut impl Write) -> io::Result<()> {
+pub(crate) fn json(row: &CacheEntry, to: &mut impl Write) -> io::Result<()> {
     let last_failure = row.last_failure.as_ref().map(|failure| Failure {
         question: failure.question.to_string(),
         fact: failure.fact.to_string(),
@@ -64,7 +64,7 @@ pub(crate) fn json(row: &Row, to: &mut impl Write) -> io::Result<()> {
 }
 
 /// The table, with a line of heads unless it is empty.
-pub(crate) fn text(rows: &[Row], to: &mut impl Write) -> io::Result<()> {
+pub(crate) fn text(rows: &[CacheEntry], to: &mut impl Write) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -86,7 +86,7 @@ pub(crate) fn text(rows: &[Row], to: &mut impl Write) -> io::Result<()> {
     lines.iter().try_for_each(write)
 }
 
-fn cells(row: &Row) -> [String; 7] {
+fn cells(row: &CacheEntry) -> [String; 7] {
     let mut places: Vec<String> = row
         .targets
         .iter()

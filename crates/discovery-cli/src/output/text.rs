@@ -22,7 +22,11 @@ pub(super) fn lines(answered: &Answered, paint: Paint) -> String {
     head(answered, paint, &mut out);
     let (because, after) = match answered.result() {
         Ok(resolved) => (
-            format!("step {}: {}", resolved.step, summary(&resolved.explanation)),
+            format!(
+                "step {}: {}",
+                resolved.step.number_in(answered.revision),
+                summary(&resolved.explanation)
+            ),
             ("fresh for", fresh(answered, resolved)),
         ),
         Err(Trouble::Failed(failed)) => (
@@ -73,7 +77,7 @@ pub(super) fn short(answered: &Answered) -> String {
                 places.join(","),
                 resolved.host_header,
                 resolved.tls_name,
-                resolved.step
+                resolved.step.number_in(answered.revision)
             )
         }
         Err(trouble) => format!("{name} - {}\n", message(trouble)),
@@ -205,7 +209,11 @@ fn branches(
         let next = decisions.get(i.saturating_add(1)).map(|next| next.step);
         if step != Some(decision.step) {
             step = Some(decision.step);
-            let heading = format!("step {:<4}{}", decision.step, gist(decision.step));
+            let heading = format!(
+                "step {:<4}{}",
+                decision.step.number_in(answered.revision),
+                gist(decision.step)
+            );
             out.push_str(&format!("  {}\n", paint.bold(heading.trim_end())));
         }
         let (branch, below) = if next == step { ("├─", "│ ") } else { ("└─", "  ") };

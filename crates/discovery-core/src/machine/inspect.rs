@@ -55,7 +55,7 @@ pub enum Standing {
 /// One name, as memory knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Row {
+pub struct CacheEntry {
     /// The name.
     pub name: ServerName,
     /// How good what follows is.
@@ -104,7 +104,7 @@ impl Resolver {
 
     /// The names that are known, by name: those with a result, and those whose document is. As [`explain`](Self::explain), asks
     /// nothing. It costs a few microseconds a name.
-    pub fn table(&mut self, now: Instant) -> Vec<Row> {
+    pub fn entries(&mut self, now: Instant) -> Vec<CacheEntry> {
         self.advance(now);
         let mut names: BTreeSet<ServerName> =
             self.results.iter().map(|result| result.name.clone()).collect();
@@ -145,7 +145,7 @@ impl Resolver {
         (lookup, end)
     }
 
-    fn row(&mut self, name: &ServerName) -> Row {
+    fn row(&mut self, name: &ServerName) -> CacheEntry {
         let explained = self.look_up(name);
         let (outcome, is_fresh) = match explained {
             CacheLookup::Known(outcome) => (Some(outcome), true),
@@ -153,7 +153,7 @@ impl Resolver {
                 (self.read_memory(name, ReadMode::IncludingExpired).1, false)
             }
         };
-        let mut row = Row {
+        let mut row = CacheEntry {
             name: name.clone(),
             standing: Standing::Incomplete,
             step: None,

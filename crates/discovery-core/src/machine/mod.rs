@@ -12,7 +12,7 @@ mod run;
 
 pub use counters::Counters;
 pub use import::ImportSummary;
-pub use inspect::{CacheLookup, LastFailure, Missing, Row, Standing};
+pub use inspect::{CacheEntry, CacheLookup, LastFailure, Missing, Standing};
 pub(crate) use lookup::{Due, Lookup, LookupState};
 pub use resolution::{Resolution, State};
 pub use resolver::Resolver;

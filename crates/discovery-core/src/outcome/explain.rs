@@ -14,9 +14,10 @@ use crate::fact::{CachedFact, Fact, Question, UnusableResponse};
 use crate::io::Noticed;
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::outcome::{ErrorKind, Feedback};
+use crate::revision::Revision;
 use crate::util::Instant;
 
-/// A step of the specification, by today's numbers in every revision.
+/// A step of the specification. `Display` and serde use its number in the latest release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Step {
     /// 1: the host is an IP literal.
@@ -55,7 +56,37 @@ pub enum Step {
 }
 
 impl Step {
-    /// The number of the step in today's text.
+    /// The stable name of the step, the same in every revision: for scripts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IpLiteral => "ip_literal",
+            Self::ExplicitPort => "explicit_port",
+            Self::WellKnown => "well_known",
+            Self::DelegatedIpLiteral => "delegated_ip_literal",
+            Self::DelegatedPort => "delegated_port",
+            Self::DelegatedFedService => "delegated_srv_fed",
+            Self::DelegatedService => "delegated_srv",
+            Self::DelegatedDefault => "delegated_default_port",
+            Self::FedService => "srv_fed",
+            Self::Service => "srv",
+            Self::Default => "default_port",
+        }
+    }
+
+    /// The number of the step in the text of a revision. Before v1.8 there is no `_matrix-fed`, and later steps have lower
+    /// numbers.
+    pub const fn number_in(self, revision: Revision) -> &'static str {
+        match (revision, self) {
+            (Revision::V1_8, _) => self.number(),
+            (_, Self::DelegatedService) => "3.3",
+            (_, Self::DelegatedDefault) => "3.4",
+            (_, Self::Service) => "4",
+            (_, Self::Default) => "5",
+            _ => self.number(),
+        }
+    }
+
+    /// The number of the step in the latest release.
     pub const fn number(self) -> &'static str {
         match self {
             Self::IpLiteral => "1",
@@ -451,5 +482,22 @@ impl fmt::Display for Effect {
             Self::HostWithDefaultPort => f.write_str("this revision's Host carries the port"),
             Self::Failed(kind) => write!(f, "{kind}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_v1_8_later_steps_have_lower_numbers() {
+        let steps = [Step::Service, Step::Default, Step::DelegatedService, Step::DelegatedDefault];
+        let numbers = |revision| steps.map(|step| step.number_in(revision));
+        assert_eq!(numbers(Revision::V1_8), ["5", "6", "3.4", "3.5"]);
+        for revision in [Revision::V1_7, Revision::DraftOld, Revision::DraftNew] {
+            assert_eq!(numbers(revision), ["4", "5", "3.3", "3.4"]);
+        }
+        assert_eq!(Step::ExplicitPort.number_in(Revision::V1_7), "2");
+        assert_eq!(Step::Service.name(), "srv");
     }
 }

@@ -313,7 +313,7 @@ fn a_flood_of_taught_facts_stays_within_the_bounds_and_pushes_out_nothing_in_use
     assert_eq!(resolver.counters().facts, 100);
     let name: ServerName = "a.example:3".parse().unwrap();
     assert!(matches!(resolver.explain(&name, NOW), CacheLookup::Known(outcome) if outcome.is_ok()));
-    let rows = resolver.table(NOW);
+    let rows = resolver.entries(NOW);
     assert!(rows.iter().all(|row| row.standing == Standing::Fresh), "{rows:?}");
 }
 
