@@ -83,8 +83,8 @@ impl Cache {
             good = firm.max_by_key(|known| rank(known)).map(Arc::clone);
             let told = |by: &Entry| if by.known == *known { by.failures().0 } else { 0 };
             // Of what was late nothing more is known than that.
-            let own_strikes = if own_known == Some(known) { own.failures().0 } else { 0 };
-            failures = Failures(own_strikes.max(told(&taught)));
+            let own_failures = if own_known == Some(known) { own.failures().0 } else { 0 };
+            failures = Failures(own_failures.max(told(&taught)));
         }
         let same = own_known == Some(known)
             && good.as_ref() == own_good

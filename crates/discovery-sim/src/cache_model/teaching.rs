@@ -18,7 +18,7 @@ struct Line {
     #[serde(flatten)]
     latest: Dated,
     #[serde(default)]
-    strikes: u32,
+    failures: u32,
     good: Option<Dated>,
 }
 
@@ -78,10 +78,10 @@ impl CacheModel {
 
     /// Facts come in at this moment, so long after they have left another one's memory, as the clocks show it.
     pub fn taught(&mut self, export: &Export, elapsed: Duration, now: Instant) {
-        for Line { question, latest, strikes, good } in lines(export) {
+        for Line { question, latest, failures, good } in lines(export) {
             let history = self.questions.entry(question.clone()).or_default();
             for dated in good.into_iter().chain([latest]) {
-                history.taught(&question, dated, strikes, elapsed, now, &self.policy);
+                history.taught(&question, dated, failures, elapsed, now, &self.policy);
             }
         }
     }
@@ -92,7 +92,7 @@ impl History {
         &mut self,
         question: &Question,
         dated: Dated,
-        strikes: u32,
+        failures: u32,
         elapsed: Duration,
         now: Instant,
         policy: &Policy,
@@ -109,7 +109,7 @@ impl History {
         if is_temporary(&fact) {
             if self.told.last().is_none_or(|told| told.at <= at) {
                 self.may_have_failed = self.may_have_failed.max(Some(at));
-                self.failures = (0, self.failures.1.max(strikes));
+                self.failures = (0, self.failures.1.max(failures));
                 self.failed = None;
                 self.may_outlive(question, now, policy);
                 self.failing_until = self.failing_until.max(now + left);
