@@ -56,11 +56,13 @@ fn policy() -> BTreeMap<String, Value> {
     fields.into_iter().collect()
 }
 
-/// Whether a setting is a time, or a share of one: by its value, or by its name where the value says nothing.
+/// Whether a setting is a time, or a share of one: by its value, or by its name where the value says nothing. A floor of zero has no
+/// lesser time beside it, and takes effect where a scenario sets another (`memory/dns-min-ttl`).
 fn is_time(name: &str, value: &Value) -> bool {
     let is_duration = |text: &str| {
         let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-        text == "none" || (unit.len() < text.len() && ["ms", "s", "m", "h"].contains(&unit))
+        text == "none"
+            || (text != "0s" && unit.len() < text.len() && ["ms", "s", "m", "h"].contains(&unit))
     };
     value.as_str().is_some_and(is_duration) || value.is_null() || name.ends_with("_percent")
 }

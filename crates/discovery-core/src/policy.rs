@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of how a choice is carried out.
 
+mod duration;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use crate::revision::Revision;
 
 /// The choices. Start from [`Policy::default`] and change fields; more fields may come.
 ///
-/// With `serde`, missing fields take their defaults and durations are text: `250ms`, `10s`, `5m`, `24h`.
+/// With `serde`, missing fields take their defaults, and durations are text (`250ms`, `1.5s`, `5m`, `24h`, `1d`) or whole seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -71,36 +73,36 @@ pub struct Policy {
     pub max_queries_per_lookup: u32,
     /// When the second attempt starts after the first; each later wait is twice as long. 0.8 s: attempts start at 0, 0.8, 2.4 and
     /// 5.6 s.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub dns_retry_interval: Duration,
     /// A `Resolver` waits for as long as each server's measured round trip suggests instead, once it has one (RFC 6298): never less
     /// than this, never more than a quarter of [`dns_timeout`](Self::dns_timeout). 200 ms; `None` goes by
     /// [`dns_retry_interval`](Self::dns_retry_interval) always.
-    #[serde(with = "optional_duration")]
+    #[serde(with = "duration::optional")]
     pub dns_min_retry_interval: Option<Duration>,
     /// A DNS question is given up after this. 10 s.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub dns_timeout: Duration,
     /// A GET waits this long for IPv6 addresses once it has IPv4 ones. 50 ms (RFC 8305 §3, R127).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub resolution_delay: Duration,
     /// The next address is tried this long after the last. 250 ms (RFC 8305 §5, R129).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub connection_attempt_delay: Duration,
     /// A connected address that sends no response within this gets company. 2.5 s.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub response_patience: Duration,
     /// The whole chain of `.well-known` redirects is given up after this, counted while a GET is open. 10 s.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub well_known_timeout: Duration,
     /// A result waits this long for late addresses once the first target has one; `None` waits for all. 1 s.
-    #[serde(with = "optional_duration")]
+    #[serde(with = "duration::optional")]
     pub address_wait: Option<Duration>,
     /// A lookup is given up this long after its first request. 40 s.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub lookup_deadline: Duration,
     /// A lookup that got no slot is given up after this. 60 s; `None` waits for ever (batches).
-    #[serde(with = "optional_duration")]
+    #[serde(with = "duration::optional")]
     pub queue_deadline: Option<Duration>,
     /// Lookups at once, more are refused as overloaded. 20,000: twice the largest room.
     pub max_lookups: usize,
@@ -112,67 +114,67 @@ pub struct Policy {
     pub http_slots_per_host: usize,
 
     /// Life of a valid document whose headers say nothing. 24 h (R38).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub well_known_default_ttl: Duration,
     /// How far a default life is moved at random, up or down, in percent: answers learnt together must not expire together.
     pub ttl_jitter_percent: u8,
     /// Shortest life of a valid document, whatever its headers say. 5 min.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub well_known_min_ttl: Duration,
     /// Longest life of a valid document. 48 h (R39).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub well_known_max_ttl: Duration,
     /// Life of a firm `.well-known` failure (404, an invalid document), and longest life of any. 1 h (R40).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub well_known_failure_ttl: Duration,
     /// Life of the first temporary `.well-known` failure (no response, 503); each further one in a row lives twice as long. 1 min
     /// (R41).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub well_known_retry_ttl: Duration,
     /// Shortest life of DNS records, whatever their TTL says: a floor for zones whose records live for seconds. 0 s: TTLs are
     /// kept (R93).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub dns_min_ttl: Duration,
     /// Longest life of DNS records. 24 h.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub dns_max_ttl: Duration,
     /// Shortest life of a negative DNS answer, whatever its SOA record says. 0 s.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub dns_negative_min_ttl: Duration,
     /// Longest life of a negative DNS answer. 1 h (R96).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub dns_negative_max_ttl: Duration,
     /// Life of a negative DNS answer without SOA record. 30 s: without any, each such name would be asked for every time.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub dns_negative_default_ttl: Duration,
     /// Life of the first DNS failure, and of a result that went out without late addresses; each further one in a row lives twice
     /// as long. 30 s (R97).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub dns_failure_ttl: Duration,
     /// Longest life of a DNS failure. 5 min (R97).
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub dns_failure_max_ttl: Duration,
     /// Longest life of a result that went out without late addresses, while the same family stays silent. 1 h.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub partial_result_ttl: Duration,
 
     /// After which part of its life a fact is asked again when it is used, in percent; `None` asks only when it has expired. 80:
     /// names in use never wait. A fact that is due is also asked again where the lookup had to ask for another fact of the name.
     pub refresh_ahead_percent: Option<u8>,
     /// How long a lookup waits for a refresh before the last good fact is used instead; `None` never uses it. 1.8 s (RFC 8767 §5).
-    #[serde(with = "optional_duration")]
+    #[serde(with = "duration::optional")]
     pub serve_stale_after: Option<Duration>,
     /// How old a DNS fact may be as the last good one. 24 h.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub max_stale: Duration,
     /// For how long a place that a caller reported as failing is handed out behind all others; each further time in a row twice as
     /// long. Also how soon the facts behind a name are asked again when its places fail, counted from when they were learnt, and from
     /// when they were last asked again for that reason, which doubles, too. 1 min, as for a failed `.well-known` (R41); 0 moves
     /// nothing and asks nothing.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub report_backoff: Duration,
     /// The longest of both. 1 h, as for `.well-known` failures (R40): a server that has moved is found again within it.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub report_max_backoff: Duration,
     /// Places and names each of which failures are remembered. 20,000: as many as names at once. Where more names fail within two
     /// hours, facts are asked again for the further ones once they are as old as `report_max_backoff`.
@@ -331,75 +333,6 @@ pub enum Families {
     V4,
     /// IPv6 alone.
     V6,
-}
-
-/// Durations as text: a whole number and `ms`, `s`, `m` or `h`.
-mod duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn write(duration: Duration) -> String {
-        let millis = duration.as_millis();
-        match (millis % 1000, duration.as_secs()) {
-            (0, seconds) if seconds > 0 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
-            (0, seconds) if seconds > 0 && seconds % 60 == 0 => format!("{}m", seconds / 60),
-            (0, seconds) => format!("{seconds}s"),
-            (_, _) => format!("{millis}ms"),
-        }
-    }
-
-    pub(super) fn read(text: &str) -> Option<Duration> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at_checked(digits)?;
-        let number: u64 = number.parse().ok()?;
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return None,
-        };
-        number.checked_mul(millis).map(Duration::from_millis)
-    }
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&write(*duration))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(from)?;
-        read(&text).ok_or_else(|| de::Error::custom("a duration is a number and ms, s, m or h"))
-    }
-}
-
-/// As `duration`, and `none`.
-mod optional_duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<S: Serializer>(
-        duration: &Option<Duration>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        match duration {
-            Some(duration) => super::duration::serialize(duration, to),
-            None => to.serialize_str("none"),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        let text = String::deserialize(from)?;
-        if text == "none" {
-            return Ok(None);
-        }
-        super::duration::read(&text)
-            .map(Some)
-            .ok_or_else(|| de::Error::custom("a duration is a number and ms, s, m or h, or none"))
-    }
 }
 
 #[cfg(test)]
