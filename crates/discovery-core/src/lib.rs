@@ -39,13 +39,10 @@ pub use address::{
     AddressFamily, AddressPolicy, Addresses, DefaultAction, Denied, DeniedReason, Routes,
 };
 pub use cache::changes::{BadCursor, Cursor};
-#[doc(hidden)]
-pub use cache::life;
 pub use config::{Config, HashKey};
 pub use events::{Deadline, DeadlineKind, Disposition, Event, Ticket};
-pub use export::{BadExport, Export, Exported, Impossible, MAX_EXPORT_FACTS};
+pub use export::{BadExport, Export, Exported, Impossible};
 pub use fact::from_http::parse as parse_document;
-pub use fact::lifetime::Freshness;
 pub use fact::{DocumentError, Fact, Failure, NotFound, Question, RedirectError, UnusableResponse};
 pub use io::{
     Answer, DnsError, DnsId, DnsRecord, DnsReply, DnsRequest, EARLIEST_CLOCK, HttpError, HttpGet,
@@ -53,7 +50,7 @@ pub use io::{
 };
 pub use machine::{
     CacheEntry, CacheLookup, Counters, ImportSummary, LastFailure, Missing, Resolution, Resolver,
-    Standing, State,
+    Standing,
 };
 pub use name::{
     BadUrl, DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
@@ -70,6 +67,16 @@ pub use policy::{
 pub use query::{FamiliesHealth, FamilyHealth, NameServer};
 pub use revision::{Revision, UnknownRevision};
 pub use util::{Instant, UnixMillis, UnixTime};
+
+// For the tests of this workspace, which explore states and read headers; no part of the interface.
+#[doc(hidden)]
+pub use cache::life;
+#[doc(hidden)]
+pub use export::MAX_EXPORT_FACTS;
+#[doc(hidden)]
+pub use fact::lifetime::Freshness;
+#[doc(hidden)]
+pub use machine::State;
 
 #[cfg(doc)]
 #[doc = include_str!("../SPECIFICATION.md")]

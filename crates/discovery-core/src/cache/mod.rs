@@ -6,5 +6,7 @@ pub mod life;
 pub(crate) mod reports;
 pub(crate) mod results;
 pub(crate) mod slru;
+mod staleness;
 
-pub(crate) use facts::{Cache, Entry, ReadMode, due};
+pub(crate) use facts::{Cache, Entry, ReadMode};
+pub(crate) use staleness::due;

@@ -4,7 +4,6 @@
 //! a checksum. Times are ages and rests of lives at the moment of the export, so no fact can come from the future. Nothing of a text
 //! is given away before all of it has been read. Knows nothing of memory.
 
-use std::fmt;
 use std::io::{self, BufRead, Read, Write};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
 use crate::cache::changes::Cursor;
-use crate::export::Impossible;
+use crate::export::BadExport;
 use crate::fact::{Fact, Question};
 use crate::name::DnsName;
 use crate::util::UnixMillis;
@@ -21,7 +20,7 @@ use crate::util::UnixMillis;
 /// What the head of every export says.
 const FORMAT: &str = "matrix-discovery-facts";
 /// The version of the format that is written, and the only one that is read.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 /// Most facts of one export that is read: more than any memory is meant to hold.
 pub const MAX_EXPORT_FACTS: usize = 4_000_000;
 /// Longest line of an export, in bytes: as many SRV records as the largest DNS message holds, each with the longest name.
@@ -111,40 +110,6 @@ struct AnyHead {
 struct End {
     end: usize,
     sum: String,
-}
-
-/// Why an export was refused. Nothing of it is used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BadExport {
-    /// It is something else.
-    Foreign,
-    /// It is of a version that this one does not read.
-    Version(u64),
-    /// It has no end: it was cut off.
-    CutOff,
-    /// It is not what was written: its checksum, or the number of facts, is another.
-    Damaged,
-    /// There is something after its end.
-    Trailing,
-    /// It holds more than [`MAX_EXPORT_FACTS`], or a line is longer than any fact.
-    TooLarge,
-    /// What keeps it could not be read.
-    Read(io::ErrorKind),
-    /// A line can't be parsed.
-    Unreadable {
-        /// Which one, from 1.
-        line: usize,
-        /// Why.
-        why: String,
-    },
-    /// A line tells what no resolver can know.
-    Impossible {
-        /// Which one, from 1.
-        line: usize,
-        /// Why not.
-        why: Impossible,
-    },
 }
 
 impl Export {
@@ -400,28 +365,6 @@ fn legible(error: &serde_json::Error) -> String {
     let more = if text.chars().nth(MAX_WHY).is_some() { "…" } else { "" };
     escaped.chain(more.chars()).collect()
 }
-
-impl fmt::Display for BadExport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Foreign => f.write_str("not an export of facts"),
-            Self::Version(version) => {
-                write!(f, "an export of version {version}; this one reads version {VERSION}")
-            }
-            Self::CutOff => f.write_str("cut off: it has no end"),
-            Self::Damaged => f.write_str("damaged: its checksum is another"),
-            Self::Trailing => f.write_str("there is something after its end"),
-            Self::TooLarge => {
-                f.write_str("too large: more facts, or a longer line, than there can be")
-            }
-            Self::Read(kind) => write!(f, "it could not be read: {kind}"),
-            Self::Unreadable { line, why } => write!(f, "line {line} can't be read: {why}"),
-            Self::Impossible { line, why } => write!(f, "line {line} can't be true: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for BadExport {}
 
 #[cfg(test)]
 mod tests;

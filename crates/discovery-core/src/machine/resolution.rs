@@ -157,6 +157,7 @@ impl Resolution {
     }
 
     /// Everything that its future depends on.
+    #[doc(hidden)]
     pub fn state(&self, now: Instant) -> State {
         State {
             done: self.done,

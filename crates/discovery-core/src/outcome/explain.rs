@@ -4,111 +4,14 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::{AddressFamily, Denied};
 use crate::fact::{CachedFact, Fact, Question, UnusableResponse};
 use crate::io::Noticed;
-use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
-use crate::outcome::{ErrorKind, Feedback};
-use crate::revision::Revision;
+use crate::outcome::{Effect, Step};
 use crate::util::Instant;
-
-/// A step of the specification. `Display` and serde use its number in the latest release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Step {
-    /// 1: the host is an IP literal.
-    #[serde(rename = "1")]
-    IpLiteral,
-    /// 2: the port is explicit.
-    #[serde(rename = "2")]
-    ExplicitPort,
-    /// 3: the `.well-known` document; decides by one of its sub-steps.
-    #[serde(rename = "3")]
-    WellKnown,
-    /// 3.1: the delegated host is an IP literal.
-    #[serde(rename = "3.1")]
-    DelegatedIpLiteral,
-    /// 3.2: the delegated port is explicit.
-    #[serde(rename = "3.2")]
-    DelegatedPort,
-    /// 3.3: `_matrix-fed` SRV record of the delegated host.
-    #[serde(rename = "3.3")]
-    DelegatedFedService,
-    /// 3.4: `_matrix` SRV record of the delegated host.
-    #[serde(rename = "3.4")]
-    DelegatedService,
-    /// 3.5: port 8448 of the delegated host.
-    #[serde(rename = "3.5")]
-    DelegatedDefault,
-    /// 4: `_matrix-fed` SRV record of the host.
-    #[serde(rename = "4")]
-    FedService,
-    /// 5: `_matrix` SRV record of the host.
-    #[serde(rename = "5")]
-    Service,
-    /// 6: port 8448 of the host.
-    #[serde(rename = "6")]
-    Default,
-}
-
-impl Step {
-    /// The stable name of the step, the same in every revision: for scripts.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::IpLiteral => "ip_literal",
-            Self::ExplicitPort => "explicit_port",
-            Self::WellKnown => "well_known",
-            Self::DelegatedIpLiteral => "delegated_ip_literal",
-            Self::DelegatedPort => "delegated_port",
-            Self::DelegatedFedService => "delegated_srv_fed",
-            Self::DelegatedService => "delegated_srv",
-            Self::DelegatedDefault => "delegated_default_port",
-            Self::FedService => "srv_fed",
-            Self::Service => "srv",
-            Self::Default => "default_port",
-        }
-    }
-
-    /// The number of the step in the text of a revision. Before v1.8 there is no `_matrix-fed`, and later steps have lower
-    /// numbers.
-    pub const fn number_in(self, revision: Revision) -> &'static str {
-        match (revision, self) {
-            (Revision::V1_8, _) => self.number(),
-            (_, Self::DelegatedService) => "3.3",
-            (_, Self::DelegatedDefault) => "3.4",
-            (_, Self::Service) => "4",
-            (_, Self::Default) => "5",
-            _ => self.number(),
-        }
-    }
-
-    /// The number of the step in the latest release.
-    pub const fn number(self) -> &'static str {
-        match self {
-            Self::IpLiteral => "1",
-            Self::ExplicitPort => "2",
-            Self::WellKnown => "3",
-            Self::DelegatedIpLiteral => "3.1",
-            Self::DelegatedPort => "3.2",
-            Self::DelegatedFedService => "3.3",
-            Self::DelegatedService => "3.4",
-            Self::DelegatedDefault => "3.5",
-            Self::FedService => "4",
-            Self::Service => "5",
-            Self::Default => "6",
-        }
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.number())
-    }
-}
 
 /// Every decision taken for one name, in the specification's order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -251,85 +154,6 @@ impl From<Decision> for Told {
     }
 }
 
-/// A place that comes behind all others for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct MovedBack {
-    /// The place.
-    pub place: SocketAddr,
-    /// How it fails.
-    pub said: Feedback,
-}
-
-/// What follows from a fact.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Effect {
-    /// The text is no server name.
-    InvalidServerName(InvalidServerName),
-    /// Nothing can be asked for under this name.
-    UnresolvableName(InvalidDnsName),
-    /// The host is an IP literal: nothing is asked.
-    IpLiteral(IpAddr),
-    /// The port is explicit: no `.well-known`, no SRV.
-    ExplicitPort(u16),
-    /// The document delegates to this server name.
-    Delegated(ServerName),
-    /// The redirect or alias is followed.
-    Followed,
-    /// The redirect leads where the chain has been before (R112): no document.
-    RedirectLoop,
-    /// More redirects than the policy allows: no document.
-    TooManyRedirects,
-    /// No document: on at step 4.
-    NoDocument,
-    /// The host of the document has no address that may be used: no document.
-    NoAddressForDocument,
-    /// An invalid document ends the lookup in this revision (R75).
-    Aborted,
-    /// SRV records: these targets are used, in the order of priority; the draw of weights is not part of the
-    /// explanation.
-    Services,
-    /// No such SRV record: on to the next step.
-    NotFound,
-    /// The failure counts as "not found", as the policy says.
-    CountsAsNotFound,
-    /// The only target is `.`: the service is not offered (R87).
-    NotOffered,
-    /// Target dropped: `.` among others, or port 0 (R87, R92).
-    TargetDropped(DnsName),
-    /// The target is an alias, which RFC 2782 forbids (R62); followed all the same.
-    TargetIsAlias,
-    /// The target is an alias and is dropped, as the policy says.
-    TargetAliasRejected,
-    /// More targets than the policy allows: so many were left out.
-    TargetsLeftOut(usize),
-    /// These addresses are used.
-    Used,
-    /// These addresses are used; they are from the hosts file.
-    UsedFromHostsFile,
-    /// No address of this family.
-    NoAddress,
-    /// The address may not be connected to.
-    Denied(Box<Denied>),
-    /// The last good answer is used, for no newer one could be had (RFC 8767).
-    Stale,
-    /// The question was not waited for any longer; the result lacks what it would have brought.
-    WentWithout,
-    /// The question could not be answered; what other questions brought is used.
-    DidWithout,
-    /// Port 8448 is used.
-    DefaultPort,
-    /// In this revision `Host` of a delegated IP carries the port even if none was given (R76).
-    HostWithDefaultPort,
-    /// The addresses of this family come behind the other's: it leads nowhere from here, as far as is remembered.
-    TriedSecond(AddressFamily),
-    /// This place comes behind all others for a while: a caller has told how it fails.
-    MovedBack(Box<MovedBack>),
-    /// The lookup fails, in this way.
-    Failed(ErrorKind),
-}
-
 impl Explanation {
     /// The decisive facts in one line: how the result was reached, or why there is none.
     pub fn summary(&self) -> String {
@@ -431,73 +255,5 @@ impl fmt::Display for Decision {
             f.write_str(" (asked without EDNS: the name server rejects it)")?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Effect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidServerName(why) => write!(f, "not a server name: {why}"),
-            Self::UnresolvableName(why) => write!(f, "nothing can be asked for: {why}"),
-            Self::IpLiteral(ip) => write!(f, "{ip} is an IP literal, nothing is asked"),
-            Self::ExplicitPort(port) => write!(f, "port {port} is explicit, no well-known, no SRV"),
-            Self::Delegated(name) => write!(f, "delegated to {name}"),
-            Self::Followed => f.write_str("followed"),
-            Self::RedirectLoop => f.write_str("redirects lead in a circle, no document"),
-            Self::TooManyRedirects => f.write_str("too many redirects, no document"),
-            Self::NoDocument => f.write_str("no document, on at step 4"),
-            Self::NoAddressForDocument => {
-                f.write_str("no address to get the document from, on at step 4")
-            }
-            Self::Aborted => f.write_str("this revision aborts on an invalid document"),
-            Self::Services => f.write_str("found"),
-            Self::NotFound => f.write_str("not found"),
-            Self::CountsAsNotFound => f.write_str("counts as not found, as the policy says"),
-            Self::NotOffered => f.write_str("the service is not offered"),
-            Self::TargetDropped(target) => write!(f, "target {target} is of no use and is dropped"),
-            Self::TargetIsAlias => {
-                f.write_str("an SRV target must not be an alias (RFC 2782); followed all the same")
-            }
-            Self::TargetAliasRejected => {
-                f.write_str("an SRV target must not be an alias (RFC 2782); dropped")
-            }
-            Self::TargetsLeftOut(count) => write!(f, "{count} more targets are left out"),
-            Self::Used => f.write_str("used"),
-            Self::UsedFromHostsFile => f.write_str("used, from /etc/hosts"),
-            Self::NoAddress => f.write_str("no address"),
-            Self::Denied(denied) => {
-                write!(f, "denied: {denied}; the address policy may allow it")
-            }
-            Self::Stale => f.write_str("the last good answer, for no newer one could be had"),
-            Self::WentWithout => f.write_str("not waited for, the result lacks it"),
-            Self::DidWithout => f.write_str("did without"),
-            Self::TriedSecond(family) => {
-                write!(f, "{family} comes second, it has led nowhere lately")
-            }
-            Self::MovedBack(moved) => {
-                let MovedBack { place, said } = &**moved;
-                write!(f, "{place} comes behind all others, as a caller has told: {said}")
-            }
-            Self::DefaultPort => f.write_str("no SRV record was found, port 8448"),
-            Self::HostWithDefaultPort => f.write_str("this revision's Host carries the port"),
-            Self::Failed(kind) => write!(f, "{kind}"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn before_v1_8_later_steps_have_lower_numbers() {
-        let steps = [Step::Service, Step::Default, Step::DelegatedService, Step::DelegatedDefault];
-        let numbers = |revision| steps.map(|step| step.number_in(revision));
-        assert_eq!(numbers(Revision::V1_8), ["5", "6", "3.4", "3.5"]);
-        for revision in [Revision::V1_7, Revision::DraftOld, Revision::DraftNew] {
-            assert_eq!(numbers(revision), ["4", "5", "3.3", "3.4"]);
-        }
-        assert_eq!(Step::ExplicitPort.number_in(Revision::V1_7), "2");
-        assert_eq!(Step::Service.name(), "srv");
     }
 }

@@ -1,13 +1,17 @@
 //! Outcomes: the result or the error, the decisions that led there, and what callers report of it later.
 
+mod effect;
 mod error;
 mod explain;
 mod feedback;
 mod resolved;
+mod step;
 mod timeline;
 
+pub use effect::{Effect, MovedBack};
 pub use error::{ErrorKind, ErrorOrigin, ResolveError};
-pub use explain::{Decision, Effect, Explanation, MovedBack, Step};
+pub use explain::{Decision, Explanation};
 pub use feedback::{FailedEndpoint, Feedback};
 pub use resolved::{Outcome, Resolved, Target};
+pub use step::Step;
 pub use timeline::{Timed, Timeline};

@@ -6,80 +6,23 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::address::{self, AddressFamily, Denied, Routes};
-use crate::cache::{self, Cache, ReadMode};
+use crate::address::{AddressFamily, Routes};
 use crate::config::Context;
-use crate::fact::fixed::given;
-use crate::fact::{CachedFact, Fact, Failure, Question, Standing};
+use crate::fact::{CachedFact, Fact, Question, Standing};
 use crate::io::RecordType;
 use crate::name::{DnsName, InvalidDnsName, ServerName, TlsName, Url};
-use crate::outcome::{Decision, Effect, ErrorKind, Step};
-use crate::policy::{Families, Policy, Speculation};
-use crate::spec::{Facts, Family, HostAddresses, Trouble};
+use crate::outcome::{Decision, Effect, Step};
+use crate::policy::{Policy, Speculation};
+use crate::spec::{
+    Demand, Facts, Family, HostAddresses, Memory, Priority, Suspend, Trace, Trouble,
+};
 use crate::util::{Instant, few_more};
-
-/// How much a lookup needs a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Priority {
-    /// It may be needed, depending on what is still unknown.
-    Speculative,
-    /// There is enough without it, but it would make the result better.
-    Optional,
-    /// Nothing goes on without it.
-    Required,
-}
-
-/// A question that the function asks.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Demand {
-    pub(crate) question: Question,
-    pub(crate) priority: Priority,
-    /// For a GET: the vetted addresses to try, in order.
-    pub(crate) via: Vec<IpAddr>,
-    /// For a GET: whether more addresses may come.
-    pub(crate) more: bool,
-    /// For a GET: whether only the second-choice family's addresses are here so far (R127).
-    pub(crate) hold: bool,
-}
-
-/// Why the function stopped before its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Suspend {
-    /// A fact is missing; it has been asked for.
-    Missing,
-    /// The lookup fails.
-    Failed(ErrorKind),
-}
-
-/// What the function writes while it reads: kept between runs, so that a run allocates little.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Trace {
-    pub(crate) asks: Vec<Demand>,
-    pub(crate) decisions: Vec<Decision>,
-    /// The least expiry of the facts read; None: they never expire.
-    pub(crate) expires: Option<Instant>,
-    /// When the first of them is worth asking again.
-    pub(crate) refresh_at: Option<Instant>,
-    /// A GET that can't be asked for yet, since no address of its host is known, and that has a stand-in.
-    pub(crate) held_up: Option<Question>,
-    /// Names made of other names: each is made once.
-    pub(crate) names: Vec<DnsName>,
-}
-
-/// Facts that were learnt before, by anybody.
-pub(crate) struct Memory<'a> {
-    pub(crate) cache: &'a mut Cache,
-    pub(crate) mode: ReadMode,
-    /// Whether what others have given up as late counts as known.
-    pub(crate) late: bool,
-    pub(crate) now: Instant,
-}
 
 /// The facts, and the notes taken while reading them.
 pub(crate) struct FactView<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) routes: Routes,
-    second: Option<AddressFamily>,
+    pub(super) second: Option<AddressFamily>,
     facts: &'a mut Facts,
     memory: Option<Memory<'a>>,
     trace: &'a mut Trace,
@@ -171,7 +114,7 @@ impl<'a> FactView<'a> {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
-            let due = cache::due(known, self.policy);
+            let due = crate::cache::due(known, self.policy);
             self.trace.expires = least(self.trace.expires, known.expires);
             self.trace.refresh_at = least(self.trace.refresh_at, due);
         }
@@ -214,7 +157,7 @@ impl<'a> FactView<'a> {
     }
 
     /// What a fact was last time, once the guess has begun: so it is asked for, too.
-    fn recall_on(&mut self, question: &Question) -> Option<Arc<CachedFact>> {
+    pub(super) fn recall_on(&mut self, question: &Question) -> Option<Arc<CachedFact>> {
         let known = if self.recalling { self.recall(question)? } else { return None };
         self.ask(question, Priority::Speculative);
         Some(known)
@@ -255,7 +198,7 @@ impl<'a> FactView<'a> {
     }
 
     /// What this lookup has read stays read; what it has not is looked for in memory.
-    fn known(&mut self, question: &Question) -> Option<Arc<CachedFact>> {
+    pub(super) fn known(&mut self, question: &Question) -> Option<Arc<CachedFact>> {
         if let Some(known) = self.facts.get(question) {
             return Some(Arc::clone(known));
         }
@@ -410,101 +353,6 @@ impl<'a> FactView<'a> {
             hold: false,
         });
         self.guess_answer(question)
-    }
-
-    /// What is known of a host's addresses. Asks for nothing.
-    pub(crate) fn addresses(&mut self, host: &DnsName) -> HostAddresses {
-        let families =
-            [RecordType::Aaaa, RecordType::A].map(|kind| match (self.policy.families, kind) {
-                (Families::V4, RecordType::Aaaa) | (Families::V6, RecordType::A) => Family::Off,
-                _ => self.follow(host, kind),
-            });
-        let mut denied = Vec::new();
-        let mut vetted = families.each_ref().map(|family| match family {
-            Family::Known(known) => self.vet(&known.fact, &mut denied),
-            Family::Off | Family::Missing(_) => Vec::new(),
-        });
-        let limit = usize::from(self.policy.max_addresses);
-        vetted.iter_mut().for_each(|addresses| addresses.truncate(limit));
-        let [v6, v4] = vetted;
-        let mut usable = Vec::new();
-        address::order(&v6, &v4, self.routes, self.second, &mut usable);
-        // It makes no difference where there is one family, or a route for one.
-        let both = !v6.is_empty() && !v4.is_empty() && self.routes.v6 == self.routes.v4;
-        HostAddresses { families, usable, second: self.second.filter(|_| both), denied }
-    }
-
-    /// Addresses are judged when they are read, not when they are stored.
-    fn vet(&self, fact: &Fact, denied: &mut Vec<Denied>) -> Vec<IpAddr> {
-        let Fact::Addresses { addresses, .. } = fact else { return Vec::new() };
-        let allowed = |ip: &&IpAddr| match self.policy.addresses.judge(**ip) {
-            Ok(()) => true,
-            Err(why) => {
-                denied.push(why);
-                false
-            }
-        };
-        addresses.iter().filter(allowed).copied().collect()
-    }
-
-    /// What is known to a question, along the aliases of its name (R94). Asks for nothing.
-    fn follow(&mut self, name: &DnsName, kind: RecordType) -> Family {
-        if let Some(given) = given(name, kind, self.policy) {
-            let question = Question::Dns(name.clone(), kind);
-            return Family::Known(Arc::new(CachedFact::new(
-                question,
-                given,
-                Instant::ORIGIN,
-                None,
-            )));
-        }
-        let mut question = Question::Dns(name.clone(), kind);
-        let mut expiry: Option<Instant> = None;
-        // Wider than the policy's bound, so that it gets past every one: aliases may go in a circle that the name is no part of.
-        let mut hops: u16 = 0;
-        loop {
-            let known = self.known(&question).or_else(|| self.recall_on(&question));
-            let Some(known) = known else { return Family::Missing(question) };
-            let least = expiry.map_or(known.expires, |expiry| {
-                Some(known.expires.map_or(expiry, |fresh| fresh.min(expiry)))
-            });
-            let Fact::Alias(target) = &known.fact else {
-                if hops == 0 {
-                    return Family::Known(known);
-                }
-                let known = CachedFact { expires: least, ..CachedFact::clone(&known) };
-                return Family::Known(Arc::new(known));
-            };
-            hops = hops.saturating_add(1);
-            let failure = if target == name {
-                Some(Failure::AliasLoop)
-            } else if hops > u16::from(self.policy.max_aliases) {
-                Some(Failure::TooManyAliases)
-            } else {
-                None
-            };
-            if let Some(why) = failure {
-                let fact = Fact::Failed(why);
-                return Family::Known(Arc::new(CachedFact::new(
-                    question,
-                    fact,
-                    known.learnt,
-                    least,
-                )));
-            }
-            expiry = least;
-            // A special name is special as an alias, too.
-            if let Some(fact) = given(target, kind, self.policy) {
-                let question = Question::Dns(target.clone(), kind);
-                return Family::Known(Arc::new(CachedFact::new(
-                    question,
-                    fact,
-                    known.learnt,
-                    least,
-                )));
-            }
-            question = Question::Dns(target.clone(), kind);
-        }
     }
 }
 

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::cache::due;
 use crate::export::ImportResult;
+use crate::fact::Standing;
 use crate::io::{DnsError, HttpError, RecordType};
 use crate::name::{DnsName, ServerName, Url};
 

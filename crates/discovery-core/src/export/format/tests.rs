@@ -8,6 +8,8 @@
 )]
 use super::*;
 
+use crate::export::{BadExport, Impossible};
+
 /// One fact of every kind, as lines of an export.
 const LINES: [&str; 12] = [
     r#"{"q":{"dns":["a.example","AAAA"]},"f":{"addresses":{"addresses":["2001:db8::1"],"alias":null}},"age":5,"left":7}"#,
