@@ -20,7 +20,7 @@ pub enum BadExport {
     Damaged,
     /// There is something after its end.
     Trailing,
-    /// It holds more than [`MAX_EXPORT_FACTS`], or a line is longer than any fact.
+    /// It holds more than [`MAX_EXPORT_FACTS`](crate::MAX_EXPORT_FACTS), or a line is longer than any fact.
     TooLarge,
     /// What keeps it could not be read.
     Read(io::ErrorKind),

@@ -20,7 +20,7 @@ macro_rules! id {
             }
 
             /// The id with that number, for drivers that keep ids as numbers and for tests that send unknown ones: an id
-            /// that was never minted is answered with [`Disposition::Unknown`].
+            /// that was never minted is answered with [`Disposition::Unknown`](crate::Disposition::Unknown).
             pub const fn from_number(number: u64) -> Self {
                 Self(number)
             }

@@ -35,7 +35,7 @@ pub struct ServerName(Arc<str>);
 pub enum Host<'a> {
     /// An IP literal.
     Ip(IpAddr),
-    /// A DNS name by the grammar, verbatim; whether it can be resolved is for [`DnsName::host`] to say.
+    /// A DNS name by the grammar, verbatim; whether it can be resolved is for [`DnsName::host`](crate::DnsName::host) to say.
     Name(&'a str),
 }
 

@@ -17,7 +17,7 @@ pub enum Feedback {
     Connected,
     /// No connection: refused, unreachable, or nothing in time. It is the place that fails, whatever the name.
     ConnectFailed,
-    /// Connected, but TLS failed: the certificate is not valid for [`Resolved::tls_name`], or anything else of the handshake.
+    /// Connected, but TLS failed: the certificate is not valid for [`Resolved::tls_name`](crate::Resolved::tls_name), or anything else of the handshake.
     TlsFailed,
     /// It says itself that it is not the server looked for: status 421, another server's name or keys.
     Misdirected,
