@@ -1,9 +1,43 @@
-//! Matrix server discovery as a pure state machine.
+//! Matrix server discovery as a state machine without I/O.
 //!
-//! A server name goes in; where to connect, which `Host` to send and what the certificate must be valid for come out.
-//! In between the machine hands out requests (one DNS question to one name server, one GET to one address) and takes
-//! answers, in any order. It opens no socket, reads no clock and draws no randomness of its own. The [`guide`] shows how to run it on
-//! a loop of your own.
+//! Given a server name, a [`Resolution`] (one name) or a [`Resolver`] (many names and a cache) says where to connect, which `Host`
+//! to send and what the certificate must be valid for. It hands out requests — one DNS question to one name server, one GET to
+//! one address — and takes their answers, in any order. It opens no socket, reads no clock and draws no randomness.
+//!
+//! ```
+//! use discovery_core::{
+//!     Answer, Config, DnsRecord, DnsReply, Event, Instant, Noticed, RecordData, RecordType, Request,
+//!     Resolution,
+//! };
+//!
+//! let now = Instant::ORIGIN;
+//! // The name has a port, so addresses are all that is asked for (step 2).
+//! let mut resolution = Resolution::new("example.org:8448".parse()?, &Config::default(), now);
+//! while let Some(event) = resolution.poll() {
+//!     match event {
+//!         // A driver sends the query; here the reply is made up.
+//!         Event::Request(Request::Dns(query)) => {
+//!             let data = RecordData::A([93, 184, 215, 14].into());
+//!             let record = DnsRecord { owner: query.name, ttl: 300, data };
+//!             let records = if query.kind == RecordType::A { vec![record] } else { Vec::new() };
+//!             let (negative_ttl, noticed) = (Some(300), Noticed::default());
+//!             let reply = DnsReply { nxdomain: false, records, negative_ttl, noticed };
+//!             let _ = resolution.handle_answer(Answer::Dns(query.id, Ok(reply)), now);
+//!         }
+//!         Event::Request(Request::Http(get)) => unreachable!("{get:?}"),
+//!         Event::Cancel(_) => {}
+//!         Event::Finished(_, outcome) => {
+//!             let resolved = outcome?;
+//!             assert_eq!(&*resolved.host_header, "example.org:8448");
+//!             assert!(resolved.socket_addrs().eq(["93.184.215.14:8448".parse()?]));
+//!         }
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The [`guide`] leads from here to a driver on an event loop of your own. Programs on tokio, smol, async-std or threads use
+//! `discovery-tokio` and its siblings instead.
 
 #![cfg_attr(
     not(test),
@@ -81,11 +115,6 @@ pub use machine::State;
 #[cfg(doc)]
 #[doc = include_str!("../SPECIFICATION.md")]
 pub mod specification {}
-
-/// The code of the README, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
 
 // Its code needs the wire, so it is compiled by the crate of the tests.
 #[cfg(not(doctest))]

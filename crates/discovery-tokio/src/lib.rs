@@ -27,6 +27,10 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[cfg(all(doctest, feature = "native-roots", feature = "ring"))]
+#[doc = include_str!("../../../README.md")]
+mod project_readme {}
+
 mod socket;
 
 use std::future::{Future, poll_fn};
