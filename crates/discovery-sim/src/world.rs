@@ -253,11 +253,6 @@ impl World {
         })
     }
 
-    /// Whether the client's clock is wrong.
-    pub fn has_wrong_clock(&self) -> bool {
-        self.clock.is_some()
-    }
-
     /// Whether some question's first queries get no reply.
     pub fn loses_queries(&self) -> bool {
         self.zone.values().any(|entry| entry.lost > 0)

@@ -105,7 +105,7 @@ fn of(path: &str, scenario: &Scenario) -> Vec<Lookup> {
             return Err(LeftOut::Time);
         }
         // Nobody but the simulator changes clocks, and resolv.conf has three name servers at most.
-        if world.has_wrong_clock() || scenario.name_servers() > 3 {
+        if path.starts_with("time/clock-") || scenario.name_servers() > 3 {
             return Err(LeftOut::Setting);
         }
         let read = |policy: &Policy| {
