@@ -46,7 +46,7 @@ fn every_server_name_of_the_corpus_keeps_the_rules() {
 }
 
 #[test]
-fn every_run_of_the_corpus_keeps_the_promises() {
+fn every_run_of_the_corpus_keeps_the_invariants() {
     replay("machine");
 }
 

@@ -1,4 +1,4 @@
-//! Attackers, one file a kind: each test is named by the promise that it holds against them.
+//! Attackers, one file a kind: each test is named by the invariant that it holds against them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -63,7 +63,7 @@ impl Layer for Memory {
     }
 }
 
-/// Ways to drive that must break no promise.
+/// Ways to drive that must break no invariant.
 fn indifferent() -> [Options; 2] {
     [
         Options { connected: Connected::Untold, ..Options::default() },

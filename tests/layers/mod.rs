@@ -49,7 +49,7 @@ pub trait Layer: Send + Sync {
         Duration::from_millis(1)
     }
 
-    /// The end of each name, in order, or which promise was broken on the way. Where a busy computer may be to blame for what
+    /// The end of each name, in order, or which invariant was broken on the way. Where a busy computer may be to blame for what
     /// comes out there is another attempt; None: there is none left.
     fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>>;
 }

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 #[serde(deny_unknown_fields)]
 struct Bug {
     what: String,
-    /// Requirements and promises that it breaks: what finds it must name one of them.
+    /// Requirements and invariants that it breaks: what finds it must name one of them.
     names: Vec<String>,
     file: String,
     from: String,
@@ -203,13 +203,13 @@ fn hunt(root: &Path, copy: &Path, target: &Path, bug: &Bug) -> Result<Found, Box
     // Those at its border, too.
     let own = ["-p", package, "--tests"];
     let suite = |test| ["-p", "discovery-tests", "--test", test];
-    let (scenarios, promises, cache) = (suite("scenarios"), suite("promises"), suite("cache"));
+    let (scenarios, invariants, cache) = (suite("scenarios"), suite("invariants"), suite("cache"));
     // In memory first: sockets take ten times as long, and for ever where a bug keeps the machine busy.
     let layer = |name| ["-p", "discovery-tests", "--test", "scenarios", "--", name];
     let (resolver, wire) = (layer(" resolver"), layer(" wire"));
-    let mut parts: Vec<&[&str]> = vec![&resolver, &wire, &own, &promises, &cache, &scenarios];
+    let mut parts: Vec<&[&str]> = vec![&resolver, &wire, &own, &invariants, &cache, &scenarios];
     if bug.names.iter().any(|name| name.starts_with('I')) {
-        parts = vec![&promises, &own, &resolver, &wire, &cache, &scenarios];
+        parts = vec![&invariants, &own, &resolver, &wire, &cache, &scenarios];
     } else if package != "discovery-core" {
         parts = vec![&own, &wire, &scenarios];
     }
@@ -288,7 +288,7 @@ fn judge(root: &Path, bug: &Bug, said: &str) -> Result<Found, Box<dyn Error>> {
     for test in failed {
         let function = test.rsplit("::").next().unwrap_or(test);
         let mut names: Vec<String> = words(printed.get(test).map_or("", String::as_str));
-        // A promise's tests are a module with its name.
+        // An invariant's tests are a module with its name.
         names.extend(test.split("::").filter_map(promised));
         names.extend(
             named(&format!("fn {function}(")).into_iter().map(|number| format!("R{number}")),
@@ -334,13 +334,13 @@ fn cited(root: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, Box<dyn Erro
     Ok(cited)
 }
 
-/// The promise that a test has in its name: `i05_after_a_drain_…` is `I5`.
+/// The invariant that a test has in its name: `i05_after_a_drain_…` is `I5`.
 fn promised(function: &str) -> Option<String> {
     let digits = function.strip_prefix('i')?.split('_').next()?;
     digits.parse::<u32>().ok().map(|number| format!("I{number}"))
 }
 
-/// Words that may be numbers of requirements or promises.
+/// Words that may be numbers of requirements or invariants.
 fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| word.starts_with(['R', 'I']))

@@ -1,4 +1,4 @@
-//! Finds where comments cite a requirement or a promise by its number, and in which item that is.
+//! Finds where comments cite a requirement or an invariant by its number, and in which item that is.
 //!
 //! Knows how Rust and scenario files are laid out, nothing of what the numbers say.
 
@@ -132,8 +132,8 @@ fn indent(line: &str) -> usize {
 /// The name of the item that a line begins, and how far to the right it begins.
 fn name(line: &str) -> Option<(usize, &str)> {
     let mut rest = line.trim_start();
-    if let Some(promise) = rest.strip_prefix("promise!(") {
-        return Some((indent(line), promise.split([',', ')']).next()?));
+    if let Some(invariant) = rest.strip_prefix("invariant!(") {
+        return Some((indent(line), invariant.split([',', ')']).next()?));
     }
     if let Some(public) = rest.strip_prefix("pub") {
         rest = match public.strip_prefix('(') {

@@ -110,7 +110,7 @@ enum Chore {
         targets: Vec<String>,
     },
     /// Changes the core in one place at a time, by cargo-mutants; prints how many changes a test catches, and each that none does. All
-    /// mutants of the modules that promises rest on, and a sample of the rest.
+    /// mutants of the modules that invariants rest on, and a sample of the rest.
     Mutants {
         /// How many of the rest.
         #[arg(long, default_value_t = 150)]

@@ -13,7 +13,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 const SOURCES: &str = "crates/discovery-core/src/";
-/// Modules of which every mutant is tried, unless a shorter run is asked for: what they say is the specification, or a promise by number.
+/// Modules of which every mutant is tried, unless a shorter run is asked for: what they say is the specification, or an invariant by number.
 const WHOLE: [&str; 9] = [
     "address/order",
     "address/policy",
@@ -41,7 +41,7 @@ const STAGES: [(&[&str], u32); 3] = [
         &[
             "--cargo-arg=--package=discovery-tests",
             "--cargo-arg=--no-default-features",
-            "--cargo-arg=--test=promises",
+            "--cargo-arg=--test=invariants",
             "--cargo-arg=--test=cache",
         ],
         300,

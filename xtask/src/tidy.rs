@@ -21,8 +21,8 @@ use crate::spec::{self, LAST_REQUIREMENT};
 const MAX_LINES: usize = 600;
 const LONGER: [(&str, &str); 0] = [];
 
-/// The last promise of the machine: `I1` to `I15`.
-const LAST_PROMISE: u32 = 15;
+/// The last invariant of the machine: `I1` to `I15`.
+const LAST_INVARIANT: u32 = 15;
 
 /// Where machines keep things: no file may speak of such a place. Split, so that this file passes too.
 const MACHINE_PATHS: [&str; 4] =
@@ -220,7 +220,7 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
         }
     }
     if is_source || is_scenario {
-        for (letter, last) in [('R', LAST_REQUIREMENT), ('I', LAST_PROMISE)] {
+        for (letter, last) in [('R', LAST_REQUIREMENT), ('I', LAST_INVARIANT)] {
             let numbers = text.lines().flat_map(|line| cited(line, letter));
             for number in numbers.filter(|number| *number == 0 || *number > last) {
                 complaints.push(format!(

@@ -35,7 +35,7 @@ pub enum RunTrouble {
     Certificate(CertificateTrouble),
     /// The machine did not come to rest after very many steps: a bug of the machine or of the lab.
     Restless,
-    /// The machine broke a promise on the way: a bug of the machine or of the lab.
+    /// The machine broke an invariant on the way: a bug of the machine or of the lab.
     Broken(Violation),
     /// A lookup never ended although nothing was left to happen: a bug of the machine or of the lab.
     Unfinished(String),
@@ -90,7 +90,7 @@ impl fmt::Display for RunTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Certificate(trouble) => trouble.fmt(f),
-            Self::Broken(broken) => write!(f, "the machine broke a promise: {broken}"),
+            Self::Broken(broken) => write!(f, "the machine broke an invariant: {broken}"),
             Self::Restless => f.write_str("the machine does not come to rest"),
             Self::Unfinished(name) => write!(f, "the lookup of {name} never ends"),
             Self::Inexpressible(what) => write!(f, "this layer can't show {what}"),

@@ -1,4 +1,4 @@
-//! A resolver on the bench: a world that changes under its hands, in virtual time, every promise watched.
+//! A resolver on the bench: a world that changes under its hands, in virtual time, every invariant watched.
 //!
 //! Knows nothing of what must come out.
 
@@ -285,7 +285,7 @@ impl Bench {
     /// Checks what must hold at the end: everything asked for has ended, nothing was broken on the way.
     ///
     /// # Panics
-    /// If a promise was broken.
+    /// If an invariant was broken.
     pub fn finish(mut self) {
         self.settle();
         // I7: what is remembered is no reason to wake up.

@@ -1,4 +1,4 @@
-//! What may be remembered, as the promises read: how long an answer counts, when a question may be asked again, which answer may
+//! What may be remembered, as the invariants read: how long an answer counts, when a question may be asked again, which answer may
 //! be used at a moment.
 //!
 //! Written apart from the machine and knows nothing of lookups and attempts: it is told what went out and what the world said, and

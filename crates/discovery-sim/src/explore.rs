@@ -137,7 +137,7 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wrong {
-    /// A promise was broken.
+    /// An invariant was broken.
     Broken(Violation),
     /// The same facts led to another end than before (I13).
     OrderMatters {

@@ -1,4 +1,4 @@
-//! What may follow from what callers tell of places, as the promises read: which come last, and when facts may be asked again
+//! What may follow from what callers tell of places, as the invariants read: which come last, and when facts may be asked again
 //! early.
 //!
 //! Written apart from the machine and knows nothing of lookups. Where it can't tell whether a name's facts were asked again, it takes

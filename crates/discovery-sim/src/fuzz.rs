@@ -77,7 +77,7 @@ pub fn server_name_target(bytes: &[u8]) {
     }
 }
 
-/// Runs a case on both machines and checks the promises.
+/// Runs a case on both machines and checks the invariants.
 ///
 /// # Panics
 /// If one is broken.
@@ -87,7 +87,7 @@ pub fn machine_target(bytes: &[u8]) {
     assert!(broken.is_empty(), "{broken:#?}\n{case:#?}");
 }
 
-/// The promises that either machine breaks in a case.
+/// The invariants that either machine breaks in a case.
 pub fn violations(case: &Case) -> Vec<Violation> {
     let config = case.settings.config();
     let mut resolver = Adversary::new(Resolver::new(config.clone(), START), &config);

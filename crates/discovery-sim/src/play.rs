@@ -1,4 +1,4 @@
-//! Machines among strangers: a list of moves, true and false answers among them, and whether the promises hold.
+//! Machines among strangers: a list of moves, true and false answers among them, and whether the invariants hold.
 //!
 //! Knows nothing of what is right; any list of moves is legal (I1).
 

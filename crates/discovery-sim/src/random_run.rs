@@ -62,7 +62,7 @@ impl RandomRun {
     /// Executes the run.
     ///
     /// # Panics
-    /// If the resolver breaks a promise or does what the models do not allow.
+    /// If the resolver breaks an invariant or does what the models do not allow.
     #[must_use]
     pub fn run(&self) -> Totals {
         let mut session = Session::new(self.setup.clone()).with_faults(self.faults, &self.bogus);

@@ -77,7 +77,7 @@ pub struct Run {
     pub ends: Vec<Ended>,
     /// Every request, with the moment it was handed out.
     pub requests: Vec<(Instant, Request)>,
-    /// Promises that the machine broke.
+    /// Invariants that the machine broke.
     pub violations: Vec<Violation>,
 }
 

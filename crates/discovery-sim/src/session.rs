@@ -105,7 +105,7 @@ impl Session {
     /// One more thing happens.
     ///
     /// # Panics
-    /// If what follows is not what the model allows, or a promise is broken.
+    /// If what follows is not what the model allows, or an invariant is broken.
     pub fn step(&mut self, step: Step) {
         match step {
             Step::Document(..) | Step::Zone(..) | Step::Service(_) | Step::Silent(_) => {
@@ -132,7 +132,7 @@ impl Session {
     /// Ends the session.
     ///
     /// # Panics
-    /// If what is left to happen is not what the model allows, or a promise is broken.
+    /// If what is left to happen is not what the model allows, or an invariant is broken.
     pub fn finish(self) {
         for mut half in [self.here, self.there] {
             half.bench.settle();

@@ -33,7 +33,7 @@ pub enum Next<E> {
 }
 
 impl<M: Machine, E> Simulator<M, E> {
-    /// Takes a machine whose time is `now`, and watches its promises.
+    /// Takes a machine whose time is `now`, and watches its invariants.
     pub fn new(machine: M, bounds: Bounds, now: Instant) -> Self {
         Self {
             monitor: Monitor::new(machine, bounds),

@@ -192,7 +192,7 @@ pub(crate) fn valid(freshness: Freshness, policy: &Policy, seed: u64, of: &Quest
             default.saturating_sub(jitter).saturating_add(Duration::from_nanos(moved))
         }
     };
-    // The floor gives way where somebody sets the cap below it: the cap is the promise (R39).
+    // The floor gives way where somebody sets the cap below it: the cap is the invariant (R39).
     life.max(policy.well_known_min_ttl).min(policy.well_known_max_ttl)
 }
 

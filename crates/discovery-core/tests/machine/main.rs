@@ -9,7 +9,7 @@
 
 mod asking;
 mod pauses;
-mod promises;
+mod invariants;
 mod told;
 
 use std::net::{Ipv4Addr, Ipv6Addr};

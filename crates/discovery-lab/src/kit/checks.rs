@@ -1,4 +1,4 @@
-//! Everything that an adapter is tried by, one check for each promise.
+//! Everything that an adapter is tried by, one check for each invariant.
 //!
 //! Counts are of the whole process: checks must run one at a time, with nothing else beside them.
 

@@ -1,4 +1,4 @@
-//! What the promises say of facts that travel: never fresher than they were, never past their cap, and as good as if they had been
+//! What the invariants say of facts that travel: never fresher than they were, never past their cap, and as good as if they had been
 //! learnt here when they were learnt there.
 //!
 //! Reads an export by its text, apart from the machine.

@@ -2,7 +2,7 @@
 //!
 //! A resolver does not tell its state. Two places count as one where a driver sees no difference: the same answers have been given,
 //! the same requests are open, the same ends have come out, the same deadline is next. That the order of the answers makes no such
-//! difference is a promise of its own (I13), which the ends are held against.
+//! difference is an invariant of its own (I13), which the ends are held against.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -74,10 +74,10 @@ fn less(
 /// What two findings must have in common to be the same bug.
 fn kind(finding: &Finding) -> (std::mem::Discriminant<Wrong>, Option<&'static str>) {
     let broken = |why: &Wrong| {
-        if let Wrong::Broken(violation) = why { Some(violation.promise) } else { None }
+        if let Wrong::Broken(violation) = why { Some(violation.invariant) } else { None }
     };
-    let promise = broken(&finding.why);
-    (discriminant(&finding.why), promise)
+    let invariant = broken(&finding.why);
+    (discriminant(&finding.why), invariant)
 }
 
 impl fmt::Display for Counterexample {

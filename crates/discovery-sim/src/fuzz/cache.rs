@@ -8,7 +8,7 @@ const MAX_STEPS: usize = 400;
 /// Reads the setup of a session from three bytes and its steps from two each, and executes it.
 ///
 /// # Panics
-/// If the resolver does what the model does not allow, or breaks a promise.
+/// If the resolver does what the model does not allow, or breaks an invariant.
 pub fn cache_target(bytes: &[u8]) {
     let (first, rest) = bytes.split_at(bytes.len().min(3));
     let byte = |at: usize| usize::from(first.get(at).copied().unwrap_or_default());

@@ -105,7 +105,7 @@ pub struct Trace {
     pub inputs: Vec<Input>,
     /// Every event, with the number of inputs given by then.
     pub events: Vec<(usize, Event)>,
-    /// Promises that were broken.
+    /// Invariants that were broken.
     pub violations: Vec<Violation>,
 }
 
@@ -317,8 +317,8 @@ impl<M: Machine> Adversary<M> {
         self.open.values().nth(rank)
     }
 
-    fn violate(&mut self, promise: &'static str, what: String) {
-        self.late.push(Violation { promise, what });
+    fn violate(&mut self, invariant: &'static str, what: String) {
+        self.late.push(Violation { invariant, what });
     }
 
     /// Gives one input and takes what comes of it.

@@ -9,7 +9,7 @@ use super::{Population, server_of};
 use crate::run::{Bounds, Input, START, Violation};
 use crate::simulator::{Next, Simulator};
 
-/// Broken promises after which it is of no use to go on.
+/// Broken invariants after which it is of no use to go on.
 const MAX_VIOLATIONS: usize = 20;
 
 /// A resolver and the population that it meets.
@@ -69,7 +69,7 @@ impl<'a> Drive<'a> {
         self.requests
     }
 
-    /// Promises that were broken, the first few.
+    /// Invariants that were broken, the first few.
     pub fn violations(&self) -> &[Violation] {
         self.simulator.monitor().violations()
     }

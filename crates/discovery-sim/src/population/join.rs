@@ -40,7 +40,7 @@ pub struct Join {
     pub warm: BTreeMap<Kind, u64>,
     /// How many of the second time were answered without waiting.
     pub at_once: u64,
-    /// Broken promises.
+    /// Broken invariants.
     pub violations: Vec<Violation>,
 }
 

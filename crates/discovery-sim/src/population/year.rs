@@ -65,7 +65,7 @@ pub struct Report {
     pub at_once: u64,
     /// The longest wait.
     pub longest_wait: Duration,
-    /// Broken promises.
+    /// Broken invariants.
     pub violations: Vec<Violation>,
 }
 

@@ -1,4 +1,4 @@
-//! The machine's promises, checked as it runs.
+//! The machine's invariants, checked as it runs.
 //!
 //! Knows nothing of the world; it sees what goes in and what comes out, as a driver does.
 
@@ -14,11 +14,11 @@ use discovery_core::{
 
 use super::machine::{Input, Machine};
 
-/// A promise that was broken.
+/// An invariant that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which one.
-    pub promise: &'static str,
+    pub invariant: &'static str,
     /// How.
     pub what: String,
 }
@@ -44,7 +44,7 @@ pub struct Bounds {
 
 /// How much later than it was to call a driver may do so without having been away (I15).
 const TOLERANCE: Duration = Duration::from_secs(1);
-/// Broken promises that are kept; more say nothing new.
+/// Broken invariants that are kept; more say nothing new.
 const MAX_VIOLATIONS: usize = 100;
 /// Addresses of one GET that may be open at once.
 const MAX_ATTEMPTS: usize = 4;
@@ -158,12 +158,12 @@ impl<M: Machine> Monitor<M> {
         self.waiting.is_empty()
     }
 
-    /// Broken promises so far.
+    /// Broken invariants so far.
     pub fn violations(&self) -> &[Violation] {
         &self.broken
     }
 
-    /// Broken promises, the machine being at its end: everything that was asked for has ended (I11), nothing is open for
+    /// Broken invariants, the machine being at its end: everything that was asked for has ended (I11), nothing is open for
     /// ever without a deadline (I2, I6).
     pub fn finish(mut self) -> Vec<Violation> {
         let unfinished = self.waiting.len();
@@ -177,9 +177,9 @@ impl<M: Machine> Monitor<M> {
         self.broken
     }
 
-    pub(crate) fn violate(&mut self, promise: &'static str, what: String) {
+    pub(crate) fn violate(&mut self, invariant: &'static str, what: String) {
         if self.broken.len() < MAX_VIOLATIONS {
-            self.broken.push(Violation { promise, what });
+            self.broken.push(Violation { invariant, what });
         }
     }
 
@@ -338,7 +338,7 @@ impl<M: Machine> Monitor<M> {
         }
     }
 
-    /// Takes every event, and checks the promises that hold between two inputs.
+    /// Takes every event, and checks the invariants that hold between two inputs.
     pub fn drain(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(event) = self.machine.poll() {
@@ -478,6 +478,6 @@ fn disposition(life: Option<Life>) -> Disposition {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.promise, self.what)
+        write!(f, "{}: {}", self.invariant, self.what)
     }
 }

@@ -1,4 +1,4 @@
-//! Runs, and a monitor that notices each broken promise.
+//! Runs, and a monitor that notices each broken invariant.
 
 #![allow(
     clippy::unwrap_used,
@@ -191,7 +191,7 @@ fn lost(number: u64) -> Input {
     Input::Answer(Answer::Dns(DnsId::from_number(number), Err(DnsError::Timeout)), START)
 }
 
-/// The promises that a machine breaks which is asked for a name and then given inputs.
+/// The invariants that a machine breaks which is asked for a name and then given inputs.
 fn broken(puppet: Puppet, bounds: Bounds, inputs: &[Input]) -> Vec<&'static str> {
     let mut monitor = Monitor::new(puppet, bounds);
     monitor.apply(&Input::Resolve("a.example".parse().unwrap(), START));
@@ -200,9 +200,9 @@ fn broken(puppet: Puppet, bounds: Bounds, inputs: &[Input]) -> Vec<&'static str>
         monitor.apply(input);
         monitor.drain();
     }
-    let mut promises: Vec<_> = monitor.finish().iter().map(|broken| broken.promise).collect();
-    promises.dedup();
-    promises
+    let mut invariants: Vec<_> = monitor.finish().iter().map(|broken| broken.invariant).collect();
+    invariants.dedup();
+    invariants
 }
 
 #[test]

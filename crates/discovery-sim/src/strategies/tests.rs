@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn a_resolution_keeps_its_promises_among_strangers(scenario in scenario(), moves in moves(), mode in speculation()) {
+    fn a_resolution_keeps_its_invariants_among_strangers(scenario in scenario(), moves in moves(), mode in speculation()) {
         let mut config = config(&scenario);
         config.policy.speculation = mode;
         let name: ServerName = scenario.resolves()[0].name.parse().unwrap();
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn a_resolver_keeps_its_promises_among_strangers(scenario in scenario(), names in vec(known_name(), 1..4), moves in moves(), mode in speculation()) {
+    fn a_resolver_keeps_its_invariants_among_strangers(scenario in scenario(), names in vec(known_name(), 1..4), moves in moves(), mode in speculation()) {
         let mut config = config(&scenario);
         config.policy.speculation = mode;
         let world = scenario.world_at(Duration::ZERO);

@@ -244,7 +244,7 @@ fn a_lifetime_lies_between_floor_and_cap() {
     assert_eq!(
         valid(none, &policy, 7, &question()),
         Duration::from_secs(3),
-        "the cap is the promise"
+        "the cap is the invariant"
     );
 }
 

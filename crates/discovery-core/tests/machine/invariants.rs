@@ -1,4 +1,4 @@
-//! Promises at their edges: what answers, deadlines and whoever gives up may change.
+//! Invariants at their edges: what answers, deadlines and whoever gives up may change.
 
 use super::*;
 

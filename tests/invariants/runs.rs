@@ -79,28 +79,28 @@ pub(crate) fn events(trace: &Trace) -> Vec<Event> {
     trace.events.iter().map(|(_, event)| event.clone()).collect()
 }
 
-/// What the monitor says of one promise in a whole run.
-pub(crate) fn keeps<M: Kind>(promise: &str, case: &Case) -> TestCaseResult {
+/// What the monitor says of one invariant in a whole run.
+pub(crate) fn keeps<M: Kind>(invariant: &str, case: &Case) -> TestCaseResult {
     let trace = run::<M>(case);
-    let broken: Vec<_> = trace.violations.iter().filter(|v| v.promise == promise).collect();
+    let broken: Vec<_> = trace.violations.iter().filter(|v| v.invariant == invariant).collect();
     prop_assert!(broken.is_empty(), "{broken:#?}\n{:#?}", trace.inputs);
     Ok(())
 }
 
 /// One property for both machines.
-macro_rules! promise {
+macro_rules! invariant {
     ($name:ident, $check:ident($($arg:ident in $strategy:expr),+)) => {
         mod $name {
             use super::*;
             properties!($check($($arg in $strategy),+));
         }
     };
-    ($name:ident, $promise:literal) => {
+    ($name:ident, $invariant:literal) => {
         mod $name {
             use super::*;
 
             fn check<M: Kind>(case: Case) -> TestCaseResult {
-                keeps::<M>($promise, &case)
+                keeps::<M>($invariant, &case)
             }
 
             properties!(check(case in cases()));

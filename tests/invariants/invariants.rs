@@ -1,4 +1,4 @@
-//! The promises by their numbers.
+//! The invariants by their numbers.
 
 use std::time::Duration;
 
@@ -32,14 +32,14 @@ fn i01<M: Kind>(case: Case) -> TestCaseResult {
     }
     Ok(())
 }
-promise!(i01_inputs_are_legal_in_any_state_and_order, i01(case in cases()));
+invariant!(i01_inputs_are_legal_in_any_state_and_order, i01(case in cases()));
 
-promise!(i02_every_request_is_answered_or_cancelled_exactly_once, "I2");
-promise!(i03_answers_that_nobody_waits_for_change_nothing_and_say_so, "I3");
-promise!(i04_once_poll_gave_nothing_it_gives_nothing_until_an_input_arrives, "I4");
-promise!(i05_after_a_drain_the_next_deadline_is_later_than_now, "I5");
-promise!(i06_unfinished_means_a_request_outstanding_or_a_deadline, "I6");
-promise!(i07_nothing_in_flight_means_no_deadline, "I7");
+invariant!(i02_every_request_is_answered_or_cancelled_exactly_once, "I2");
+invariant!(i03_answers_that_nobody_waits_for_change_nothing_and_say_so, "I3");
+invariant!(i04_once_poll_gave_nothing_it_gives_nothing_until_an_input_arrives, "I4");
+invariant!(i05_after_a_drain_the_next_deadline_is_later_than_now, "I5");
+invariant!(i06_unfinished_means_a_request_outstanding_or_a_deadline, "I6");
+invariant!(i07_nothing_in_flight_means_no_deadline, "I7");
 
 /// The same, each told at the latest time there was so far.
 fn raised(inputs: &[Input]) -> Vec<Input> {
@@ -92,7 +92,7 @@ fn i08<M: Kind>(case: Case, early: Vec<u8>) -> TestCaseResult {
     prop_assert_eq!(out, events(&trace), "early timeouts");
     Ok(())
 }
-promise!(i08_time_never_goes_back_and_early_timeouts_do_nothing, i08(case in cases(), early in proptest::collection::vec(any::<u8>(), 1..9)));
+invariant!(i08_time_never_goes_back_and_early_timeouts_do_nothing, i08(case in cases(), early in proptest::collection::vec(any::<u8>(), 1..9)));
 
 fn latest_of(machine: &impl Machine, or: Instant) -> Instant {
     machine.poll_timeout().map_or(or, |deadline| deadline.at)
@@ -116,7 +116,7 @@ fn i08_late<M: Kind>(case: Case, span: u64) -> TestCaseResult {
     prop_assert_eq!(late.poll_timeout(), in_time.poll_timeout());
     Ok(())
 }
-promise!(i08_late_timeouts_fire_in_order, i08_late(case in cases(), span in 0..=1_000_u64));
+invariant!(i08_late_timeouts_fire_in_order, i08_late(case in cases(), span in 0..=1_000_u64));
 
 /// An answer that is handed in at the very deadline of its question, or long after it, is taken all the same.
 fn i09<M: Kind>(case: Case, which: u8, after: u64) -> TestCaseResult {
@@ -132,7 +132,7 @@ fn i09<M: Kind>(case: Case, which: u8, after: u64) -> TestCaseResult {
     prop_assert_eq!(machine.handle_answer(answer, now), Disposition::Stale);
     Ok(())
 }
-promise!(i09_an_answer_beats_its_own_deadline, i09(case in cases(), which in any::<u8>(), after in prop_oneof![Just(0), 0..100_000_u64]));
+invariant!(i09_an_answer_beats_its_own_deadline, i09(case in cases(), which in any::<u8>(), after in prop_oneof![Just(0), 0..100_000_u64]));
 
 #[test]
 fn i09_the_last_answer_at_the_deadline_makes_the_result() {
@@ -154,8 +154,8 @@ fn i09_the_last_answer_at_the_deadline_makes_the_result() {
     assert!(outcome.is_ok(), "{outcome:?}");
 }
 
-promise!(i10_everything_is_bounded, "I10");
-promise!(i11_every_ticket_ends_exactly_once_through_poll, "I11");
+invariant!(i10_everything_is_bounded, "I10");
+invariant!(i11_every_ticket_ends_exactly_once_through_poll, "I11");
 
 /// A second ticket that is given up leaves no trace in what happens to the first.
 fn i12_others(case: Case, after: usize) -> TestCaseResult {
@@ -281,9 +281,9 @@ fn i13<M: Kind>(settings: Settings, table: Table, orders: (Vec<u8>, Vec<u8>)) ->
     }
     Ok(())
 }
-promise!(i13_order_and_speculation_never_change_the_result, i13(settings in settings(), table in tables(), orders in (order(), order())));
+invariant!(i13_order_and_speculation_never_change_the_result, i13(settings in settings(), table in tables(), orders in (order(), order())));
 
-promise!(i14_no_lookup_takes_longer_than_its_deadlines, "I14");
+invariant!(i14_no_lookup_takes_longer_than_its_deadlines, "I14");
 
 /// A driver that comes back late by more than a second has been away: nothing is given up and nothing is decided by that, unless a
 /// lookup has been through too many pauses.
@@ -313,4 +313,4 @@ fn i15<M: Kind>(case: Case, span: u64) -> TestCaseResult {
     }
     Ok(())
 }
-promise!(i15_a_pause_of_the_driver_decides_nothing, i15(case in cases(), span in 1_001..100_000_000_u64));
+invariant!(i15_a_pause_of_the_driver_decides_nothing, i15(case in cases(), span in 1_001..100_000_000_u64));

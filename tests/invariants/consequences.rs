@@ -1,4 +1,4 @@
-//! What follows from the promises: runs moved in time, repeated, copied, with other ids, on the other machine.
+//! What follows from the invariants: runs moved in time, repeated, copied, with other ids, on the other machine.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn translated<M: Kind>(case: Case, by: u64) -> TestCaseResult {
     prop_assert_eq!(replay(&mut machine, &inputs), shifted);
     Ok(())
 }
-promise!(a_run_moved_in_time_is_the_same_run, translated(case in cases(), by in 0..1_000_000_000_u64));
+invariant!(a_run_moved_in_time_is_the_same_run, translated(case in cases(), by in 0..1_000_000_000_u64));
 
 fn repeated<M: Kind>(case: Case, cut: usize) -> TestCaseResult {
     let trace = run::<M>(&case);
@@ -47,7 +47,7 @@ fn repeated<M: Kind>(case: Case, cut: usize) -> TestCaseResult {
     prop_assert_eq!(out, events(&trace));
     Ok(())
 }
-promise!(a_run_equals_its_list_of_inputs_and_a_copy_its_original, repeated(case in cases(), cut in any::<usize>()));
+invariant!(a_run_equals_its_list_of_inputs_and_a_copy_its_original, repeated(case in cases(), cut in any::<usize>()));
 
 /// Ids and numbers spent on other names before make no difference.
 fn renamed(settings: Settings, table: Table, before: u8) -> TestCaseResult {

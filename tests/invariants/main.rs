@@ -1,4 +1,4 @@
-//! The machine's fifteen promises, each as a property of arbitrary runs, for one name and for many.
+//! The machine's fifteen invariants, each as a property of arbitrary runs, for one name and for many.
 //!
 //! A run is whatever an adversary does: answers true and false, late, twice, never asked for; clocks that jump and go back; few
 //! slots, many names. What must come out of a well-behaved world is the business of scenarios, not of these tests.
@@ -14,4 +14,4 @@
 mod runs;
 mod consequences;
 mod edit;
-mod promises;
+mod invariants;
