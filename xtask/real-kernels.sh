@@ -111,13 +111,13 @@ for how in $v4; do
     inside iptables -F TRY
     inside iptables -A TRY -d 192.0.2.80 -p tcp --dport 443 -j REJECT --reject-with "$how"
     new_name srv
-    check "443 is rejected with $how: SRV" 3000 0 '"rule":"4"' '"addr":"192.0.2.81:8443"' -- "$name"
+    check "443 is rejected with $how: SRV" 3000 0 '"step":"4"' '"addr":"192.0.2.81:8443"' -- "$name"
 done
 inside iptables -F TRY
 inside iptables -A TRY -d 192.0.2.80 -p tcp --dport 443 -j REJECT --reject-with icmp-host-prohibited
 for runtime in $runtimes; do
     new_name plain
-    check "443 is rejected, no SRV record, on $runtime: 8448" 3000 0 '"rule":"6"' '"addr":"192.0.2.80:8448"' -- --runtime "$runtime" "$name"
+    check "443 is rejected, no SRV record, on $runtime: 8448" 3000 0 '"step":"6"' '"addr":"192.0.2.80:8448"' -- --runtime "$runtime" "$name"
 done
 inside iptables -Z TRY
 new_name plain
@@ -125,7 +125,7 @@ resolve --short --jobs 1 "$name" "$name" "$name" "$name" "$name" >/dev/null 2>&1
 syns="$(inside iptables -L TRY -v -x -n | awk '/REJECT/ { print $1 }')"
 verdict "five lookups of a rejected name send one SYN" "$([ "$syns" = 1 ] || echo "sent $syns")"
 new_name mixed
-check "one address is rejected, the other one has the document" 3000 0 '"rule":"3.2"' -- "$name"
+check "one address is rejected, the other one has the document" 3000 0 '"step":"3.2"' -- "$name"
 v6="icmp6-no-route icmp6-adm-prohibited icmp6-addr-unreachable icmp6-port-unreachable tcp-reset"
 # Older releases of ip6tables don't know these.
 for how in icmp6-policy-fail icmp6-reject-route; do
@@ -135,41 +135,41 @@ for how in $v6; do
     inside ip6tables -F TRY
     inside ip6tables -A TRY -d 2001:db8::80 -p tcp --dport 443 -j REJECT --reject-with "$how"
     new_name six
-    check "443 is rejected with $how over IPv6: SRV" 3000 0 '"rule":"4"' '"addr":"[2001:db8::81]:8443"' -- "$name"
+    check "443 is rejected with $how over IPv6: SRV" 3000 0 '"step":"4"' '"addr":"[2001:db8::81]:8443"' -- "$name"
 done
 new_name redirect
-check "the host of a redirect is rejected: 8448" 3000 0 '"rule":"6"' -- "$name"
+check "the host of a redirect is rejected: 8448" 3000 0 '"step":"6"' -- "$name"
 inside iptables -F TRY
 inside ip6tables -F TRY
 inside ip route add unreachable 198.51.100.0/24
 new_name away
-check "no route to the only address stays a local failure" 3000 3 '"kind":"local"' '"fault":"network"' -- "$name"
+check "no route to the only address stays a local failure" 3000 3 '"kind":"local"' '"origin":"local"' -- "$name"
 inside ip route del unreachable 198.51.100.0/24
 
 # --- A name server that is not there.
 for runtime in $runtimes; do
     resolv_conf "nameserver 127.0.0.1"
     new_name plain
-    check "the only name server is a closed port, on $runtime" 1000 3 '"kind":"local"' '"fault":"network"' '127.0.0.1:53' '!no reply' -- --runtime "$runtime" "$name"
+    check "the only name server is a closed port, on $runtime" 1000 3 '"kind":"local"' '"origin":"local"' '127.0.0.1:53' '!no reply' -- --runtime "$runtime" "$name"
     resolv_conf "nameserver 2001:db8::99" "nameserver 192.0.2.53"
     new_name plain
-    check "the first of two name servers is a closed port, on $runtime" 700 0 '"rule":"6"' -- --runtime "$runtime" "$name"
+    check "the first of two name servers is a closed port, on $runtime" 700 0 '"step":"6"' -- --runtime "$runtime" "$name"
 done
 resolv_conf ""
 new_name plain
-check "an empty resolv.conf: 127.0.0.1 refuses" 1000 3 '"fault":"network"' '127.0.0.1:53' -- "$name"
+check "an empty resolv.conf: 127.0.0.1 refuses" 1000 3 '"origin":"local"' '127.0.0.1:53' -- "$name"
 verdict "an empty resolv.conf is warned of" "$(grep -q '127.0.0.1' "$dir/stderr" || echo "nothing is said")"
 resolv_conf "nameserver 192.0.2.99" "nameserver 192.0.2.53"
 for how in icmp-host-unreachable icmp-net-unreachable icmp-admin-prohibited icmp-proto-unreachable; do
     inside iptables -F TRY
     inside iptables -A TRY -d 192.0.2.99 -p udp --dport 53 -j REJECT --reject-with "$how"
     new_name plain
-    check "the first of two name servers is rejected with $how" 700 0 '"rule":"6"' -- "$name"
+    check "the first of two name servers is rejected with $how" 700 0 '"step":"6"' -- "$name"
 done
 inside ip6tables -A TRY -d 2001:db8::99 -p udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 resolv_conf "nameserver 2001:db8::99" "nameserver 192.0.2.53"
 new_name plain
-check "the first of two name servers is rejected over IPv6" 700 0 '"rule":"6"' -- "$name"
+check "the first of two name servers is rejected over IPv6" 700 0 '"step":"6"' -- "$name"
 resolv_conf "nameserver 192.0.2.99"
 new_name plain
 check "the only name server is rejected by the network" 1000 3 '"kind":"local"' '192.0.2.99:53' -- "$name"
@@ -180,7 +180,7 @@ inside ip6tables -F TRY
 for line in fe80::53%lo fe80::53%1; do
     resolv_conf "nameserver $line"
     new_name plain
-    check "nameserver $line" 2000 0 '"rule":"6"' -- "$name"
+    check "nameserver $line" 2000 0 '"step":"6"' -- "$name"
 done
 resolv_conf "nameserver fe80::53%wlan7"
 new_name plain
@@ -188,14 +188,14 @@ check "the only name server is on an interface that is not there" 1000 3 '"kind"
 resolv_conf "nameserver 127.0.0.1"
 for option in fe80::53%lo '[fe80::53%lo]:53' '[fe80::53%1]:53' fe80::53%1; do
     new_name plain
-    check "--nameserver $option" 2000 0 '"rule":"6"' -- --nameserver "$option" "$name"
+    check "--nameserver $option" 2000 0 '"step":"6"' -- --nameserver "$option" "$name"
 done
 check "an address of the hosts file is told as such" 1000 0 '192.0.2.77:8448' 'hosts_file' -- from-hosts.example:8448
 
 # --- A name server that speaks TCP alone.
 resolv_conf "nameserver 192.0.2.54" "options use-vc"
 new_name plain
-check "options use-vc, and the server listens on TCP alone" 4000 0 '"rule":"6"' -- "$name"
+check "options use-vc, and the server listens on TCP alone" 4000 0 '"step":"6"' -- "$name"
 
 # --- resolv.conf changes under a running batch: the server of before is gone.
 resolv_conf "nameserver 192.0.2.53"

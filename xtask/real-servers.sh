@@ -185,8 +185,8 @@ expect() { # name, exit status, then texts that the JSON must hold
         cat "$dir/stderr"
     fi
 }
-step() { # name, rule, first address, Host, certificate name
-    expect "$1" 0 "\"rule\":\"$2\"" "\"targets\":[{\"addr\":\"$3\"" "\"host_header\":\"$4\"" "\"tls_name\":\"$5\""
+step() { # name, step, first address, Host, certificate name
+    expect "$1" 0 "\"step\":\"$2\"" "\"targets\":[{\"addr\":\"$3\"" "\"host_header\":\"$4\"" "\"tls_name\":\"$5\""
 }
 every_step() {
     step 192.0.2.10                1   192.0.2.10:8448          192.0.2.10               192.0.2.10
@@ -205,7 +205,7 @@ every_step() {
     step wk-invalid.example        6   '[2001:db8::80]:8448'    wk-invalid.example       wk-invalid.example
     step bad-certificate.example   6   192.0.2.81:8448          bad-certificate.example  bad-certificate.example
     # 90 records don't fit a datagram: they come over TCP.
-    expect many.example 0 '"rule":"4"' '"host_header":"many.example"' ':8450"'
+    expect many.example 0 '"step":"4"' '"host_header":"many.example"' ':8450"'
     expect not-offered.example 1 '"kind":"srv_unavailable"'
     expect no-such-name.example 1 '"kind":"no_addresses"'
     # Nobody to be asked about a delegated zone whose server is away, nor about names outside the zone: nobody can tell.
