@@ -3,6 +3,9 @@
 //! rustls never negotiates again: no second certificate is looked at, so no second name can come with one ("rustls does not support
 //! renegotiation in TLSv1.2", its manual says, and TLS 1.3 knows none). It turns the first request down and goes on, as RFC 5246,
 //! section 7.4.1.1, allows, and breaks off at the second.
+//!
+//! The attacker's TLS is rustls with a cipher suite that misstates the type of a record. A server can so send any record
+//! after a handshake, with valid keys and sequence numbers, without a second TLS library.
 
 use std::net::SocketAddr;
 use std::time::Duration;

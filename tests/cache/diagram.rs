@@ -1,5 +1,5 @@
-//! The states of a question: random runs take every transition in these tables and no other, and the architecture shows their
-//! diagram.
+//! The states of a question. Random runs take every transition of these tables and no other, and `ARCHITECTURE.md` shows them
+//! as diagrams.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -22,39 +22,39 @@ const NAMES: [&str; 6] = [
 /// One of whose families is late.
 const SLOW: &str = "dns slow.example A 192.0.2.1\ndns slow.example AAAA 2001:db8::1 after=2500ms\n";
 
-/// Transitions of a question that is asked: from, to, and the cause.
+/// Transitions of a query: from, to, and the cause.
 const UNDER_WAY: [(UnderWay, UnderWay, &str); 11] = [
     (UnderWay::Idle, UnderWay::Queued, "needed, no slot is free"),
     (UnderWay::Idle, UnderWay::Asked, "needed"),
-    (UnderWay::Idle, UnderWay::RunningOn, "needed late, what was known stands in at once"),
-    (UnderWay::Queued, UnderWay::Asked, "a slot comes free"),
-    (UnderWay::Queued, UnderWay::Idle, "nobody waits any longer"),
-    (UnderWay::Queued, UnderWay::RunningOn, "a slot comes free late, what was known stands in"),
-    (UnderWay::Asked, UnderWay::Idle, "fact learnt, or nobody waits any longer"),
-    (UnderWay::Asked, UnderWay::RunningOn, "given up as late"),
+    (UnderWay::Idle, UnderWay::RunningOn, "needed late, the stale fact is used at once"),
+    (UnderWay::Queued, UnderWay::Asked, "a slot becomes free"),
+    (UnderWay::Queued, UnderWay::Idle, "no lookup waits for it"),
+    (UnderWay::Queued, UnderWay::RunningOn, "a slot comes free late, the stale fact is used"),
+    (UnderWay::Asked, UnderWay::Idle, "answered or failed, or no lookup waits for it"),
+    (UnderWay::Asked, UnderWay::RunningOn, "lookup went on without it"),
     (UnderWay::Asked, UnderWay::Queued, "forgotten and needed, no slot is free"),
-    (UnderWay::RunningOn, UnderWay::Asked, "needed by another"),
-    (UnderWay::RunningOn, UnderWay::Idle, "fact learnt, forgotten, or its own time is over"),
+    (UnderWay::RunningOn, UnderWay::Asked, "needed by another lookup"),
+    (UnderWay::RunningOn, UnderWay::Idle, "answered, failed, forgotten or timed out"),
 ];
 
-/// Transitions of what is remembered of a question: from, to, and the cause.
+/// Transitions of a cache entry: from, to, and the cause.
 const IN_MEMORY: [(InMemory, InMemory, &str); 17] = [
     (InMemory::Unknown, InMemory::Fresh, "answer"),
     (InMemory::Unknown, InMemory::Failing, "failure, or late"),
-    (InMemory::Unknown, InMemory::Expired, "answer that lives no time"),
-    (InMemory::Fresh, InMemory::Expired, "lifetime over"),
+    (InMemory::Unknown, InMemory::Expired, "answer with a TTL of 0"),
+    (InMemory::Fresh, InMemory::Expired, "TTL over"),
     (InMemory::Fresh, InMemory::Stale, "refresh ahead failed"),
     (InMemory::Fresh, InMemory::Unknown, "forgotten, evicted"),
-    (InMemory::Failing, InMemory::Fresh, "answer after all"),
+    (InMemory::Failing, InMemory::Fresh, "answer"),
     (InMemory::Failing, InMemory::Expired, "back-off over"),
     (InMemory::Failing, InMemory::Unknown, "forgotten, evicted"),
-    (InMemory::Stale, InMemory::Fresh, "answer after all, or back-off over before the lifetime"),
-    (InMemory::Stale, InMemory::Expired, "back-off over, or too old to stand in"),
-    (InMemory::Stale, InMemory::Failing, "too old to stand in"),
+    (InMemory::Stale, InMemory::Fresh, "answer, or back-off over before the TTL"),
+    (InMemory::Stale, InMemory::Expired, "back-off over, or past max_stale"),
+    (InMemory::Stale, InMemory::Failing, "past max_stale"),
     (InMemory::Stale, InMemory::Unknown, "forgotten, evicted"),
     (InMemory::Expired, InMemory::Fresh, "answer"),
-    (InMemory::Expired, InMemory::Stale, "failure, or late: what was known stands in"),
-    (InMemory::Expired, InMemory::Failing, "failure, nothing stands in"),
+    (InMemory::Expired, InMemory::Stale, "failure or late, the stale fact is used"),
+    (InMemory::Expired, InMemory::Failing, "failure without a stale fact"),
     (InMemory::Expired, InMemory::Unknown, "forgotten, evicted"),
 ];
 
@@ -76,7 +76,7 @@ fn draw<S: Copy + Debug>(text: &mut String, first: S, transitions: &[(S, S, &str
     text.push_str("```\n");
 }
 
-/// A bench, and where each question that was ever asked stood when it was looked at last.
+/// A bench, and the last observed state of each question that was ever asked.
 struct Watched {
     bench: Bench,
     stood: BTreeMap<Question, Life>,
@@ -121,7 +121,7 @@ impl Watched {
     }
 }
 
-/// Runs with few slots and little memory, among servers that change and fail.
+/// Runs with few slots and a small cache, against servers that change and fail.
 fn random_runs() -> Watched {
     let mut seen: Option<Watched> = None;
     for seed in 1..100_u64 {
@@ -170,7 +170,7 @@ fn random_runs() -> Watched {
                 _ => run.wait(Duration::from_millis([1, 30, 200, 900][draw(4)])),
             }
         }
-        // A name server takes its time: what it tells late is given up, is forgotten meanwhile, and stands in.
+        // A slow name server: lookups go on without its answer, forget it meanwhile, and use stale facts.
         for host in 0..3 {
             setup.change(&Step::Silent(false));
             setup.change(&Step::Zone(host, 4));
@@ -189,7 +189,7 @@ fn random_runs() -> Watched {
                 }
             }
         }
-        // Two days in which nothing can be had, and names stay in use.
+        // Two days in which no server answers and names stay in use.
         if seed % 8 == 1 {
             setup.change(&Step::Silent(true));
             run.become_setup(&setup);
@@ -204,7 +204,7 @@ fn random_runs() -> Watched {
     pushed_out(seen.unwrap())
 }
 
-/// A question that was given up as late runs on, a stranger pushes the news of that out, and it is needed once more.
+/// A lookup goes on without a late query, another name evicts the entry that says so, and the query is needed again.
 fn pushed_out(seen: Watched) -> Watched {
     let tiny = "set max_facts=1\nset max_results=0\ndns stranger.example A 192.0.2.9\n";
     let mut run = Watched {
@@ -221,7 +221,7 @@ fn pushed_out(seen: Watched) -> Watched {
     run
 }
 
-/// Every way that was taken is drawn, and every way that is drawn was taken.
+/// Checks that the transitions taken are exactly the transitions drawn.
 fn compare<S: Copy + Debug + Ord>(taken: &BTreeMap<(S, S), usize>, drawn: &[(S, S, &str)]) {
     let is_drawn = |way: &(S, S)| drawn.iter().any(|(from, to, _)| (*from, *to) == *way);
     let missing: Vec<_> = taken.iter().filter(|(way, _)| !is_drawn(way)).collect();
@@ -230,26 +230,27 @@ fn compare<S: Copy + Debug + Ord>(taken: &BTreeMap<(S, S), usize>, drawn: &[(S, 
 }
 
 #[test]
-fn a_question_takes_every_way_of_the_diagram_and_no_other() {
+fn random_runs_take_exactly_the_transitions_of_the_diagram() {
     let seen = random_runs();
     println!("{:?}\n{:?}", seen.under_way, seen.in_memory);
     compare(&seen.under_way, &UNDER_WAY);
     compare(&seen.in_memory, &IN_MEMORY);
 }
 
-/// `BLESS=1` puts the diagram in its place.
+/// `BLESS=1` writes the diagrams into `ARCHITECTURE.md`.
 #[test]
-fn the_architecture_shows_the_life_of_a_question_as_the_code_has_it() {
+fn architecture_shows_the_states_of_a_question() {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let mut paths = above.map(|folder| folder.join("ARCHITECTURE.md"));
     let path = paths.find(|path| path.exists()).expect("a file");
     let text = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = ("<!-- life of a question: begin -->\n", "<!-- life of a question: end -->");
+    let (begin, end) =
+        ("<!-- states of a question: begin -->\n", "<!-- states of a question: end -->");
     let (before, rest) = text.split_once(begin).expect("a place for the diagram");
     let (shown, after) = rest.split_once(end).expect("an end of that place");
     if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
         std::fs::write(&path, format!("{before}{begin}{}{end}{after}", diagram())).unwrap();
     } else {
-        assert_eq!(shown, diagram(), "BLESS=1 puts it right");
+        assert_eq!(shown, diagram(), "run with BLESS=1 to update it");
     }
 }

@@ -1,6 +1,8 @@
 //! The whole proof in a short form: its parts in order, and one table of their results.
 //!
 //! Each chore returns its result as [`Figures`]; this module decides how much of each chore is enough and prints the table.
+//!
+//! A check that could not run is a row that says so, never a missing row. A check that broke off counts as failed.
 
 use std::error::Error;
 use std::path::Path;

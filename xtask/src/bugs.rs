@@ -1,6 +1,9 @@
 //! Plants bugs, one at a time, in a copy of the tree, and tells which tests find them.
 //!
 //! Knows the table `xtask/bugs.toml`; the tree itself is never touched.
+//!
+//! Tests in memory run first, tests over sockets last. A bug may loop forever, so a test that still runs after five
+//! minutes counts as a test that found it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;

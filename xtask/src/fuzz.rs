@@ -1,6 +1,8 @@
 //! Every fuzz target in turn, for so much CPU time each, and what came of it.
 //!
 //! Knows nothing of what the targets check.
+//!
+//! Time is CPU time: elapsed time says little about the number of inputs on a busy machine.
 
 use std::error::Error;
 use std::fs;

@@ -1,6 +1,9 @@
 //! Mutants of the core, by cargo-mutants: all of the modules that what is promised rests on, and a seeded sample of the rest.
 //!
 //! Knows which tests are quick enough to be built for each mutant. What is left out, and why, stands in `.cargo/mutants.toml`.
+//!
+//! Mutants are tried with the fastest tests first, and with wider ones only when these miss. The sample depends on what a
+//! mutant changes, not on its line, so that it stays the same when code moves.
 
 use std::collections::BTreeMap;
 use std::error::Error;

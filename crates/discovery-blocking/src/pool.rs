@@ -1,4 +1,7 @@
 //! A bounded pool of threads that carry out requests, and a way to stop each request.
+//!
+//! The pool bounds threads and queue, ends idle threads, and confines a panic to its request. The standard library offers
+//! no such pool; threads without one would have neither a bound nor a quick start.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Shutdown, TcpStream};

@@ -1,4 +1,7 @@
 //! The handle that callers hold.
+//!
+//! Facts are imported in portions, with the resolver locked for one portion at a time, so that lookups go on between
+//! them. `entries` holds the lock throughout, because its rows must describe one moment.
 
 use std::fmt;
 use std::net::SocketAddr;

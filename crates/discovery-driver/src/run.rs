@@ -1,4 +1,8 @@
 //! A driver and its requests as one future, for runtimes whose tasks and timers are futures.
+//!
+//! Adapters share types, not a trait of runtimes: [`Driver::run`] takes one function that carries out a request and one
+//! that sleeps. The future of a lookup needs no timer. If the driver is not run, lookups wait; if it is dropped, they
+//! fail, as with hyper and quinn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};

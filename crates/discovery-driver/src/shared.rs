@@ -2,6 +2,9 @@
 //!
 //! Its law: while the lock is held, no waker is woken and nothing is dropped that a waker may own; and no caller waits for a
 //! driver that is gone.
+//!
+//! Callers lock the resolver instead of sending messages to a task. A cached result is returned under the lock without
+//! waking the driver.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;

@@ -1,6 +1,10 @@
 //! One timer of a runtime that goes by another clock than the resolver's.
 //!
 //! Starts no timer: it is given one.
+//!
+//! The clock of the resolver belongs to the caller. Runtime timers are set for the time that is left on that clock and
+//! set again when the driver wakes, so they may be early or late. Clocks that count suspended time work, and so do clocks
+//! that a test moves.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,7 @@
 //! Carries out one request over one socket at a time.
+//!
+//! All requests run on the driver's task, so they close with it and no task outlives the discovery. TLS handshakes
+//! therefore share one core; `discovery-tokio` spreads them over the threads of its runtime.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};

@@ -1,4 +1,11 @@
 //! Carries out one request over one socket at a time.
+//!
+//! On Linux a datagram socket is bound by connecting it. The kernel then draws the port as it does for port 0 (a test
+//! checks this) in two system calls instead of four. If no port is left, `connect` says "try again"; this is reported as
+//! the failure to bind that it is.
+//!
+//! A new connection is asked for its error before it is registered with the runtime. Refusals by this machine are known
+//! by then, and most names without a document fail faster.
 
 use std::io;
 use std::net::{self, SocketAddr};

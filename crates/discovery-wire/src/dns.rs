@@ -3,6 +3,9 @@
 //! A reply over UDP counts only if it repeats the question's name in the same upper and lower case (0x20; R98, R99). A reply that
 //! differs in nothing else may come from a server that folds case, or from an attacker who guessed the id: it is not read, and the
 //! question is asked again over TCP, where an attacker off the path cannot answer.
+//!
+//! A FORMERR counts without a question section, because a server that cannot read EDNS cannot repeat it. An attacker who
+//! guesses the id gains one plainer query, then an error.
 
 use discovery_core::{DnsError, DnsName, DnsReply, DnsRequest, DnsTransport, Noticed, RecordType};
 

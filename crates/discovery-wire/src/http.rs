@@ -1,6 +1,9 @@
 //! HTTP/1.1 in bytes: one request head out, one response in (RFC 9112), strict and bounded.
 //!
 //! Knows nothing of TLS, and nothing of what the response means.
+//!
+//! A body that ends with the connection needs `close_notify`. A body with a length or in chunks does not, because its
+//! framing shows whether it is complete.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

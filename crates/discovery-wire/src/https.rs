@@ -1,6 +1,9 @@
 //! One GET over TLS: what to send when, and when the answer is there.
 //!
 //! Knows nothing of sockets.
+//!
+//! TLS starts when the TCP connection is established. Creating keys is expensive, and many names have no server on port
+//! 443.
 
 use std::sync::Arc;
 

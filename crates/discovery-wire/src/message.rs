@@ -1,6 +1,8 @@
 //! DNS messages: a question in bytes, and what a reply says (RFC 1035), by hickory-proto's codec.
 //!
 //! Knows nothing of transports, attempts or what a record is for.
+//!
+//! A referral is an error and not "no such record": a server that does not recurse says nothing about the name.
 
 use discovery_core::{DnsError, DnsName, DnsRecord, DnsReply, RecordData, RecordType, SrvRecord};
 use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode, Query, ResponseCode};

@@ -1,4 +1,9 @@
 //! Which addresses may be connected to.
+//!
+//! 6to4 addresses are never global unicast, even with a global IPv4 address inside: the relays are gone (RFC 7526). An
+//! IPv4 address inside an IPv6 address is checked against the deny list but not against the allow list, so that an
+//! allowed range opens no second path and a denied one cannot be reached by another notation. `0.0.0.0` and `::` are
+//! denied where loopback is, for the same reason.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

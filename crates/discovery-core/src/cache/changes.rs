@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of what changes: only the places where entries stand. Where an entry is gone its place stays in the order until it
 //! is taken again.
+//!
+//! The order is kept only after the first call that reads it: a resolver that never exports pays nothing.
 
 use std::fmt;
 use std::str::FromStr;

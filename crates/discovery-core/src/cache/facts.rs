@@ -2,6 +2,13 @@
 //! about again for a while.
 //!
 //! Knows no step of the specification. What is in flight is not here, so it can't be evicted.
+//!
+//! When a question fails, `learn` stores the failure and returns the stale fact that replaces it. The replacement happens
+//! in this one place, so the specification's function does not know of staleness; the explanation reports it.
+//!
+//! A fact carries its question and is shared by the cache, the lookups that read it and their explanations. The weight of
+//! a cached result counts its facts again, because it may outlive them in the cache: the bound on memory holds for any
+//! input.
 
 use std::sync::Arc;
 

@@ -3,6 +3,16 @@
 //!
 //! Knows no step of the specification and nothing of how a question is asked. Nothing here is ever part of a fact or of a
 //! remembered result: it only orders what is handed out.
+//!
+//! An endpoint that fails is listed after all others, even those of the next SRV priority: RFC 2782 asks for the lowest
+//! priority that can be reached. Nothing is ever left out.
+//!
+//! A failure to connect counts for the address and port, whatever the name. A wrong certificate, a 421 or a page of
+//! another service counts for the name alone; otherwise an attacker could point a name at another server and move that
+//! server's addresses back for everyone.
+//!
+//! On a dual-stack socket an IPv4 peer is reported as `::ffff:192.0.2.1`. It means the IPv4 endpoint unless the mapped
+//! address itself was handed out.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,10 @@
 //! Results that are ready to be handed out again, until the first of the facts that they rest on expires.
 //!
 //! Knows nothing of how a result came about.
+//!
+//! With several SRV targets no result is cached, because each lookup draws its own order of weights. When the preferred
+//! address family changes, results with addresses of both families are computed again; sorting at every hit would cost
+//! more, since hits are frequent and such changes are rare.
 
 use std::sync::Arc;
 

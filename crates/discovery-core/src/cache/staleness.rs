@@ -1,4 +1,7 @@
 //! When a fact is due for a refresh, and for how long it may be used after its expiry (RFC 8767).
+//!
+//! A definite failure of a document, such as a 404, may be used while stale as a document may. A temporary failure leads
+//! to the same next step, so the result is unaffected, and the explanation shows the last definite answer.
 
 use std::sync::Arc;
 

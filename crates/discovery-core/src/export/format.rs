@@ -3,6 +3,9 @@
 //! The text is lines of JSON: a head with the format, its version and the wall clock; one fact a line; an end with their number and
 //! a checksum. Times are ages and rests of lives at the moment of the export, so no fact can come from the future. Nothing of a text
 //! is given away before all of it has been read. Knows nothing of memory.
+//!
+//! The difference between the clocks of both sides counts as time that has passed, in either direction, and rounding
+//! makes facts older. A clock that jumps therefore makes facts expire early and never late.
 
 use std::io::{self, BufRead, Read, Write};
 use std::time::Duration;

@@ -2,6 +2,10 @@
 //!
 //! Of two facts the one that was learnt later counts, and the same two are one whichever comes first: what several resolvers know
 //! grows together in any order. Knows nothing of texts.
+//!
+//! Failures are exported with their count, so that not every worker asks a dead server. Names that were forgotten are not
+//! exported: an import of such a name brings back what others know. A question that was late for one lookup is no fact,
+//! is not exported, and yields to any answer.
 
 use std::sync::Arc;
 use std::time::Duration;

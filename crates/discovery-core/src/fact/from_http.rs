@@ -1,6 +1,10 @@
 //! Reads an HTTP answer of the `.well-known` endpoint: a document, a redirect, or neither.
 //!
 //! Knows nothing of what follows from it.
+//!
+//! A body over the limit is an answer, not an error. Drivers hand over at most one byte more than `max_body`, and the
+//! machine refuses the document. A driver without a limit of its own is therefore safe, and all drivers get the same
+//! fact.
 
 use std::borrow::Cow;
 use std::fmt;

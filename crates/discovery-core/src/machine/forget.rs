@@ -1,6 +1,14 @@
 //! Forgetting a name: what is remembered of it, and what is on its way to be.
 //!
 //! Knows no step of the specification: what a name rests on is what a lookup of it reads and asks for.
+//!
+//! Forgetting a name also cancels its requests in flight, because their answers may predate the call. They are made anew
+//! where a lookup waits for them; lookups of other names that share the question wait for the new answer, with unchanged
+//! deadlines.
+//!
+//! Forgetting follows the aliases of the document's host from memory. A lookup with a cached document reads no addresses,
+//! but the next fetch would use the old ones. Facts that other names use as well are dropped, too, because they are part
+//! of this name's answer.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,10 @@
 //! Facts that leave a resolver as data, and those that come in as such.
 //!
 //! Knows nothing of how they travel, nor of which of two facts counts.
+//!
+//! A lookup that waits for an imported fact continues with it, and the request goes on: its answer is newer and replaces
+//! the fact. After an import all cached errors are computed again from facts, without asking; they are few, and no index
+//! from facts to results is needed.
 
 use serde::{Deserialize, Serialize};
 

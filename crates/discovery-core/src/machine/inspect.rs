@@ -1,6 +1,9 @@
 //! What memory says of names, for whoever has to tell why a name goes where it goes. Nothing is asked, and nothing counts as used.
 //!
 //! Knows no step of the specification.
+//!
+//! The names listed are those with a result or a document. A name with an explicit port leaves addresses only, and these
+//! do not tell the name.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,7 @@
 //! The machines: one lookup, one resolution, and the resolver of many names.
+//!
+//! `Resolution` and `Resolver` share `Lookup` and `InFlight`; neither wraps the other. `Resolution` therefore stays a
+//! value that is small enough for the explorer to copy it millions of times.
 
 mod counters;
 mod forget;

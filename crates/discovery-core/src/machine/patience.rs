@@ -1,4 +1,15 @@
 //! What a lookup waits for, and for how long: its deadlines, and what follows when one is reached.
+//!
+//! `well_known.timeout` covers the whole chain of redirects and runs while a GET of the lookup is open. Single addresses
+//! have no timeout: an address that stays silent gets competition instead.
+//!
+//! A stale document replaces a silent one after `serve_stale_after`, also when the name servers of its host are the
+//! silent part. If stale addresses exist they go first, because the document can still be requested there. Once that time
+//! has passed in a lookup, every later question falls back to its stale fact at once, so that a caller waits for it once,
+//! not once a question.
+//!
+//! A question that found no slot has not been asked, so it has not failed. Its stale fact serves this lookup alone, no
+//! back-off starts, and the next lookup asks.
 
 use crate::config::Context;
 use crate::events::{Deadline, DeadlineKind};

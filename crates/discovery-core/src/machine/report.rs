@@ -1,6 +1,14 @@
 //! What a resolver does with what callers report: which names' facts it asks again, and when.
 //!
 //! Knows nothing of how a place is moved back.
+//!
+//! A response of another service at one endpoint invalidates the facts behind the name, because it nearly always means a
+//! move. A failure to connect does so only when all endpoints fail, because it nearly always means that the server is
+//! down and the facts are right.
+//!
+//! Invalidated facts are fetched again in the background, so that the next attempt sees them. The back-off is kept for
+//! each name, doubles, and only time resets it; a server that works now and then cannot raise the rate. Names that share
+//! facts fetch them once in `report_backoff`, because the age of the fact counts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,9 @@
 //! The `https` URLs that `.well-known` documents are fetched from, and where a redirect leads.
 //!
 //! Knows nothing of HTTP beyond that.
+//!
+//! The URL of a host's own document is stored as its host, because nearly all URLs are of that form. The text is built
+//! when a request is made.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};

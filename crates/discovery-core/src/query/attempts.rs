@@ -1,6 +1,11 @@
 //! Attempts: which place a question is put to next, and when.
 //!
 //! Knows nothing of answers.
+//!
+//! Four addresses of one host may be connecting or silent at once. When a fifth is due, the one that has been silent for
+//! longest is closed and tried again last, so that unresponsive addresses cannot keep a working one waiting. A second
+//! address that connects does not cancel the first: both wait for a response, and only addresses that have not got as far
+//! return to the list.
 
 use std::net::IpAddr;
 use std::time::Duration;

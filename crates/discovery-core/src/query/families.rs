@@ -2,6 +2,10 @@
 //!
 //! Knows nothing of what is asked or handed out. A single resolution remembers nothing: IPv6 goes first. That a family has no route is
 //! told by drivers, and no business of this file.
+//!
+//! A family counts as broken after failures in three networks in a row, each while the other family worked for the same
+//! host. A server that is down is no evidence, and neither is a refusal, which some host has sent. An attacker would need
+//! three networks, not three addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;

@@ -1,6 +1,9 @@
 //! All questions under way: requests and their ids, name servers in turn, addresses in a race, timers, slots.
 //!
 //! Knows nothing of what a fact is for: no step of the specification is named here.
+//!
+//! A query that a lookup has given up as late continues without it until its own timeout. A later lookup then finds its
+//! answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

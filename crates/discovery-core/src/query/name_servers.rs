@@ -1,6 +1,10 @@
 //! What is remembered of each name server: how long it takes to reply, and whether it does.
 //!
 //! Knows nothing of what is asked. A single resolution remembers nothing: it asks them in turn.
+//!
+//! Silence alone does not count against a name server, because a zone that it forwards to may be the silent part. A
+//! server has failed when another one has replied to the same question first. It is then asked last for 30 s, doubling to
+//! 10 min, after which one query tests it. Working servers keep the order in which they were configured.
 
 use std::time::Duration;
 

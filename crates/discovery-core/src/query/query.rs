@@ -2,6 +2,10 @@
 //!
 //! Knows nothing of what the fact is for: no step of the specification is named here. DNS questions and GETs are alike: places
 //! to try in turn, some of them open at once.
+//!
+//! When a query fails, several endpoints may have failed in different ways. A GET reports the error of its first address
+//! in order, a DNS question the most specific of its errors. Both are independent of the order in which the errors
+//! arrived.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;

@@ -1,6 +1,9 @@
 //! The order of SRV targets (RFC 2782).
 //!
 //! Knows nothing of their addresses.
+//!
+//! Weights are drawn from 1 to their sum, unless records of weight 0 exist, which share the draw 0. The draw from 0 in
+//! RFC 2782 would favour the first of several equal records.
 
 use crate::io::SrvRecord;
 use crate::util::Draw;

@@ -2,6 +2,9 @@
 //!
 //! Knows no time, no socket, no retry, no cache and no randomness: it is given a number. What it needs and does not find, the board
 //! asks for.
+//!
+//! The function runs again from the top after every fact; it keeps no position between runs. A whole run takes a few
+//! microseconds, and a stored position would be state that an order of answers could change.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,6 +1,9 @@
 //! Time as data: instants on the caller's own monotonic clock, and seconds of the wall clock that arrive with responses.
 //!
 //! Nothing here, nor anywhere in this crate, reads a clock.
+//!
+//! Instants may lie before the origin. A fact that was imported may be older than this process, and must not look
+//! younger.
 
 use std::fmt;
 use std::num::NonZeroU64;

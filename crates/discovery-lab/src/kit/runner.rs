@@ -2,6 +2,11 @@
 //! next timer whenever no byte is on its way and nobody is at work. Years pass in moments, to the millisecond.
 //!
 //! Knows nothing of what must come out.
+//!
+//! Virtual time needs to know when the adapter is idle. A fixed wait is too short on a busy machine, and an executor of
+//! the kit's own would not be the adapter's. The runner therefore watches the threads that read the clock or ask where to
+//! connect: the adapter is idle when all of them sleep and none has woken since the last check. Adapters on tokio run on
+//! the servers' runtime, whose paused clock drives their timers directly, so that a wrong timer shows.
 
 use std::collections::BTreeMap;
 use std::fmt;

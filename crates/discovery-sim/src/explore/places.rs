@@ -1,6 +1,7 @@
-//! Places that are still to be visited: those on ways with the fewest faults come first.
+//! The states that are still to be explored: those that need the fewest faults come first.
 //!
-//! So a limit of states never cuts off an order without faults for one with two. Knows nothing of what a place is.
+//! Two faults in every order are millions of states for a long name, so a limit must cut. It cuts the least likely states,
+//! and for each name the number of faults that were explored completely is known.
 
 use std::collections::VecDeque;
 

@@ -1,6 +1,9 @@
 //! Ways through the states of one machine: every one of them, or a sample.
 //!
 //! Knows nothing of which ends are right.
+//!
+//! Late and duplicate answers are no branches: they must change nothing, so they are tried in every state and the state
+//! is compared.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
