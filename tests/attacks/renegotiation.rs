@@ -44,7 +44,7 @@ fn refused(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> Opt
     let (outcome, _) = sent(version, records);
     let resolved = outcome.as_ref().unwrap();
     if resolved.step == Step::DelegatedPort {
-        assert_eq!(&*resolved.host_header, "good.example:1");
+        assert_eq!(resolved.host_header_str(), "good.example:1");
         return None;
     }
     assert_eq!(resolved.step, Step::Default);

@@ -188,7 +188,7 @@ fn the_target_of_a_service_cannot_speak_for_the_name() {
     assert_eq!(resolved.step, Step::FedService);
     assert_eq!(resolved.socket_addrs().collect::<Vec<_>>(), [SocketAddr::from((ADDRESS, 443))]);
     assert_eq!(
-        (resolved.sni(), &*resolved.host_header),
+        (resolved.sni(), resolved.host_header_str()),
         (Some("served.example"), "served.example")
     );
     // A caller that does as it is told.

@@ -235,7 +235,7 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
         )
     };
     let step =
-        |outcome: &discovery_core::Outcome| outcome.as_ref().unwrap().host_header.to_string();
+        |outcome: &discovery_core::Outcome| outcome.as_ref().unwrap().host_header_str().to_owned();
     // For a ticket that waits, for a refresh, and for what runs on though nobody waits for it.
     for (waits, speculation) in
         [(true, "full"), (true, "off"), (false, "full"), (false, "remembered")]

@@ -92,7 +92,7 @@ pub(crate) fn sorted(
             let mut targets: Vec<String> =
                 resolved.targets.iter().map(|target| format!("{target:?}")).collect();
             targets.sort();
-            Ok((targets, resolved.expires, resolved.host_header.to_string()))
+            Ok((targets, resolved.expires, resolved.host_header_str().to_owned()))
         }
         Err(failed) => Err(failed.kind),
     }

@@ -74,7 +74,7 @@ fn a_document_is_fetched_and_its_name_resolved() {
     let outcome = resolve(&discovery, "example.org");
     let resolved = outcome.as_ref().unwrap();
     assert_eq!(resolved.step, Step::DelegatedPort);
-    assert_eq!(&*resolved.host_header, "fed.example.net:8449");
+    assert_eq!(resolved.host_header_str(), "fed.example.net:8449");
     let addresses: Vec<String> = resolved.socket_addrs().map(|a| a.to_string()).collect();
     assert_eq!(addresses, ["1.2.3.4:8449"]);
     assert!(serving.join().unwrap().starts_with("GET /.well-known/matrix/server HTTP/1.1\r\n"));

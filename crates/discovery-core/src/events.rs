@@ -14,7 +14,8 @@ id! {
 }
 
 /// What `poll` hands out, in order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// Start this, and answer it when it is done. Answering before the next `poll` is fine.
     Request(Request),
@@ -25,7 +26,8 @@ pub enum Event {
 }
 
 /// What became of an input (I3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[must_use = "a driver may want to count answers that came to nothing"]
 pub enum Disposition {
     /// It was waited for.
@@ -37,7 +39,7 @@ pub enum Disposition {
 }
 
 /// When the machine wants to be called although nothing was answered, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Deadline {
     /// Call `handle_timeout` at this instant or later.
     pub at: Instant,
@@ -46,7 +48,8 @@ pub struct Deadline {
 }
 
 /// What a deadline is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeadlineKind {
     /// The next attempt at a question begins: another name server, or another address.

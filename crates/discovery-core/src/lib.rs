@@ -28,7 +28,7 @@
 //!         Event::Cancel(_) => {}
 //!         Event::Finished(_, outcome) => {
 //!             let resolved = outcome?;
-//!             assert_eq!(&*resolved.host_header, "example.org:8448");
+//!             assert_eq!(resolved.host_header_str(), "example.org:8448");
 //!             assert!(resolved.socket_addrs().eq(["93.184.215.14:8448".parse()?]));
 //!         }
 //!     }
@@ -92,7 +92,7 @@ pub use name::{
 };
 pub use outcome::{
     Decision, Effect, ErrorKind, ErrorOrigin, Explanation, FailedEndpoint, Feedback, MovedBack,
-    Outcome, ResolveError, Resolved, Step, Target, Timed, Timeline,
+    Outcome, ResolveError, Resolved, Route, Step, Target, Timed, Timeline,
 };
 pub use policy::{
     DnsTransport, Families, OnFailure, OnHttpGone, OnInvalidDocument, Policy, Speculation,

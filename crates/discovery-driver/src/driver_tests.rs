@@ -171,7 +171,7 @@ fn a_result_that_is_known_needs_no_driver() {
     assert!(loop_.action(&mut driver).is_pending());
     let outcome = caller.poll(&mut discovery.resolve("1.1.1.1:443"));
     let Poll::Ready(outcome) = outcome else { panic!("no outcome") };
-    assert_eq!(&*outcome.as_ref().unwrap().host_header, "1.1.1.1:443");
+    assert_eq!(outcome.as_ref().unwrap().host_header_str(), "1.1.1.1:443");
     assert_eq!((loop_.wakes(), caller.wakes()), (0, 0));
 }
 

@@ -16,5 +16,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) async fn resolve(discovery: &Discovery, name: &str) -> Result<String, Box<dyn Error>> {
     let resolved = discovery.resolve(name).await?;
     let addresses: Vec<_> = resolved.socket_addrs().map(|to| to.to_string()).collect();
-    Ok(format!("{}, Host: {}", addresses.join(" "), resolved.host_header))
+    Ok(format!("{}, Host: {}", addresses.join(" "), resolved.host_header_str()))
 }

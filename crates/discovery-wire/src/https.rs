@@ -12,7 +12,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::http::{self, Progress, Reading};
-use crate::tls::{self, Received, Tls};
+use crate::tls::{Received, Tls};
 
 /// A GET on its way.
 pub(crate) struct Https {
@@ -32,7 +32,7 @@ enum Stage {
 impl Https {
     /// Prepares the request. Fails where TLS cannot express the name, or the URL names no host.
     pub(crate) fn new(get: &HttpGet, config: Arc<ClientConfig>) -> Result<Self, HttpError> {
-        let stage = Stage::Before(config, tls::reference(&get.tls_name)?);
+        let stage = Stage::Before(config, (&get.tls_name).try_into().map_err(|_| HttpError::Tls)?);
         let request = http::request(get).ok_or(HttpError::Local)?;
         Ok(Self { stage, request, reading: Reading::new(get.max_body), up: false })
     }

@@ -6,7 +6,7 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
-use discovery_core::{EARLIEST_CLOCK, HttpError, TlsName};
+use discovery_core::{EARLIEST_CLOCK, HttpError};
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, ClientConnection, Error, InvalidMessage, OtherError};
 
@@ -81,18 +81,6 @@ impl Tls {
     /// Queues the alert that says that nothing more will be sent.
     pub(crate) fn close(&mut self) {
         self.connection.send_close_notify();
-    }
-}
-
-/// The name that the other side must prove. Fails where TLS cannot express it.
-pub(crate) fn reference(name: &TlsName) -> Result<ServerName<'static>, HttpError> {
-    match name {
-        // R20, R125: rustls sends no SNI for an address and looks for it among the certificate's addresses alone.
-        TlsName::Ip(ip) => Ok(ServerName::from(*ip)),
-        // R19, R122, R126: the name without final dot, as SNI and as the only reference identifier.
-        TlsName::Dns(name) => {
-            ServerName::try_from(name.as_str().to_owned()).map_err(|_| HttpError::Tls)
-        }
     }
 }
 

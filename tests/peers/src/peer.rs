@@ -129,7 +129,7 @@ impl Resolver {
                 let resolved = discovery.resolve(name).await?;
                 Ok(Place {
                     targets: resolved.socket_addrs().collect(),
-                    host: resolved.host_header.to_string(),
+                    host: resolved.host_header_str().to_owned(),
                 })
             }
             Self::ResolveMatrix(resolver, addresses) => {

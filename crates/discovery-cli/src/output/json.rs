@@ -87,7 +87,7 @@ fn good<'a>(answered: &'a Answered, resolved: &'a Resolved, ms: f64) -> Good<'a>
         step: resolved.step.number_in(answered.revision),
         step_name: resolved.step.name(),
         targets: targets.collect(),
-        host_header: &resolved.host_header,
+        host_header: resolved.host_header_str(),
         tls_name: resolved.tls_name.to_string(),
         sni: resolved.sni(),
         fresh_for_s: resolved.expires.map(|until| seconds_until(answered.at, until)),

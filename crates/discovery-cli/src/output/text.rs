@@ -75,7 +75,7 @@ pub(super) fn short(answered: &Answered) -> String {
             format!(
                 "{name} {} host={} tls={} step={}\n",
                 places.join(","),
-                resolved.host_header,
+                resolved.host_header_str(),
                 resolved.tls_name,
                 resolved.step.number_in(answered.revision)
             )
@@ -100,7 +100,7 @@ fn head(answered: &Answered, paint: Paint, out: &mut String) {
         Ok(resolved) => {
             out.push_str(&format!("{name}{note}\n"));
             row(paint, "connect to", &places(resolved), out);
-            row(paint, "Host", &resolved.host_header, out);
+            row(paint, "Host", resolved.host_header_str(), out);
             let sni = match resolved.sni() {
                 Some(sni) if sni == resolved.tls_name.to_string() => {
                     ", also sent as SNI".to_owned()

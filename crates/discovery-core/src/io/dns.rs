@@ -10,7 +10,7 @@ use crate::name::DnsName;
 use crate::policy::DnsTransport;
 
 /// One DNS question for one name server. Names are absolute: no search list applies, ever.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DnsRequest {
     /// Under which it is answered.
     pub id: DnsId,
@@ -83,7 +83,7 @@ impl fmt::Display for RecordType {
 ///
 /// Records that do not belong to the alias chain from the question's name may be left in: they are ignored. Any other
 /// response code is a [`DnsError`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DnsReply {
     /// Whether the code was NXDOMAIN (of the last name in the alias chain, RFC 6604).
     pub nxdomain: bool,
@@ -96,7 +96,7 @@ pub struct DnsReply {
 }
 
 /// One record of an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DnsRecord {
     /// Whose record it is.
     pub owner: DnsName,
@@ -107,7 +107,8 @@ pub struct DnsRecord {
 }
 
 /// What a record says.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum RecordData {
     /// An IPv4 address.
     A(Ipv4Addr),

@@ -15,17 +15,19 @@ use crate::util::UnixTime;
 ///
 /// `Host` follows from the URL's authority and is not among the headers. Equal and hashed without them: they are the same
 /// for every request of a machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HttpGet {
     /// Under which it is answered.
     pub id: HttpId,
     /// What to get; always `https`.
+    #[serde(with = "http_serde::uri")]
     pub url: Uri,
     /// Where to connect: the address has been vetted, no other may be used.
     pub address: SocketAddr,
     /// What the certificate must be valid for; [`TlsName::sni`] is the server name indication.
     pub tls_name: TlsName,
     /// The headers to send besides `Host`.
+    #[serde(with = "http_serde::header_map")]
     pub headers: HeaderMap,
     /// The longest body of use, in bytes. A driver may stop one byte later and answer with what it has: a longer body is
     /// refused by the machine. The body of a status other than 200 need not be read at all.
@@ -58,11 +60,13 @@ impl From<&HttpGet> for http::Request<()> {
 }
 
 /// An HTTP answer: a status, and for 200 a whole body (or one byte more than was asked for).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpResponse {
     /// The status of the final response (1xx ones are not final).
+    #[serde(with = "http_serde::status_code")]
     pub status: StatusCode,
     /// Its headers.
+    #[serde(with = "http_serde::header_map")]
     pub headers: HeaderMap,
     /// Its body.
     pub body: Vec<u8>,

@@ -45,7 +45,8 @@ id! {
     HttpId
 }
 /// Either kind of id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RequestId {
     /// Of a DNS request.
     Dns(DnsId),
@@ -54,7 +55,8 @@ pub enum RequestId {
 }
 
 /// Something to be done outside.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Request {
     /// One question to one name server.
     Dns(DnsRequest),
@@ -73,7 +75,8 @@ impl Request {
 }
 
 /// What a driver tells: the result of one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// Of a DNS request.
     Dns(DnsId, Result<DnsReply, DnsError>),

@@ -3,8 +3,10 @@
 //! Knows nothing of how a question is answered. Facts are kept while the lookup runs, even where they expire meanwhile: a
 //! lifetime of zero must not make it ask for ever.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use http::HeaderValue;
 
 use crate::cache::{self, ReadMode};
 use crate::config::Context;
@@ -344,12 +346,15 @@ fn end(
         Ok(found) => Ok(Arc::new(Resolved {
             server_name: name.clone(),
             targets: found.targets,
-            host_header: found.host_header,
+            // Never fails: hosts and ports consist of visible ASCII characters.
+            host_header: HeaderValue::from_str(&found.host_header)
+                .unwrap_or_else(|_| HeaderValue::from_static("")),
             tls_name: found.tls_name,
             step: found.step,
             expires: trace.expires,
             explanation,
             timeline,
+            route: OnceLock::new(),
         })),
         Err(Suspend::Failed(kind)) => {
             Err(Arc::new(ResolveError::new(kind, trace.expires, explanation, timeline)))

@@ -261,6 +261,23 @@ impl TlsName {
     }
 }
 
+impl TryFrom<&TlsName> for rustls_pki_types::ServerName<'static> {
+    type Error = rustls_pki_types::InvalidDnsNameError;
+
+    /// The name that rustls verifies. With it rustls sends no server name indication for an IP address.
+    ///
+    /// # Errors
+    /// TLS cannot express some names that DNS can, such as one with an empty label.
+    fn try_from(name: &TlsName) -> Result<Self, Self::Error> {
+        match name {
+            // R20, R125: rustls sends no SNI for an address and looks for it among the certificate's addresses alone.
+            TlsName::Ip(ip) => Ok(Self::IpAddress((*ip).into())),
+            // R19, R122, R126: the name without final dot, as SNI and as the only reference identifier.
+            TlsName::Dns(name) => Self::try_from(name.as_str().to_owned()),
+        }
+    }
+}
+
 impl TryFrom<String> for TlsName {
     type Error = InvalidDnsName;
 

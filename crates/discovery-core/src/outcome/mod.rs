@@ -5,6 +5,7 @@ mod error;
 mod explain;
 mod feedback;
 mod resolved;
+mod route;
 mod step;
 mod timeline;
 
@@ -13,5 +14,6 @@ pub use error::{ErrorKind, ErrorOrigin, ResolveError};
 pub use explain::{Decision, Explanation};
 pub use feedback::{FailedEndpoint, Feedback};
 pub use resolved::{Outcome, Resolved, Target};
+pub use route::Route;
 pub use step::Step;
 pub use timeline::{Timed, Timeline};

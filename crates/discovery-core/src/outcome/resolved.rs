@@ -2,12 +2,13 @@
 
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{DnsName, ServerName, TlsName};
-use crate::outcome::{Explanation, ResolveError, Step, Timeline};
+use crate::outcome::{Explanation, ResolveError, Route, Step, Timeline};
 use crate::util::Instant;
 
 /// The outcome of a lookup. Both sides are shared, because one lookup may serve many callers.
@@ -24,7 +25,8 @@ pub struct Resolved {
     /// Where to connect, in the order to try: at least one, each with at least one address.
     pub targets: Box<[Target]>,
     /// The `Host` value, verbatim: never the SRV target, never normalised (R116; R30, R47, R49, R53, R58, R60).
-    pub host_header: Arc<str>,
+    #[serde(with = "super::route::header_value")]
+    pub host_header: HeaderValue,
     /// What the certificate must be valid for (R27, R31, R46, R50, R54, R58, R60).
     pub tls_name: TlsName,
     /// The step of the specification that decided.
@@ -35,6 +37,9 @@ pub struct Resolved {
     pub explanation: Explanation,
     /// When each question was asked and answered.
     pub timeline: Timeline,
+    /// Made at the first call of [`route`](Self::route): most results are kept for names that are not connected to.
+    #[serde(skip)]
+    pub(crate) route: OnceLock<Arc<Route>>,
 }
 
 impl Resolved {
@@ -43,15 +48,36 @@ impl Resolved {
         self.tls_name.sni()
     }
 
-    /// The places to connect to, in the order to try (R89).
+    /// The value of `Host` as text.
+    pub fn host_header_str(&self) -> &str {
+        // Server names consist of visible ASCII characters alone.
+        self.host_header.to_str().unwrap_or_default()
+    }
+
+    /// The key under which connections to this server may be kept and shared.
+    ///
+    /// Connections must not be pooled by host name: two server names can share a host, a port and a certificate name and still be
+    /// two servers. Results with equal routes are served by the same connections, whatever their server names.
+    pub fn route(&self) -> &Arc<Route> {
+        self.route.get_or_init(|| Arc::new(Route::new(self)))
+    }
+
+    /// The addresses and ports to connect to, in the order to try (R89).
     pub fn socket_addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.targets.iter().flat_map(Target::socket_addrs)
     }
 }
 
 /// What two results are compared by.
-type Parts<'a> =
-    (&'a ServerName, &'a [Target], &'a str, &'a TlsName, Step, Option<Instant>, &'a Explanation);
+type Parts<'a> = (
+    &'a ServerName,
+    &'a [Target],
+    &'a HeaderValue,
+    &'a TlsName,
+    Step,
+    Option<Instant>,
+    &'a Explanation,
+);
 
 impl Resolved {
     fn parts(&self) -> Parts<'_> {

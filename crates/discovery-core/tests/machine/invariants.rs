@@ -140,16 +140,16 @@ fn what_is_forgotten_does_not_stand_in_as_the_last_good_fact() {
     let name = name("a.example");
     let ticket = resolver.resolve(&name, START);
     let outcome = settle(&mut resolver, ticket, START, good);
-    assert_eq!(&*outcome.as_ref().unwrap().host_header, "b.example:1");
+    assert_eq!(outcome.as_ref().unwrap().host_header, "b.example:1");
     let later = START + Duration::from_secs(47 * 3600);
     let mut remembering = resolver.clone();
     let ticket = remembering.resolve(&name, later);
     let outcome = settle(&mut remembering, ticket, later, broken);
-    assert_eq!(&*outcome.as_ref().unwrap().host_header, "b.example:1");
+    assert_eq!(outcome.as_ref().unwrap().host_header, "b.example:1");
     resolver.forget(&name, later);
     let ticket = resolver.resolve(&name, later);
     let outcome = settle(&mut resolver, ticket, later, broken);
-    assert_eq!(&*outcome.as_ref().unwrap().host_header, "a.example");
+    assert_eq!(outcome.as_ref().unwrap().host_header, "a.example");
 }
 
 #[test]

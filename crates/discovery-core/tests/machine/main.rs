@@ -8,8 +8,9 @@
 )]
 
 mod asking;
-mod pauses;
+mod interface;
 mod invariants;
+mod pauses;
 mod told;
 
 use std::net::{Ipv4Addr, Ipv6Addr};

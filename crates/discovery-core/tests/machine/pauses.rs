@@ -38,7 +38,7 @@ fn i15_a_document_that_arrived_during_a_pause_counts_however_late_the_clock_is()
     let document = said(&get, Ok(r#"{"m.server":"1.1.1.9:1"}"#));
     assert_eq!(resolution.handle_answer(document, START + PAUSE), Disposition::Accepted);
     let outcome = end(&drain(&mut resolution), resolution.ticket()).expect("an end");
-    assert_eq!(&*outcome.as_ref().unwrap().host_header, "1.1.1.9:1");
+    assert_eq!(outcome.as_ref().unwrap().host_header, "1.1.1.9:1");
 }
 
 #[test]

@@ -137,7 +137,7 @@ pub(crate) fn run(
         match &outcome {
             Ok(resolved) => {
                 let places: Vec<_> = resolved.socket_addrs().map(|to| to.to_string()).collect();
-                println!("{name}: {} (Host: {})", places.join(" "), resolved.host_header);
+                println!("{name}: {} (Host: {})", places.join(" "), resolved.host_header_str());
             }
             Err(failed) => println!("{name}: {failed}"),
         }

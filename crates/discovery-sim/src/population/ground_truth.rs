@@ -171,7 +171,7 @@ impl Population {
         let v6 = self.v6(server, place.role, moves).map(IpAddr::V6);
         let is_one =
             |found: SocketAddr| found.port() == place.port && [v4, v6].contains(&Some(found.ip()));
-        *resolved.host_header == *place.host_header && resolved.socket_addrs().all(is_one)
+        resolved.host_header_str() == place.host_header && resolved.socket_addrs().all(is_one)
     }
 
     /// Since when an answer is wrong, and for how long it may be.

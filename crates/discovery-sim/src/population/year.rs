@@ -189,7 +189,7 @@ fn describe(population: &Population, finished: &Finished, what: &str) -> String 
     let came = match outcome {
         Ok(resolved) => format!(
             "{} {:?} {}",
-            resolved.host_header,
+            resolved.host_header_str(),
             resolved.socket_addrs().collect::<Vec<_>>(),
             resolved.explanation.summary()
         ),

@@ -74,7 +74,7 @@ impl ExpectedResult {
     fn check(&self, done: &Resolved) -> Result<(), Disagreement> {
         let texts = [
             ("step", self.step.to_string(), done.step.to_string()),
-            ("host_header", self.host_header.clone(), done.host_header.to_string()),
+            ("host_header", self.host_header.clone(), done.host_header_str().to_owned()),
             ("tls_name", self.tls_name.to_string(), done.tls_name.to_string()),
         ];
         for (what, expected, got) in texts {

@@ -165,7 +165,7 @@ impl Expect {
         let wanted = match observed.outcome {
             Ok(done) => Wanted::Done(Box::new(Done {
                 targets: done.socket_addrs().map(Addresses::One).collect(),
-                host: Some(done.host_header.to_string()),
+                host: Some(done.host_header_str().to_owned()),
                 tls: Some(done.tls_name.to_string()),
                 sni: None,
                 step: Some(done.step),
@@ -278,7 +278,7 @@ impl Done {
         }
         let sni = |sni: Option<&str>| sni.unwrap_or("-").to_owned();
         let texts = [
-            ("host", self.host.clone(), done.host_header.to_string()),
+            ("host", self.host.clone(), done.host_header_str().to_owned()),
             ("tls", self.tls.clone(), done.tls_name.to_string()),
             ("sni", self.sni.as_ref().map(|wanted| sni(wanted.as_deref())), sni(done.sni())),
             ("step", self.step.map(|step| step.to_string()), done.step.to_string()),

@@ -54,7 +54,7 @@ async fn ask_discovery(discovery: &Discovery, name: &str) -> Result<Lead, Troubl
     let resolved = discovery.resolve(name).await?;
     Ok(Lead {
         places: resolved.socket_addrs().collect(),
-        host: resolved.host_header.to_string(),
+        host: resolved.host_header_str().to_owned(),
         tls: Some(resolved.tls_name.to_string()),
         sni: Some(resolved.sni().unwrap_or_default().to_owned()),
     })

@@ -7,6 +7,9 @@
 )]
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use http::HeaderValue;
 
 use super::*;
 use crate::fact::{Fact, Failure};
@@ -34,12 +37,13 @@ fn resolved(targets: &[&[&str]], srv: Option<(u16, u16)>) -> Resolved {
     Resolved {
         server_name: name(),
         targets: targets.iter().map(target).collect(),
-        host_header: "a.example".into(),
+        host_header: HeaderValue::from_static("a.example"),
         tls_name: host.clone(),
         step: Step::Default,
         expires: Some(at(60)),
         explanation: Explanation::default(),
         timeline: Timeline::default(),
+        route: OnceLock::new(),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<
             let host = format!("m{n}.{}:443", crate::LOAD_DOMAIN);
             match outcome.as_ref() {
                 Ok(resolved)
-                    if *resolved.host_header == host
+                    if resolved.host_header_str() == host
                         && resolved.socket_addrs().eq([(address, 443).into()]) =>
                 {
                     right = right.saturating_add(1);

@@ -1,0 +1,100 @@
+//! What callers and drivers build on: routes as keys, events and answers as JSON.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::*;
+
+/// SRV targets of one priority on two hosts with one address each, below the name.
+fn two_targets(request: &Request) -> Answer {
+    let (dns, target) = match request {
+        Request::Http(get) => return Answer::Http(get.id, Err(HttpError::Refused)),
+        Request::Dns(dns) => (dns, dns.name.as_str()),
+    };
+    let service = |target: &str| {
+        let target = host(target);
+        RecordData::Srv(SrvRecord { priority: 1, weight: 1, port: 8449, target })
+    };
+    let records = match (dns.kind, target) {
+        (RecordType::Srv, "_matrix-fed._tcp.a.example") => {
+            ["x.example", "y.example"].map(|to| record(target, service(to))).into()
+        }
+        (RecordType::A, "a.example" | "x.example") => vec![address(target, dns.kind, 1)],
+        (RecordType::A, "y.example") => vec![address(target, dns.kind, 2)],
+        _ => Vec::new(),
+    };
+    answer(request, records)
+}
+
+fn resolved(
+    text: &str,
+    world: fn(&Request) -> Answer,
+    seed: u64,
+) -> std::sync::Arc<discovery_core::Resolved> {
+    let mut config = config(|_| {});
+    config.seed = seed;
+    let mut resolver = Resolver::new(config, START);
+    let ticket = resolver.resolve(&name(text), START);
+    settle(&mut resolver, ticket, START, world).unwrap()
+}
+
+#[test]
+fn another_order_of_srv_targets_is_the_same_route() {
+    let all: Vec<_> = (0..20).map(|seed| resolved("a.example", two_targets, seed)).collect();
+    let orders: HashSet<Vec<_>> = all.iter().map(|it| it.socket_addrs().collect()).collect();
+    let routes: HashSet<_> = all.iter().map(|it| it.route().clone()).collect();
+    assert_eq!((orders.len(), routes.len()), (2, 1));
+}
+
+#[test]
+fn servers_with_one_address_and_different_host_values_have_different_routes() {
+    fn one_address(request: &Request) -> Answer {
+        let Request::Dns(dns) = request else { panic!("{request:?}") };
+        answer(request, vec![address("a.example", dns.kind, 1)])
+    }
+    let with_port = resolved("a.example:8448", one_address, 0);
+    let other_port = resolved("a.example:8449", one_address, 0);
+    assert_eq!(with_port.tls_name, other_port.tls_name);
+    assert_ne!(with_port.route(), other_port.route());
+}
+
+#[test]
+fn the_route_of_a_result_is_made_once() {
+    let result = resolved("192.0.2.1", two_targets, 0);
+    assert!(std::sync::Arc::ptr_eq(result.route(), result.route()));
+    let name = rustls_pki_types::ServerName::try_from(&result.route().tls_name).unwrap();
+    assert_eq!(name, rustls_pki_types::ServerName::from(Ipv4Addr::new(192, 0, 2, 1)));
+}
+
+/// The value after a way through JSON.
+fn through_json<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+}
+
+#[test]
+fn a_driver_in_another_process_can_exchange_events_and_answers_as_json() {
+    let mut resolver = Resolver::new(config(|_| {}), START);
+    let ticket = resolver.resolve(&name("a.example"), START);
+    let outcome = loop {
+        let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
+        assert_eq!(through_json(&events), events);
+        if let Some(outcome) = end(&events, ticket) {
+            break outcome;
+        }
+        for request in requests(&events) {
+            let answer = match &request {
+                Request::Http(get) => {
+                    let head = http::Response::builder().status(404).header("Age", "1");
+                    let response = head.body(&b"\xff"[..]).unwrap();
+                    Answer::Http(get.id, Ok(response.into()))
+                }
+                Request::Dns(_) => two_targets(&request),
+            };
+            assert_eq!(through_json(&answer), answer);
+            let _ = resolver.handle_answer(through_json(&answer), START);
+        }
+    };
+    assert_eq!(outcome.unwrap().step, discovery_core::Step::FedService);
+}
