@@ -22,7 +22,7 @@ use crate::outcome::Resolved;
 /// assert_eq!(route.host_header, "93.184.215.14:8448");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Route {
     /// What the certificate must be valid for.

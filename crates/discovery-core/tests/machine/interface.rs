@@ -1,6 +1,6 @@
 //! What callers and drivers build on: routes as keys, events and answers as JSON.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,8 +43,8 @@ fn resolved(
 #[test]
 fn another_order_of_srv_targets_is_the_same_route() {
     let all: Vec<_> = (0..20).map(|seed| resolved("a.example", two_targets, seed)).collect();
-    let orders: HashSet<Vec<_>> = all.iter().map(|it| it.socket_addrs().collect()).collect();
-    let routes: HashSet<_> = all.iter().map(|it| it.route().clone()).collect();
+    let orders: BTreeSet<Vec<_>> = all.iter().map(|it| it.socket_addrs().collect()).collect();
+    let routes: BTreeSet<_> = all.iter().map(|it| it.route().clone()).collect();
     assert_eq!((orders.len(), routes.len()), (2, 1));
 }
 
