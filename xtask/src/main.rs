@@ -17,6 +17,7 @@ mod several;
 mod sim;
 mod spec;
 mod tidy;
+mod vectors;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,6 +60,8 @@ enum Chore {
         #[arg(long)]
         write: bool,
     },
+    /// Writes `tests/vectors/vectors.json`: the scenarios as test vectors for resolvers in other languages.
+    Vectors,
     /// Plants the bugs of `xtask/bugs.toml` one by one in a copy of the tree; prints which tests find each, and whether they name what
     /// it breaks.
     Bugs {
@@ -154,6 +157,7 @@ fn main() -> ExitCode {
         Chore::Spec { write } => {
             spec::print(root).and_then(|()| spec::check(root, write)).map(told)
         }
+        Chore::Vectors => vectors::write(root).map(told),
         Chore::Bugs { word } => bugs::run(root, word.as_deref()),
         Chore::Explore { folder, states, early_timers, abandon, faults } => {
             let limits = Limits { states, early_timers, abandon, faults, ..Limits::default() };

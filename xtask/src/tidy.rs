@@ -16,6 +16,7 @@ use crate::citations::cited;
 use crate::layers;
 use crate::peers;
 use crate::spec::{self, LAST_REQUIREMENT};
+use crate::vectors;
 
 /// Longest source file, in lines. Longer ones stand below, each with its reason.
 const MAX_LINES: usize = 600;
@@ -91,6 +92,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     complaints.extend(spec::check(root, false)?);
     complaints.extend(bugs::check(root)?);
     complaints.extend(peers::check(root)?);
+    complaints.extend(vectors::check(root)?);
     complaints.extend(check_panics(root)?);
     complaints.extend(check_layers(root)?);
     Ok(complaints)
