@@ -20,3 +20,8 @@ pub mod layers;
 #[cfg(doctest)]
 #[doc = include_str!("../crates/discovery-core/EMBEDDING.md")]
 struct Guide;
+
+/// The code of the project's README, compiled.
+#[cfg(all(doctest, feature = "sockets"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

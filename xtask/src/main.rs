@@ -12,6 +12,7 @@ mod explore;
 mod fuzz;
 mod layers;
 mod mutants;
+mod package;
 mod peers;
 mod several;
 mod sim;
@@ -59,6 +60,15 @@ enum Chore {
         /// Makes the page in the documentation anew.
         #[arg(long)]
         write: bool,
+    },
+    /// Packs the crates that are published and builds each from its own files.
+    Package {
+        /// Runs the tests that are inside the packages, too.
+        #[arg(long)]
+        test: bool,
+        /// Packs changes that are not committed.
+        #[arg(long)]
+        allow_dirty: bool,
     },
     /// Writes `tests/vectors/vectors.json`: the scenarios as test vectors for resolvers in other languages.
     Vectors,
@@ -157,6 +167,7 @@ fn main() -> ExitCode {
         Chore::Spec { write } => {
             spec::print(root).and_then(|()| spec::check(root, write)).map(told)
         }
+        Chore::Package { test, allow_dirty } => package::run(root, allow_dirty, test),
         Chore::Vectors => vectors::write(root).map(told),
         Chore::Bugs { word } => bugs::run(root, word.as_deref()),
         Chore::Explore { folder, states, early_timers, abandon, faults } => {

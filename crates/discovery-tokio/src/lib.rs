@@ -1,14 +1,18 @@
 //! Matrix server discovery on tokio.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! # #[cfg(all(feature = "native-roots", feature = "ring"))] {
-//! let discovery = discovery_tokio::with_system_roots()?;
-//! let resolved = discovery.resolve("matrix.org").await?;
-//! println!("{:?}", resolved.socket_addrs().collect::<Vec<_>>());
-//! # }
-//! # Ok(())
-//! # }
+//! # #[cfg(all(feature = "native-roots", feature = "ring"))]
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let discovery = discovery_tokio::with_system_roots()?;
+//!     let resolved = discovery.resolve("matrix.org").await?;
+//!     for address in resolved.socket_addrs() {
+//!         println!("connect to {address}, Host: {}", resolved.host_header_str());
+//!     }
+//!     Ok(())
+//! }
+//! # #[cfg(not(all(feature = "native-roots", feature = "ring")))]
+//! # fn main() {}
 //! ```
 //!
 //! [`with_system_roots`] and [`spawn`] run the driver as a task of the current runtime. With a TLS configuration and settings
@@ -26,10 +30,6 @@
 #[cfg(all(doctest, feature = "native-roots"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
-
-#[cfg(all(doctest, feature = "native-roots", feature = "ring"))]
-#[doc = include_str!("../../../README.md")]
-mod project_readme {}
 
 mod socket;
 

@@ -48,7 +48,7 @@ fn a_family_that_leads_nowhere_goes_last_among_those_that_have_a_route() {
 
 proptest! {
     #[test]
-    fn order_loses_nothing_and_keeps_each_familys_order(v6: Vec<Ipv6Addr>, v4: Vec<Ipv4Addr>, a: bool, b: bool, second: Option<bool>) {
+    fn order_loses_nothing_and_keeps_the_order_within_a_family(v6: Vec<Ipv6Addr>, v4: Vec<Ipv4Addr>, a: bool, b: bool, second: Option<bool>) {
         let (v6, v4): (Vec<_>, Vec<_>) = (v6.into_iter().map(IpAddr::from).collect(), v4.into_iter().map(IpAddr::from).collect());
         let mut into = Vec::new();
         let second = second.map(|v6| if v6 { AddressFamily::V6 } else { AddressFamily::V4 });
