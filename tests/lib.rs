@@ -18,7 +18,7 @@ pub mod layers;
 
 /// The code of the guide to embedding, compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../crates/discovery-core/EMBEDDING.md")]
+#[doc = include_str!("../crates/discovery-core/docs/guide.md")]
 struct Guide;
 
 /// The code of the project's README, compiled.

@@ -294,7 +294,7 @@ fn judge(root: &Path, bug: &Bug, said: &str) -> Result<Found, Box<dyn Error>> {
         // An invariant's tests are a module with its name.
         names.extend(test.split("::").filter_map(promised));
         names.extend(
-            named(&format!("fn {function}(")).into_iter().map(|number| format!("R{number}")),
+            named(&format!("fn {function}("), 'R').into_iter().map(|number| format!("R{number}")),
         );
         names.extend(cited.get(function).into_iter().flatten().cloned());
         found.failed.push(test.to_owned());
@@ -328,7 +328,7 @@ fn cited(root: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, Box<dyn Erro
     let mut cited: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in files(root)?.into_iter().filter(|path| path.ends_with(".rs")) {
         let Ok(text) = fs::read_to_string(root.join(&path)) else { continue };
-        for citation in citations(&path, &text) {
+        for citation in citations(&path, &text, 'R') {
             if let Some(item) = citation.item {
                 cited.entry(item).or_default().insert(format!("R{}", citation.number));
             }

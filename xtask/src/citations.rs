@@ -42,15 +42,15 @@ pub(crate) fn part(path: &str) -> Option<Part> {
     }
 }
 
-/// Every requirement that a file cites, `path` being its path from the root.
-pub(crate) fn citations(path: &str, text: &str) -> BTreeSet<Citation> {
+/// Every number behind this letter that a file cites, `path` being its path from the root.
+pub(crate) fn citations(path: &str, text: &str, letter: char) -> BTreeSet<Citation> {
     let Some(part) = part(path) else { return BTreeSet::new() };
     let lines: Vec<&str> = text.lines().collect();
     let inline_tests = lines.iter().position(|line| *line == "mod tests {").unwrap_or(lines.len());
     let mut found = BTreeSet::new();
     for (index, line) in lines.iter().enumerate() {
-        let mut numbers = cited(line, 'R');
-        numbers.extend(named(line));
+        let mut numbers = cited(line, letter);
+        numbers.extend(named(line, letter));
         if numbers.is_empty() {
             continue;
         }
@@ -90,9 +90,13 @@ pub(crate) fn cited(line: &str, letter: char) -> Vec<u32> {
 }
 
 /// The numbers that a test has in its name: `fn r13_an_ipv4_literal_…`, or `r93_r96_…`.
-pub(crate) fn named(line: &str) -> Vec<u32> {
-    let Some(name) = line.trim_start().strip_prefix("fn ") else { return Vec::new() };
-    let number = |word: &str| word.strip_prefix('r').and_then(|digits| digits.parse().ok());
+pub(crate) fn named(line: &str, letter: char) -> Vec<u32> {
+    let line = line.trim_start();
+    let test = line.strip_prefix("fn ").or_else(|| line.strip_prefix("invariant!("));
+    let Some(name) = test else { return Vec::new() };
+    let number = |word: &str| {
+        word.strip_prefix(letter.to_ascii_lowercase()).and_then(|digits| digits.parse().ok())
+    };
     name.split('_').map_while(number).collect()
 }
 
@@ -169,10 +173,12 @@ mod tests {
 
     #[test]
     fn numbers_are_read_in_the_names_of_tests() {
-        let found = citations("a/tests.rs", "    fn r93_r96_lives_are_capped_r1() {\n");
+        let found = citations("a/tests.rs", "    fn r93_r96_lives_are_capped_r1() {\n", 'R');
         let found: Vec<u32> = found.into_iter().map(|citation| citation.number).collect();
         assert_eq!(found, [93, 96]);
-        assert!(citations("a/tests.rs", "fn read() {\nfn rows_r1() {\n").is_empty());
+        assert!(citations("a/tests.rs", "fn read() {\nfn rows_r1() {\n", 'R').is_empty());
+        let found = citations("a/tests.rs", "invariant!(i02_all, \"I2\");\n", 'I');
+        assert_eq!(found.first().map(|citation| citation.number), Some(2));
     }
 
     #[test]
@@ -185,7 +191,7 @@ mod tests {
     fn a_citation_belongs_to_the_item_below_it_or_around_it() {
         let text = "//! R1.\n/// R2.\n#[test]\nfn two() {\n    for x in y {\n        // R3.\n        x();\n    }\n}\n\
                     enum Four {\n    /// R4.\n    One,\n}\nmod tests {\n    // R5.\n    fn five() {}\n}\n";
-        let found: Vec<_> = citations("crates/discovery-core/src/a.rs", text)
+        let found: Vec<_> = citations("crates/discovery-core/src/a.rs", text, 'R')
             .into_iter()
             .map(|Citation { number, part, item }| (number, part, item.unwrap_or_default()))
             .collect();

@@ -10,9 +10,11 @@ mod cpu;
 mod dependencies;
 mod explore;
 mod fuzz;
+mod invariants;
 mod layers;
 mod mutants;
 mod package;
+mod pages;
 mod peers;
 mod several;
 mod sim;
@@ -56,11 +58,9 @@ enum Chore {
     /// Checks that the core depends on no runtime, sockets or entropy.
     Dependencies,
     /// Prints for each requirement where it is obeyed and which tests show it; then what is missing.
-    Spec {
-        /// Makes the page in the documentation anew.
-        #[arg(long)]
-        write: bool,
-    },
+    Spec,
+    /// Writes the generated pages of the documentation: requirements and invariants.
+    Pages,
     /// Packs the crates that are published and builds each from its own files.
     Package {
         /// Runs the tests that are inside the packages, too.
@@ -164,9 +164,8 @@ fn main() -> ExitCode {
         }
         Chore::Tidy => tidy::check(root).map(told),
         Chore::Dependencies => dependencies::check(root).map(told),
-        Chore::Spec { write } => {
-            spec::print(root).and_then(|()| spec::check(root, write)).map(told)
-        }
+        Chore::Spec => spec::print(root).and_then(|()| spec::check(root, false)).map(told),
+        Chore::Pages => pages::write(root).map(told),
         Chore::Package { test, allow_dirty } => package::run(root, allow_dirty, test),
         Chore::Vectors => vectors::write(root).map(told),
         Chore::Bugs { word } => bugs::run(root, word.as_deref()),

@@ -20,7 +20,7 @@ pub(crate) const LAST_REQUIREMENT: u32 = 133;
 
 /// Where the requirements stand, and what is made of them.
 const TABLE: &str = "xtask/spec";
-const PAGE: &str = "crates/discovery-core/SPECIFICATION.md";
+const PAGE: &str = "crates/discovery-core/docs/specification.md";
 
 /// One requirement, in this project's words.
 #[derive(Debug, Deserialize)]
@@ -84,7 +84,7 @@ pub(crate) fn check(root: &Path, write: bool) -> Result<Vec<String>, Box<dyn Err
     if write {
         fs::write(&path, &page)?;
     } else if fs::read_to_string(&path).ok().as_ref() != Some(&page) {
-        complaints.push(format!("{PAGE} is not up to date: run `cargo xtask spec --write`"));
+        complaints.push(format!("{PAGE} is not up to date: run `cargo xtask pages`"));
     }
     Ok(complaints)
 }
@@ -187,7 +187,7 @@ fn accounts(root: &Path) -> Result<BTreeMap<u32, Account>, Box<dyn Error>> {
     let mut accounts: BTreeMap<u32, Account> = BTreeMap::new();
     for path in files(root)? {
         let Ok(text) = fs::read_to_string(root.join(&path)) else { continue };
-        for Citation { number, part, item } in citations(&path, &text) {
+        for Citation { number, part, item } in citations(&path, &text, 'R') {
             let account = accounts.entry(number).or_default();
             let scenario = path.strip_prefix("tests/").filter(|path| path.ends_with(".scenario"));
             let place = match (scenario, &item) {
@@ -209,7 +209,7 @@ fn accounts(root: &Path) -> Result<BTreeMap<u32, Account>, Box<dyn Error>> {
 }
 
 /// A path as readers of the page know it: `core/spec.rs`.
-fn short(path: &str) -> String {
+pub(crate) fn short(path: &str) -> String {
     path.trim_start_matches("crates/").trim_start_matches("discovery-").replacen("/src/", "/", 1)
 }
 
@@ -235,7 +235,7 @@ fn page(
         excluded += usize::from(requirement.excluded.is_some());
     }
     let mut page = format!(
-        "<!-- Made by `cargo xtask spec --write`. -->\n\n\
+        "<!-- Written by `cargo xtask pages`. -->\n\n\
          Every sentence of the specification, and of the RFCs that it leans on, that a resolver must, should or may obey: in this \
          project's words, with the code that obeys it and the tests that show it. Comments cite these numbers.\n\n\
          {count} requirements: {} are obeyed and tested, {excluded} are not for a resolver, each with the reason.\n",
@@ -262,7 +262,7 @@ fn page(
     Ok(page)
 }
 
-fn listed(places: &BTreeSet<String>) -> String {
+pub(crate) fn listed(places: &BTreeSet<String>) -> String {
     let places: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
     places.join(", ")
 }

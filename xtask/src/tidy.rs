@@ -14,6 +14,7 @@ use discovery_sim::Scenario;
 use crate::bugs;
 use crate::citations::cited;
 use crate::layers;
+use crate::pages;
 use crate::peers;
 use crate::spec::{self, LAST_REQUIREMENT};
 use crate::vectors;
@@ -92,6 +93,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     complaints.extend(spec::check(root, false)?);
     complaints.extend(bugs::check(root)?);
     complaints.extend(peers::check(root)?);
+    complaints.extend(pages::check(root)?);
     complaints.extend(vectors::check(root)?);
     complaints.extend(check_panics(root)?);
     complaints.extend(check_layers(root)?);

@@ -113,10 +113,14 @@ pub use fact::lifetime::Freshness;
 pub use machine::State;
 
 #[cfg(doc)]
-#[doc = include_str!("../SPECIFICATION.md")]
+#[doc = include_str!("../docs/invariants.md")]
+pub mod invariants {}
+
+#[cfg(doc)]
+#[doc = include_str!("../docs/specification.md")]
 pub mod specification {}
 
 // Its code needs the wire, so it is compiled by the crate of the tests.
 #[cfg(not(doctest))]
-#[doc = include_str!("../EMBEDDING.md")]
+#[doc = include_str!("../docs/guide.md")]
 pub mod guide {}

@@ -185,7 +185,7 @@ fn the_summary_and_the_debug_text_of_an_explanation_say_how_the_result_came_abou
 }
 
 #[test]
-fn i14_errors_of_what_is_read_say_what_is_wrong_with_it() {
+fn errors_of_what_is_read_say_what_is_wrong_with_it() {
     let cursor = "no cursor".parse::<discovery_core::Cursor>().unwrap_err().to_string();
     assert!(cursor.contains("hexadecimal numbers"), "{cursor}");
     let export = discovery_core::Export::read(b"no export").unwrap_err().to_string();
