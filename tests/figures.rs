@@ -54,7 +54,7 @@ struct Figures {
 
 fn figures(case: &Case, speculation: &str) -> Figures {
     let text = format!(
-        "set speculation={speculation}\n{}resolve {}\n---\ndone step={}\n",
+        "set spec.speculation={speculation}\n{}resolve {}\n---\ndone step={}\n",
         case.world, case.name, case.step
     );
     let scenario = Scenario::parse(&text).expect(case.step);
@@ -89,7 +89,7 @@ fn a_cold_resolution_asks_and_waits_as_little_as_its_step_needs() {
 /// What a name asks for when everything that was learnt of it has expired.
 fn expired(case: &Case, speculation: &str) -> Figures {
     let text = format!(
-        "set speculation={speculation}\n{world}resolve {name}\nat +200h\nresolve {name}\n\
+        "set spec.speculation={speculation}\n{world}resolve {name}\nat +200h\nresolve {name}\n\
          ---\ndone step={step}\ndone step={step}\n",
         world = case.world,
         name = case.name,

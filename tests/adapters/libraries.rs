@@ -57,7 +57,7 @@ impl Adapter for Libraries {
     fn declines(&self, scenario: &Scenario) -> Option<&'static str> {
         let of_servers = |line: &Line| {
             matches!(line, Line::Servers(_) | Line::Server(..))
-                || matches!(line, Line::Set { field, .. } if field == "dns_transport")
+                || matches!(line, Line::Set { field, .. } if field == "dns.transport")
         };
         if scenario.lines.iter().any(of_servers) {
             return Some("hickory-resolver chooses how to ask name servers");

@@ -241,7 +241,7 @@ async fn no_reply_from_another_source_is_heard() {
 
 fn v4() -> Policy {
     let mut policy = Policy::default();
-    policy.families = discovery_core::Families::V4;
+    policy.addresses.families = discovery_core::Families::V4;
     policy
 }
 
@@ -560,7 +560,7 @@ fn no_record_is_believed_for_longer_than_the_cap() {
     let mut stack = Stack::new(Policy::default(), client(), server, refused);
     let outcome = stack.resolve("host.example:8448");
     let fresh = outcome.as_ref().unwrap().expires.unwrap();
-    let cap = Policy::default().dns_negative_max_ttl;
+    let cap = Policy::default().dns.negative_max_ttl;
     let life = fresh.saturating_duration_since(discovery_core::Instant::ORIGIN);
     assert!(life <= cap + Duration::from_secs(1), "{life:?}");
 }
@@ -593,5 +593,5 @@ fn thousands_of_services_ask_for_sixteen_hosts() {
     assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::NoAddresses);
     let targets = |asked: &&DnsRequest| asked.name.labels().count() == 1;
     let targets = stack.asked.iter().filter(targets).count();
-    assert_eq!(targets, usize::from(Policy::default().max_srv_targets));
+    assert_eq!(targets, usize::from(Policy::default().spec.max_srv_targets));
 }

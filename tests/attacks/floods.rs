@@ -53,22 +53,22 @@ fn name(text: &str) -> ServerName {
 
 /// The most that a resolver with these limits may ever hold.
 fn within(counters: &Counters, policy: &Policy) {
-    assert!(counters.facts <= policy.max_facts, "{counters:?}");
-    assert!(counters.results <= policy.max_results, "{counters:?}");
+    assert!(counters.facts <= policy.cache.max_facts, "{counters:?}");
+    assert!(counters.results <= policy.cache.max_results, "{counters:?}");
     // Of facts and of results.
-    assert!(counters.bytes <= 2 * policy.max_cache_bytes, "{counters:?}");
-    assert!(counters.lookups <= policy.max_lookups, "{counters:?}");
-    assert!(counters.dns_in_flight <= policy.dns_slots, "{counters:?}");
-    assert!(counters.gets_in_flight <= policy.http_slots, "{counters:?}");
+    assert!(counters.bytes <= 2 * policy.cache.max_bytes, "{counters:?}");
+    assert!(counters.lookups <= policy.limits.max_lookups, "{counters:?}");
+    assert!(counters.dns_in_flight <= policy.limits.dns_slots, "{counters:?}");
+    assert!(counters.gets_in_flight <= policy.limits.http_slots, "{counters:?}");
 }
 
 /// I10. A million names that are never asked for again: what is held stops growing where the limits are, and stays there.
 #[test]
 fn a_million_names_leave_no_more_than_the_limits() {
     let mut policy = Policy::default();
-    policy.families = discovery_core::Families::V4;
-    policy.max_facts = 5_000;
-    policy.max_results = 5_000;
+    policy.addresses.families = discovery_core::Families::V4;
+    policy.cache.max_facts = 5_000;
+    policy.cache.max_results = 5_000;
     let mut resolver = Resolver::new(Config::new(policy.clone()), Instant::ORIGIN);
     let mut now = Instant::ORIGIN;
     let mut levels = BTreeSet::new();
@@ -95,7 +95,7 @@ fn a_million_names_leave_no_more_than_the_limits() {
 fn a_flood_of_names_that_nobody_answers_for_is_turned_away_at_the_limit() {
     let policy = Policy::default();
     let mut resolver = Resolver::new(Config::new(policy.clone()), Instant::ORIGIN);
-    let total = 2 * policy.max_lookups;
+    let total = 2 * policy.limits.max_lookups;
     let (mut ended, mut open) = (0, 0_usize);
     for n in 0..total {
         let _ = resolver.resolve(&name(&format!("h{n}.example")), Instant::ORIGIN);
@@ -105,10 +105,10 @@ fn a_flood_of_names_that_nobody_answers_for_is_turned_away_at_the_limit() {
         });
     }
     within(&resolver.counters(), &policy);
-    assert_eq!(ended, total - policy.max_lookups, "refused at once");
+    assert_eq!(ended, total - policy.limits.max_lookups, "refused at once");
     assert_eq!(usize::try_from(resolver.counters().refused).unwrap(), ended);
-    assert!(open <= policy.dns_slots, "{open}");
-    let last = policy.queue_deadline.unwrap() + policy.lookup_deadline;
+    assert!(open <= policy.limits.dns_slots, "{open}");
+    let last = policy.limits.queue_deadline.unwrap() + policy.limits.lookup_deadline;
     while let Some(deadline) = resolver.poll_timeout() {
         resolver.handle_timeout(deadline.at);
         let since = deadline.at.saturating_duration_since(Instant::ORIGIN);
@@ -167,7 +167,7 @@ fn a_thousand_waiters_for_one_name_cost_one_lookup() {
 #[test]
 fn the_longest_names_fill_no_more_memory_than_is_allowed() {
     let mut policy = Policy::default();
-    policy.max_cache_bytes = 1_000_000;
+    policy.cache.max_bytes = 1_000_000;
     let mut resolver = Resolver::new(Config::new(policy.clone()), Instant::ORIGIN);
     let label = "a".repeat(63);
     for n in 0..20_000_u32 {
@@ -185,14 +185,14 @@ fn the_longest_names_fill_no_more_memory_than_is_allowed() {
     let counters = resolver.counters();
     within(&counters, &policy);
     // Each fact holds at least its name: more could not be meant by so many bytes.
-    assert!(counters.facts * 253 <= policy.max_cache_bytes, "{counters:?}");
+    assert!(counters.facts * 253 <= policy.cache.max_bytes, "{counters:?}");
 }
 
 /// What expires at once is asked again by whoever comes later, shared by whoever comes meanwhile, and no reason to ask for ever.
 #[test]
 fn answers_that_expire_at_once_are_asked_once_a_lookup() {
     let mut bench = Bench::new(
-        "set well_known_min_ttl=0s
+        "set well_known.min_ttl=0s
         https a.example 200 \"Cache-Control: no-store, max-age=0\" {\"m.server\":\"fed.example:1\"}
         dns a.example A 192.0.2.2 ttl=0
         dns fed.example A 192.0.2.1 ttl=0",

@@ -14,7 +14,7 @@ const DOCUMENT: &str = r#"{"m.server":"evil.example:1"}"#;
 
 fn policy() -> Policy {
     let mut policy = Policy::default();
-    policy.families = discovery_core::Families::V4;
+    policy.addresses.families = discovery_core::Families::V4;
     policy
 }
 
@@ -246,7 +246,7 @@ fn what_never_ends_is_cut_at_its_bound() {
 /// A byte now and then keeps nobody waiting beyond the patience for the document, whatever it is part of.
 #[test]
 fn a_slow_drip_ends_at_the_deadline() {
-    let patience = Policy::default().well_known_timeout;
+    let patience = Policy::default().well_known.timeout;
     let drip = |start: &'static str| {
         let pause = Duration::from_millis(400);
         move || -> Pieces {
@@ -287,7 +287,7 @@ fn a_slow_maze_of_redirects_ends_at_the_same_deadline() {
     };
     let mut stack = Stack::new(policy(), client(), |query, _| zone(query), site);
     assert_eq!(step(&stack.resolve("host.example")), Step::Default);
-    assert_eq!(stack.elapsed(), Policy::default().well_known_timeout);
+    assert_eq!(stack.elapsed(), Policy::default().well_known.timeout);
     assert_eq!(stack.dialled.len(), 4);
 }
 
@@ -304,7 +304,7 @@ fn a_maze_of_redirects_ends_after_ten() {
     };
     let mut stack = Stack::new(policy(), client(), |query, _| zone(query), site);
     assert_eq!(step(&stack.resolve("host.example")), Step::Default);
-    let most = usize::from(Policy::default().max_redirects) + 1;
+    let most = usize::from(Policy::default().well_known.max_redirects) + 1;
     assert_eq!(stack.dialled.len(), most);
     // One question a host, and the two services of the name itself.
     assert!(stack.asked.len() <= most + 3, "{}", stack.asked.len());

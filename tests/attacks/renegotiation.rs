@@ -25,7 +25,7 @@ const DOCUMENT: &[u8] = br#"{"m.server":"good.example:1"}"#;
 /// What comes of a server with a good certificate that sends these records once it is asked for the document.
 fn sent(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> (Outcome, Stack) {
     let mut policy = Policy::default();
-    policy.families = discovery_core::Families::V4;
+    policy.addresses.families = discovery_core::Families::V4;
     let config = server_by(provider(), &[version], &["host.example"]);
     let records: Vec<_> = records.iter().map(|record| record.to_vec()).collect();
     let site = move |_: &_| {

@@ -292,7 +292,7 @@ fn what_is_vetted_is_what_is_dialled() {
         "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\r\n{\"m.server\":\"good.example:80\"}";
     let site = move |_: &HttpGet| Web::Tls(config.clone(), at_once(response));
     let mut policy = policy();
-    policy.families = discovery_core::Families::V4;
+    policy.addresses.families = discovery_core::Families::V4;
     let mut stack = Stack::new(policy, client(), rebinding, site);
     let mut good = 0;
     for _ in 0..20 {
@@ -339,7 +339,7 @@ async fn an_adapter_dials_nothing_but_what_was_vetted() {
     let builder = Discovery::builder(client())
         .policy({
             let mut policy = policy();
-            policy.families = discovery_core::Families::V4;
+            policy.addresses.families = discovery_core::Families::V4;
             policy
         })
         .name_servers([server_address])

@@ -47,7 +47,7 @@ fn zone(query: &Message) -> Vec<Vec<u8>> {
 
 fn against(config: Arc<ServerConfig>) -> Stack {
     let mut policy = Policy::default();
-    policy.families = discovery_core::Families::V4;
+    policy.addresses.families = discovery_core::Families::V4;
     let site = move |_: &_| Web::Tls(config.clone(), at_once(DOCUMENT));
     Stack::new(policy, client(), |query, _| zone(query), site)
 }
@@ -161,7 +161,7 @@ fn an_address_is_not_proven_by_a_name_that_looks_like_it() {
             }
         };
         let mut policy = Policy::default();
-        policy.families = discovery_core::Families::V4;
+        policy.addresses.families = discovery_core::Families::V4;
         let mut stack = Stack::new(policy, client(), |query, _| zone(query), site);
         let outcome = stack.resolve("a.host.example");
         assert_eq!(stack.dialled.len(), 2);

@@ -147,7 +147,7 @@ fn client(adapter: &str, dns: SocketAddr, door: SocketAddr, ca_file: &Path) {
         );
     setup.policy = Policy::default();
     setup.policy.addresses = AddressPolicy::any();
-    setup.policy.families = Families::V4;
+    setup.policy.addresses.families = Families::V4;
     setup.routes = Routes { v4: true, v6: false };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -15,7 +15,9 @@ const IN_USE: &str =
 
 #[test]
 fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() {
-    for limits in ["set max_facts=200\nset max_results=50\n", "set max_cache_bytes=60000\n"] {
+    for limits in
+        ["set cache.max_facts=200\nset cache.max_results=50\n", "set cache.max_bytes=60000\n"]
+    {
         let mut bench = Bench::new(&format!("{limits}{IN_USE}"));
         drop(bench.resolve("used.example"));
         drop(bench.resolve("used.example"));
@@ -54,7 +56,8 @@ fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() 
 #[test]
 fn a_single_use_from_memory_keeps_the_facts_behind_a_name_from_strangers() {
     for again in [false, true] {
-        let mut bench = Bench::new(&format!("set max_facts=200\nset max_results=50\n{IN_USE}"));
+        let mut bench =
+            Bench::new(&format!("set cache.max_facts=200\nset cache.max_results=50\n{IN_USE}"));
         drop(bench.resolve("used.example"));
         if again {
             drop(bench.resolve("used.example"));
@@ -159,7 +162,7 @@ fn of_what_is_under_way_only_what_the_forgotten_name_needs_is_asked_anew() {
 #[test]
 fn what_is_forgotten_may_lead_in_a_circle_for_as_long_as_the_policy_can_say() {
     let mut bench = Bench::new(
-        "set max_aliases=255
+        "set dns.max_aliases=255
         dns a.example CNAME b.example cut
         dns b.example CNAME c.example cut
         dns c.example CNAME b.example cut",
@@ -205,8 +208,8 @@ fn i07_a_full_memory_is_no_reason_to_wake_up() {
 
 #[test]
 fn a_memory_of_size_zero_keeps_nothing() {
-    for (limits, kept) in [("max_results=0", (1, 0)), ("max_facts=0", (0, 1))] {
-        let text = format!("set families=v4\nset {limits}\ndns a.example A 192.0.2.1");
+    for (limits, kept) in [("cache.max_results=0", (1, 0)), ("cache.max_facts=0", (0, 1))] {
+        let text = format!("set addresses.families=v4\nset {limits}\ndns a.example A 192.0.2.1");
         let mut bench = Bench::new(&text);
         for questions in [1, 0] {
             assert!(bench.resolve("a.example:1").is_ok());
@@ -215,7 +218,7 @@ fn a_memory_of_size_zero_keeps_nothing() {
         }
         bench.finish();
     }
-    let nothing = "set families=v4\nset max_results=0\nset max_facts=0\ndns a.example A 192.0.2.1";
+    let nothing = "set addresses.families=v4\nset cache.max_results=0\nset cache.max_facts=0\ndns a.example A 192.0.2.1";
     let mut bench = Bench::new(nothing);
     for _ in 0..2 {
         assert!(bench.resolve("a.example:1").is_ok());
@@ -240,7 +243,7 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
     for (waits, speculation) in
         [(true, "full"), (true, "off"), (false, "full"), (false, "remembered")]
     {
-        let set = format!("set speculation={speculation}\n");
+        let set = format!("set spec.speculation={speculation}\n");
         let mut bench = Bench::new(&(set + &world("fed.example.net")));
         let mut ticket = bench.ask("a.example");
         if !waits {

@@ -135,7 +135,7 @@ fn what_gives_up_in_the_queue_of_a_host_holds_nobody_up() {
         writeln!(world, "https n{n}.example 302 \"Location: https://many.example/x?{n}\"").unwrap();
         writeln!(world, "https many.example/x?{n} 200 {{\"m.server\":\"192.0.2.1\"}}").unwrap();
     }
-    world.push_str("set http_slots=8\nset http_slots_per_host=2\n");
+    world.push_str("set limits.http_slots=8\nset limits.http_slots_per_host=2\n");
     for keep in 0..40 {
         let mut bench = Bench::new(&world).replying_after(Duration::from_millis(50));
         let tickets: Vec<_> = (0..40).map(|n| bench.ask(&format!("n{n}.example"))).collect();
@@ -226,7 +226,7 @@ fn places(outcome: &Outcome) -> Vec<String> {
 #[test]
 fn what_found_no_slot_has_not_failed_and_is_asked_when_one_is_free() {
     let mut bench = Bench::new(
-        "set dns_slots=3
+        "set limits.dns_slots=3
         dns b.example AAAA 2001:db8::1 ttl=60
         dns b.example A 192.0.2.1 ttl=60",
     );
@@ -254,7 +254,7 @@ fn what_found_no_slot_has_not_failed_and_is_asked_when_one_is_free() {
 #[test]
 fn an_address_that_found_no_slot_in_time_is_not_late_for_whoever_comes_next() {
     let mut bench = Bench::new(
-        "set dns_slots=3
+        "set limits.dns_slots=3
         dns s.example AAAA TIMEOUT
         dns s.example A TIMEOUT
         dns t.example AAAA NODATA after=100ms

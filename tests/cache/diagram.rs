@@ -133,8 +133,8 @@ fn random_runs() -> Watched {
             usize::try_from(state >> 33).unwrap() % below
         };
         let mut setup = Setup::new(seed % 2 == 0, [draw(9), draw(9)], draw(4));
-        let tight = if seed % 3 == 0 { "set max_facts=6\n" } else { "" };
-        let limits = format!("set dns_slots=2\nset http_slots=1\n{tight}");
+        let tight = if seed % 3 == 0 { "set cache.max_facts=6\n" } else { "" };
+        let limits = format!("set limits.dns_slots=2\nset limits.http_slots=1\n{tight}");
         let mut run = Watched {
             bench: Bench::new(&format!("{limits}{SLOW}{}", setup.text())),
             stood: seen.as_ref().map(|_| BTreeMap::new()).unwrap_or_default(),
@@ -206,7 +206,7 @@ fn random_runs() -> Watched {
 
 /// A lookup goes on without a late query, another name evicts the entry that says so, and the query is needed again.
 fn pushed_out(seen: Watched) -> Watched {
-    let tiny = "set max_facts=1\nset max_results=0\ndns stranger.example A 192.0.2.9\n";
+    let tiny = "set cache.max_facts=1\nset cache.max_results=0\ndns stranger.example A 192.0.2.9\n";
     let mut run = Watched {
         bench: Bench::new(&format!("{tiny}{}", SLOW.replace("2500ms", "8s"))),
         stood: BTreeMap::new(),

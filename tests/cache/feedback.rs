@@ -252,7 +252,7 @@ fn facts_that_many_names_share_are_asked_again_once_a_minute_at_most() {
 #[test]
 fn strangers_reports_are_bounded_and_push_nothing_else_out() {
     let mut world = WORLD.to_owned();
-    world += "\nset max_reports=100";
+    world += "\nset feedback.max_reports=100";
     for i in 0..300 {
         let (a, b) = (i / 100, i % 100);
         world += &format!("\nhttps s{i}.example 404\ndns s{i}.example A 198.51.{a}.{b}");
@@ -295,7 +295,7 @@ fn a_target_of_several_is_left_for_the_next_priority() {
     assert_eq!(places(&outcome), ["192.0.2.3:443", "192.0.2.1:443", "192.0.2.2:443"]);
     let targets = &outcome.as_ref().unwrap().targets;
     assert_eq!(targets.len(), 2);
-    assert_eq!(targets[0].srv, Some((20, 1)));
+    assert_eq!(targets[0].srv.map(|rank| (rank.priority, rank.weight)), Some((20, 1)));
     bench.finish();
 }
 
@@ -366,7 +366,7 @@ fn a_day_of_fifty_names_that_fail_on_purpose_costs_what_the_back_off_allows() {
 
 #[test]
 fn more_names_than_are_remembered_are_asked_again_no_more_often_than_the_longest_back_off() {
-    let (names, mut bench) = crowd(60, "set max_reports=20\n");
+    let (names, mut bench) = crowd(60, "set feedback.max_reports=20\n");
     for _ in (0..24 * 60).step_by(2) {
         for name in &names {
             let _ = bench.report(name, place("192.0.2.1:443"), Feedback::NotMatrix);

@@ -105,7 +105,7 @@ fn what_is_used_late_in_its_life_is_refreshed_once_and_in_the_background() {
     bench.finish();
 }
 
-/// `refresh_ahead_percent`: also where another fact of the name expires between any two uses.
+/// `cache.refresh_ahead_percent`: also where another fact of the name expires between any two uses.
 #[test]
 fn a_name_in_use_never_waits_for_its_document_though_its_addresses_expire_sooner() {
     let world = "https a.example 200 \"cache-control: max-age=1000\" {\"m.server\":\"b.example:1\"}
@@ -150,7 +150,7 @@ fn nobody_waits_for_what_is_still_fresh_though_its_refresh_has_failed() {
 
 #[test]
 fn a_refresh_that_fails_is_worth_more_than_nothing_where_last_good_is_off() {
-    let off = "set serve_stale_after=none\n";
+    let off = "set cache.serve_stale_after=none\n";
     let mut bench = Bench::new(&format!("{off}{}", document("192.0.2.1", "max-age=1000")));
     drop(bench.resolve("a.example"));
     bench.become_world("https a.example 503\ndns a.example A 192.0.2.7");
@@ -276,7 +276,7 @@ fn a_last_good_document_stands_in_where_its_host_cannot_be_found() {
 fn a_lookup_that_falls_back_late_spreads_its_attempts_all_the_same() {
     let document = "200 {\"m.server\":\"b.example\"}";
     let mut bench = Bench::new(&format!(
-        "set dns_min_retry_interval=none
+        "set dns.min_retry_interval=none
         https a.example {document}
         dns _matrix-fed._tcp.b.example SRV 1 1 1 c.example ttl=60
         dns c.example A 192.0.2.1"

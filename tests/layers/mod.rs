@@ -158,7 +158,7 @@ pub fn speculating(scenario: &Scenario, speculation: Speculation) -> Scenario {
         Speculation::Full => "full",
         Speculation::Remembered => "remembered",
     };
-    with(scenario, Line::Set { field: "speculation".to_owned(), value: value.to_owned() })
+    with(scenario, Line::Set { field: "spec.speculation".to_owned(), value: value.to_owned() })
 }
 
 fn with(scenario: &Scenario, line: Line) -> Scenario {

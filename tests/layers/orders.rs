@@ -13,8 +13,7 @@ fn limits() -> Limits {
 
 /// Why orders say nothing of a scenario; None: they do.
 pub fn declines(scenario: &Scenario) -> Option<&'static str> {
-    let budget =
-        |line: &Line| matches!(line, Line::Set { field, .. } if field == "max_queries_per_lookup");
+    let budget = |line: &Line| matches!(line, Line::Set { field, .. } if field == "limits.max_queries_per_lookup");
     if scenario.lines.iter().any(budget) {
         return Some("which questions a budget leaves out depends on the order");
     }

@@ -13,7 +13,8 @@ use discovery_sim::{
 use super::is_about_memory;
 
 /// Settings by which time decides.
-const TIMES: [&str; 4] = ["lookup_deadline", "well_known_timeout", "address_wait", "dns_timeout"];
+const TIMES: [&str; 4] =
+    ["limits.lookup_deadline", "well_known.timeout", "addresses.wait", "dns.timeout"];
 
 /// Why the model says nothing of a scenario; None: it does.
 pub fn declines(scenario: &Scenario) -> Option<&'static str> {

@@ -116,7 +116,7 @@ fn an_abandoned_lookup_closes_its_sockets() {
     drop(lookup);
     // Ends when the other side is closed, by whichever way.
     let _ = stream.read_to_end(&mut Vec::new());
-    let patience = discovery_core::Policy::default().well_known_timeout;
+    let patience = discovery_core::Policy::default().well_known.timeout;
     assert!(start.elapsed() < patience, "not before the request's own deadline");
 }
 
@@ -168,7 +168,7 @@ fn a_clock_moved_by_hand_rules_deadlines() {
     }
     assert_eq!(kind(&wait(waiting)), Some(ErrorKind::DnsFailure));
     assert!(
-        start.elapsed() < discovery_core::Policy::default().dns_timeout,
+        start.elapsed() < discovery_core::Policy::default().dns.timeout,
         "no timer was waited for"
     );
 }

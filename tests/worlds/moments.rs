@@ -55,7 +55,7 @@ fn at(moment: usize) -> Option<Moment> {
         // Queued, behind a question that is open.
         0 => {
             let mut policy = Policy::default();
-            policy.dns_slots = 1;
+            policy.limits.dns_slots = 1;
             begun(silence.policy(policy), &texts(&["a.example:1", "b.example:1"]), |it| {
                 let silent = heard(it);
                 assert!(it.counters().queued > 0);

@@ -193,7 +193,7 @@ const CROWDS: [(&str, &str); 4] = [
     ),
     (
         "a slot for each kind of question",
-        "set dns_slots=1\nset http_slots=1\n\
+        "set limits.dns_slots=1\nset limits.http_slots=1\n\
          https a.example 200 {\"m.server\":\"192.0.2.9\"}\nhttps b.example 200 {\"m.server\":\"192.0.2.9\"}\n\
          dns a.example A 192.0.2.1\ndns b.example A 192.0.2.2\nresolve a.example\nresolve b.example\n",
     ),

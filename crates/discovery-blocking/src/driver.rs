@@ -18,8 +18,8 @@ pub fn run(mut driver: Driver) {
     let policy = driver.policy();
     let finished = Finished::new();
     let pool = |limit, timeout| Pool::new(limit, timeout, Arc::clone(&finished));
-    let questions = pool(policy.dns_slots, policy.dns_timeout);
-    let gets = pool(policy.http_slots.saturating_mul(2), policy.well_known_timeout);
+    let questions = pool(policy.limits.dns_slots, policy.dns.timeout);
+    let gets = pool(policy.limits.http_slots.saturating_mul(2), policy.well_known.timeout);
     let of = |id| match id {
         RequestId::Dns(_) => &questions,
         RequestId::Http(_) => &gets,

@@ -84,7 +84,7 @@ fn threads_are_no_more_than_slots_and_none_is_left() {
     }
     let (silent, silence) = silence();
     let mut policy = Policy::default();
-    policy.dns_slots = 3;
+    policy.limits.dns_slots = 3;
     let (discovery, driver) = build(silence.policy(policy)).unwrap();
     let road = run(driver);
     let waiting: Vec<_> =

@@ -34,8 +34,8 @@ pub(crate) fn run(options: &CacheOptions) -> Result<Status, Trouble> {
 fn knowing(export: Export) -> Resolver {
     let mut policy = Policy::default();
     policy.addresses.otherwise = DefaultAction::Any;
-    policy.max_facts = usize::MAX;
-    policy.max_cache_bytes = usize::MAX;
+    policy.cache.max_facts = usize::MAX;
+    policy.cache.max_bytes = usize::MAX;
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
     let wall = UnixMillis::from_system_time(SystemTime::now());
     let _ = resolver.import(export, Instant::ORIGIN, wall);
@@ -78,7 +78,7 @@ fn forget(
 ) -> Result<Status, Trouble> {
     let mut status = Status::Resolved;
     let known = |resolver: &Resolver| -> BTreeSet<Question> {
-        resolver.facts().map(|(question, ..)| question.clone()).collect()
+        resolver.facts().map(|entry| entry.question.clone()).collect()
     };
     let parse = |name: &String| {
         let parsed = name.parse::<ServerName>();

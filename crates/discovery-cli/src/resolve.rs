@@ -136,7 +136,7 @@ async fn look_up(discovery: Discovery, given: Given) -> Answered {
     let now = Instant::now();
     let at = discovery.clock().to_core(now.into_std());
     let took = now.saturating_duration_since(begun);
-    let revision = discovery.policy().revision;
+    let revision = discovery.policy().spec.revision;
     Answered { name, end, took, at, revision, note: None }
 }
 

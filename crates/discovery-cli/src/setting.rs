@@ -33,24 +33,24 @@ const FILES_PER_QUESTION: usize = 4;
 pub(crate) fn policy(options: &ResolveOptions, base: Policy) -> Policy {
     let mut policy = base;
     // A single name is wanted soon, and costs its servers little; many are not to be a burden.
-    policy.speculation = match options.names.as_slice() {
+    policy.spec.speculation = match options.names.as_slice() {
         [name] if name != "-" => Speculation::Full,
         _ => Speculation::Remembered,
     };
     if options.explain() {
         // Whoever wants to know why wants to know all of it.
-        policy.address_wait = None;
+        policy.addresses.wait = None;
     }
     if let Some(timeout) = options.timeout {
-        policy.lookup_deadline = timeout;
+        policy.limits.lookup_deadline = timeout;
     }
     if let Some(revision) = options.revision {
-        policy.revision = revision;
+        policy.spec.revision = revision;
     }
-    policy.families = match (options.ipv4, options.ipv6) {
+    policy.addresses.families = match (options.ipv4, options.ipv6) {
         (true, _) => Families::V4,
         (_, true) => Families::V6,
-        (false, false) => policy.families,
+        (false, false) => policy.addresses.families,
     };
     policy.addresses.allow.extend(&options.allow_address);
     policy.addresses.deny.extend(&options.deny_address);
@@ -58,17 +58,19 @@ pub(crate) fn policy(options: &ResolveOptions, base: Policy) -> Policy {
         policy.addresses.otherwise = DefaultAction::Any;
     }
     for (name, addresses) in said(&options.resolve) {
-        policy.static_addresses.insert(name, addresses);
+        policy.addresses.static_addresses.insert(name, addresses);
     }
     // Nobody else waits behind this batch: names wait for their turn as long as it takes.
-    policy.queue_deadline = None;
+    policy.limits.queue_deadline = None;
     let most = most_lookups(options.jobs);
-    policy.max_lookups = policy.max_lookups.max(most);
+    policy.limits.max_lookups = policy.limits.max_lookups.max(most);
     let files = open_files() / FILES_PER_QUESTION / 2;
     let slots = |default: usize, wanted: usize| wanted.max(default).min(files.max(1));
     let dns = options.jobs.saturating_mul(DNS_PER_LOOKUP);
-    policy.dns_slots = slots(policy.dns_slots, dns.max(most.saturating_mul(DNS_PER_SLOW_LOOKUP)));
-    policy.http_slots = slots(policy.http_slots, most.saturating_mul(HTTP_PER_LOOKUP));
+    policy.limits.dns_slots =
+        slots(policy.limits.dns_slots, dns.max(most.saturating_mul(DNS_PER_SLOW_LOOKUP)));
+    policy.limits.http_slots =
+        slots(policy.limits.http_slots, most.saturating_mul(HTTP_PER_LOOKUP));
     policy
 }
 
@@ -90,7 +92,7 @@ fn open_files() -> usize {
 /// A discovery in the world outside, as the options and this machine say.
 pub(crate) fn outside(options: &ResolveOptions) -> Result<Builder, Trouble> {
     let mut base = Policy::default();
-    base.hosts_file = hosts();
+    base.addresses.hosts_file = hosts();
     let mut builder = Builder::new(trust(options)?).policy(policy(options, base));
     if options.nameserver.is_empty() {
         warn_of_resolv_conf();
@@ -218,9 +220,9 @@ pub(crate) const LAB_DIVISOR: u32 = 10;
 pub(crate) fn lab_policy(options: &ResolveOptions, base: Policy) -> Policy {
     let mut policy = discovery_lab::hurried(policy(options, base), LAB_DIVISOR);
     if let Some(timeout) = options.timeout {
-        policy.lookup_deadline = timeout;
+        policy.limits.lookup_deadline = timeout;
     }
     // Nothing in that world is late for good: what seems so is this machine's doing.
-    policy.address_wait = None;
+    policy.addresses.wait = None;
     policy
 }

@@ -25,7 +25,7 @@ struct Run {
 
 fn prepare(delegated: &str, speculation: Speculation) -> Run {
     let mut policy = Policy::default();
-    policy.speculation = speculation;
+    policy.spec.speculation = speculation;
     policy.addresses = AddressPolicy::any();
     let name: ServerName = "example.org".parse().unwrap();
     let config = Config::new(policy);

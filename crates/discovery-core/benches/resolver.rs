@@ -73,8 +73,8 @@ fn flood() {
 fn in_flight() {
     const LOOKUPS: usize = 20_000;
     let mut policy = policy();
-    policy.speculation = Speculation::Full;
-    (policy.dns_slots, policy.http_slots) = (usize::MAX, usize::MAX);
+    policy.spec.speculation = Speculation::Full;
+    (policy.limits.dns_slots, policy.limits.http_slots) = (usize::MAX, usize::MAX);
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
     let names: Vec<_> = (0..LOOKUPS).map(name).collect();
     // What a driver keeps of its requests is no part of the core.
@@ -115,9 +115,9 @@ fn in_flight() {
 /// What a name of step 3.2 weighs with its five facts and its result, and what handing that out again costs.
 fn weigh() {
     let mut policy = policy();
-    policy.max_facts = 10 * NAMES;
-    policy.max_results = 2 * NAMES;
-    policy.max_cache_bytes = 8 << 30;
+    policy.cache.max_facts = 10 * NAMES;
+    policy.cache.max_results = 2 * NAMES;
+    policy.cache.max_bytes = 8 << 30;
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
     let before = (ALLOCATED.current_usage(), resident(), processor_nanos());
     for number in 0..NAMES {

@@ -70,7 +70,7 @@ mod query; // questions on their way to an answer
 mod machine; // lookup, resolution, resolver
 
 pub use address::{
-    AddressFamily, AddressPolicy, Addresses, DefaultAction, Denied, DeniedReason, Routes,
+    AddressFamily, AddressPolicy, Addresses, DefaultAction, Denied, DeniedReason, Families, Routes,
 };
 pub use cache::changes::{BadCursor, Cursor};
 pub use config::{Config, HashKey};
@@ -83,8 +83,8 @@ pub use io::{
     HttpId, HttpResponse, Noticed, RecordData, RecordType, Request, RequestId, SrvRecord,
 };
 pub use machine::{
-    CacheEntry, CacheLookup, Counters, ImportSummary, LastFailure, Missing, Resolution, Resolver,
-    Standing,
+    CacheEntry, CacheLookup, Counters, FactEntry, ImportSummary, LastFailure, Missing, Resolution,
+    Resolver, Standing,
 };
 pub use name::{
     BadUrl, DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,
@@ -92,11 +92,11 @@ pub use name::{
 };
 pub use outcome::{
     Decision, Effect, ErrorKind, ErrorOrigin, Explanation, FailedEndpoint, Feedback, MovedBack,
-    Outcome, ResolveError, Resolved, Route, Step, Target, Timed, Timeline,
+    Outcome, ResolveError, Resolved, Route, SrvRank, Step, Target, Timed, Timeline,
 };
 pub use policy::{
-    DnsTransport, Families, OnFailure, OnHttpGone, OnInvalidDocument, Policy, Speculation,
-    SrvTargetAlias,
+    CachePolicy, DnsPolicy, DnsTransport, FeedbackPolicy, LimitsPolicy, OnFailure, OnHttpGone,
+    OnInvalidDocument, Policy, SpecPolicy, Speculation, SrvTargetAlias, WellKnownPolicy,
 };
 pub use query::{FamiliesHealth, FamilyHealth, NameServer};
 pub use revision::{Revision, UnknownRevision};

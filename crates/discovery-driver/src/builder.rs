@@ -146,7 +146,7 @@ impl Builder {
             None => {
                 let (list, tcp_only) = NameServerList::of_system(&environment);
                 if tcp_only {
-                    config.policy.dns_transport = DnsTransport::Tcp;
+                    config.policy.dns.transport = DnsTransport::Tcp;
                 }
                 list
             }

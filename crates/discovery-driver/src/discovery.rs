@@ -90,6 +90,11 @@ impl Discovery {
         self.with(|resolver, _| Arc::clone(resolver.policy()))
     }
 
+    /// Changes the policy of the resolver while it runs. See [`Resolver::set_policy`].
+    pub fn set_policy(&self, policy: Policy) {
+        self.with(|resolver, now| resolver.set_policy(policy, now));
+    }
+
     /// Removes everything that is known about all names. See [`Resolver::forget_all`].
     pub fn forget_all(&self) {
         self.with(|resolver, now| resolver.forget_all(now));

@@ -498,7 +498,7 @@ fn a_lack_of_name_servers_is_named_in_the_error() {
 fn connecting_fails(address: &str, error: io::Error) -> HttpError {
     let mut policy = Policy::default();
     policy.addresses = discovery_core::AddressPolicy::any();
-    policy.static_addresses.insert(
+    policy.addresses.static_addresses.insert(
         discovery_core::DnsName::host("a.example").unwrap(),
         vec![address.parse().unwrap()],
     );
@@ -584,7 +584,7 @@ fn an_import_unlocks_the_resolver_between_portions_and_makes_no_fact_younger() {
         let taught = discovery.import(export.clone());
         assert_eq!(taught.taken, facts);
         let (portions, latest) = discovery.with(|resolver, now| {
-            let until = resolver.facts().filter_map(|(.., until)| until).max();
+            let until = resolver.facts().filter_map(|entry| entry.expires).max();
             (now.saturating_duration_since(begun).as_secs() - 1, until)
         });
         assert!(portions >= 3, "{portions}");

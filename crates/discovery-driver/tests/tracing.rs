@@ -97,7 +97,7 @@ fn open() -> (Discovery, Driver) {
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
     let mut policy = Policy::default();
-    policy.dns_attempts = 1;
+    policy.dns.attempts = 1;
     let builder = Builder::new(Arc::new(tls))
         .policy(policy)
         .name_servers(["192.0.2.53:53".parse().unwrap()])

@@ -378,17 +378,19 @@ impl fmt::Debug for Lab {
 pub fn hurried(mut policy: Policy, divisor: u32) -> Policy {
     let divisor = divisor.max(1);
     for duration in [
-        &mut policy.dns_retry_interval,
-        &mut policy.dns_timeout,
-        &mut policy.resolution_delay,
-        &mut policy.connection_attempt_delay,
-        &mut policy.response_patience,
-        &mut policy.well_known_timeout,
-        &mut policy.lookup_deadline,
+        &mut policy.dns.retry_interval,
+        &mut policy.dns.timeout,
+        &mut policy.addresses.resolution_delay,
+        &mut policy.addresses.connection_attempt_delay,
+        &mut policy.well_known.response_wait,
+        &mut policy.well_known.timeout,
+        &mut policy.limits.lookup_deadline,
     ] {
         *duration /= divisor;
     }
-    for duration in [&mut policy.address_wait, &mut policy.queue_deadline].into_iter().flatten() {
+    for duration in
+        [&mut policy.addresses.wait, &mut policy.limits.queue_deadline].into_iter().flatten()
+    {
         *duration /= divisor;
     }
     policy

@@ -68,7 +68,7 @@ fn get(host: &str, address: IpAddr) -> HttpGet {
     let name: ServerName = host.parse().unwrap();
     let mut config = Config::default();
     config.policy.addresses = discovery_core::AddressPolicy::any();
-    config.policy.static_addresses.insert(host.parse().unwrap(), vec![address]);
+    config.policy.addresses.static_addresses.insert(host.parse().unwrap(), vec![address]);
     let mut machine = Resolution::new(name, &config, Instant::ORIGIN);
     let event = std::iter::from_fn(|| machine.poll()).find_map(|event| match event {
         Event::Request(Request::Http(get)) => Some(get),
@@ -177,7 +177,7 @@ fn each_fault_of_a_web_server_shows_over_sockets() {
 fn an_endless_body_is_cut_by_the_client_alone() {
     let lab = Lab::start(world("https a.example 200 repeat=\"\" \"x\" infinite \"\"\n")).unwrap();
     let body = fetch(&lab, "a.example", "192.0.2.1").unwrap().body;
-    assert_eq!(body.len(), Config::default().policy.max_body + 1);
+    assert_eq!(body.len(), Config::default().policy.well_known.max_body + 1);
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn lost_datagrams_are_lost_until_the_attempt_that_is_not() {
 #[test]
 fn patience_is_divided_and_lifetimes_are_not() {
     let policy = hurried(Policy::default(), 20);
-    assert_eq!(policy.well_known_timeout, Duration::from_millis(500));
-    assert_eq!(policy.address_wait, Some(Duration::from_millis(50)));
-    assert_eq!(policy.well_known_default_ttl, Policy::default().well_known_default_ttl);
+    assert_eq!(policy.well_known.timeout, Duration::from_millis(500));
+    assert_eq!(policy.addresses.wait, Some(Duration::from_millis(50)));
+    assert_eq!(policy.well_known.default_ttl, Policy::default().well_known.default_ttl);
 }

@@ -16,7 +16,7 @@ fn check(text: &str) {
 /// What a document server does, and what comes of it.
 fn well_known(does: &str, why: &str) {
     check(&format!(
-        "https example.org {does}\ndns example.org A 192.0.2.1\nset families=v4\nresolve example.org\n---\n\
+        "https example.org {does}\ndns example.org A 192.0.2.1\nset addresses.families=v4\nresolve example.org\n---\n\
          done 192.0.2.1:8448 step=6\nwhy {why} → no _matrix-fed SRV (NXDOMAIN) → no _matrix SRV (NXDOMAIN) → port 8448\n"
     ));
 }
@@ -25,7 +25,7 @@ fn well_known(does: &str, why: &str) {
 fn service(says: &str, end: &str) {
     check(&format!(
         "https example.org 404\ndns _matrix-fed._tcp.example.org SRV {says}\n\
-         dns a.example.net A 192.0.2.1\nset families=v4\nresolve example.org\n---\n{end}\n"
+         dns a.example.net A 192.0.2.1\nset addresses.families=v4\nresolve example.org\n---\n{end}\n"
     ));
 }
 
@@ -141,7 +141,7 @@ fn a_thousand_records_come_over_tcp() {
 fn what_takes_time_takes_it_in_the_scenario_s_time() {
     let scenario = Scenario::parse(
         "https example.org connect=2s after=3s 200 {\"m.server\":\"192.0.2.1\"}\n\
-         dns example.org A 192.0.2.1 after=500ms\nset families=v4\nat +60s\nresolve example.org\n",
+         dns example.org A 192.0.2.1 after=500ms\nset addresses.families=v4\nat +60s\nresolve example.org\n",
     )
     .unwrap();
     let ran = MemoryRunner::new().unwrap().run(&scenario).unwrap();

@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(text);
     let parsed = started.elapsed();
     let mut policy = Policy::default();
-    (policy.max_facts, policy.max_cache_bytes) = (facts, 1 << 30);
+    (policy.cache.max_facts, policy.cache.max_bytes) = (facts, 1 << 30);
     let mut resolver = Resolver::new(Config::new(policy), START);
     let taught = resolver.import(export, START, AT);
     let done = started.elapsed();

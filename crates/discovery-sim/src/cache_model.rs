@@ -114,7 +114,7 @@ impl CacheModel {
         } else if let (Some(told), (_, 0), false) =
             (history.told.last(), history.failures, history.forgotten)
         {
-            let percent = u32::from(policy.refresh_ahead_percent.unwrap_or(100));
+            let percent = u32::from(policy.cache.refresh_ahead_percent.unwrap_or(100));
             let ahead = told.life.0.saturating_mul(percent).checked_div(100).unwrap_or_default();
             if at < told.at + ahead && !may_doubt(told.at) {
                 return Err(format!("{question} was answered at {:?}: it is fresh", told.at));
@@ -320,7 +320,7 @@ impl History {
 
     /// Whether it has been asked for so long that lookups fall back.
     fn is_late(&self, at: Instant, policy: &Policy) -> bool {
-        let (asked, after) = (self.asked, policy.serve_stale_after);
+        let (asked, after) = (self.asked, policy.cache.serve_stale_after);
         asked.zip(after).is_some_and(|(asked, after)| asked + after <= at)
     }
 
@@ -365,7 +365,7 @@ impl Told {
         policy: &Policy,
     ) -> bool {
         let fresh = at < self.at + life;
-        let stale = policy.serve_stale_after.is_some() && !self.never_stale;
+        let stale = policy.cache.serve_stale_after.is_some() && !self.never_stale;
         (fresh || stale) && at < self.at + greatest_age(question, policy)
     }
 }
@@ -382,16 +382,16 @@ impl Said {
 
 fn greatest_age(question: &Question, policy: &Policy) -> Duration {
     match question {
-        Question::Dns(..) => policy.max_stale,
-        Question::Get(_) => policy.well_known_max_ttl,
+        Question::Dns(..) => policy.cache.max_stale,
+        Question::Get(_) => policy.well_known.max_ttl,
     }
 }
 
 /// How long the question is not asked again after so many failures in a row, at least and at most.
 fn back_off(question: &Question, failures: (u32, u32), policy: &Policy) -> (Duration, Duration) {
     let (base, cap) = match question {
-        Question::Dns(..) => (policy.dns_failure_ttl, policy.dns_failure_max_ttl),
-        Question::Get(_) => (policy.well_known_retry_ttl, policy.well_known_failure_ttl),
+        Question::Dns(..) => (policy.dns.failure_ttl, policy.dns.failure_max_ttl),
+        Question::Get(_) => (policy.well_known.retry_ttl, policy.well_known.failure_ttl),
     };
     let doubled = |base: Duration, count: u32| {
         let doublings = count.saturating_sub(1).min(20);
@@ -399,12 +399,12 @@ fn back_off(question: &Question, failures: (u32, u32), policy: &Policy) -> (Dura
     };
     let least = less_jitter(doubled(base, failures.0).min(cap), policy);
     // A question that was late waits for as long as a late address does.
-    let late = doubled(policy.dns_failure_ttl, failures.1).min(policy.partial_result_ttl);
+    let late = doubled(policy.dns.failure_ttl, failures.1).min(policy.cache.partial_result_ttl);
     (least, doubled(base, failures.1).min(cap).max(late))
 }
 
 fn less_jitter(life: Duration, policy: &Policy) -> Duration {
-    let percent = 100_u32.saturating_sub(u32::from(policy.ttl_jitter_percent));
+    let percent = 100_u32.saturating_sub(u32::from(policy.cache.ttl_jitter_percent));
     life.saturating_mul(percent).checked_div(100).unwrap_or_default()
 }
 
@@ -433,12 +433,12 @@ fn read_dns(reply: &DnsReply, at: Instant, policy: &Policy) -> Told {
     let seconds = |ttl: u32| Duration::from_secs(if ttl >> 31 == 1 { 0 } else { ttl.into() });
     let least = reply.records.iter().map(|record| seconds(record.ttl)).min();
     let life = match least {
-        Some(ttl) => ttl.max(policy.dns_min_ttl).min(policy.dns_max_ttl),
+        Some(ttl) => ttl.max(policy.dns.min_ttl).min(policy.dns.max_ttl),
         None => reply
             .negative_ttl
-            .map_or(policy.dns_negative_default_ttl, seconds)
-            .max(policy.dns_negative_min_ttl)
-            .min(policy.dns_negative_max_ttl),
+            .map_or(policy.dns.negative_default_ttl, seconds)
+            .max(policy.dns.negative_min_ttl)
+            .min(policy.dns.negative_max_ttl),
     };
     let fact = if !addresses.is_empty() {
         Fact::Addresses { addresses: addresses.into(), alias: None }
@@ -472,20 +472,20 @@ fn read_http(response: &HttpResponse, at: Instant, policy: &Policy) -> Told {
     }
     match (status, delegated()) {
         (200, Some(name)) => {
-            let default = policy.well_known_default_ttl;
+            let default = policy.well_known.default_ttl;
             let jitter = default.saturating_sub(less_jitter(default, policy));
             let (least, most) = match lifetime.map(Duration::from_secs) {
                 Some(life) => (life, life),
                 None => (default.saturating_sub(jitter), default.saturating_add(jitter)),
             };
             let bounded =
-                |life: Duration| life.max(policy.well_known_min_ttl).min(policy.well_known_max_ttl);
+                |life: Duration| life.max(policy.well_known.min_ttl).min(policy.well_known.max_ttl);
             let said = Said::Fact(Fact::Document(name));
             Told { said, at, life: (bounded(least), bounded(most)), never_stale }
         }
         _ => {
             let said = if is_temporary_status(status) { Said::Temporary } else { Said::Firm };
-            let life = policy.well_known_failure_ttl;
+            let life = policy.well_known.failure_ttl;
             Told { said, at, life: (less_jitter(life, policy), life), never_stale }
         }
     }

@@ -196,7 +196,7 @@ impl Subject {
 
     fn begin(&self, speculation: Speculation) -> Node {
         let mut config = self.config.clone();
-        config.policy.speculation = speculation;
+        config.policy.spec.speculation = speculation;
         let machine = Resolution::new(self.name.clone(), &config, START);
         let mut node = Node::new(Monitor::new(machine, Bounds::of(&config.policy)));
         if self.routes != Routes::default() {

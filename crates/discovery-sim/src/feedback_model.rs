@@ -45,7 +45,7 @@ pub(crate) struct FeedbackModel {
 
 impl FeedbackModel {
     pub(crate) fn new(policy: &Policy) -> Self {
-        let (first, longest) = (policy.report_backoff, policy.report_max_backoff);
+        let (first, longest) = (policy.feedback.backoff, policy.feedback.max_backoff);
         Self { first, longest, rests: BTreeMap::new(), doubts: BTreeMap::new() }
     }
 

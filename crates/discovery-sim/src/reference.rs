@@ -80,7 +80,7 @@ impl<'a> Reference<'a> {
         let end = reading.server_name(name);
         let expected = match end {
             // The budget is the whole lookup's, whatever has been found within it.
-            _ if reading.queries > self.policy.max_queries_per_lookup => {
+            _ if reading.queries > self.policy.limits.max_queries_per_lookup => {
                 Expected::Failed(ErrorKind::TooManyQueries)
             }
             Ok(result) => Expected::Resolved(result),
@@ -132,7 +132,7 @@ impl Reading<'_, '_> {
     }
 
     fn server_name(&mut self, name: &ServerName) -> End {
-        let revision = self.of.policy.revision;
+        let revision = self.of.policy.spec.revision;
         match (name.host(), name.port()) {
             // R26, R28: an IP literal is connected to as it is. Both drafts leave the port out of `Host` (R70).
             (Host::Ip(_), _) => {
@@ -164,7 +164,7 @@ impl Reading<'_, '_> {
         match (name.host(), name.port()) {
             // R47; the left column never has the port (R133), the right one always (R76).
             (Host::Ip(_), port) => {
-                let revision = self.of.policy.revision;
+                let revision = self.of.policy.spec.revision;
                 let host_header = if revision == Revision::DraftOld {
                     name.host_str().to_owned()
                 } else if revision == Revision::DraftNew {
@@ -209,13 +209,13 @@ impl Reading<'_, '_> {
     /// Steps 3.3 to 3.5, and 4 to 6.
     fn services(&mut self, host: &DnsName, host_header: String, numbers: &Numbers) -> End {
         // R51, R55, R58, R59; before v1.8 there is only the legacy name (R78).
-        let fed =
-            (self.of.policy.revision == Revision::V1_8).then_some(("_matrix-fed", numbers.fed));
+        let fed = (self.of.policy.spec.revision == Revision::V1_8)
+            .then_some(("_matrix-fed", numbers.fed));
         for (service, step) in fed.into_iter().chain([("_matrix", numbers.legacy)]) {
             match self.srv(host, service) {
                 Services::NotFound => {}
                 // R97: only "not found" leads on, unless the policy says otherwise.
-                Services::Failed if self.of.policy.srv_failure == OnFailure::GoOn => {}
+                Services::Failed if self.of.policy.spec.srv_failure == OnFailure::GoOn => {}
                 Services::Failed => return Err(ErrorKind::DnsFailure),
                 Services::Local => return Err(ErrorKind::Local),
                 // R53, R54, R61, R124: `Host` and certificate are the name's, never the target's.
@@ -248,7 +248,7 @@ impl Reading<'_, '_> {
             return Err(ErrorKind::SrvUnavailable);
         }
         let mut groups = Vec::new();
-        let mut left = usize::from(self.of.policy.max_srv_targets);
+        let mut left = usize::from(self.of.policy.spec.max_srv_targets);
         let mut none = Addresses::default();
         let mut all_rejected = true;
         for (priority, targets) in by_priority {
@@ -265,8 +265,8 @@ impl Reading<'_, '_> {
                     self.queries = before;
                 }
                 // R62, R88: an alias is followed, unless the policy says otherwise.
-                let alias =
-                    addresses.alias && self.of.policy.srv_target_alias == SrvTargetAlias::Reject;
+                let alias = addresses.alias
+                    && self.of.policy.spec.srv_target_alias == SrvTargetAlias::Reject;
                 all_rejected &= alias;
                 if alias {
                     group.without += 1;
@@ -299,16 +299,17 @@ impl Reading<'_, '_> {
                 Some(document::Answer::Document(name)) => return Ok(Some(name)),
                 // R42, R67, R75: an invalid document aborts in the drafts.
                 Some(document::Answer::Invalid) => {
-                    let draft = matches!(policy.revision, Revision::DraftOld | Revision::DraftNew);
-                    let by_revision = policy.invalid_document == OnInvalidDocument::ByRevision;
+                    let draft =
+                        matches!(policy.spec.revision, Revision::DraftOld | Revision::DraftNew);
+                    let by_revision = policy.spec.invalid_document == OnInvalidDocument::ByRevision;
                     let abort = if by_revision {
                         draft
                     } else {
-                        policy.invalid_document == OnInvalidDocument::Abort
+                        policy.spec.invalid_document == OnInvalidDocument::Abort
                     };
                     return if abort { Err(ErrorKind::WellKnownInvalid) } else { Ok(None) };
                 }
-                Some(document::Answer::Status(410)) if policy.gone == OnHttpGone::Dead => {
+                Some(document::Answer::Status(410)) if policy.spec.gone == OnHttpGone::Dead => {
                     return Err(ErrorKind::Gone);
                 }
                 Some(document::Answer::Status(_) | document::Answer::BadRedirect) => {
@@ -317,7 +318,9 @@ impl Reading<'_, '_> {
                 // R34, R35, R112: redirects are followed, not in circles and not for ever.
                 Some(document::Answer::Redirect(next)) => {
                     let hops = visited.len();
-                    if !visited.insert(next.clone()) || hops > usize::from(policy.max_redirects) {
+                    if !visited.insert(next.clone())
+                        || hops > usize::from(policy.well_known.max_redirects)
+                    {
                         return Ok(None);
                     }
                     url = next;
@@ -342,7 +345,7 @@ impl Reading<'_, '_> {
             let kind = addresses.failure();
             let fails = kind == ErrorKind::Local
                 || kind == ErrorKind::DnsFailure
-                    && self.of.policy.well_known_dns_failure == OnFailure::Fail;
+                    && self.of.policy.spec.well_known_dns_failure == OnFailure::Fail;
             return if fails { Err(kind) } else { Ok(None) };
         }
         // A document that is there asks for no address again: theirs does not count.

@@ -80,7 +80,7 @@ impl Scenario {
                 policy = changed;
             }
             if let Line::Revision(revision) = line {
-                policy.revision = *revision;
+                policy.spec.revision = *revision;
             }
         }
         policy
@@ -88,7 +88,7 @@ impl Scenario {
 
     /// The revision to follow.
     pub fn revision(&self) -> Revision {
-        self.policy().revision
+        self.policy().spec.revision
     }
 
     /// The seed; 0 unless the scenario gives one.

@@ -327,17 +327,17 @@ pub fn world_line() -> impl Strategy<Value = Line> {
 pub fn setting() -> impl Strategy<Value = Line> {
     let set = select(
         &[
-            ("invalid_document", "abort"),
-            ("well_known_dns_failure", "go-on"),
-            ("srv_failure", "go-on"),
-            ("gone", "dead"),
-            ("families", "v4"),
-            ("families", "v6"),
-            ("max_redirects", "1"),
-            ("max_srv_targets", "2"),
-            ("dns_attempts", "1"),
+            ("spec.invalid_document", "abort"),
+            ("spec.well_known_dns_failure", "go-on"),
+            ("spec.srv_failure", "go-on"),
+            ("spec.gone", "dead"),
+            ("addresses.families", "v4"),
+            ("addresses.families", "v6"),
+            ("well_known.max_redirects", "1"),
+            ("spec.max_srv_targets", "2"),
+            ("dns.attempts", "1"),
             ("addresses.deny", "192.0.2.1,2001:db8::/64"),
-            ("static_addresses.b.example", "192.0.2.9"),
+            ("addresses.static_addresses.b.example", "192.0.2.9"),
         ][..],
     );
     prop_oneof![

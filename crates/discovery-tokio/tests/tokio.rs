@@ -83,7 +83,7 @@ async fn a_name_server_that_keeps_silent_is_given_up() {
     let start = tokio::time::Instant::now();
     let outcome = discovery.resolve("example.org:8448").await;
     assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::DnsFailure);
-    assert!(start.elapsed() >= discovery_core::Policy::default().dns_timeout);
+    assert!(start.elapsed() >= discovery_core::Policy::default().dns.timeout);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,10 +135,10 @@ async fn a_clock_that_jumps_is_heard_when_the_driver_is_woken() {
     let (clock, pass) = by_hand();
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut policy = Policy::default();
-    policy.dns_attempts = 1;
+    policy.dns.attempts = 1;
     // A jump by more than a second beyond what is due would be a pause of the process (I15).
-    policy.dns_timeout = Duration::from_secs(1);
-    let patience = policy.dns_timeout;
+    policy.dns.timeout = Duration::from_secs(1);
+    let patience = policy.dns.timeout;
     let discovery = spawn(
         Discovery::builder(client)
             .name_servers([silent.local_addr().unwrap()])

@@ -37,7 +37,7 @@ pub struct NameServers {
     pub warnings: Vec<Warning>,
 }
 
-/// The addresses of a hosts file, as [`Policy::hosts_file`](discovery_core::Policy::hosts_file) takes them.
+/// The addresses of a hosts file, as [`Policy::addresses.hosts_file`](discovery_core::AddressPolicy::hosts_file) takes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
     /// By name, in the order of the file.

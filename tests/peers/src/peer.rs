@@ -95,7 +95,7 @@ impl Resolver {
                 // The lab's addresses are for documentation and private networks.
                 policy.addresses = AddressPolicy::any();
                 if peer == Peer::Frugal {
-                    policy.speculation = Speculation::Off;
+                    policy.spec.speculation = Speculation::Off;
                 }
                 let builder = Discovery::builder(Arc::new(tls)).policy(policy);
                 Self::Discovery(discovery_tokio::spawn(builder)?)

@@ -100,8 +100,8 @@ pub(super) fn place(target: &Target) -> impl Iterator<Item = Place> {
     target.socket_addrs().map(|addr| Place {
         addr: addr.to_string(),
         host: target.host.to_string(),
-        priority: target.srv.map(|(priority, _)| priority),
-        weight: target.srv.map(|(_, weight)| weight),
+        priority: target.srv.map(|rank| rank.priority),
+        weight: target.srv.map(|rank| rank.weight),
     })
 }
 

@@ -7,4 +7,4 @@ mod policy;
 pub use list::Addresses;
 pub(crate) use order::order;
 pub use order::{AddressFamily, Routes};
-pub use policy::{AddressPolicy, DefaultAction, Denied, DeniedReason};
+pub use policy::{AddressPolicy, DefaultAction, Denied, DeniedReason, Families};

@@ -5,13 +5,18 @@
 //! allowed range opens no second path and a denied one cannot be reached by another notation. `0.0.0.0` and `::` are
 //! denied where loopback is, for the same reason.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-/// Which addresses may be connected to: global unicast ones, unless lists say otherwise.
+use crate::name::DnsName;
+use crate::util::duration;
+
+/// Which addresses are used: global unicast ones, unless lists say otherwise; and the pace at which they are tried.
 ///
 /// The deny list also applies to an IPv4 address that an IPv6 address embeds, so that no other notation passes it: v4-mapped,
 /// v4-compatible, SIIT, NAT64 (`64:ff9b::/96` and `64:ff9b:1::/48`), 6to4, Teredo and ISATAP. The unspecified addresses `0.0.0.0`
@@ -19,15 +24,52 @@ use serde::{Deserialize, Serialize};
 /// written only: an allowed IPv4 range allows no IPv6 address.
 ///
 /// A range of IPv6 addresses applies to IPv4 addresses only if it lies within `::ffff:0:0/96`: denying `::/0` denies IPv6 alone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
 pub struct AddressPolicy {
-    /// What applies where neither list does.
+    /// What applies where neither list does. Default: global unicast addresses alone, because names, documents and records can come from
+    /// an attacker.
     pub otherwise: DefaultAction,
-    /// Allowed as written, even if the address is denied otherwise.
+    /// Ranges that are allowed as written, even if the address is denied otherwise. Default: none.
     pub allow: Vec<IpNet>,
-    /// Denied unless allowed, also as the IPv4 address that an IPv6 address embeds.
+    /// Ranges that are denied unless allowed, also as the IPv4 address that an IPv6 address embeds. Default: none.
     pub deny: Vec<IpNet>,
+    /// Which address families to query and use. Default: both (R127).
+    pub families: Families,
+    /// Addresses given by the caller (`--resolve`): these names cause no query. They take precedence over `hosts_file`. Default: none.
+    pub static_addresses: BTreeMap<DnsName, Vec<IpAddr>>,
+    /// Addresses of the system's hosts file: these names cause no query. Explanations cite `/etc/hosts` as their source. Default: none;
+    /// the caller reads the file.
+    pub hosts_file: BTreeMap<DnsName, Vec<IpAddr>>,
+    /// Most addresses used of one host and family, the first in order. Default: 16.
+    pub max_per_family: u8,
+    /// How long a GET waits for IPv6 addresses once it has IPv4 ones (RFC 8305 §3, R127). Default: 50 ms.
+    #[serde(with = "duration::required")]
+    pub resolution_delay: Duration,
+    /// The time after which the next address is tried (RFC 8305 §5, R129). Default: 250 ms.
+    #[serde(with = "duration::required")]
+    pub connection_attempt_delay: Duration,
+    /// How long a result waits for late addresses once the first target has one; `None` waits for all. Default: 1 s.
+    #[serde(with = "duration::optional")]
+    pub wait: Option<Duration>,
+}
+
+impl Default for AddressPolicy {
+    fn default() -> Self {
+        Self {
+            otherwise: DefaultAction::GlobalOnly,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            families: Families::Both,
+            static_addresses: BTreeMap::new(),
+            hosts_file: BTreeMap::new(),
+            max_per_family: 16,
+            resolution_delay: Duration::from_millis(50),
+            connection_attempt_delay: Duration::from_millis(250),
+            wait: Some(Duration::from_secs(1)),
+        }
+    }
 }
 
 /// What applies to an address on neither list.
@@ -39,6 +81,18 @@ pub enum DefaultAction {
     GlobalOnly,
     /// Every address is allowed.
     Any,
+}
+
+/// Which address families to ask for and use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Families {
+    /// IPv6 and IPv4.
+    Both,
+    /// IPv4 alone.
+    V4,
+    /// IPv6 alone.
+    V6,
 }
 
 /// Why an address may not be connected to.
@@ -88,7 +142,7 @@ pub enum DeniedReason {
 impl AddressPolicy {
     /// A policy that allows every address: for private networks and tests.
     pub fn any() -> Self {
-        Self { otherwise: DefaultAction::Any, allow: Vec::new(), deny: Vec::new() }
+        Self { otherwise: DefaultAction::Any, ..Self::default() }
     }
 
     /// Judges one address.

@@ -132,9 +132,15 @@ pub(crate) enum ReadMode {
 
 impl Cache {
     pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
-        let max_bytes = policy.max_cache_bytes;
-        let facts = SegmentedLru::new(hash_key, policy.max_facts, max_bytes);
+        let max_bytes = policy.cache.max_bytes;
+        let facts = SegmentedLru::new(hash_key, policy.cache.max_facts, max_bytes);
         Self { facts, changes: None, max_bytes }
+    }
+
+    pub(crate) fn set_policy(&mut self, policy: &Policy) {
+        self.max_bytes = policy.cache.max_bytes;
+        let changes = self.changes.as_ref().map_or(0, Changes::bytes);
+        self.facts.set_limits(policy.cache.max_facts, self.max_bytes.saturating_sub(changes));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -292,7 +298,7 @@ impl Cache {
             // R97: what DNS does not tell is asked again within five minutes. That is not the patience with one late family, of
             // which a result is told to go without.
             let life = match question {
-                Question::Dns(..) => life.min(policy.dns_failure_max_ttl),
+                Question::Dns(..) => life.min(policy.dns.failure_max_ttl),
                 Question::Get(_) => life,
             };
             entry.known =

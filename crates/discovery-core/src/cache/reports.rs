@@ -105,13 +105,22 @@ pub(crate) struct Reports {
 
 impl Reports {
     pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
-        let (entries, bytes) = (policy.max_reports, policy.max_cache_bytes);
+        let (entries, bytes) = (policy.feedback.max_reports, policy.cache.max_bytes);
         Self {
             rests: SegmentedLru::new(hash_key, entries, bytes),
             doubts: SegmentedLru::new(hash_key, entries, bytes),
             arranged: SegmentedLru::new(hash_key, entries, bytes),
-            backoff: Backoff { first: policy.report_backoff, max: policy.report_max_backoff },
+            backoff: backoff(policy),
         }
+    }
+
+    pub(crate) fn set_policy(&mut self, policy: &Policy) {
+        let (entries, bytes) = (policy.feedback.max_reports, policy.cache.max_bytes);
+        self.rests.set_limits(entries, bytes);
+        self.doubts.set_limits(entries, bytes);
+        self.arranged.clear();
+        self.arranged.set_limits(entries, bytes);
+        self.backoff = backoff(policy);
     }
 
     /// Facts learnt after this are not asked again whatever is told: however many names share them.
@@ -310,6 +319,10 @@ impl Reports {
         let all = [self.rests.bytes(), self.doubts.bytes(), self.arranged.bytes()];
         all.into_iter().fold(0, usize::saturating_add)
     }
+}
+
+fn backoff(policy: &Policy) -> Backoff {
+    Backoff { first: policy.feedback.backoff, max: policy.feedback.max_backoff }
 }
 
 /// A result whose moved places come last. A target of which only some are moved is told twice: its good places where it stood,

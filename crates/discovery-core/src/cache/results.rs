@@ -87,8 +87,14 @@ pub(crate) struct Results {
 
 impl Results {
     pub(crate) fn new(policy: &Policy, hash_key: HashKey) -> Self {
-        let kept = SegmentedLru::new(hash_key, policy.max_results, policy.max_cache_bytes);
+        let kept = SegmentedLru::new(hash_key, policy.cache.max_results, policy.cache.max_bytes);
         Self { kept, lessons: 0 }
+    }
+
+    /// Results of another policy could be others.
+    pub(crate) fn set_policy(&mut self, policy: &Policy) {
+        self.kept.clear();
+        self.kept.set_limits(policy.cache.max_results, policy.cache.max_bytes);
     }
 
     /// A result that is fresh, and in the order that is right while that family leads nowhere.

@@ -161,6 +161,12 @@ impl<V: Keyed> SegmentedLru<V> {
         self.at(victim)
     }
 
+    /// Changes both limits.
+    pub(crate) fn set_limits(&mut self, max_entries: usize, max_bytes: usize) {
+        self.max_entries = max_entries.min(MAX_PLACES);
+        self.set_max_bytes(max_bytes);
+    }
+
     /// Changes the limit of bytes.
     pub(crate) fn set_max_bytes(&mut self, max_bytes: usize) {
         self.max_bytes = max_bytes;

@@ -18,7 +18,7 @@ pub(super) fn is_due(known: &CachedFact, now: Instant, policy: &Policy) -> bool 
 pub(crate) fn due(known: &CachedFact, policy: &Policy) -> Option<Instant> {
     let until = known.expires?;
     let waits = known.standing == Standing::Stale || known.fact.is_temporary();
-    match policy.refresh_ahead_percent.filter(|_| !waits) {
+    match policy.cache.refresh_ahead_percent.filter(|_| !waits) {
         Some(percent) => {
             let life = until.saturating_duration_since(known.learnt);
             let part = life.checked_div(100).unwrap_or_default();
@@ -36,12 +36,13 @@ pub(super) fn is_usable(good: &CachedFact, now: Instant, policy: &Policy) -> boo
 /// Until when a fact may be used though a newer one could not be had: while it is fresh, and as the last good one.
 pub(super) fn usable_until(good: &CachedFact, policy: &Policy) -> Instant {
     let limit = match good.question {
-        Question::Get(_) => policy.well_known_max_ttl,
-        Question::Dns(..) => policy.max_stale,
+        Question::Get(_) => policy.well_known.max_ttl,
+        Question::Dns(..) => policy.cache.max_stale,
     };
     let oldest = good.learnt + limit;
     // R120.
-    let never_stale = good.standing == Standing::NeverStale || policy.serve_stale_after.is_none();
+    let never_stale =
+        good.standing == Standing::NeverStale || policy.cache.serve_stale_after.is_none();
     match good.expires {
         Some(until) if never_stale => until.min(oldest),
         Some(_) | None => oldest,

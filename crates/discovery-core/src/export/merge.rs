@@ -193,8 +193,8 @@ fn dated(known: &CachedFact, now: Instant, policy: &Policy) -> Option<Dated> {
 /// Whether it is fresh, may still stand in as the last good one, or, as a failure, counts for the next one.
 fn is_of_use(dated: &Dated, question: &Question, policy: &Policy) -> bool {
     let oldest = match question {
-        Question::Get(_) => policy.well_known_max_ttl,
-        Question::Dns(..) => policy.max_stale,
+        Question::Get(_) => policy.well_known.max_ttl,
+        Question::Dns(..) => policy.cache.max_stale,
     };
     dated.left > 0 || (!dated.never_stale && Duration::from_millis(dated.age) < oldest)
 }
@@ -238,10 +238,10 @@ fn known(
 /// The longest that a fact may live from when it was learnt.
 fn longest_life(question: &Question, fact: &Fact, policy: &Policy) -> Duration {
     match (question, fact) {
-        (Question::Get(_), Fact::Unusable(_) | Fact::Failed(_)) => policy.well_known_failure_ttl,
-        (Question::Get(_), _) => policy.well_known_max_ttl,
-        (Question::Dns(..), Fact::NotFound(_)) => policy.dns_negative_max_ttl,
-        (Question::Dns(..), Fact::Failed(_)) => policy.dns_failure_max_ttl,
-        (Question::Dns(..), _) => policy.dns_max_ttl,
+        (Question::Get(_), Fact::Unusable(_) | Fact::Failed(_)) => policy.well_known.failure_ttl,
+        (Question::Get(_), _) => policy.well_known.max_ttl,
+        (Question::Dns(..), Fact::NotFound(_)) => policy.dns.negative_max_ttl,
+        (Question::Dns(..), Fact::Failed(_)) => policy.dns.failure_max_ttl,
+        (Question::Dns(..), _) => policy.dns.max_ttl,
     }
 }

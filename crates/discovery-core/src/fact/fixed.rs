@@ -22,10 +22,10 @@ pub(crate) fn given(name: &DnsName, kind: RecordType, policy: &Policy) -> Option
         }
     };
     if kind != RecordType::Srv {
-        if let Some(addresses) = policy.static_addresses.get(name) {
+        if let Some(addresses) = policy.addresses.static_addresses.get(name) {
             return Some(family(addresses, NotFound::Static));
         }
-        if let Some(addresses) = policy.hosts_file.get(name) {
+        if let Some(addresses) = policy.addresses.hosts_file.get(name) {
             return Some(family(addresses, NotFound::HostsFile));
         }
     }

@@ -27,10 +27,10 @@ pub(crate) fn read(
     policy: &Policy,
 ) -> (Fact, Duration) {
     let records = reply.records.get(..MAX_RECORDS).unwrap_or(&reply.records);
-    let failed = |why| (Fact::Failed(why), policy.dns_failure_ttl);
+    let failed = |why| (Fact::Failed(why), policy.dns.failure_ttl);
     let mut owner = name;
-    let mut life = policy.dns_max_ttl;
-    for _ in 0..=policy.max_aliases {
+    let mut life = policy.dns.max_ttl;
+    for _ in 0..=policy.dns.max_aliases {
         let mut found = Found::default();
         let mut alias = None;
         for record in records.iter().filter(|record| record.owner == *owner) {

@@ -186,19 +186,19 @@ pub(crate) fn valid(freshness: Freshness, policy: &Policy, seed: u64, of: &Quest
     let life = match freshness.seconds {
         Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)),
         None => {
-            let default = policy.well_known_default_ttl;
-            let jitter = share(default, policy.ttl_jitter_percent);
+            let default = policy.well_known.default_ttl;
+            let jitter = share(default, policy.cache.ttl_jitter_percent);
             let moved = Draw::new(seed, ("life", of)).between(0, nanos(jitter).saturating_mul(2));
             default.saturating_sub(jitter).saturating_add(Duration::from_nanos(moved))
         }
     };
     // The floor gives way where somebody sets the cap below it: the cap is the invariant (R39).
-    life.max(policy.well_known_min_ttl).min(policy.well_known_max_ttl)
+    life.max(policy.well_known.min_ttl).min(policy.well_known.max_ttl)
 }
 
 /// The life of a failure: `base`, moved downwards only, so that no cap is passed.
 pub(crate) fn failure(base: Duration, policy: &Policy, seed: u64, of: &Question) -> Duration {
-    let jitter = nanos(share(base, policy.ttl_jitter_percent));
+    let jitter = nanos(share(base, policy.cache.ttl_jitter_percent));
     let moved = Draw::new(seed, ("failure", of)).between(0, jitter);
     base.saturating_sub(Duration::from_nanos(moved))
 }
@@ -213,14 +213,14 @@ fn nanos(duration: Duration) -> u64 {
 
 /// The life of DNS records: the least of their lifetimes, at most what the policy allows (R93, R102).
 pub(crate) fn records(ttl: u32, policy: &Policy) -> Duration {
-    seconds(ttl).max(policy.dns_min_ttl).min(policy.dns_max_ttl)
+    seconds(ttl).max(policy.dns.min_ttl).min(policy.dns.max_ttl)
 }
 
 /// The life of a negative answer (R96).
 pub(crate) fn negative(soa: Option<u32>, policy: &Policy) -> Duration {
-    soa.map_or(policy.dns_negative_default_ttl, seconds)
-        .max(policy.dns_negative_min_ttl)
-        .min(policy.dns_negative_max_ttl)
+    soa.map_or(policy.dns.negative_default_ttl, seconds)
+        .max(policy.dns.negative_min_ttl)
+        .min(policy.dns.negative_max_ttl)
 }
 
 /// RFC 2181 §8: a lifetime with the top bit set is zero.
@@ -239,9 +239,9 @@ pub(crate) fn response(
     match fact {
         Fact::Unusable(why) => {
             let base = if why.is_temporary() {
-                policy.well_known_retry_ttl
+                policy.well_known.retry_ttl
             } else {
-                policy.well_known_failure_ttl
+                policy.well_known.failure_ttl
             };
             failure(base, policy, context.seed, question)
         }
@@ -287,9 +287,9 @@ impl Failures {
         seed: u64,
     ) -> Duration {
         let (base, cap) = match (question, fact) {
-            (_, Fact::Late) => (policy.dns_failure_ttl, policy.partial_result_ttl),
-            (Question::Dns(..), _) => (policy.dns_failure_ttl, policy.dns_failure_max_ttl),
-            (Question::Get(_), _) => (policy.well_known_retry_ttl, policy.well_known_failure_ttl),
+            (_, Fact::Late) => (policy.dns.failure_ttl, policy.cache.partial_result_ttl),
+            (Question::Dns(..), _) => (policy.dns.failure_ttl, policy.dns.failure_max_ttl),
+            (Question::Get(_), _) => (policy.well_known.retry_ttl, policy.well_known.failure_ttl),
         };
         let life = Backoff { first: base, max: cap }.after(u32::from(self.0.max(1)));
         // Being late is one lookup's own impatience: no crowd expires together.

@@ -89,7 +89,7 @@ impl Resolver {
     /// A question, and those that follow from it by the aliases that are remembered, expired or not; in a circle, too, no more than a
     /// lookup may follow.
     fn along_aliases(&self, mut question: Question, questions: &mut BTreeSet<Question>) {
-        for _ in 0..=self.turn.context.policy.max_aliases {
+        for _ in 0..=self.turn.context.policy.dns.max_aliases {
             let target = self.cache.alias(&question);
             let kind = match &question {
                 Question::Dns(_, kind) => *kind,

@@ -20,5 +20,5 @@ pub use inspect::{CacheEntry, CacheLookup, LastFailure, Missing, Standing};
 pub(crate) use lookup::{Lookup, LookupState};
 pub(crate) use patience::Due;
 pub use resolution::{Resolution, State};
-pub use resolver::Resolver;
 pub(crate) use resolver::{Detached, Running};
+pub use resolver::{FactEntry, Resolver};

@@ -3,7 +3,7 @@
 //! `well_known.timeout` covers the whole chain of redirects and runs while a GET of the lookup is open. Single addresses
 //! have no timeout: an address that stays silent gets competition instead.
 //!
-//! A stale document replaces a silent one after `serve_stale_after`, also when the name servers of its host are the
+//! A stale document replaces a silent one after `cache.serve_stale_after`, also when the name servers of its host are the
 //! silent part. If stale addresses exist they go first, because the document can still be requested there. Once that time
 //! has passed in a lookup, every later question falls back to its stale fact at once, so that a caller waits for it once,
 //! not once a question.
@@ -49,7 +49,7 @@ impl Lookup {
         if ask.hold {
             let until = match self.hold.take() {
                 Some((question, until)) if question == ask.question => until,
-                _ => now + context.policy.resolution_delay,
+                _ => now + context.policy.addresses.resolution_delay,
             };
             ask.hold = until > now;
             self.hold = Some((ask.question.clone(), until));
@@ -104,20 +104,20 @@ impl Lookup {
         let policy = &context.policy;
         let held = self.trace.asks.iter().any(|ask| ask.hold);
         let hold = self.hold.as_ref().filter(|_| held).map(|(_, until)| *until);
-        let left = policy.well_known_timeout.saturating_sub(self.get_spent);
+        let left = policy.well_known.timeout.saturating_sub(self.get_spent);
         let well_known = match &self.get {
             Some((_, Some(since))) => Some(*since + left),
             Some((_, None)) | None => None,
         };
-        let late = match (self.late_since, policy.address_wait) {
+        let late = match (self.late_since, policy.addresses.wait) {
             (Some(since), Some(patience)) => Some(since + patience),
             _ => None,
         };
-        let (end, why) = match (self.first_request, policy.queue_deadline) {
+        let (end, why) = match (self.first_request, policy.limits.queue_deadline) {
             (Some(first), queue) => {
-                let end = first + policy.lookup_deadline;
+                let end = first + policy.limits.lookup_deadline;
                 // I14: what a driver brings late does not make it longer, unless it was away (I15).
-                let longest = queue.map(|limit| self.began + limit + policy.lookup_deadline);
+                let longest = queue.map(|limit| self.began + limit + policy.limits.lookup_deadline);
                 (
                     Some(longest.map_or(end, |longest| end.min(longest))),
                     DeadlineKind::LookupDeadline,
@@ -127,7 +127,7 @@ impl Lookup {
             (None, None) => (None, DeadlineKind::QueueDeadline),
         };
         let since = self.fall_back_since.filter(|_| !self.background);
-        let fall_back = match (self.first_request, policy.serve_stale_after, since) {
+        let fall_back = match (self.first_request, policy.cache.serve_stale_after, since) {
             // Never in the past: what is asked from there on would start in the past, too.
             (Some(first), Some(after), Some(since)) => Some((first + after).max(since)),
             _ => None,

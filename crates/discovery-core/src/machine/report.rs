@@ -8,7 +8,7 @@
 //!
 //! Invalidated facts are fetched again in the background, so that the next attempt sees them. The back-off is kept for
 //! each name, doubles, and only time resets it; a server that works now and then cannot raise the rate. Names that share
-//! facts fetch them once in `report_backoff`, because the age of the fact counts.
+//! facts fetch them once in `feedback.backoff`, because the age of the fact counts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,14 +28,14 @@ use crate::util::{Few, Instant};
 impl Resolver {
     /// Takes what a caller tells of a place that it was sent to under a name.
     ///
-    /// A place that fails is handed out behind all others for [`Policy::report_backoff`], twice as long each further time in a row;
+    /// A place that fails is handed out behind all others for [`Policy::feedback.backoff`](crate::FeedbackPolicy::backoff), twice as long each further time in a row;
     /// it is never left out, and the explanation says so. [`Feedback::Connected`] brings it back at once. A failure to connect
     /// concerns the place under whatever name, the other failures this name alone.
     ///
     /// When all places of a name fail, or at any of them somebody else answers ([`Feedback::invalidates_facts`]), the facts behind the
     /// name are asked again in the background, so that the next attempt sees where it leads now: at once where they are older than
     /// the back-off, otherwise when the name is next resolved after that. However often a server fails, its name's facts are asked
-    /// again no sooner than the back-off allows, and facts that names share no more often than [`Policy::report_backoff`].
+    /// again no sooner than the back-off allows, and facts that names share no more often than [`Policy::feedback.backoff`](crate::FeedbackPolicy::backoff).
     ///
     /// The place is the one that was handed out. One that is told by a socket of both families, with its IPv4 address mapped into
     /// IPv6 (`::ffff:192.0.2.1`), is the IPv4 place that it stands for.
@@ -100,7 +100,7 @@ impl Resolver {
             return Some(outcome.clone());
         }
         let outcome = self.recollect(name, &self.turn.context.clone()).1?;
-        let most = usize::from(self.turn.context.policy.max_srv_targets);
+        let most = usize::from(self.turn.context.policy.spec.max_srv_targets);
         match &outcome {
             // Of more targets than are used each lookup has drawn its own.
             Ok(resolved)
@@ -108,8 +108,8 @@ impl Resolver {
                     && resolved.targets.len() >= most
                     && handed_out(resolved, place).is_none() =>
             {
-                let policy =
-                    Policy { max_srv_targets: u8::MAX, ..Policy::clone(&self.turn.context.policy) };
+                let mut policy = Policy::clone(&self.turn.context.policy);
+                policy.spec.max_srv_targets = u8::MAX;
                 let context = Context { policy: Arc::new(policy), ..self.turn.context.clone() };
                 self.recollect(name, &context).1.or(Some(outcome))
             }
@@ -137,7 +137,7 @@ impl Resolver {
     /// Asks again for what is in doubt, while what is remembered is still handed out.
     pub(super) fn recheck(&mut self, name: &ServerName) {
         if self.refreshing.contains(name)
-            || self.lookups.len() >= self.turn.context.policy.max_lookups
+            || self.lookups.len() >= self.turn.context.policy.limits.max_lookups
         {
             return;
         }

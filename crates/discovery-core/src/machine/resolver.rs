@@ -20,6 +20,7 @@ use crate::machine::run::set_timer;
 use crate::machine::{Counters, Lookup};
 use crate::name::ServerName;
 use crate::outcome::{ErrorKind, Outcome, ResolveError};
+use crate::policy::Policy;
 use crate::query::{
     FamiliesHealth, FamilyMemory, Heartbeat, InFlight, NameServer, NameServers, Slots, TOLERANCE,
     Turn,
@@ -68,6 +69,20 @@ pub(crate) struct Running {
     pub(super) timer: Option<Instant>,
 }
 
+/// A fact in the cache of a [`Resolver`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FactEntry<'a> {
+    /// The question that it answers.
+    pub question: &'a Question,
+    /// The fact.
+    pub fact: &'a Fact,
+    /// When it was learnt.
+    pub learnt: Instant,
+    /// When it expires; `None`: never.
+    pub expires: Option<Instant>,
+}
+
 /// A question that is asked to its end although nobody needs to wait for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Detached {
@@ -80,8 +95,8 @@ impl Resolver {
     /// A resolver that has nothing to do yet, and knows nothing.
     pub fn new(config: Config, now: Instant) -> Self {
         let Config { policy, name_servers, seed, hash_key, routes, heartbeat } = config;
-        let dns = Slots::new(policy.dns_slots, usize::MAX);
-        let http = Slots::new(policy.http_slots, policy.http_slots_per_host);
+        let dns = Slots::new(policy.limits.dns_slots, usize::MAX);
+        let http = Slots::new(policy.limits.http_slots, policy.limits.http_slots_per_host);
         Self {
             in_flight: InFlight::new(
                 &policy,
@@ -140,7 +155,7 @@ impl Resolver {
             self.counters.coalesced = self.counters.coalesced.saturating_add(1);
             running.tickets.insert(ticket);
             self.tickets.insert(ticket, number);
-        } else if self.lookups.len() >= self.turn.context.policy.max_lookups {
+        } else if self.lookups.len() >= self.turn.context.policy.limits.max_lookups {
             self.counters.refused = self.counters.refused.saturating_add(1);
             let failed = ResolveError::bare(ErrorKind::Overloaded);
             self.turn.events.push_back(Event::Finished(ticket, Err(Arc::new(failed))));
@@ -243,8 +258,24 @@ impl Resolver {
         [question, detached, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
-    /// The policy that it was made with.
-    pub fn policy(&self) -> &Arc<crate::policy::Policy> {
+    /// Changes the policy, for lookups under way as well.
+    ///
+    /// Results are computed again, without a request where the facts are still fresh. Facts keep the lifetimes that they got when they
+    /// were learnt; [`forget_all`](Self::forget_all) drops them. Requests in flight are not cancelled. Entries beyond a smaller bound are
+    /// evicted at once.
+    pub fn set_policy(&mut self, policy: Policy, now: Instant) {
+        self.advance(now);
+        self.in_flight.set_policy(&policy);
+        self.cache.set_policy(&policy);
+        self.results.set_policy(&policy);
+        self.reports.set_policy(&policy);
+        self.turn.context.policy = Arc::new(policy);
+        self.dirty.extend(self.lookups.keys());
+        self.process_pending();
+    }
+
+    /// The policy in use.
+    pub fn policy(&self) -> &Arc<Policy> {
         &self.turn.context.policy
     }
 
@@ -274,17 +305,21 @@ impl Resolver {
         }
     }
 
-    /// The results that are remembered, each until its expiry, in no order of meaning.
+    /// The results that are kept and fresh, for tests; [`entries`](Self::entries) is the interface.
+    #[doc(hidden)]
     pub fn results(&self) -> impl Iterator<Item = (&ServerName, &Outcome)> {
         let fresh = self.results.iter().filter(|result| result.is_fresh(self.turn.now));
         fresh.map(|result| (&result.name, &result.outcome))
     }
 
-    /// The facts that are remembered: when they were learnt and until when they are fresh, in no order of meaning.
-    pub fn facts(&self) -> impl Iterator<Item = (&Question, &Fact, Instant, Option<Instant>)> {
-        self.cache
-            .iter()
-            .map(|(question, known)| (question, &known.fact, known.learnt, known.expires))
+    /// The facts that are kept, fresh or expired, in no particular order.
+    pub fn facts(&self) -> impl Iterator<Item = FactEntry<'_>> {
+        self.cache.iter().map(|(question, known)| FactEntry {
+            question,
+            fact: &known.fact,
+            learnt: known.learnt,
+            expires: known.expires,
+        })
     }
 
     /// Where a question stands now, for tests.
@@ -350,7 +385,7 @@ impl Resolver {
     /// Asks again for what is soon to expire, while what is remembered is still handed out.
     pub(super) fn refresh(&mut self, name: &ServerName) {
         if self.refreshing.contains(name)
-            || self.lookups.len() >= self.turn.context.policy.max_lookups
+            || self.lookups.len() >= self.turn.context.policy.limits.max_lookups
         {
             return;
         }

@@ -118,8 +118,8 @@ impl Resolver {
         }
         let policy = &self.turn.context.policy;
         let limit = match question {
-            Question::Dns(..) => policy.dns_timeout,
-            Question::Get(_) => policy.well_known_timeout,
+            Question::Dns(..) => policy.dns.timeout,
+            Question::Get(_) => policy.well_known.timeout,
         };
         let until = self.turn.now + limit;
         self.detached.insert(question.clone(), Detached { until, paused: false });

@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Gone,
     /// Every address is denied by the address policy.
     Blocked,
-    /// The name leads to more DNS queries than the policy allows one lookup (`max_queries_per_lookup`).
+    /// The name leads to more DNS queries than the policy allows one lookup (`limits.max_queries_per_lookup`).
     TooManyQueries,
     /// The lookup took too long.
     TimedOut,
@@ -211,7 +211,7 @@ impl fmt::Display for ResolveError {
             ErrorKind::Gone => "the server is gone for good",
             ErrorKind::Blocked => "every address is denied by the address policy",
             ErrorKind::TooManyQueries => {
-                "it needs more DNS queries than `max_queries_per_lookup` of the policy allows"
+                "it needs more DNS queries than `limits.max_queries_per_lookup` of the policy allows"
             }
             ErrorKind::TimedOut => "it took too long, which may pass",
             ErrorKind::Overloaded => "too many lookups at once",
@@ -228,7 +228,9 @@ impl fmt::Display for ResolveError {
             (_, Some(question), Some(fact)) => {
                 write!(f, " ({question}: {fact}")?;
                 if self.kind == ErrorKind::DnsFailure && cause.step == Step::WellKnown {
-                    f.write_str("; `well_known_dns_failure` of the policy may go on at step 4")?;
+                    f.write_str(
+                        "; `spec.well_known_dns_failure` of the policy may go on at step 4",
+                    )?;
                 }
                 f.write_str(")")
             }

@@ -13,7 +13,7 @@ pub use effect::{Effect, MovedBack};
 pub use error::{ErrorKind, ErrorOrigin, ResolveError};
 pub use explain::{Decision, Explanation};
 pub use feedback::{FailedEndpoint, Feedback};
-pub use resolved::{Outcome, Resolved, Target};
+pub use resolved::{Outcome, Resolved, SrvRank, Target};
 pub use route::Route;
 pub use step::Step;
 pub use timeline::{Timed, Timeline};

@@ -100,6 +100,15 @@ impl Hash for Resolved {
     }
 }
 
+/// The rank of an SRV record among others (RFC 2782).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SrvRank {
+    /// Targets with a lower priority are tried first.
+    pub priority: u16,
+    /// The share among targets of one priority.
+    pub weight: u16,
+}
+
 /// One host and port to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -109,7 +118,7 @@ pub struct Target {
     /// The port.
     pub port: u16,
     /// Priority and weight, if an SRV record named the target.
-    pub srv: Option<(u16, u16)>,
+    pub srv: Option<SrvRank>,
     /// Its addresses, vetted and in the order to try.
     pub addresses: Box<[IpAddr]>,
 }

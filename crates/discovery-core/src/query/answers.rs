@@ -38,7 +38,8 @@ impl InFlight {
                 get.left.push_front(address);
             }
         }
-        query.next_at = query.has_left().then(|| turn.now + turn.context.policy.response_patience);
+        query.next_at =
+            query.has_left().then(|| turn.now + turn.context.policy.well_known.response_wait);
         let learnt = self.put_back(question, query, None, turn);
         debug_assert!(learnt.is_none());
         Disposition::Accepted
@@ -88,7 +89,7 @@ impl InFlight {
                 let (fact, life) = from_dns::read(name, *kind, reply, &turn.context.policy);
                 // A reply that leads nowhere is a failure like others.
                 let life = if matches!(fact, Fact::Failed(_)) {
-                    let base = turn.context.policy.dns_failure_ttl;
+                    let base = turn.context.policy.dns.failure_ttl;
                     lifetime::failure(base, &turn.context.policy, turn.context.seed, &question)
                 } else {
                     life
@@ -100,7 +101,7 @@ impl InFlight {
             }
             (Question::Get(url), Answer::Http(_, Ok(response))) => {
                 self.own_clock.trust();
-                let fact = from_http::read(url, response, turn.context.policy.max_body);
+                let fact = from_http::read(url, response, turn.context.policy.well_known.max_body);
                 let freshness = Freshness::from_headers(&response.headers, response.received);
                 let life = lifetime::response(&fact, freshness, &question, &turn.context);
                 // R120.
@@ -139,7 +140,7 @@ impl InFlight {
     fn worked_at(&mut self, place: Place, query: &Query, turn: &Turn) {
         let Place::Address(address) = place else { return };
         self.families.worked(address);
-        let patience = turn.context.policy.connection_attempt_delay;
+        let patience = turn.context.policy.addresses.connection_attempt_delay;
         let silent =
             query.open.iter().filter(|open| !open.connected && open.since + patience <= turn.now);
         let unreachable = query.errors.iter().filter(|(_, error)| {
@@ -179,7 +180,7 @@ impl InFlight {
         let policy = &turn.context.policy;
         if let Answer::Dns(_, Ok(reply)) = answer {
             let patience = |server| {
-                self.name_servers.wait(server, policy).unwrap_or(policy.dns_retry_interval)
+                self.name_servers.wait(server, policy).unwrap_or(policy.dns.retry_interval)
             };
             let others = query.fared(patience, turn.now);
             self.name_servers.learn_manner(asked, since, reply.noticed, &others, turn.now);
@@ -203,7 +204,7 @@ impl InFlight {
                 self.name_servers.replied(server, turn.now.saturating_duration_since(since));
                 // The same question, asked earlier, and no reply yet: that tells of the server, not of the question.
                 let patience = |server| {
-                    self.name_servers.wait(server, policy).unwrap_or(policy.dns_retry_interval)
+                    self.name_servers.wait(server, policy).unwrap_or(policy.dns.retry_interval)
                 };
                 let silent =
                     query.open.iter().filter_map(|open| Some((open.asked?.server, open.since)));

@@ -14,7 +14,6 @@ use crate::events::Event;
 use crate::fact::{CachedFact, Question};
 use crate::io::{DnsError, DnsId, DnsRequest, HttpGet, HttpId, Request, RequestId};
 use crate::policy::{DnsTransport, Policy};
-use crate::query::in_flight::MAX_OPEN;
 use crate::query::{Asked, Error, Open, Place, Query};
 use crate::query::{InFlight, Turn};
 use crate::spec::Demand;
@@ -56,7 +55,7 @@ impl InFlight {
     /// I10: where enough addresses are open, the one that has been silent for longest makes room, and is tried again last.
     fn make_room(&mut self, query: &mut Query, turn: &mut Turn) -> bool {
         let Some(get) = &mut query.get else { return true };
-        if get.left.is_empty() || query.open.len() < MAX_OPEN {
+        if get.left.is_empty() || query.open.len() < turn.context.policy.well_known.max_open() {
             return true;
         }
         let oldest = query.open.iter().position(|open| !open.connected);
@@ -137,7 +136,7 @@ impl InFlight {
                     address: url.socket_addr(address),
                     tls_name: url.host(),
                     headers: self.headers.0.clone(),
-                    max_body: policy.max_body,
+                    max_body: policy.well_known.max_body,
                 }))));
                 RequestId::Http(id)
             }
@@ -167,7 +166,7 @@ impl InFlight {
                     // Starts lie at 0, 1, 3, 7… times the interval after the first.
                     None => {
                         let factor = doubled(attempt.saturating_add(1)).saturating_sub(1);
-                        let since = policy.dns_retry_interval.saturating_mul(factor);
+                        let since = policy.dns.retry_interval.saturating_mul(factor);
                         query.released.map(|first| (first + since).max(turn.now))
                     }
                 }
@@ -210,7 +209,7 @@ impl InFlight {
         // RFC 7766 §5: a server that has been silent over UDP may answer over TCP.
         let is_last = attempt >= 2 && query.attempts.is_empty();
         let silent = || query.open.iter().any(open) || query.errors.iter().any(timed_out);
-        let tcp = policy.dns_transport == DnsTransport::Tcp
+        let tcp = policy.dns.transport == DnsTransport::Tcp
             || (!tried_tcp && (by_tcp || (is_last && silent())));
         let transport = if tcp { DnsTransport::Tcp } else { DnsTransport::Udp };
         Asked { server, attempt, edns, transport }
@@ -220,9 +219,11 @@ impl InFlight {
 /// How long after an address the next one is tried (R129); longer where one may just be slow to respond, or where another has to
 /// make room for it.
 fn pace(query: &Query, policy: &Policy) -> Duration {
-    if query.open.len() >= MAX_OPEN || query.open.iter().any(|open| open.connected) {
-        policy.response_patience
+    if query.open.len() >= policy.well_known.max_open()
+        || query.open.iter().any(|open| open.connected)
+    {
+        policy.well_known.response_wait
     } else {
-        policy.connection_attempt_delay
+        policy.addresses.connection_attempt_delay
     }
 }

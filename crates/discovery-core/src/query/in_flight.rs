@@ -22,9 +22,6 @@ use crate::query::{
 use crate::spec::Demand;
 use crate::util::{Instant, few_more};
 
-/// Addresses of one GET that are open at once, at most (I10).
-pub(super) const MAX_OPEN: usize = 4;
-
 /// A budget of queries from which on explored states are not told apart by what is left of it: more than a usual name needs.
 const GENEROUS: u32 = 64;
 
@@ -76,13 +73,6 @@ impl InFlight {
         dns: Slots,
         http: Slots,
     ) -> Self {
-        let mut headers = HeaderMap::with_capacity(3);
-        // A text that no header can hold is left out rather than mangled.
-        if let Ok(agent) = HeaderValue::from_str(&policy.user_agent) {
-            headers.insert(USER_AGENT, agent);
-        }
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Self {
             name_servers,
             families,
@@ -95,10 +85,18 @@ impl InFlight {
             next_number: 0,
             next_dns: 0,
             next_http: 0,
-            budget: policy.max_queries_per_lookup,
+            budget: policy.limits.max_queries_per_lookup,
             accounts: BTreeMap::new(),
-            headers: Arc::new(Headers(headers)),
+            headers: headers(policy),
         }
+    }
+
+    /// Takes the bounds and headers of another policy.
+    pub(crate) fn set_policy(&mut self, policy: &Policy) {
+        self.dns.set_limits(policy.limits.dns_slots, usize::MAX);
+        self.http.set_limits(policy.limits.http_slots, policy.limits.http_slots_per_host);
+        self.budget = policy.limits.max_queries_per_lookup;
+        self.headers = headers(policy);
     }
 
     /// DNS questions and GETs that have a slot, and how many wait for one.
@@ -165,7 +163,7 @@ impl InFlight {
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
         let (attempts, get) = match &ask.question {
-            Question::Dns(..) => (0..turn.context.policy.dns_attempts.max(1), None),
+            Question::Dns(..) => (0..turn.context.policy.dns.attempts.max(1), None),
             Question::Get(_) => {
                 let left = ask.via.iter().copied().collect();
                 let more = if ask.more { vec![lookup] } else { Vec::new() };
@@ -407,4 +405,16 @@ pub(crate) struct InFlightState {
     own_clock: OwnClock,
     accounts: BTreeMap<u64, Account>,
     in_flight: Vec<QueryState>,
+}
+
+/// The headers of every GET.
+fn headers(policy: &Policy) -> Arc<Headers> {
+    let mut headers = HeaderMap::with_capacity(3);
+    // A text that no header can hold is left out rather than mangled.
+    if let Ok(agent) = HeaderValue::from_str(&policy.well_known.user_agent) {
+        headers.insert(USER_AGENT, agent);
+    }
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Arc::new(Headers(headers))
 }

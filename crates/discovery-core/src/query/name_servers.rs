@@ -171,11 +171,11 @@ impl NameServers {
     /// How long to wait for a server's reply before another attempt starts (RFC 6298 §2); None: nothing is known of it.
     pub(crate) fn wait(&self, server: u8, policy: &Policy) -> Option<Duration> {
         let server = self.servers.get(usize::from(server)).filter(|_| self.remembers)?;
-        let shortest = policy.dns_min_retry_interval?;
+        let shortest = policy.dns.min_retry_interval?;
         if server.failures > 0 {
             return Some(shortest);
         }
-        let longest = part(policy.dns_timeout, 4).max(shortest);
+        let longest = part(policy.dns.timeout, 4).max(shortest);
         let wait = server.round_trip?.saturating_add(server.variation.saturating_mul(4));
         Some(wait.clamp(shortest, longest))
     }
@@ -272,9 +272,9 @@ mod tests {
         // SRTT 7/8 100 + 1/8 180 = 110; RTTVAR 3/4 50 + 1/4 80 = 57.5.
         assert_eq!(servers.wait(0, &policy), Some(MS * 340));
         (0..50).for_each(|_| servers.replied(0, MS));
-        assert_eq!(servers.wait(0, &policy), policy.dns_min_retry_interval);
+        assert_eq!(servers.wait(0, &policy), policy.dns.min_retry_interval);
         servers.replied(0, MS * 9_000);
-        assert_eq!(servers.wait(0, &policy), Some(policy.dns_timeout / 4));
+        assert_eq!(servers.wait(0, &policy), Some(policy.dns.timeout / 4));
         let mut in_turn = NameServers::new(1, false);
         in_turn.replied(0, MS * 100);
         assert_eq!(in_turn.wait(0, &policy), None);

@@ -169,7 +169,7 @@ impl Query {
         let next = self.next_at.map(|at| Deadline { at, kind: DeadlineKind::NextAttempt });
         let end = match question {
             Question::Dns(..) => self.released.map(|at| Deadline {
-                at: at + policy.dns_timeout,
+                at: at + policy.dns.timeout,
                 kind: DeadlineKind::QuestionTimeout,
             }),
             // A GET's patience is that of the lookups that wait for it.
@@ -201,7 +201,7 @@ impl Query {
         let (why, base) = match question {
             // The most telling error, whatever the order in which they came.
             Question::Dns(..) if self.over_budget => {
-                (Failure::TooManyQueries, policy.dns_failure_ttl)
+                (Failure::TooManyQueries, policy.dns.failure_ttl)
             }
             Question::Dns(..) => {
                 let errors = self.errors.iter().filter_map(|(_, error)| match error {
@@ -209,7 +209,7 @@ impl Query {
                     Error::Http(_) => None,
                 });
                 let error = errors.max().unwrap_or(DnsError::Timeout);
-                (Failure::Dns(error), policy.dns_failure_ttl)
+                (Failure::Dns(error), policy.dns.failure_ttl)
             }
             // The first address's, unless it is our own side's and another got further. Where the clock is wrong, no address
             // got further than that.
@@ -227,7 +227,7 @@ impl Query {
                 let wrong_clock = errors.clone().find(|error| *error == HttpError::WrongClock);
                 let error =
                     wrong_clock.or_else(|| errors.clone().find(world)).or_else(|| errors.next());
-                (Failure::Http(error.unwrap_or(HttpError::Local)), policy.well_known_retry_ttl)
+                (Failure::Http(error.unwrap_or(HttpError::Local)), policy.well_known.retry_ttl)
             }
         };
         // A failure of our own side is never kept, nor what a budget left unasked: it says nothing about the question.

@@ -32,6 +32,11 @@ struct Host {
 }
 
 impl Slots {
+    /// Slots that are taken beyond a smaller limit stay taken until they are free.
+    pub(crate) fn set_limits(&mut self, limit: usize, host_limit: usize) {
+        (self.limit, self.host_limit) = (limit.max(1), host_limit.max(1));
+    }
+
     pub(crate) fn new(limit: usize, host_limit: usize) -> Self {
         Self {
             limit: limit.max(1),

@@ -3,29 +3,30 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::address::Families;
 use crate::address::{self, Denied};
 use crate::fact::fixed::given;
 use crate::fact::{CachedFact, Fact, Failure, Question};
 use crate::io::RecordType;
 use crate::name::DnsName;
-use crate::policy::Families;
 use crate::spec::{FactView, Family, HostAddresses};
 use crate::util::Instant;
 
 impl FactView<'_> {
     /// What is known of a host's addresses. Asks for nothing.
     pub(crate) fn addresses(&mut self, host: &DnsName) -> HostAddresses {
-        let families =
-            [RecordType::Aaaa, RecordType::A].map(|kind| match (self.policy.families, kind) {
+        let families = [RecordType::Aaaa, RecordType::A].map(|kind| {
+            match (self.policy.addresses.families, kind) {
                 (Families::V4, RecordType::Aaaa) | (Families::V6, RecordType::A) => Family::Off,
                 _ => self.follow(host, kind),
-            });
+            }
+        });
         let mut denied = Vec::new();
         let mut vetted = families.each_ref().map(|family| match family {
             Family::Known(known) => self.vet(&known.fact, &mut denied),
             Family::Off | Family::Missing(_) => Vec::new(),
         });
-        let limit = usize::from(self.policy.max_addresses);
+        let limit = usize::from(self.policy.addresses.max_per_family);
         vetted.iter_mut().for_each(|addresses| addresses.truncate(limit));
         let [v6, v4] = vetted;
         let mut usable = Vec::new();
@@ -79,7 +80,7 @@ impl FactView<'_> {
             hops = hops.saturating_add(1);
             let failure = if target == name {
                 Some(Failure::AliasLoop)
-            } else if hops > u16::from(self.policy.max_aliases) {
+            } else if hops > u16::from(self.policy.dns.max_aliases) {
                 Some(Failure::TooManyAliases)
             } else {
                 None

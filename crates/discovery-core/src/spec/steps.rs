@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::fact::{Fact, Question, UnusableResponse};
 use crate::io::SrvRecord;
 use crate::name::{DnsName, Host, ServerName, TlsName, Url};
-use crate::outcome::{Effect, ErrorKind, Step, Target};
+use crate::outcome::{Effect, ErrorKind, SrvRank, Step, Target};
 use crate::policy::{OnFailure, OnHttpGone, OnInvalidDocument, Policy, SrvTargetAlias};
 use crate::revision::Revision;
 use crate::spec::{Draws, FactView, Fetched, HostAddresses, Priority, Suspend, Trouble};
@@ -91,7 +91,7 @@ fn pass(
 
     // Steps 4 and 5, 3.3 and 3.4: the SRV record of `_matrix-fed`, and only where there is none that of `_matrix` (R51, R55,
     // R58, R59; R78 and R80 know `_matrix` alone).
-    for service in view.policy.revision.services() {
+    for service in view.policy.spec.revision.services() {
         let step = match *service {
             "_matrix-fed" => pass.step(Step::FedService, Step::DelegatedFedService),
             _ => pass.step(Step::Service, Step::DelegatedService),
@@ -128,7 +128,7 @@ fn literal(
         return Err(Suspend::Failed(ErrorKind::Blocked));
     }
     let port = name.port().unwrap_or(DEFAULT_PORT);
-    let host_header = match (view.policy.revision, pass) {
+    let host_header = match (view.policy.spec.revision, pass) {
         // R70, R133: both drafts leave the port out of step 1, the older one out of step 3.1, too.
         (Revision::DraftOld, _) | (Revision::DraftNew, Pass::Asked) => name.shared_host(),
         // R76: the newer draft wants a port in step 3.1; where none was given, the one that is used.
@@ -157,7 +157,7 @@ fn at_own_addresses(
 ) -> Result<Found, Suspend> {
     let candidate = Candidate { host: host.clone(), port, srv: None };
     let targets = targets(std::slice::from_ref(&candidate), step, view)?;
-    let host_header = match (view.policy.revision, step) {
+    let host_header = match (view.policy.spec.revision, step) {
         // R132: the older draft leaves the port out of step 2.
         (Revision::DraftOld, Step::ExplicitPort) => name.shared_host(),
         // R30, R49, R71, R77: as written, even `:443`. R57, R60: no port was written, none is sent.
@@ -194,7 +194,7 @@ fn well_known(host: &DnsName, view: &mut FactView<'_>) -> Result<Option<ServerNa
                     view.decide(STEP, cause, Effect::RedirectLoop);
                     return Ok(None);
                 }
-                if seen.len() >= usize::from(view.policy.max_redirects) {
+                if seen.len() >= usize::from(view.policy.well_known.max_redirects) {
                     view.dead_end(&known);
                     view.decide(STEP, cause, Effect::TooManyRedirects);
                     return Ok(None);
@@ -207,7 +207,7 @@ fn well_known(host: &DnsName, view: &mut FactView<'_>) -> Result<Option<ServerNa
                 return Err(Suspend::Failed(ErrorKind::WellKnownInvalid));
             }
             Fact::Unusable(UnusableResponse::Status(410))
-                if view.policy.gone == OnHttpGone::Dead =>
+                if view.policy.spec.gone == OnHttpGone::Dead =>
             {
                 view.decide(STEP, cause, Effect::Failed(ErrorKind::Gone));
                 return Err(Suspend::Failed(ErrorKind::Gone));
@@ -235,8 +235,8 @@ fn well_known(host: &DnsName, view: &mut FactView<'_>) -> Result<Option<ServerNa
 
 /// R42, R67: an invalid document leads on; R75: in the drafts it is the end.
 fn aborts(view: &FactView<'_>) -> bool {
-    match view.policy.invalid_document {
-        OnInvalidDocument::ByRevision => view.policy.revision.is_draft(),
+    match view.policy.spec.invalid_document {
+        OnInvalidDocument::ByRevision => view.policy.spec.revision.is_draft(),
         OnInvalidDocument::GoOn => false,
         OnInvalidDocument::Abort => true,
     }
@@ -251,7 +251,7 @@ fn no_address(
     let trouble = addresses.trouble();
     let fails = match trouble {
         Trouble::Local => true,
-        Trouble::Failed => view.policy.well_known_dns_failure == OnFailure::Fail,
+        Trouble::Failed => view.policy.spec.well_known_dns_failure == OnFailure::Fail,
         Trouble::NotFound | Trouble::Denied => false,
     };
     note_addresses(Step::WellKnown, addresses, view);
@@ -283,7 +283,7 @@ fn services(
             view.decide(step, cause, Effect::NotFound);
             return Ok(None);
         }
-        Fact::Failed(why) if !why.is_local() && view.policy.srv_failure == OnFailure::GoOn => {
+        Fact::Failed(why) if !why.is_local() && view.policy.spec.srv_failure == OnFailure::GoOn => {
             view.decide(step, cause, Effect::CountsAsNotFound);
             return Ok(None);
         }
@@ -315,7 +315,7 @@ fn services(
     for record in records.iter().filter(|r| r.target.is_root() || r.port == 0) {
         view.decide(step, None, Effect::TargetDropped(record.target.clone()));
     }
-    let limit = usize::from(view.policy.max_srv_targets);
+    let limit = usize::from(view.policy.spec.max_srv_targets);
     let ordered = draws.order(&usable, limit);
     if usable.len() > limit {
         view.decide(step, None, Effect::TargetsLeftOut(usable.len().saturating_sub(limit)));
@@ -328,7 +328,7 @@ fn services(
 struct Candidate {
     host: DnsName,
     port: u16,
-    srv: Option<(u16, u16)>,
+    srv: Option<SrvRank>,
 }
 
 impl From<&SrvRecord> for Candidate {
@@ -337,7 +337,7 @@ impl From<&SrvRecord> for Candidate {
             // R52: the target's name is looked up, whatever it looks like.
             host: service.target.clone(),
             port: service.port,
-            srv: Some((service.priority, service.weight)),
+            srv: Some(SrvRank { priority: service.priority, weight: service.weight }),
         }
     }
 }
@@ -360,7 +360,7 @@ fn targets(
         note_addresses(step, &addresses, view);
         // R62, R88. A rejected target's other family is waited for all the same: which one came first must not be told (I13).
         let alias = candidate.srv.is_some() && addresses.is_alias(&candidate.host);
-        let rejected = alias && view.policy.srv_target_alias == SrvTargetAlias::Reject;
+        let rejected = alias && view.policy.spec.srv_target_alias == SrvTargetAlias::Reject;
         if rejected {
             view.decide(step, None, Effect::TargetAliasRejected);
             addresses.usable.clear();
@@ -409,7 +409,8 @@ fn targets(
 fn is_from_hosts_file(question: &Question, policy: &Policy) -> bool {
     match question {
         Question::Dns(name, _) => {
-            policy.hosts_file.contains_key(name) && !policy.static_addresses.contains_key(name)
+            policy.addresses.hosts_file.contains_key(name)
+                && !policy.addresses.static_addresses.contains_key(name)
         }
         Question::Get(_) => false,
     }

@@ -123,14 +123,14 @@ impl<'a> FactView<'a> {
     /// Notes that redirects lead nowhere: a failure, which lives no longer than failures do, whatever lifetime the
     /// redirects were sent with (R40).
     pub(crate) fn dead_end(&mut self, last: &CachedFact) {
-        let until = last.learnt + self.policy.well_known_failure_ttl;
+        let until = last.learnt + self.policy.well_known.failure_ttl;
         self.used(&CachedFact { expires: Some(until), ..last.clone() });
     }
 
     /// Goes on as if the fact that was just asked for were absent, or stops here: that is all that speculation is.
     pub(crate) fn missing(&mut self) -> Result<(), Suspend> {
         self.guessing = true;
-        match self.policy.speculation {
+        match self.policy.spec.speculation {
             Speculation::Off => Err(Suspend::Missing),
             // What was not needed last time is no guess.
             Speculation::Remembered if self.recalling => Err(Suspend::Missing),
@@ -141,7 +141,7 @@ impl<'a> FactView<'a> {
     /// Goes on as if the fact that was just asked for were what it was last time, if that is remembered.
     fn recall(&mut self, question: &Question) -> Option<Arc<CachedFact>> {
         let blind = self.guessing && !self.recalling;
-        if blind || self.policy.speculation != Speculation::Remembered {
+        if blind || self.policy.spec.speculation != Speculation::Remembered {
             return None;
         }
         // While name servers fail there is nothing to guess: what follows from what they say would fail, too.
@@ -177,7 +177,7 @@ impl<'a> FactView<'a> {
         if self.guessing {
             let address =
                 matches!(ask.question, Question::Dns(_, RecordType::A | RecordType::Aaaa));
-            match self.policy.speculation {
+            match self.policy.spec.speculation {
                 Speculation::Off => return,
                 Speculation::Addresses if !address => return,
                 // GETs go to addresses that are known, not to those of last time.

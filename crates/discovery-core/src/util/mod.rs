@@ -1,6 +1,7 @@
 //! Instants, the deterministic random generator, and small containers.
 
 mod backoff;
+pub(crate) mod duration;
 mod few;
 pub(crate) mod links;
 mod rand;

@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn what_is_asked_ahead_of_need_is_what_the_policy_allows() {
     let asked = |speculation| {
-        let config = config(|policy| policy.speculation = speculation);
+        let config = config(|policy| policy.spec.speculation = speculation);
         let mut resolution = Resolution::new(name("a.example"), &config, START);
         let mut asked = Vec::new();
         loop {
@@ -45,9 +45,9 @@ fn what_is_asked_ahead_of_need_is_what_the_policy_allows() {
 #[test]
 fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
     let config = config(|policy| {
-        policy.dns_slots = 3;
-        policy.http_slots = 1;
-        policy.speculation = Speculation::Off;
+        policy.limits.dns_slots = 3;
+        policy.limits.http_slots = 1;
+        policy.spec.speculation = Speculation::Off;
     });
     let mut resolver = Resolver::new(config, START);
     let tickets = ["a.example", "b.example"].map(|text| resolver.resolve(&name(text), START));
@@ -95,7 +95,7 @@ fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
 /// R127: IPv4 alone waits a moment for IPv6. Then the document is waited for, and no longer than the policy says; then step 4.
 #[test]
 fn each_wait_ends_when_and_why_it_is_said_to() {
-    let config = config(|policy| policy.speculation = Speculation::Off);
+    let config = config(|policy| policy.spec.speculation = Speculation::Off);
     let mut resolution = Resolution::new(name("a.example"), &config, START);
     let policy = Policy::default();
     let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
@@ -107,7 +107,7 @@ fn each_wait_ends_when_and_why_it_is_said_to() {
     let wait = resolution.poll_timeout().unwrap();
     assert_eq!(
         (wait.at, wait.kind),
-        (soon + policy.resolution_delay, DeadlineKind::ResolutionDelay)
+        (soon + policy.addresses.resolution_delay, DeadlineKind::ResolutionDelay)
     );
     let asked_at = wait.at;
     resolution.handle_timeout(asked_at);
@@ -115,7 +115,7 @@ fn each_wait_ends_when_and_why_it_is_said_to() {
     let [Request::Http(get)] = &requests(&events)[..] else { panic!("{events:?}") };
     let _ = resolution.handle_answer(answer(v6, Vec::new()), asked_at);
     let wait = resolution.poll_timeout().unwrap();
-    let patience = asked_at + policy.well_known_timeout;
+    let patience = asked_at + policy.well_known.timeout;
     assert_eq!((wait.at, wait.kind), (patience, DeadlineKind::WellKnownTimeout));
     resolution.handle_timeout(patience);
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
@@ -128,12 +128,12 @@ fn each_wait_ends_when_and_why_it_is_said_to() {
         told.push(wait.kind);
         resolution.handle_timeout(wait.at);
         if wait.kind == DeadlineKind::QuestionTimeout {
-            assert_eq!(wait.at, patience + policy.dns_timeout);
+            assert_eq!(wait.at, patience + policy.dns.timeout);
             break;
         }
     }
     assert_eq!(told.last(), Some(&DeadlineKind::QuestionTimeout), "{told:?}");
-    let attempts = usize::from(policy.dns_attempts);
+    let attempts = usize::from(policy.dns.attempts);
     assert_eq!(told.len(), attempts, "{told:?}");
     assert!(told[..attempts - 1].iter().all(|why| *why == DeadlineKind::NextAttempt), "{told:?}");
 }

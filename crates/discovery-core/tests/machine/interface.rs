@@ -98,3 +98,55 @@ fn a_driver_in_another_process_can_exchange_events_and_answers_as_json() {
     };
     assert_eq!(outcome.unwrap().step, discovery_core::Step::FedService);
 }
+
+#[test]
+fn a_changed_policy_applies_to_what_is_remembered_without_a_request() {
+    fn one_address(request: &Request) -> Answer {
+        let Request::Dns(dns) = request else { panic!("{request:?}") };
+        answer(request, vec![address("a.example", dns.kind, 1)])
+    }
+    let mut resolver = Resolver::new(config(|_| {}), START);
+    let ticket = resolver.resolve(&name("a.example:1"), START);
+    settle(&mut resolver, ticket, START, one_address).unwrap();
+    let mut policy = Policy::clone(resolver.policy());
+    policy.addresses.deny = ["0.0.0.0/0", "::/0"].map(|range| range.parse().unwrap()).into();
+    resolver.set_policy(policy, START);
+    let ticket = resolver.resolve(&name("a.example:1"), START);
+    let nothing = |request: &Request| panic!("{request:?}");
+    let outcome = settle(&mut resolver, ticket, START, nothing);
+    assert_eq!(outcome.unwrap_err().kind, ErrorKind::Blocked);
+}
+
+#[test]
+fn a_changed_policy_applies_to_lookups_under_way() {
+    let mut resolver = Resolver::new(config(|policy| policy.limits.dns_slots = 1), START);
+    for name in ["a.example:1", "b.example:1"] {
+        let _ = resolver.resolve(&super::name(name), START);
+    }
+    let open = |resolver: &mut Resolver| std::iter::from_fn(|| resolver.poll()).count();
+    assert_eq!(open(&mut resolver), 1);
+    let mut policy = Policy::clone(resolver.policy());
+    policy.limits.dns_slots = 3;
+    resolver.set_policy(policy, START);
+    assert_eq!(open(&mut resolver), 2);
+}
+
+#[test]
+fn a_smaller_cache_evicts_at_once() {
+    let mut resolver = Resolver::new(config(|_| {}), START);
+    for number in 0..10 {
+        let text = format!("a{number}.example:1");
+        let ticket = resolver.resolve(&name(&text), START);
+        let owner = text.strip_suffix(":1").unwrap();
+        let world = |request: &Request| {
+            let Request::Dns(dns) = request else { panic!("{request:?}") };
+            answer(request, vec![address(owner, dns.kind, 1)])
+        };
+        settle(&mut resolver, ticket, START, world).unwrap();
+    }
+    assert_eq!((resolver.counters().facts, resolver.counters().results), (20, 10));
+    let mut policy = Policy::clone(resolver.policy());
+    policy.cache.max_facts = 5;
+    resolver.set_policy(policy, START);
+    assert_eq!((resolver.counters().facts, resolver.counters().results), (5, 0));
+}

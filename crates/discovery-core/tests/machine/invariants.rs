@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn i05_a_deadline_of_zero_is_due_at_once() {
-    let config = config(|policy| policy.lookup_deadline = Duration::ZERO);
+    let config = config(|policy| policy.limits.lookup_deadline = Duration::ZERO);
     let mut resolution = Resolution::new(name("a.example"), &config, START);
     assert_eq!(resolution.poll_timeout(), None);
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
@@ -57,11 +57,11 @@ fn i03_a_connection_that_is_told_of_twice_changes_nothing_the_second_time() {
 #[test]
 fn i14_an_answer_that_comes_late_does_not_give_those_in_the_queue_more_time() {
     let config = config(|policy| {
-        policy.dns_slots = 1;
-        policy.families = Families::V6;
-        policy.dns_timeout = Duration::from_secs(100_000);
-        policy.queue_deadline = Some(Duration::from_secs(60));
-        policy.lookup_deadline = Duration::from_secs(100);
+        policy.limits.dns_slots = 1;
+        policy.addresses.families = Families::V6;
+        policy.dns.timeout = Duration::from_secs(100_000);
+        policy.limits.queue_deadline = Some(Duration::from_secs(60));
+        policy.limits.lookup_deadline = Duration::from_secs(100);
     });
     let mut resolver = Resolver::new(config, START);
     let _ = resolver.resolve(&name("a.example:1"), START);
@@ -89,7 +89,7 @@ fn i14_an_answer_that_comes_late_does_not_give_those_in_the_queue_more_time() {
 /// Which family's answer comes first makes no difference, not even where one of them shows that the target is an alias.
 #[test]
 fn i13_a_rejected_alias_is_explained_alike_in_every_order() {
-    let config = config(|policy| policy.srv_target_alias = SrvTargetAlias::Reject);
+    let config = config(|policy| policy.spec.srv_target_alias = SrvTargetAlias::Reject);
     let run = |flip: bool| {
         let mut resolution = Resolution::new(name("a.example"), &config, START);
         let mut open = Vec::new();

@@ -182,7 +182,7 @@ fn i15_a_pause_shorter_than_the_deadline_is_noticed_by_the_heartbeat() {
 #[test]
 fn i15_a_dns_attempt_that_broke_in_a_pause_costs_none_of_the_attempts() {
     let (mut resolution, mut now) = (
-        Resolution::new(name("a.example:1"), &config(|policy| policy.dns_attempts = 2), START),
+        Resolution::new(name("a.example:1"), &config(|policy| policy.dns.attempts = 2), START),
         START,
     );
     let mut asked = requests(&drain(&mut resolution));

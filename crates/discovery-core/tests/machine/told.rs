@@ -75,7 +75,7 @@ fn every_place_that_may_have_been_handed_out_can_be_reported() {
         Request::Dns(dns) => answer(request, vec![address(dns.name.as_str(), dns.kind, 1)]),
         Request::Http(get) => Answer::Http(get.id, Err(HttpError::Refused)),
     };
-    let mut resolver = Resolver::new(config(|policy| policy.max_srv_targets = 2), START);
+    let mut resolver = Resolver::new(config(|policy| policy.spec.max_srv_targets = 2), START);
     let mut places = std::collections::BTreeSet::new();
     for _ in 0..50 {
         let ticket = resolver.resolve(&name("a.example"), START);
@@ -127,7 +127,7 @@ fn targets_of_no_use_are_dropped_and_told() {
 #[test]
 fn only_targets_beyond_the_limit_are_left_out_and_told() {
     let left_out = |services| {
-        let told = told_of_services(services, |policy| policy.max_srv_targets = 2);
+        let told = told_of_services(services, |policy| policy.spec.max_srv_targets = 2);
         told.into_iter().find(|effect| matches!(effect, Effect::TargetsLeftOut(_)))
     };
     assert_eq!(left_out(&[(1, "t.example")]), None);

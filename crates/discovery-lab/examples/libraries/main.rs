@@ -29,7 +29,7 @@ pub(crate) fn spawn(setting: Setting) -> Result<Discovery, BuildError> {
     let clock = Arc::clone(&setting);
     let mut policy = setting.policy.clone();
     // The library chooses the server, and tries again.
-    policy.dns_attempts = 1;
+    policy.dns.attempts = 1;
     let (discovery, driver) = Builder::new(Arc::clone(&setting.tls))
         .policy(policy)
         .seed(setting.seed)

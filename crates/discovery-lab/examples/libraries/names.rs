@@ -38,7 +38,7 @@ fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
     let options = builder.options_mut();
     // Lost datagrams it makes up for within this time, and more than that is the machine's to decide.
     options.attempts = 0;
-    options.timeout = setting.policy.dns_timeout;
+    options.timeout = setting.policy.dns.timeout;
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
     options.case_randomization = true;

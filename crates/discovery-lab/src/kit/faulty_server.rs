@@ -197,7 +197,7 @@ impl FaultyServer {
 pub(super) fn policy() -> Policy {
     let mut policy = Policy::default();
     policy.addresses = AddressPolicy::any();
-    policy.families = Families::V4;
+    policy.addresses.families = Families::V4;
     policy
 }
 

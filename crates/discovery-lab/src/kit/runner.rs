@@ -71,7 +71,7 @@ impl Runner {
         let mut last = Ok(Vec::new());
         for attempt in 0..Self::ATTEMPTS {
             // What is asked is judged by what is needed.
-            let off = |config: &mut Config| config.policy.speculation = Speculation::Off;
+            let off = |config: &mut Config| config.policy.spec.speculation = Speculation::Off;
             last = self.run_with(scenario, attempt, off).map(|ran| differences(scenario, &ran));
             if last.as_ref().is_ok_and(Vec::is_empty) {
                 break;

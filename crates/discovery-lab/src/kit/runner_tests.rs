@@ -35,7 +35,7 @@ fn every_step_leads_over_sockets() {
 #[test]
 fn what_never_comes_is_given_up_without_waiting() {
     check(
-        "https example.org timeout\ndns example.org A 192.0.2.1\nset families=v4\n\
+        "https example.org timeout\ndns example.org A 192.0.2.1\nset addresses.families=v4\n\
          dns _matrix._tcp.example.org SRV TIMEOUT\nresolve example.org\n---\n\
          fail dns_failure\n\
          why no well-known (no response in time) → no _matrix-fed SRV (NXDOMAIN) → dns_failure: _matrix._tcp.example.org SRV: no reply\n",
@@ -54,7 +54,7 @@ fn dates_are_those_of_the_scenario_s_clock() {
 #[test]
 fn later_worlds_come_without_waiting() {
     check(
-        "dns example.org A 192.0.2.1 ttl=60\nset families=v4\nresolve example.org:1\n\
+        "dns example.org A 192.0.2.1 ttl=60\nset addresses.families=v4\nresolve example.org:1\n\
          at +2h\ndns example.org A 192.0.2.2\nresolve example.org:1\n---\n\
          done 192.0.2.1:1\ndone 192.0.2.2:1\nasked example.org A\n",
     );
@@ -88,7 +88,7 @@ fn lost_datagrams_are_made_good_by_further_attempts() {
     let outcome = runtime.block_on(async {
         let mut policy = hurried(Policy::default(), 20);
         policy.addresses = AddressPolicy::any();
-        policy.families = Families::V4;
+        policy.addresses.families = Families::V4;
         let builder = Discovery::builder(lab.client_config())
             .policy(policy)
             .name_servers(lab.dns_servers().iter().copied());

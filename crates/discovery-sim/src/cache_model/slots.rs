@@ -22,7 +22,7 @@ struct Kind {
 impl Slots {
     pub(super) fn new(policy: &Policy) -> Self {
         let kind = |limit| Kind { limit, open: 0, full: None };
-        Self { dns: kind(policy.dns_slots), http: kind(policy.http_slots) }
+        Self { dns: kind(policy.limits.dns_slots), http: kind(policy.limits.http_slots) }
     }
 
     fn kind(&mut self, question: &Question) -> &mut Kind {

@@ -138,10 +138,10 @@ impl History {
 /// The longest that a fact may live, whoever says so.
 fn cap(question: &Question, fact: &Fact, policy: &Policy) -> Duration {
     match (question, fact) {
-        (Question::Get(_), Fact::Unusable(_) | Fact::Failed(_)) => policy.well_known_failure_ttl,
-        (Question::Get(_), _) => policy.well_known_max_ttl,
-        (Question::Dns(..), Fact::NotFound(_)) => policy.dns_negative_max_ttl,
-        (Question::Dns(..), Fact::Failed(_)) => policy.dns_failure_max_ttl,
-        (Question::Dns(..), _) => policy.dns_max_ttl,
+        (Question::Get(_), Fact::Unusable(_) | Fact::Failed(_)) => policy.well_known.failure_ttl,
+        (Question::Get(_), _) => policy.well_known.max_ttl,
+        (Question::Dns(..), Fact::NotFound(_)) => policy.dns.negative_max_ttl,
+        (Question::Dns(..), Fact::Failed(_)) => policy.dns.failure_max_ttl,
+        (Question::Dns(..), _) => policy.dns.max_ttl,
     }
 }

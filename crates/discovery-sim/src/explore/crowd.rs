@@ -110,7 +110,7 @@ impl Crowd<'_, '_> {
 
     fn begin(&self, subject: &Subject) -> Place {
         let mut config: Config = subject.config.clone();
-        config.policy.speculation = self.speculation;
+        config.policy.spec.speculation = self.speculation;
         config.routes = subject.routes;
         let bounds = Bounds::of(&config.policy);
         let mut place = Place {

@@ -105,7 +105,7 @@ impl<'a> Judge<'a> {
         let timed_out = end.outcome.as_ref().is_err_and(|failed| {
             failed.kind == ErrorKind::TimedOut
                 && end.now.saturating_duration_since(START)
-                    >= self.subject.config.policy.lookup_deadline
+                    >= self.subject.config.policy.limits.lookup_deadline
         });
         // A lookup that ran out of time ends as that, whatever facts are there (I14).
         let key = if timed_out { format!("timed out {key}") } else { key };

@@ -57,41 +57,42 @@ impl Settings {
             _,
         ] = self.0;
         let mut policy = Policy::default();
-        policy.speculation = match behaviour & 0b11 {
+        policy.spec.speculation = match behaviour & 0b11 {
             0 => Speculation::Addresses,
             1 => Speculation::Off,
             2 => Speculation::Full,
             _ => Speculation::Remembered,
         };
-        policy.revision = *pick(&Revision::ALL, 3_u8.wrapping_sub(behaviour >> 2));
-        policy.families = *pick(&[Families::Both, Families::V4, Families::V6], behaviour >> 4);
+        policy.spec.revision = *pick(&Revision::ALL, 3_u8.wrapping_sub(behaviour >> 2));
+        policy.addresses.families =
+            *pick(&[Families::Both, Families::V4, Families::V6], behaviour >> 4);
         if behaviour & 0b1000_0000 == 0 {
             policy.addresses = AddressPolicy::any();
         }
         let bit = |bit: u8| choices & (1 << bit) != 0;
         if bit(0) {
-            policy.srv_failure = OnFailure::GoOn;
+            policy.spec.srv_failure = OnFailure::GoOn;
         }
         if bit(1) {
-            policy.well_known_dns_failure = OnFailure::GoOn;
+            policy.spec.well_known_dns_failure = OnFailure::GoOn;
         }
         if bit(2) {
-            policy.invalid_document = OnInvalidDocument::Abort;
+            policy.spec.invalid_document = OnInvalidDocument::Abort;
         }
         if bit(3) {
-            policy.srv_target_alias = SrvTargetAlias::Reject;
+            policy.spec.srv_target_alias = SrvTargetAlias::Reject;
         }
         if bit(4) {
-            policy.gone = OnHttpGone::Dead;
+            policy.spec.gone = OnHttpGone::Dead;
         }
-        policy.dns_slots = *pick(&[96, 1, 2, 3, 0], slots);
-        policy.http_slots = *pick(&[128, 1, 2, 0], slots >> 4);
-        policy.max_lookups = *pick(&[20_000, 1, 2, 0], limits);
-        policy.max_redirects = *pick(&[10, 0, 1, 255], limits >> 2);
-        policy.max_aliases = *pick(&[8, 0, 1, 255], limits >> 4);
-        policy.max_srv_targets = *pick(&[16, 1, 2, 0], limits >> 6);
-        policy.dns_attempts = *pick(&[4, 1, 2, 0], attempts);
-        policy.max_addresses = *pick(&[16, 1, 2, 0], attempts >> 2);
+        policy.limits.dns_slots = *pick(&[96, 1, 2, 3, 0], slots);
+        policy.limits.http_slots = *pick(&[128, 1, 2, 0], slots >> 4);
+        policy.limits.max_lookups = *pick(&[20_000, 1, 2, 0], limits);
+        policy.well_known.max_redirects = *pick(&[10, 0, 1, 255], limits >> 2);
+        policy.dns.max_aliases = *pick(&[8, 0, 1, 255], limits >> 4);
+        policy.spec.max_srv_targets = *pick(&[16, 1, 2, 0], limits >> 6);
+        policy.dns.attempts = *pick(&[4, 1, 2, 0], attempts);
+        policy.addresses.max_per_family = *pick(&[16, 1, 2, 0], attempts >> 2);
         let span = |byte: u8, default: Duration| match byte % 5 {
             0 => default,
             1 => Duration::ZERO,
@@ -99,42 +100,43 @@ impl Settings {
             3 => Duration::from_secs(3),
             _ => Duration::MAX,
         };
-        policy.dns_timeout = span(dns, policy.dns_timeout);
-        policy.dns_retry_interval = span(dns / 5, policy.dns_retry_interval);
-        policy.well_known_timeout = span(get, policy.well_known_timeout);
-        policy.connection_attempt_delay = span(get / 5, policy.connection_attempt_delay);
-        policy.response_patience = span(get / 25, policy.response_patience);
-        policy.resolution_delay = span(late, policy.resolution_delay);
-        policy.address_wait = match late / 5 {
+        policy.dns.timeout = span(dns, policy.dns.timeout);
+        policy.dns.retry_interval = span(dns / 5, policy.dns.retry_interval);
+        policy.well_known.timeout = span(get, policy.well_known.timeout);
+        policy.addresses.connection_attempt_delay =
+            span(get / 5, policy.addresses.connection_attempt_delay);
+        policy.well_known.response_wait = span(get / 25, policy.well_known.response_wait);
+        policy.addresses.resolution_delay = span(late, policy.addresses.resolution_delay);
+        policy.addresses.wait = match late / 5 {
             1 => None,
-            byte => policy.address_wait.map(|patience| span(byte, patience)),
+            byte => policy.addresses.wait.map(|patience| span(byte, patience)),
         };
-        policy.lookup_deadline = match ends % 4 {
-            0 => policy.lookup_deadline,
+        policy.limits.lookup_deadline = match ends % 4 {
+            0 => policy.limits.lookup_deadline,
             1 => Duration::ZERO,
             2 => Duration::from_secs(3),
             _ => Duration::from_secs(400),
         };
-        policy.queue_deadline = match ends / 4 % 4 {
-            0 => policy.queue_deadline,
+        policy.limits.queue_deadline = match ends / 4 % 4 {
+            0 => policy.limits.queue_deadline,
             1 => Some(Duration::ZERO),
             2 => Some(Duration::from_secs(3)),
             _ => None,
         };
-        policy.well_known_min_ttl = span(lives, policy.well_known_min_ttl);
-        policy.dns_failure_ttl = span(lives / 5, policy.dns_failure_ttl);
-        policy.serve_stale_after = match good % 4 {
-            0 => policy.serve_stale_after,
+        policy.well_known.min_ttl = span(lives, policy.well_known.min_ttl);
+        policy.dns.failure_ttl = span(lives / 5, policy.dns.failure_ttl);
+        policy.cache.serve_stale_after = match good % 4 {
+            0 => policy.cache.serve_stale_after,
             1 => None,
             2 => Some(Duration::ZERO),
             _ => Some(Duration::from_secs(20)),
         };
-        policy.refresh_ahead_percent = *pick(&[Some(80), None, Some(0), Some(255)], refresh);
-        policy.http_slots_per_host = *pick(&[8, 1, 0], slots >> 6);
-        policy.max_facts = *pick(&[400_000, 0, 1, 5], room);
-        policy.max_results = *pick(&[100_000, 0, 1, 5], room >> 2);
-        policy.max_cache_bytes = *pick(&[1 << 28, 0, 1000], room >> 4);
-        policy.max_body = *pick(&[50 * 1024, 0, 40], lives >> 6);
+        policy.cache.refresh_ahead_percent = *pick(&[Some(80), None, Some(0), Some(255)], refresh);
+        policy.limits.http_slots_per_host = *pick(&[8, 1, 0], slots >> 6);
+        policy.cache.max_facts = *pick(&[400_000, 0, 1, 5], room);
+        policy.cache.max_results = *pick(&[100_000, 0, 1, 5], room >> 2);
+        policy.cache.max_bytes = *pick(&[1 << 28, 0, 1000], room >> 4);
+        policy.well_known.max_body = *pick(&[50 * 1024, 0, 40], lives >> 6);
         let mut config = Config::new(policy);
         config.name_servers = *pick(&[1, 2, 3, 0], attempts >> 4);
         config.seed = u64::from(seed);

@@ -71,7 +71,7 @@ enum Found {
 impl Reading<'_, '_> {
     /// The addresses of a host of both families, vetted and in order (R127, R128, R130).
     pub(super) fn addresses(&mut self, host: &DnsName) -> Addresses {
-        let families = self.of.policy.families;
+        let families = self.of.policy.addresses.families;
         let mut all = Addresses::default();
         let mut family = |kind: RecordType, wanted: bool| -> Vec<IpAddr> {
             if !wanted {
@@ -98,7 +98,7 @@ impl Reading<'_, '_> {
                 Found::Failed => all.failed = true,
                 Found::Local => all.local = true,
             }
-            list.truncate(usize::from(self.of.policy.max_addresses));
+            list.truncate(usize::from(self.of.policy.addresses.max_per_family));
             list.retain(|ip| {
                 let allowed = self.of.policy.addresses.judge(*ip).is_ok();
                 all.denied |= !allowed;
@@ -145,7 +145,7 @@ impl Reading<'_, '_> {
         let mut name = name.clone();
         let mut seen = BTreeSet::from([name.clone()]);
         let policy = self.of.policy;
-        let failed = Life::jittered_down(policy.dns_failure_ttl, policy);
+        let failed = Life::jittered_down(policy.dns.failure_ttl, policy);
         // The least TTL on the way.
         let mut least: Option<u32> = None;
         loop {
@@ -166,7 +166,7 @@ impl Reading<'_, '_> {
                     return Found::Failed;
                 }
                 Some(Fact::Addresses { addresses, alias }) => {
-                    self.keep(Life::at_most(policy.dns_max_ttl));
+                    self.keep(Life::at_most(policy.dns.max_ttl));
                     let record = |ip: &IpAddr| match ip {
                         IpAddr::V4(ip) => RecordData::A(*ip),
                         IpAddr::V6(ip) => RecordData::Aaaa(*ip),
@@ -175,7 +175,7 @@ impl Reading<'_, '_> {
                     return Found::Records(records, alias.is_some());
                 }
                 Some(Fact::Services(services)) => {
-                    self.keep(Life::at_most(policy.dns_max_ttl));
+                    self.keep(Life::at_most(policy.dns.max_ttl));
                     let records = services.iter().cloned().map(RecordData::Srv).collect();
                     return Found::Records(records, false);
                 }
@@ -222,7 +222,7 @@ impl Reading<'_, '_> {
                 match next.into_iter().next() {
                     Some(RecordData::Cname(next)) => {
                         // R94: a chain is bounded, and a circle is an error.
-                        let too_many = seen.len() > usize::from(self.of.policy.max_aliases);
+                        let too_many = seen.len() > usize::from(self.of.policy.dns.max_aliases);
                         if too_many || !seen.insert(next.clone()) {
                             self.keep(failed);
                             return Found::Failed;
@@ -264,8 +264,8 @@ impl Reading<'_, '_> {
             (!data.is_empty()).then_some(data)
         };
         let policy = self.of.policy;
-        let fixed = policy.static_addresses.get(name);
-        if let Some(ips) = fixed.or_else(|| policy.hosts_file.get(name)) {
+        let fixed = policy.addresses.static_addresses.get(name);
+        if let Some(ips) = fixed.or_else(|| policy.addresses.hosts_file.get(name)) {
             return Some(of(&mut ips.iter().copied()));
         }
         if name.is_below("localhost") {
@@ -278,7 +278,7 @@ impl Reading<'_, '_> {
     /// The reply of the first attempt that gets one, else the most telling error; and how many attempts that took.
     fn reply(&self, name: &DnsName, kind: RecordType) -> (u32, Result<DnsReply, DnsError>) {
         let policy = self.of.policy;
-        let attempts = policy.dns_attempts.max(1);
+        let attempts = policy.dns.attempts.max(1);
         let mut worst = DnsError::Local;
         let servers = self.of.name_servers.max(1);
         // The server that is asked next, and whether all have been asked once.
@@ -290,7 +290,7 @@ impl Reading<'_, '_> {
             edns &= attempt < 2;
             let last = attempt >= 2 && attempt.saturating_add(1) == attempts;
             let by_tcp =
-                policy.dns_transport == DnsTransport::Tcp || (last && silent.contains(&server));
+                policy.dns.transport == DnsTransport::Tcp || (last && silent.contains(&server));
             let request = DnsRequest {
                 id: DnsId::from_number(0),
                 server,
@@ -338,7 +338,7 @@ impl Reading<'_, '_> {
             Some(Fact::Failed(failure)) if failure.is_local() => return Err(ErrorKind::Local),
             Some(fact) => {
                 // What was given came without headers.
-                self.keep(Life::at_most(self.of.policy.well_known_max_ttl));
+                self.keep(Life::at_most(self.of.policy.well_known.max_ttl));
                 return Ok(Answer::given(fact));
             }
         }
@@ -346,7 +346,7 @@ impl Reading<'_, '_> {
         let mut reaction = false;
         for address in addresses {
             let place = SocketAddr::new(*address, url.port());
-            match self.of.world.http_answer(url, place, policy.max_body).said {
+            match self.of.world.http_answer(url, place, policy.well_known.max_body).said {
                 Some(Ok(response)) => {
                     let answer = Answer::read(url, &response, policy);
                     self.keep(answer.life(&response, policy));
@@ -359,7 +359,7 @@ impl Reading<'_, '_> {
             }
         }
         // Without any reaction of the world, nothing was learnt about it.
-        self.keep(Life::jittered_down(policy.well_known_retry_ttl, policy));
+        self.keep(Life::jittered_down(policy.well_known.retry_ttl, policy));
         if reaction { Ok(None) } else { Err(ErrorKind::Local) }
     }
 }

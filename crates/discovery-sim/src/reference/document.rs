@@ -43,13 +43,13 @@ impl Answer {
 
     /// For how long the answer may be reused; where headers speak of it, only the bound is told.
     pub(super) fn life(&self, response: &HttpResponse, policy: &Policy) -> Life {
-        let firm = Life::jittered_down(policy.well_known_failure_ttl, policy);
+        let firm = Life::jittered_down(policy.well_known.failure_ttl, policy);
         let (life, bound) = match self {
-            Self::Document(_) => (Life::of_document(policy), policy.well_known_max_ttl),
-            Self::Redirect(_) => return Life::at_most(policy.well_known_max_ttl),
+            Self::Document(_) => (Life::of_document(policy), policy.well_known.max_ttl),
+            Self::Redirect(_) => return Life::at_most(policy.well_known.max_ttl),
             // What may pass by itself is asked again sooner.
             Self::Status(408 | 425 | 429 | 500..=599) => {
-                let life = Life::jittered_down(policy.well_known_retry_ttl, policy);
+                let life = Life::jittered_down(policy.well_known.retry_ttl, policy);
                 (life, life.most)
             }
             Self::Invalid | Self::BadRedirect | Self::Status(_) => (firm, firm.most),
@@ -122,7 +122,7 @@ fn document(response: &HttpResponse, policy: &Policy) -> Option<ServerName> {
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
-    if coded || response.body.len() > policy.max_body {
+    if coded || response.body.len() > policy.well_known.max_body {
         return None;
     }
     m_server(&response.body)

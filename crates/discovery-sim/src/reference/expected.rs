@@ -141,7 +141,7 @@ impl Group {
     }
 
     fn holds(&self, target: &Target) -> bool {
-        let priority = target.srv.map(|(priority, _)| priority);
+        let priority = target.srv.map(|rank| rank.priority);
         priority == self.priority && self.places.contains(&Place::of(target))
     }
 }

@@ -35,9 +35,9 @@ impl Life {
 
     /// The life of what jitter moves either way, within the bounds of a document's life (R38, R39).
     pub(super) fn of_document(policy: &Policy) -> Self {
-        let life = policy.well_known_default_ttl;
+        let life = policy.well_known.default_ttl;
         let within =
-            |life: Duration| life.max(policy.well_known_min_ttl).min(policy.well_known_max_ttl);
+            |life: Duration| life.max(policy.well_known.min_ttl).min(policy.well_known.max_ttl);
         Self {
             least: within(life.saturating_sub(part(life, policy))),
             most: within(life.saturating_add(part(life, policy))),
@@ -47,21 +47,21 @@ impl Life {
     /// The life of a document whose headers state it, within the policy's bounds (R37, R39).
     pub(super) fn stated(seconds: u64, policy: &Policy) -> Self {
         let life = Duration::from_secs(seconds);
-        Self::exactly(life.max(policy.well_known_min_ttl).min(policy.well_known_max_ttl))
+        Self::exactly(life.max(policy.well_known.min_ttl).min(policy.well_known.max_ttl))
     }
 
     /// The life of records with this TTL (RFC 2181 §8).
     pub(super) fn of_records(ttl: u32, policy: &Policy) -> Self {
-        Self::exactly(seconds(ttl).max(policy.dns_min_ttl).min(policy.dns_max_ttl))
+        Self::exactly(seconds(ttl).max(policy.dns.min_ttl).min(policy.dns.max_ttl))
     }
 
     /// The life of a negative answer at the end of aliases (R96).
     pub(super) fn of_absence(soa: Option<u32>, aliases: Option<u32>, policy: &Policy) -> Self {
         let absence = match soa {
             Some(soa) => Self::exactly(
-                seconds(soa).max(policy.dns_negative_min_ttl).min(policy.dns_negative_max_ttl),
+                seconds(soa).max(policy.dns.negative_min_ttl).min(policy.dns.negative_max_ttl),
             ),
-            None => Self::jittered_down(policy.dns_negative_default_ttl, policy),
+            None => Self::jittered_down(policy.dns.negative_default_ttl, policy),
         };
         match aliases {
             Some(ttl) => absence.and(Self::of_records(ttl, policy)),
@@ -82,7 +82,7 @@ impl Life {
 }
 
 fn part(life: Duration, policy: &Policy) -> Duration {
-    life.saturating_mul(policy.ttl_jitter_percent.into()) / 100
+    life.saturating_mul(policy.cache.ttl_jitter_percent.into()) / 100
 }
 
 /// A TTL; one with the top bit set counts as 0.

@@ -158,8 +158,10 @@ fn revisions_differ_in_host_services_and_invalid_documents() {
         let end = if draft { "fail well_known_invalid" } else { "done step=6" };
         check(&format!("revision {revision}\n{invalid}\n---\n{end}"));
     }
-    check(&format!("set invalid_document=abort\n{invalid}\n---\nfail well_known_invalid"));
-    check(&format!("revision draft-new\nset invalid_document=go-on\n{invalid}\n---\ndone step=6"));
+    check(&format!("set spec.invalid_document=abort\n{invalid}\n---\nfail well_known_invalid"));
+    check(&format!(
+        "revision draft-new\nset spec.invalid_document=go-on\n{invalid}\n---\ndone step=6"
+    ));
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn what_is_no_valid_document_leads_to_step_4() {
             "https a.example {body}\nhttps c.example/ 200 {{\"m.server\":\"b.example\"}}\nresolve a.example\n---\ndone step=6"
         ));
     }
-    check("set gone=dead\nhttps a.example 410\nresolve a.example\n---\nfail gone");
+    check("set spec.gone=dead\nhttps a.example 410\nresolve a.example\n---\nfail gone");
 }
 
 #[test]
@@ -239,7 +241,7 @@ fn only_not_found_leads_from_one_service_to_the_next() {
     fed("1 1 443 nowhere.example", "fail no_addresses");
     fed("1 1 443 1.2.3.4", "fail no_addresses");
     check(&format!(
-        "set srv_failure=go-on\ndns _matrix-fed._tcp.a.example SRV SERVFAIL\n{rest}done step=5"
+        "set spec.srv_failure=go-on\ndns _matrix-fed._tcp.a.example SRV SERVFAIL\n{rest}done step=5"
     ));
 }
 
@@ -259,7 +261,7 @@ resolve a.example
 ---
 done {192.0.2.1:2 192.0.2.1:3} 192.0.2.1:1 host=a.example step=5
 
-set srv_target_alias=reject
+set spec.srv_target_alias=reject
 dns _matrix._tcp.a.example SRV 10 1 3 c.example
 dns b.example A 192.0.2.1
 dns c.example CNAME b.example
@@ -292,9 +294,9 @@ fn a_lost_packet_never_sends_traffic_elsewhere() {
     let rest = "dns _matrix._tcp.a.example SRV 1 1 443 b.example\ndns b.example A 192.0.2.1\nresolve a.example\n---\n";
     for (addresses, end) in [
         ("dns a.example A SERVFAIL", "fail dns_failure"),
-        ("dns a.example A SERVFAIL\nset well_known_dns_failure=go-on", "done step=5"),
+        ("dns a.example A SERVFAIL\nset spec.well_known_dns_failure=go-on", "done step=5"),
         ("dns a.example A TIMEOUT\ndns a.example AAAA NODATA", "fail dns_failure"),
-        ("dns a.example A LOCAL\nset well_known_dns_failure=go-on", "fail local"),
+        ("dns a.example A LOCAL\nset spec.well_known_dns_failure=go-on", "fail local"),
         ("dns a.example A 192.0.2.9\ndns a.example AAAA SERVFAIL", "done step=5"),
         ("dns a.example A 192.0.2.9\ntcp all no-route", "fail local"),
         (
@@ -325,7 +327,7 @@ fail no_addresses
 never a.onion A
 never _matrix._tcp.a.onion SRV
 
-set static_addresses.a.example=192.0.2.1
+set addresses.static_addresses.a.example=192.0.2.1
 resolve a.example
 ---
 done 192.0.2.1:8448 step=6
@@ -414,7 +416,7 @@ fn the_fact_that_expires_first_decides_how_long_a_result_lives() {
             Some((400, 400)),
         ),
         (
-            "https a.example 404\nset dns_negative_max_ttl=48h\ndns a.example A 192.0.2.1 ttl=86400\ndns a.example AAAA 2001:db8::1 ttl=86400\ndns _matrix._tcp.a.example SRV NODATA soa=86400\ndns _matrix-fed._tcp.a.example SRV NODATA soa=86400\nresolve a.example",
+            "https a.example 404\nset dns.negative_max_ttl=48h\ndns a.example A 192.0.2.1 ttl=86400\ndns a.example AAAA 2001:db8::1 ttl=86400\ndns _matrix._tcp.a.example SRV NODATA soa=86400\ndns _matrix-fed._tcp.a.example SRV NODATA soa=86400\nresolve a.example",
             Some((hour * 9 / 10, hour)),
         ),
         ("https a.example 503\nresolve a.example", Some((54, 60))),

@@ -53,27 +53,28 @@ impl Bounds {
     /// The bounds that a policy sets a machine for one name: it has no slots, asks for the addresses of all targets at once, and
     /// has one GET open.
     pub fn of_one(policy: &Policy) -> Self {
-        let attempts = usize::from(policy.dns_attempts.max(1));
-        let questions = usize::from(policy.max_srv_targets).saturating_add(2).saturating_mul(2);
+        let attempts = usize::from(policy.dns.attempts.max(1));
+        let questions =
+            usize::from(policy.spec.max_srv_targets).saturating_add(2).saturating_mul(2);
         Self { dns: questions.saturating_mul(attempts), http: MAX_ATTEMPTS, ..Self::of(policy) }
     }
 
     /// The bounds that a policy sets.
     pub fn of(policy: &Policy) -> Self {
-        let attempts = usize::from(policy.dns_attempts.max(1));
-        let targets = usize::from(policy.max_srv_targets);
+        let attempts = usize::from(policy.dns.attempts.max(1));
+        let targets = usize::from(policy.spec.max_srv_targets);
         // A literal is an address even where the policy allows none.
-        let addresses = usize::from(policy.max_addresses).saturating_mul(2).max(1);
-        let redirects = usize::from(policy.max_redirects).saturating_add(1);
-        let aliases = usize::from(policy.max_aliases).saturating_add(1);
+        let addresses = usize::from(policy.addresses.max_per_family).saturating_mul(2).max(1);
+        let redirects = usize::from(policy.well_known.max_redirects).saturating_add(1);
+        let aliases = usize::from(policy.dns.max_aliases).saturating_add(1);
         // Addresses of targets, of the host and of every hop of a redirect, by family, down every alias; the services.
         let questions = targets.saturating_add(redirects).saturating_add(2);
         let decisions =
             questions.saturating_mul(2).saturating_mul(aliases.saturating_add(addresses));
         Self {
             // A question holds one slot whatever its attempts.
-            dns: policy.dns_slots.max(1).saturating_mul(attempts),
-            http: policy.http_slots.max(1).saturating_mul(MAX_ATTEMPTS),
+            dns: policy.limits.dns_slots.max(1).saturating_mul(attempts),
+            http: policy.limits.http_slots.max(1).saturating_mul(MAX_ATTEMPTS),
             events: 100_000,
             targets,
             addresses,
@@ -83,8 +84,9 @@ impl Bounds {
                 .saturating_add(targets.saturating_mul(addresses))
                 .saturating_add(100),
             patience: policy
+                .limits
                 .queue_deadline
-                .map(|queue| queue.saturating_add(policy.lookup_deadline)),
+                .map(|queue| queue.saturating_add(policy.limits.lookup_deadline)),
         }
     }
 }

@@ -33,7 +33,7 @@ gets 1
 ";
 
 fn off(text: &str) -> Scenario {
-    Scenario::parse(&format!("set speculation=off\n{text}")).unwrap()
+    Scenario::parse(&format!("set spec.speculation=off\n{text}")).unwrap()
 }
 
 fn right(run: &Run, scenario: &Scenario) {
@@ -97,7 +97,7 @@ fn a_run_equals_its_list_of_inputs() {
 #[test]
 fn waits_are_counted_in_rounds() {
     let waits = |speculation: &str| {
-        let text = format!("set speculation={speculation}\n{DELEGATED}");
+        let text = format!("set spec.speculation={speculation}\n{DELEGATED}");
         sequential_waits(&Scenario::parse(&text).unwrap(), 0)
     };
     // Addresses, document, _matrix-fed, _matrix, addresses of the target.

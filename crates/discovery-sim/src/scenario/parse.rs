@@ -438,31 +438,32 @@ fn count(text: &str) -> Parsed<Count> {
     })
 }
 
-/// The policy with one field changed: `field` names it, with dots into its parts; `value` takes the type that is there.
+/// The policy with one field changed: `field` names its group, itself and, in a map, the key, with dots between; `value` takes the type
+/// that is there.
 pub(super) fn set(policy: &Policy, field: &str, value: &str) -> Parsed<Policy> {
     let problem = |why: String| Problem::Setting(format!("{field}={value}: {why}"));
     let mut json = serde_json::to_value(policy).map_err(|error| problem(error.to_string()))?;
-    let (head, part) = match field.split_once('.') {
-        Some((head, part)) => (head, Some(part)),
-        None => (field, None),
-    };
-    let mut place = json.get_mut(head).ok_or_else(|| problem("no such setting".to_owned()))?;
-    if let Some(part) = part {
+    let mut parts = field.splitn(3, '.');
+    let group = json.get_mut(parts.next().unwrap_or_default());
+    let name = parts.next().unwrap_or_default();
+    let mut place = group
+        .and_then(|group| group.get_mut(name))
+        .ok_or_else(|| problem("no such setting".to_owned()))?;
+    if let Some(key) = parts.next() {
         let object = place.as_object_mut();
         let object = object.ok_or_else(|| problem("it has no parts".to_owned()))?;
         // Maps by name take new keys; their values are lists.
-        place = object.entry(part).or_insert_with(|| Value::Array(Vec::new()));
+        place = object.entry(key).or_insert_with(|| Value::Array(Vec::new()));
     }
     *place = match place {
         _ if value.starts_with(['{', '[', '"']) => {
             serde_json::from_str(value).map_err(|error| problem(error.to_string()))?
         }
         Value::Array(_) => {
+            let is_range = matches!(name, "allow" | "deny");
             let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
             items
-                .map(|item| {
-                    Value::from(if head == "addresses" { range(item) } else { item.to_owned() })
-                })
+                .map(|item| Value::from(if is_range { range(item) } else { item.to_owned() }))
                 .collect()
         }
         Value::String(_) => Value::from(value),

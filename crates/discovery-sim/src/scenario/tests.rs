@@ -20,10 +20,10 @@ servers 2
 clock 1700000000
 set addresses.otherwise=global-only
 set addresses.deny=10.0.0.0/8,192.0.2.0/24
-set static_addresses.fixed.example=192.0.2.1,2001:db8::9
-set speculation=full
-set max_body=100
-set address_wait=none
+set addresses.static_addresses.fixed.example=192.0.2.1,2001:db8::9
+set spec.speculation=full
+set well_known.max_body=100
+set addresses.wait=none
 
 https example.org 200 "Cache-Control: max-age=60" {"m.server": "fed.example.net"}
 https example.org on=192.0.2.7 connect=250ms after=1s then=stall 200 "Content-Length: 10" body="a\nb"
@@ -90,12 +90,12 @@ fn what_is_printed_parses_to_the_same_scenario() {
 fn settings_go_through_the_policy_and_keep_their_types() {
     let scenario = Scenario::parse(EVERY_LINE).unwrap();
     let policy = scenario.policy();
-    assert_eq!(policy.speculation, Speculation::Full);
-    assert_eq!(policy.max_body, 100);
-    assert_eq!(policy.address_wait, None);
+    assert_eq!(policy.spec.speculation, Speculation::Full);
+    assert_eq!(policy.well_known.max_body, 100);
+    assert_eq!(policy.addresses.wait, None);
     assert_eq!(policy.addresses.deny.len(), 2);
     assert!(policy.addresses.judge([10, 0, 0, 1].into()).is_err());
-    assert_eq!(policy.static_addresses[&name("fixed.example")].len(), 2);
+    assert_eq!(policy.addresses.static_addresses[&name("fixed.example")].len(), 2);
     assert_eq!((scenario.seed(), scenario.name_servers()), (7, 2));
 }
 
@@ -181,6 +181,6 @@ fn errors_name_the_line_and_what_is_wrong() {
     for (text, line, message) in expected {
         assert_eq!(problem(text), (line, message.to_owned()), "{text}");
     }
-    let error = Scenario::parse("set max_body=much").unwrap_err();
+    let error = Scenario::parse("set well_known.max_body=much").unwrap_err();
     assert!(matches!(error.problem, Problem::Setting(_)));
 }

@@ -20,7 +20,7 @@ pub(super) fn alone(
     policy: &Policy,
 ) -> Outcome {
     let mut policy = policy.clone();
-    policy.speculation = Speculation::Off;
+    policy.spec.speculation = Speculation::Off;
     let mut machine = Resolution::new(name.clone(), &Config::new(policy), START);
     let mut now = START;
     for _ in 0..10_000 {

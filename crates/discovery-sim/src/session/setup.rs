@@ -139,10 +139,10 @@ impl Setup {
             lines.push("server 0 SERVFAIL".to_owned());
         }
         if self.roomy {
-            lines.push("set dns_slots=5000\nset http_slots=5000".to_owned());
+            lines.push("set limits.dns_slots=5000\nset limits.http_slots=5000".to_owned());
         }
         if !self.remembers {
-            lines.push("set max_results=0".to_owned());
+            lines.push("set cache.max_results=0".to_owned());
         }
         lines.join("\n")
     }

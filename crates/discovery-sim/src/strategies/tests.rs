@@ -56,7 +56,7 @@ proptest! {
     #[test]
     fn a_resolution_keeps_its_invariants_among_strangers(scenario in scenario(), moves in moves(), mode in speculation()) {
         let mut config = config(&scenario);
-        config.policy.speculation = mode;
+        config.policy.spec.speculation = mode;
         let name: ServerName = scenario.resolves()[0].name.parse().unwrap();
         let world = scenario.world_at(Duration::ZERO);
         // A resolution has one ticket: it is asked for once.
@@ -73,7 +73,7 @@ proptest! {
     #[test]
     fn a_resolver_keeps_its_invariants_among_strangers(scenario in scenario(), names in vec(known_name(), 1..4), moves in moves(), mode in speculation()) {
         let mut config = config(&scenario);
-        config.policy.speculation = mode;
+        config.policy.spec.speculation = mode;
         let world = scenario.world_at(Duration::ZERO);
         let machine = Resolver::new(config.clone(), START);
         let played = play(machine, Bounds::of(&config.policy), &world, &names, &moves);
@@ -105,7 +105,7 @@ proptest! {
             scenario.lines.push(Line::At(Duration::from_secs(seconds)));
             scenario.lines.push(Line::Resolve { name: name.to_string(), abandon: None });
         }
-        let text = format!("set speculation={}\n{scenario}", serde_json::to_value(mode).unwrap().as_str().unwrap());
+        let text = format!("set spec.speculation={}\n{scenario}", serde_json::to_value(mode).unwrap().as_str().unwrap());
         let scenario = Scenario::parse(&text).unwrap();
         let run = run_resolver(&scenario, Options::default());
         prop_assert_eq!(&run.violations, &[], "{}", scenario);

@@ -124,6 +124,7 @@ fn the_deny_list_sees_embedded_addresses_and_allow_goes_first() {
         otherwise: DefaultAction::Any,
         allow: vec!["10.1.0.0/16".parse().unwrap()],
         deny: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        ..AddressPolicy::default()
     };
     for denied in
         ["10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:a00:1::", "2001:db8::1"]

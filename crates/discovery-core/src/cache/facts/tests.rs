@@ -174,7 +174,7 @@ fn dns_that_was_stood_in_for_is_asked_again_within_five_minutes() {
         let timeout = Fact::Failed(Failure::Dns(DnsError::Timeout));
         let late = now + Duration::from_secs(8);
         memory.learn(&dns(), &Arc::new(CachedFact::new(dns(), timeout, late, Some(late))));
-        now = late + memory.policy.dns_failure_max_ttl;
+        now = late + memory.policy.dns.failure_max_ttl;
     }
 }
 
@@ -270,7 +270,8 @@ fn whoever_asks_again_in_doubt_is_given_what_was_learnt_since() {
 
 #[test]
 fn a_fact_that_was_used_outlives_one_that_was_not() {
-    let policy = Policy { max_facts: 2, ..Policy::default() };
+    let mut policy = Policy::default();
+    policy.cache.max_facts = 2;
     let mut memory =
         Memory { cache: Cache::new(&policy, crate::config::HashKey::default()), policy };
     let question = |host: &str| Question::Dns(DnsName::parse(host).unwrap(), RecordType::A);

@@ -10,7 +10,8 @@ fn at(seconds: u64) -> Instant {
 /// Back-offs of a minute to four.
 fn reports() -> Reports {
     let (first, longest) = (Duration::from_secs(60), Duration::from_secs(240));
-    let policy = Policy { report_backoff: first, report_max_backoff: longest, ..Policy::default() };
+    let mut policy = Policy::default();
+    (policy.feedback.backoff, policy.feedback.max_backoff) = (first, longest);
     Reports::new(&policy, crate::config::HashKey::default())
 }
 

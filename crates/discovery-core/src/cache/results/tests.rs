@@ -15,7 +15,7 @@ use super::*;
 use crate::fact::{Fact, Failure};
 use crate::io::{DnsError, RecordType};
 use crate::name::TlsName;
-use crate::outcome::{Effect, Explanation, ResolveError, Step};
+use crate::outcome::{Effect, Explanation, ResolveError, SrvRank, Step};
 
 const V6: &str = "2001:db8::1";
 const V4: &str = "192.0.2.1";
@@ -29,7 +29,7 @@ fn name() -> ServerName {
 }
 
 /// A result with one target for each of these lists of addresses, fresh until second 60.
-fn resolved(targets: &[&[&str]], srv: Option<(u16, u16)>) -> Resolved {
+fn resolved(targets: &[&[&str]], srv: Option<SrvRank>) -> Resolved {
     let host: TlsName = TlsName::Dns("a.example".parse().unwrap());
     let addresses = |all: &[&str]| all.iter().map(|ip| ip.parse::<IpAddr>().unwrap()).collect();
     let target =
@@ -47,7 +47,7 @@ fn resolved(targets: &[&[&str]], srv: Option<(u16, u16)>) -> Resolved {
     }
 }
 
-fn shared(targets: &[&[&str]], srv: Option<(u16, u16)>) -> Arc<Resolved> {
+fn shared(targets: &[&[&str]], srv: Option<SrvRank>) -> Arc<Resolved> {
     Arc::new(resolved(targets, srv))
 }
 
@@ -121,7 +121,7 @@ fn a_failure_is_told_anew_once_something_was_taught_and_a_result_is_not() {
 /// R86: weights are drawn for each ticket.
 #[test]
 fn where_a_draw_decides_the_order_each_ticket_has_its_own() {
-    let srv = Some((1, 1));
+    let srv = Some(SrvRank { priority: 1, weight: 1 });
     for (targets, kept) in [(&[&[V4][..]][..], true), (&[&[V4], &[V6]], false)] {
         let results = remembering(Ok(shared(targets, srv)), None);
         assert_eq!(results.last(&name()).is_some(), kept, "{targets:?}");

@@ -223,7 +223,7 @@ proptest! {
         let policy = Policy::default();
         for kind in [A, Aaaa, Srv] {
             let (fact, life) = read(&name("q"), kind, &reply, &policy);
-            prop_assert!(life <= policy.dns_max_ttl);
+            prop_assert!(life <= policy.dns.max_ttl);
             let owners = |wanted: &RecordData| reply.records.iter().any(|record| record.data == *wanted);
             match &fact {
                 Fact::Addresses { addresses, .. } => {

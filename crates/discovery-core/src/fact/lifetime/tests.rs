@@ -238,7 +238,7 @@ fn a_lifetime_lies_between_floor_and_cap() {
     assert_eq!(life(Some(172_801)), 172_800);
     assert_eq!(life(Some(i64::MAX)), 172_800);
     let mut policy = Policy::default();
-    (policy.well_known_min_ttl, policy.well_known_max_ttl) =
+    (policy.well_known.min_ttl, policy.well_known.max_ttl) =
         (Duration::from_secs(9), Duration::from_secs(3));
     let none = Freshness { seconds: Some(0), never_stale: false };
     assert_eq!(
@@ -253,13 +253,13 @@ fn r93_r96_dns_lifetimes_are_capped_and_the_top_bit_means_zero() {
     let policy = Policy::default();
     assert_eq!(records(0, &policy), Duration::ZERO);
     assert_eq!(records(300, &policy), Duration::from_secs(300));
-    assert_eq!(records(0x7fff_ffff, &policy), policy.dns_max_ttl);
+    assert_eq!(records(0x7fff_ffff, &policy), policy.dns.max_ttl);
     assert_eq!(records(0x8000_0000, &policy), Duration::ZERO);
     assert_eq!(records(u32::MAX, &policy), Duration::ZERO);
     assert_eq!(negative(Some(60), &policy), Duration::from_secs(60));
-    assert_eq!(negative(Some(86_400), &policy), policy.dns_negative_max_ttl);
+    assert_eq!(negative(Some(86_400), &policy), policy.dns.negative_max_ttl);
     assert_eq!(negative(Some(0x8000_0000), &policy), Duration::ZERO);
-    assert_eq!(negative(None, &policy), policy.dns_negative_default_ttl);
+    assert_eq!(negative(None, &policy), policy.dns.negative_default_ttl);
 }
 
 proptest! {
@@ -275,7 +275,8 @@ proptest! {
 
     #[test]
     fn a_failures_jitter_only_shortens(seed: u64, percent: u8) {
-        let policy = Policy { ttl_jitter_percent: percent, ..Policy::default() };
+        let mut policy = Policy::default();
+        policy.cache.ttl_jitter_percent = percent;
         let base = Duration::from_secs(3600);
         let life = failure(base, &policy, seed, &question());
         prop_assert!(life <= base);

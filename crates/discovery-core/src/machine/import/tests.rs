@@ -23,7 +23,8 @@ const WALL: UnixMillis = UnixMillis(1_764_000_000_000);
 const NOW: Instant = Instant::from_secs(5);
 
 fn resolver() -> Resolver {
-    let mut policy = Policy { refresh_ahead_percent: None, ..Policy::default() };
+    let mut policy = Policy::default();
+    policy.cache.refresh_ahead_percent = None;
     policy.addresses.otherwise = DefaultAction::Any;
     Resolver::new(Config::new(policy), Instant::ORIGIN)
 }
@@ -140,13 +141,14 @@ proptest! {
             let wall = if back { WALL.0 - gone } else { WALL.0 + gone };
             travelling.at = WALL;
             there.import(travelling, NOW, UnixMillis(wall));
-            for (_, fact, learnt, until) in there.facts() {
+            for entry in there.facts() {
+                let crate::FactEntry { fact, learnt, expires: until, .. } = entry;
                 let until = until.unwrap();
                 prop_assert!(until <= NOW + left, "fresher");
                 let cap = match fact {
-                    Fact::Failed(_) => policy.dns_failure_max_ttl,
-                    Fact::NotFound(_) => policy.dns_negative_max_ttl,
-                    _ => policy.dns_max_ttl,
+                    Fact::Failed(_) => policy.dns.failure_max_ttl,
+                    Fact::NotFound(_) => policy.dns.negative_max_ttl,
+                    _ => policy.dns.max_ttl,
                 };
                 prop_assert!(until == NOW || until + age <= NOW + cap, "past its cap");
                 prop_assert!(learnt + age <= NOW, "younger");
@@ -234,8 +236,8 @@ fn a_lookup_that_waits_goes_on_with_what_is_taught_and_the_answer_under_way_coun
     let a = requests.iter().find(of(RecordType::A)).unwrap();
     let _ = resolver.handle_answer(answer(a, 2), NOW);
     let later =
-        resolver.facts().find(|(question, ..)| matches!(question, Question::Dns(_, RecordType::A)));
-    assert_eq!(later.map(|(_, fact, ..)| fact.clone()), Some(addresses(2)));
+        resolver.facts().find(|entry| matches!(entry.question, Question::Dns(_, RecordType::A)));
+    assert_eq!(later.map(|entry| entry.fact.clone()), Some(addresses(2)));
     assert_eq!(resolver.poll_timeout(), None, "nothing is left to wait for");
 }
 
@@ -295,7 +297,8 @@ fn pages_are_bounded_and_tell_everything_once_and_what_is_new_after_that() {
 
 #[test]
 fn a_flood_of_taught_facts_stays_within_the_bounds_and_pushes_out_nothing_in_use() {
-    let mut policy = Policy { max_facts: 100, ..Policy::default() };
+    let mut policy = Policy::default();
+    policy.cache.max_facts = 100;
     policy.addresses.otherwise = DefaultAction::Any;
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
     let question = Question::Dns(host(0), RecordType::Aaaa);
@@ -321,7 +324,8 @@ fn a_flood_of_taught_facts_stays_within_the_bounds_and_pushes_out_nothing_in_use
 fn the_order_of_changes_takes_its_room_from_the_facts() {
     let fact = |n: u32| Exported { question: of_many(n), ..told(0, addresses(1), 0, 600_000) };
     let bound = 200_000;
-    let policy = Policy { max_cache_bytes: bound, ..Policy::default() };
+    let mut policy = Policy::default();
+    policy.cache.max_bytes = bound;
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
     resolver.import(export((0..5000).map(fact).collect()), NOW, WALL);
     let before = resolver.counters();

@@ -49,11 +49,11 @@ impl Scene {
 }
 
 fn patient(mut policy: Policy, times: u32) -> Policy {
-    policy.dns_retry_interval *= times;
-    policy.dns_timeout *= times;
-    policy.response_patience *= times;
-    policy.well_known_timeout *= times;
-    policy.lookup_deadline *= times;
+    policy.dns.retry_interval *= times;
+    policy.dns.timeout *= times;
+    policy.well_known.response_wait *= times;
+    policy.well_known.timeout *= times;
+    policy.limits.lookup_deadline *= times;
     policy
 }
 

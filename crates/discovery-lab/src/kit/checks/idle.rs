@@ -123,7 +123,7 @@ pub(super) fn deadlines(
         let setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
         let mut setup = faulty.bait(setup, &lab);
         setup.policy = hurried(setup.policy, HURRY);
-        let patience = setup.policy.dns_timeout;
+        let patience = setup.policy.dns.timeout;
         let client = start(adapter, setup)?;
         faulty.arm();
         let began = Instant::now();

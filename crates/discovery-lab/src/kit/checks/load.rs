@@ -28,9 +28,9 @@ pub(super) fn check(adapter: &Arc<dyn Adapter>, found: &mut Findings) -> Result<
         let mut setup = Setup::for_lab(&lab, time.clock(), Arc::clone(time.probe()));
         setup.policy = policy();
         // All of them wait for one processor or two, which is not what is tried.
-        setup.policy.well_known_timeout *= 6;
-        setup.policy.lookup_deadline *= 6;
-        setup.policy.dns_timeout *= 6;
+        setup.policy.well_known.timeout *= 6;
+        setup.policy.limits.lookup_deadline *= 6;
+        setup.policy.dns.timeout *= 6;
         let client = start(adapter, setup)?;
         let mut lookups = JoinSet::new();
         for (n, text) in load.names().enumerate() {

@@ -16,7 +16,7 @@ enum Written {
     Text(String),
 }
 
-pub(super) fn write(duration: Duration) -> String {
+pub(crate) fn write(duration: Duration) -> String {
     let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
     match (nanos, seconds) {
         (0, seconds) if seconds > 0 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
@@ -27,7 +27,7 @@ pub(super) fn write(duration: Duration) -> String {
     }
 }
 
-pub(super) fn read(text: &str) -> Option<Duration> {
+pub(crate) fn read(text: &str) -> Option<Duration> {
     let is_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
     let (number, unit) = text.split_at_checked(text.bytes().take_while(is_number).count())?;
     let unit = Duration::from_millis(match unit {
@@ -59,32 +59,27 @@ fn of<E: de::Error>(written: Written) -> Result<Duration, E> {
 }
 
 /// A duration that must be there.
-pub(super) mod required {
+pub(crate) mod required {
     use serde::Serializer;
 
     use super::{Deserialize, Deserializer, Duration, Written, of, write};
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        duration: &Duration,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&write(*duration))
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         of(Written::deserialize(from)?)
     }
 }
 
 /// A duration, or `none`.
-pub(super) mod optional {
+pub(crate) mod optional {
     use serde::Serializer;
 
     use super::{Deserialize, Deserializer, Duration, Written, of, write};
 
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         duration: &Option<Duration>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
@@ -94,7 +89,7 @@ pub(super) mod optional {
         }
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Duration>, D::Error> {
         match Written::deserialize(from)? {
