@@ -355,14 +355,10 @@ type Object = serde_json::Map<String, Value>;
 
 /// Refuses a key that the default does not have, and names the one that is spelled most like it.
 fn known_keys(group: &str, given: &Object, known: &Object) -> Result<(), String> {
-    for key in given.keys().filter(|key| !known.contains_key(*key)) {
-        let distance = |other: &&String| strsim::damerau_levenshtein(key, other);
-        let nearest = known.keys().min_by_key(distance).map_or("", String::as_str);
-        return Err(format!(
-            "unknown policy field `{group}{key}`; did you mean `{group}{nearest}`?"
-        ));
-    }
-    Ok(())
+    let Some(key) = given.keys().find(|key| !known.contains_key(*key)) else { return Ok(()) };
+    let distance = |other: &&String| strsim::damerau_levenshtein(key, other);
+    let nearest = known.keys().min_by_key(distance).map_or("", String::as_str);
+    Err(format!("unknown policy field `{group}{key}`; did you mean `{group}{nearest}`?"))
 }
 
 /// What a 200 response with an invalid document leads to.
