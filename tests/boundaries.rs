@@ -49,11 +49,17 @@ fn table() -> Vec<Row> {
     .collect()
 }
 
+/// Every setting by its full name: `dns.timeout`.
 fn policy() -> BTreeMap<String, Value> {
-    let Value::Object(fields) = serde_json::to_value(Policy::default()).unwrap() else {
+    let Value::Object(groups) = serde_json::to_value(Policy::default()).unwrap() else {
         panic!("a policy is an object")
     };
-    fields.into_iter().collect()
+    let mut settings = BTreeMap::new();
+    for (group, fields) in groups {
+        let Value::Object(fields) = fields else { panic!("{group} is a group") };
+        settings.extend(fields.into_iter().map(|(name, value)| (format!("{group}.{name}"), value)));
+    }
+    settings
 }
 
 /// Whether a setting is a time, or a share of one: by its value, or by its name where the value says nothing. A floor of zero has no
