@@ -16,6 +16,8 @@ mod mutants;
 mod package;
 mod pages;
 mod peers;
+mod references;
+mod settings;
 mod several;
 mod sim;
 mod spec;
@@ -59,7 +61,7 @@ enum Chore {
     Dependencies,
     /// Prints for each requirement where it is obeyed and which tests show it; then what is missing.
     Spec,
-    /// Writes the generated pages of the documentation: requirements and invariants.
+    /// Writes the generated pages of the documentation: requirements, invariants and settings.
     Pages,
     /// Packs the crates that are published and builds each from its own files.
     Package {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use crate::{invariants, spec};
+use crate::{invariants, settings, spec};
 
 /// Writes all pages.
 pub(crate) fn write(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
@@ -25,5 +25,5 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
 }
 
 fn pages(root: &Path) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
-    Ok(vec![(invariants::PAGE, invariants::page(root)?)])
+    Ok(vec![(invariants::PAGE, invariants::page(root)?), (settings::PAGE, settings::page(root)?)])
 }

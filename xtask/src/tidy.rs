@@ -16,6 +16,8 @@ use crate::citations::cited;
 use crate::layers;
 use crate::pages;
 use crate::peers;
+use crate::references::Repository;
+use crate::settings;
 use crate::spec::{self, LAST_REQUIREMENT};
 use crate::vectors;
 
@@ -82,11 +84,14 @@ const MAY_PANIC: [&str; 16] = [
 
 /// Checks every file that git knows or would add.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
-    let mut complaints = Vec::new();
+    let mut complaints = settings::check(root)?;
+    let repository = Repository::new(files(root)?, settings::names(root)?);
     for path in files(root)? {
         let Ok(bytes) = fs::read(root.join(&path)) else { continue };
         let Ok(text) = String::from_utf8(bytes) else { continue };
-        for complaint in check_file(&path, &text) {
+        for complaint in
+            check_file(&path, &text).into_iter().chain(repository.complaints(&path, &text))
+        {
             complaints.push(format!("{path}: {complaint}"));
         }
     }

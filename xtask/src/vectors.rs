@@ -413,10 +413,10 @@ mod tests {
 
     #[test]
     fn settings_are_named_where_they_decide() {
-        let text = "# R1\nset families=v4\nset user_agent=x\ndns a.example A 192.0.2.1\ndns a.example AAAA 2001:db8::1\n\
+        let text = "# R1\nset addresses.families=v4\nset well_known.user_agent=x\ndns a.example A 192.0.2.1\ndns a.example AAAA 2001:db8::1\n\
                     resolve a.example:1\n---\ndone 192.0.2.1:1\n";
         let written = written(text).unwrap_or_default();
-        assert!(written.contains(r#""settings":{"families":"v4"}"#), "{written}");
+        assert!(written.contains(r#""settings":{"addresses.families":"v4"}"#), "{written}");
     }
 
     #[test]

@@ -117,6 +117,10 @@ pub use machine::State;
 pub mod invariants {}
 
 #[cfg(doc)]
+#[doc = include_str!("../docs/policy.md")]
+pub mod settings {}
+
+#[cfg(doc)]
 #[doc = include_str!("../docs/specification.md")]
 pub mod specification {}
 

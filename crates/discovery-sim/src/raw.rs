@@ -119,7 +119,7 @@ impl<'a> Head<'a> {
         let mut fields: Vec<(&[u8], Vec<u8>)> = Vec::new();
         for line in lines.filter(|line| !line.is_empty()) {
             if line.starts_with(b" ") || line.starts_with(b"\t") {
-                // §5.2: a fold in a response is replaced by a space. Framing must be readable in one way only, so it has none.
+                // RFC 9112 §5.2: a fold in a response is replaced by a space. Framing must be readable in one way only, so it has none.
                 let (name, value) = fields.last_mut()?;
                 if is_framing(name) || is_framing_line(line) || !line.iter().all(is_text) {
                     return None;
@@ -259,7 +259,7 @@ fn chunks(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Stop> {
         let next = at.peek().ok_or(Stop::More)?;
         let size = u64::from_str_radix(&digits, 16).map_err(|_| Stop::Bad)?;
         match next {
-            // §7.1.1: blanks may stand before the semicolon of an extension, but an extension must follow.
+            // RFC 9112 §7.1.1: blanks may stand before the semicolon of an extension, but an extension must follow.
             b' ' | b'\t' => {
                 at.skip_while(|byte| b" \t".contains(byte))?;
                 if at.peek().ok_or(Stop::More)? != b';' {

@@ -109,11 +109,11 @@ impl Stated {
         for value in headers.get_all(CACHE_CONTROL) {
             match split(value.as_bytes()) {
                 Some(list) => directives.extend(list),
-                // §4.2.1: stale, where nobody can tell what is quoted.
+                // RFC 9111 §4.2.1: stale, where nobody can tell what is quoted.
                 None => return Self::Seconds(0),
             }
         }
-        // §4.1: `*` never matches.
+        // RFC 9111 §4.1: `*` never matches.
         let varies = headers.get_all(VARY).iter().any(|value| value.as_bytes().contains(&b'*'));
         if varies {
             return Self::Seconds(0);
@@ -129,7 +129,7 @@ impl Stated {
                 ("no-store", _) | ("no-cache", None) => return Self::Seconds(0),
                 ("max-age", argument) => {
                     let argument = argument.unwrap_or_default().trim_matches('"');
-                    // §1.2.2: what is too large is 2^31.
+                    // RFC 9111 §1.2.2: what is too large is 2^31.
                     let digits =
                         !argument.is_empty() && argument.bytes().all(|b| b.is_ascii_digit());
                     let seconds = argument.parse().unwrap_or(u64::MAX).min(1 << 31);
@@ -155,7 +155,7 @@ impl Stated {
         if headers.contains_key(DATE) {
             return Self::ByTheClock;
         }
-        // §5.1: the first member of a list, if it is a number.
+        // RFC 9111 §5.1: the first member of a list, if it is a number.
         let age = first(AGE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let age = age.unwrap_or_default();
         let age = age.split(',').map(str::trim).find(|member| !member.is_empty());
