@@ -33,15 +33,8 @@ fn address(m: &mut Message, ip: Ipv4Addr) {
 
 /// One question on its way over UDP, and the query that went out.
 fn asking(kind: RecordType) -> (Exchange, Message) {
-    let request = DnsRequest {
-        id: DnsId::from_number(1),
-        server: 0,
-        edns: true,
-        transport: discovery_core::DnsTransport::Udp,
-        attempt: 0,
-        name: DnsName::parse("matrix.example.org").unwrap(),
-        kind,
-    };
+    let request =
+        DnsRequest::new(DnsId::from_number(1), DnsName::parse("matrix.example.org").unwrap(), kind);
     let server = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 53), 53));
     let mut exchange = Exchange::dns(&request, server, &mut Predictable::new(3));
     exchange.opened();
@@ -282,15 +275,11 @@ fn ids_and_letters_are_as_many_as_there_are() {
     let (mut ids, mut letters) = (BTreeSet::new(), BTreeSet::new());
     let mut entropy = Predictable::new(7);
     for _ in 0..4000 {
-        let request = DnsRequest {
-            id: DnsId::from_number(1),
-            server: 0,
-            edns: true,
-            transport: discovery_core::DnsTransport::Udp,
-            attempt: 0,
-            name: DnsName::parse("matrix.example.org").unwrap(),
-            kind: RecordType::A,
-        };
+        let request = DnsRequest::new(
+            DnsId::from_number(1),
+            DnsName::parse("matrix.example.org").unwrap(),
+            RecordType::A,
+        );
         let server = SocketAddr::from((TRUTH, 53));
         let mut exchange = Exchange::dns(&request, server, &mut entropy);
         exchange.opened();

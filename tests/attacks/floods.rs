@@ -35,12 +35,7 @@ fn drain(
 fn nxdomain(request: &Request) -> Option<Answer> {
     Some(match request {
         Request::Dns(dns) => {
-            let reply = DnsReply {
-                nxdomain: true,
-                records: vec![],
-                negative_ttl: Some(3600),
-                noticed: Default::default(),
-            };
+            let reply = DnsReply::not_found(true, Some(3600));
             Answer::Dns(dns.id, Ok(reply))
         }
         Request::Http(get) => Answer::Http(get.id, Err(discovery_core::HttpError::Refused)),

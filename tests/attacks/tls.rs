@@ -201,14 +201,13 @@ fn the_target_of_a_service_cannot_speak_for_the_name() {
 
 /// How a handshake for that name fails; None: it does not.
 fn handshake(tls_name: TlsName, config: Arc<ServerConfig>) -> Option<HttpError> {
-    let get = discovery_core::HttpGet {
-        id: discovery_core::HttpId::from_number(0),
-        url: "https://served.example/_matrix/federation/v1/version".parse().unwrap(),
-        address: SocketAddr::from((ADDRESS, 443)),
+    let mut get = discovery_core::HttpGet::new(
+        discovery_core::HttpId::from_number(0),
+        "https://served.example/_matrix/federation/v1/version".parse().unwrap(),
+        SocketAddr::from((ADDRESS, 443)),
         tls_name,
-        headers: Default::default(),
-        max_body: 10,
-    };
+    );
+    get.max_body = 10;
     let mut exchange = Exchange::http(&get, client());
     let mut server = ServerConnection::new(config).unwrap();
     exchange.opened();

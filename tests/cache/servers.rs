@@ -132,12 +132,7 @@ fn what_the_only_server_did_not_reply_to_is_forgiven_when_it_replies_to_the_same
     let again = asked(&mut resolver);
     assert!(again.len() == 2 && again.iter().all(|request| request.attempt == 1), "{again:?}");
     for request in again {
-        let nothing = DnsReply {
-            nxdomain: true,
-            records: Vec::new(),
-            negative_ttl: None,
-            noticed: Default::default(),
-        };
+        let nothing = DnsReply::not_found(true, None);
         let _ = resolver.handle_answer(Answer::Dns(request.id, Ok(nothing)), now + LATENCY);
     }
     let server = resolver.name_servers().next().unwrap();

@@ -64,22 +64,17 @@ fn answer(request: Request, delegated: &str) -> Answer {
                 .into_iter()
                 .map(|data| DnsRecord { owner: owner.clone(), ttl: 300, data })
                 .collect();
-            let reply = DnsReply {
-                nxdomain: records.is_empty(),
-                records,
-                negative_ttl: Some(300),
-                noticed: Default::default(),
-            };
+            let mut reply = DnsReply::not_found(records.is_empty(), Some(300));
+            reply.records = records;
             Answer::Dns(request.id, Ok(reply))
         }
         Request::Http(get) => Answer::Http(
             get.id,
-            Ok(HttpResponse {
-                status: http::StatusCode::OK,
-                headers: http::HeaderMap::new(),
-                body: format!(r#"{{"m.server":"{delegated}"}}"#).into_bytes(),
-                received: None,
-            }),
+            Ok(HttpResponse::new(
+                http::StatusCode::OK,
+                http::HeaderMap::new(),
+                format!(r#"{{"m.server":"{delegated}"}}"#).into_bytes(),
+            )),
         ),
     }
 }

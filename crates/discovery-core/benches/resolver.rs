@@ -294,12 +294,11 @@ impl Sent {
             Self::Http(id, number) => {
                 let body =
                     format!(r#"{{"m.server":"{delegated}.server{number}.example.org{port}"}}"#);
-                let response = HttpResponse {
-                    status: http::StatusCode::OK,
-                    headers: http::HeaderMap::new(),
-                    body: body.into_bytes(),
-                    received: None,
-                };
+                let response = HttpResponse::new(
+                    http::StatusCode::OK,
+                    http::HeaderMap::new(),
+                    body.into_bytes(),
+                );
                 return Answer::Http(id, Ok(response));
             }
         };
@@ -318,12 +317,8 @@ impl Sent {
             .into_iter()
             .map(|data| DnsRecord { owner: owner.clone(), ttl: 3600, data })
             .collect();
-        let reply = DnsReply {
-            nxdomain: records.is_empty(),
-            records,
-            negative_ttl: Some(300),
-            noticed: Default::default(),
-        };
+        let mut reply = DnsReply::not_found(records.is_empty(), Some(300));
+        reply.records = records;
         Answer::Dns(request.id, Ok(reply))
     }
 }

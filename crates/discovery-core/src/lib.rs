@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use discovery_core::{
-//!     Answer, Config, DnsRecord, DnsReply, Event, Instant, Noticed, RecordData, RecordType, Request,
+//!     Answer, Config, DnsRecord, DnsReply, Event, Instant, RecordData, RecordType, Request,
 //!     Resolution,
 //! };
 //!
@@ -20,8 +20,7 @@
 //!             let data = RecordData::A([93, 184, 215, 14].into());
 //!             let record = DnsRecord { owner: query.name, ttl: 300, data };
 //!             let records = if query.kind == RecordType::A { vec![record] } else { Vec::new() };
-//!             let (negative_ttl, noticed) = (Some(300), Noticed::default());
-//!             let reply = DnsReply { nxdomain: false, records, negative_ttl, noticed };
+//!             let reply = DnsReply::with_records(records);
 //!             let _ = resolution.handle_answer(Answer::Dns(query.id, Ok(reply)), now);
 //!         }
 //!         Event::Request(Request::Http(get)) => unreachable!("{get:?}"),

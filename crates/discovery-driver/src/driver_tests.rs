@@ -161,7 +161,9 @@ fn is_ok(outcome: &Poll<Outcome>) -> bool {
 }
 
 fn reply(records: Vec<DnsRecord>) -> DnsReply {
-    DnsReply { nxdomain: false, records, negative_ttl: Some(60), noticed: Default::default() }
+    let mut reply = DnsReply::with_records(records);
+    reply.negative_ttl = Some(60);
+    reply
 }
 
 #[test]
@@ -560,7 +562,7 @@ fn learnt(names: usize) -> Export {
         resolver.resolve(&name, Instant::ORIGIN);
         while let Some(event) = resolver.poll() {
             let discovery_core::Event::Request(Request::Dns(dns)) = event else { continue };
-            let reply = DnsReply { nxdomain: true, negative_ttl: Some(300), ..reply(Vec::new()) };
+            let reply = DnsReply::not_found(true, Some(300));
             let _ = resolver.handle_answer(Answer::Dns(dns.id, Ok(reply)), Instant::ORIGIN);
         }
     }

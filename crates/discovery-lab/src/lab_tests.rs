@@ -86,15 +86,11 @@ fn fetch(lab: &Lab, host: &str, address: &str) -> Result<HttpResponse, HttpError
 }
 
 fn ask(lab: &Lab, name: &str, kind: RecordType) -> Result<DnsReply, DnsError> {
-    let request = discovery_core::DnsRequest {
-        id: discovery_core::DnsId::from_number(0),
-        server: 0,
-        edns: true,
-        transport: discovery_core::DnsTransport::Udp,
-        attempt: 0,
-        name: name.parse().unwrap(),
+    let request = discovery_core::DnsRequest::new(
+        discovery_core::DnsId::from_number(0),
+        name.parse().unwrap(),
         kind,
-    };
+    );
     let exchange = Exchange::dns(&request, lab.dns_servers()[0], &mut Predictable::new(7));
     match run(lab, exchange) {
         Answer::Dns(_, answer) => answer,
@@ -254,15 +250,11 @@ fn the_front_door_leads_to_whichever_name_is_asked_for() {
 fn lost_datagrams_are_lost_until_the_attempt_that_is_not() {
     let lab = Lab::start(world("dns a.example A 192.0.2.1 lost=1\n")).unwrap();
     let request = |id: u64| {
-        let request = discovery_core::DnsRequest {
-            id: discovery_core::DnsId::from_number(id),
-            server: 0,
-            edns: true,
-            transport: discovery_core::DnsTransport::Udp,
-            attempt: 0,
-            name: "a.example".parse().unwrap(),
-            kind: RecordType::A,
-        };
+        let request = discovery_core::DnsRequest::new(
+            discovery_core::DnsId::from_number(id),
+            "a.example".parse().unwrap(),
+            RecordType::A,
+        );
         Exchange::dns(&request, lab.dns_servers()[0], &mut Predictable::new(id))
     };
     // The first goes out and is not waited for.

@@ -190,12 +190,11 @@ fn bogus_dns(dns: &DnsRequest, draw: &mut Draw) -> Result<DnsReply, DnsError> {
         };
     }
     let negative_ttl = (draw.below(2) == 0).then(|| bogus_ttl(draw));
-    Ok(DnsReply {
-        nxdomain: draw.below(3) == 0,
-        records,
-        negative_ttl,
-        noticed: Noticed { rejects_edns: draw.below(8) == 0, folds_letters: draw.below(8) == 0 },
-    })
+    let mut reply = DnsReply::with_records(records);
+    reply.nxdomain = draw.below(3) == 0;
+    reply.negative_ttl = negative_ttl;
+    reply.noticed = Noticed { rejects_edns: draw.below(8) == 0, folds_letters: draw.below(8) == 0 };
+    Ok(reply)
 }
 
 fn bogus_record(owner: &DnsName, draw: &mut Draw) -> RecordData {
@@ -277,7 +276,9 @@ fn bogus_http(get: &HttpGet, draw: &mut Draw) -> Result<HttpResponse, HttpError>
         _ => format!("{{\"m.server\":\"n{}.example:443\"}}", draw.next()).into_bytes(),
     };
     let received = (draw.below(3) > 0).then(|| UnixTime(draw.next() >> draw.below(64)));
-    Ok(HttpResponse { status, headers, body, received })
+    let mut response = HttpResponse::new(status, headers, body);
+    response.received = received;
+    Ok(response)
 }
 
 type Values = &'static [&'static str];

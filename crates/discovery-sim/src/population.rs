@@ -244,19 +244,18 @@ impl Population {
             _ => None,
         };
         Some(Ok(match data {
-            Some(data) => DnsReply {
-                nxdomain: false,
-                records: vec![DnsRecord { owner: name.clone(), ttl: self.ttl(server), data }],
-                negative_ttl: None,
-                noticed: Default::default(),
-            },
+            Some(data) => DnsReply::with_records(vec![DnsRecord {
+                owner: name.clone(),
+                ttl: self.ttl(server),
+                data,
+            }]),
             None => self.negative(server, false),
         }))
     }
 
     fn negative(&self, server: u64, nxdomain: bool) -> DnsReply {
         let ttl = pick(&self.negative_ttls, draw(self.seed, "negative", server, 0));
-        DnsReply { nxdomain, records: Vec::new(), negative_ttl: ttl, noticed: Default::default() }
+        DnsReply::not_found(nxdomain, ttl)
     }
 
     /// The lifetime of a server's records, in seconds.
@@ -371,7 +370,7 @@ const DELEGATED_PORT: u16 = 443;
 const SERVICE_PORT: u16 = 4443;
 
 fn response(status: StatusCode, body: Vec<u8>) -> HttpResponse {
-    HttpResponse { status, headers: HeaderMap::new(), body, received: None }
+    HttpResponse::new(status, HeaderMap::new(), body)
 }
 
 fn number(role: Role) -> u64 {

@@ -152,7 +152,7 @@ impl<'a> Head<'a> {
             headers.append(name, HeaderValue::from_bytes(value).ok()?);
         }
         let status = StatusCode::from_u16(self.status).ok()?;
-        Some(HttpResponse { status, headers, body: Vec::new(), received: None })
+        Some(HttpResponse::new(status, headers, Vec::new()))
     }
 }
 

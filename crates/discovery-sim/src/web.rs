@@ -137,8 +137,7 @@ impl Page {
         for (name, value) in headers {
             map.append(name, value.clone());
         }
-        let whole =
-            |map, body| Reading::Whole(HttpResponse { status, headers: map, body, received: None });
+        let whole = |map, body| Reading::Whole(HttpResponse::new(status, map, body));
         if status != StatusCode::OK {
             return Ok(whole(map, Vec::new()));
         }

@@ -545,7 +545,7 @@ fn closed_port(server: u8) -> SocketAddr {
 }
 
 fn negative(nxdomain: bool, negative_ttl: Option<u32>) -> DnsReply {
-    DnsReply { nxdomain, records: Vec::new(), negative_ttl, noticed: Default::default() }
+    DnsReply::not_found(nxdomain, negative_ttl)
 }
 
 fn append(reply: &mut DnsReply, owner: &DnsName, records: &[(RecordData, u32)]) {

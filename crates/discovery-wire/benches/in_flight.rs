@@ -161,14 +161,14 @@ fn answer(peer: &mut ServerConnection, mut sent: &[u8]) -> Vec<u8> {
 }
 
 fn get(number: u64) -> HttpGet {
-    HttpGet {
-        id: HttpId::from_number(number),
-        url: "https://example.org/.well-known/matrix/server".parse().unwrap(),
-        address: "192.0.2.1:443".parse().unwrap(),
-        tls_name: TlsName::Dns(DnsName::parse("example.org").unwrap()),
-        headers: http::HeaderMap::new(),
-        max_body: 51_200,
-    }
+    let mut get = HttpGet::new(
+        HttpId::from_number(number),
+        "https://example.org/.well-known/matrix/server".parse().unwrap(),
+        "192.0.2.1:443".parse().unwrap(),
+        TlsName::Dns(DnsName::parse("example.org").unwrap()),
+    );
+    get.max_body = 51_200;
+    get
 }
 
 /// A client that trusts one authority, and a server with a certificate from it.

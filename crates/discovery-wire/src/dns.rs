@@ -151,9 +151,10 @@ impl Lookup {
                 self.ask(output)
             }
             (Reply::NoEdns(error), _) => error.into(),
-            (Reply::Whole(result), _) => {
-                Next::Finish(result.map(|reply| DnsReply { noticed: self.noticed, ..reply }))
-            }
+            (Reply::Whole(result), _) => Next::Finish(result.map(|mut reply| {
+                reply.noticed = self.noticed;
+                reply
+            })),
         }
     }
 }

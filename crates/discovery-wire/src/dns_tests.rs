@@ -23,15 +23,11 @@ fn server() -> SocketAddr {
 }
 
 fn exchange_with(entropy: &mut dyn Entropy) -> Exchange {
-    let request = DnsRequest {
-        id: DnsId::from_number(7),
-        server: 0,
-        edns: true,
-        transport: discovery_core::DnsTransport::Udp,
-        attempt: 0,
-        name: DnsName::parse("a.long-enough-name.example").unwrap(),
-        kind: RecordType::A,
-    };
+    let request = DnsRequest::new(
+        DnsId::from_number(7),
+        DnsName::parse("a.long-enough-name.example").unwrap(),
+        RecordType::A,
+    );
     Exchange::dns(&request, server(), entropy)
 }
 
@@ -233,15 +229,11 @@ fn a_stream_that_ends_early_is_unreachable() {
 
 #[test]
 fn a_thousand_services_come_over_tcp() {
-    let request = DnsRequest {
-        id: DnsId::from_number(7),
-        server: 0,
-        edns: true,
-        transport: discovery_core::DnsTransport::Udp,
-        attempt: 0,
-        name: DnsName::parse("_matrix._tcp.example").unwrap(),
-        kind: RecordType::Srv,
-    };
+    let request = DnsRequest::new(
+        DnsId::from_number(7),
+        DnsName::parse("_matrix._tcp.example").unwrap(),
+        RecordType::Srv,
+    );
     let mut exchange = Exchange::dns(&request, server(), &mut Predictable::new(1));
     exchange.opened();
     let query = sent(&mut exchange);

@@ -83,14 +83,15 @@ fn dns(name: &str) -> TlsName {
 fn get(tls_name: TlsName) -> HttpGet {
     let mut headers = HeaderMap::new();
     headers.insert("user-agent", HeaderValue::from_static("test/1"));
-    HttpGet {
-        id: HttpId::from_number(3),
-        url: Uri::from_static("https://example.org/.well-known/matrix/server"),
-        address: SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 443)),
+    let mut get = HttpGet::new(
+        HttpId::from_number(3),
+        Uri::from_static("https://example.org/.well-known/matrix/server"),
+        SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 443)),
         tls_name,
-        headers,
-        max_body: 1000,
-    }
+    );
+    get.headers = headers;
+    get.max_body = 1000;
+    get
 }
 
 /// How the server ends the stream.

@@ -169,7 +169,8 @@ impl Reading {
             };
         }
         let old = head.version == Some(0);
-        let response = HttpResponse { status, headers, body: Vec::new(), received: now };
+        let mut response = HttpResponse::new(status, headers, Vec::new());
+        response.received = now;
         if status != StatusCode::OK {
             // Nothing but a 200 response has a body of use.
             return Ok(Some(Progress::Finished(Ok(response))));

@@ -273,14 +273,15 @@ fn get(url: &'static str) -> HttpGet {
     headers.insert("user-agent", HeaderValue::from_static("test/1"));
     headers.insert("host", HeaderValue::from_static("evil.example"));
     headers.insert("connection", HeaderValue::from_static("keep-alive"));
-    HttpGet {
-        id: HttpId::from_number(0),
-        url: Uri::from_static(url),
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
-        tls_name: TlsName::Dns(DnsName::parse("example.org").unwrap()),
-        headers,
-        max_body: 100,
-    }
+    let mut get = HttpGet::new(
+        HttpId::from_number(0),
+        Uri::from_static(url),
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
+        TlsName::Dns(DnsName::parse("example.org").unwrap()),
+    );
+    get.headers = headers;
+    get.max_body = 100;
+    get
 }
 
 #[test]

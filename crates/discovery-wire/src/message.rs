@@ -173,7 +173,10 @@ impl Asked {
             return Err(DnsError::Refused.into());
         }
         let negative_ttl = lifetime.filter(|_| nxdomain || !found);
-        Ok(DnsReply { nxdomain, records, negative_ttl, noticed: Default::default() })
+        let mut reply = DnsReply::with_records(records);
+        reply.nxdomain = nxdomain;
+        reply.negative_ttl = negative_ttl;
+        Ok(reply)
     }
 
     /// The record as the core wants it; none for kinds that were not asked for.

@@ -98,18 +98,14 @@ fn told(exchange: Exchange) -> Told {
 
 /// An exchange that waits for its reply, and the query that it sent, without the prefix.
 fn asking(kind: RecordType, tcp: bool) -> (Exchange, Vec<u8>) {
-    let request = DnsRequest {
-        edns: true,
-        transport: discovery_core::DnsTransport::Udp,
-        id: DnsId::from_number(1),
-        server: 0,
-        attempt: 0,
-        name: match DnsName::parse("_m._tcp.ab.example") {
+    let request = DnsRequest::new(
+        DnsId::from_number(1),
+        match DnsName::parse("_m._tcp.ab.example") {
             Ok(name) => name,
             Err(error) => unreachable!("{error}"),
         },
         kind,
-    };
+    );
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, 53));
     let mut exchange = Exchange::dns(&request, server, &mut Predictable::new(1));
     exchange.opened();

@@ -10,7 +10,7 @@ use discovery_core::{
 };
 use discovery_wire::fuzz::{StreamEnd, read_response};
 use discovery_wire::{Exchange, Want};
-use http::{HeaderMap, Uri};
+use http::Uri;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
@@ -118,14 +118,14 @@ fn feed(server: &mut ServerConnection, portion: &mut &[u8]) -> usize {
 
 fn get() -> HttpGet {
     let Ok(name) = DnsName::parse("a.example") else { unreachable!("a name") };
-    HttpGet {
-        id: HttpId::from_number(1),
-        url: Uri::from_static("https://a.example/"),
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
-        tls_name: TlsName::Dns(name),
-        headers: HeaderMap::new(),
-        max_body: MAX_BODY,
-    }
+    let mut get = HttpGet::new(
+        HttpId::from_number(1),
+        Uri::from_static("https://a.example/"),
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
+        TlsName::Dns(name),
+    );
+    get.max_body = MAX_BODY;
+    get
 }
 
 /// A client, and the one server that it trusts.

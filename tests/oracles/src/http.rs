@@ -33,7 +33,9 @@ pub fn http_target(bytes: &[u8]) {
     let seen = match &whole {
         None => RawReading::Unfinished,
         Some(Ok(response)) => {
-            RawReading::Whole(HttpResponse { received: None, ..response.clone() })
+            let mut response = response.clone();
+            response.received = None;
+            RawReading::Whole(response)
         }
         Some(Err(HttpError::Reset)) => RawReading::BrokenOff,
         Some(Err(_)) => RawReading::Refused,

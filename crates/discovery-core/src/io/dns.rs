@@ -11,6 +11,7 @@ use crate::policy::DnsTransport;
 
 /// One DNS question for one name server. Names are absolute: no search list applies, ever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DnsRequest {
     /// Under which it is answered.
     pub id: DnsId,
@@ -28,6 +29,14 @@ pub struct DnsRequest {
     pub name: DnsName,
     /// The type asked for.
     pub kind: RecordType,
+}
+
+impl DnsRequest {
+    /// The first query of a question, to the first name server, over UDP and with EDNS: for tests of drivers.
+    pub fn new(id: DnsId, name: DnsName, kind: RecordType) -> Self {
+        let (server, attempt, edns, transport) = (0, 0, true, DnsTransport::Udp);
+        Self { id, server, attempt, edns, transport, name, kind }
+    }
 }
 
 /// What a driver noticed about a name server on the way to a reply. A resolver remembers it for a while, so that the next query is sent in
@@ -84,6 +93,7 @@ impl fmt::Display for RecordType {
 /// Records that do not belong to the alias chain from the question's name may be left in: they are ignored. Any other
 /// response code is a [`DnsError`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DnsReply {
     /// Whether the code was NXDOMAIN (of the last name in the alias chain, RFC 6604).
     pub nxdomain: bool,
@@ -93,6 +103,18 @@ pub struct DnsReply {
     pub negative_ttl: Option<u32>,
     /// What the driver noticed about the name server.
     pub noticed: Noticed,
+}
+
+impl DnsReply {
+    /// A reply with code NOERROR and these records of its answer section.
+    pub fn with_records(records: Vec<DnsRecord>) -> Self {
+        Self { nxdomain: false, records, negative_ttl: None, noticed: Noticed::default() }
+    }
+
+    /// A reply without records: NXDOMAIN or NODATA, and the negative TTL of its SOA record, in seconds.
+    pub fn not_found(nxdomain: bool, negative_ttl: Option<u32>) -> Self {
+        Self { nxdomain, records: Vec::new(), negative_ttl, noticed: Noticed::default() }
+    }
 }
 
 /// One record of an answer.

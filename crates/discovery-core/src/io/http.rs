@@ -16,6 +16,7 @@ use crate::util::UnixTime;
 /// `Host` follows from the URL's authority and is not among the headers. Equal and hashed without them: they are the same
 /// for every request of a machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HttpGet {
     /// Under which it is answered.
     pub id: HttpId,
@@ -32,6 +33,13 @@ pub struct HttpGet {
     /// The longest body of use, in bytes. A driver may stop one byte later and answer with what it has: a longer body is
     /// refused by the machine. The body of a status other than 200 need not be read at all.
     pub max_body: usize,
+}
+
+impl HttpGet {
+    /// A request without headers and with a limit of 50 KiB: for tests of drivers.
+    pub fn new(id: HttpId, url: Uri, address: SocketAddr, tls_name: TlsName) -> Self {
+        Self { id, url, address, tls_name, headers: HeaderMap::new(), max_body: 50 * 1024 }
+    }
 }
 
 impl PartialEq for HttpGet {
@@ -61,6 +69,7 @@ impl From<&HttpGet> for http::Request<()> {
 
 /// An HTTP answer: a status, and for 200 a whole body (or one byte more than was asked for).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HttpResponse {
     /// The status of the final response (1xx ones are not final).
     #[serde(with = "http_serde::status_code")]
@@ -72,6 +81,13 @@ pub struct HttpResponse {
     pub body: Vec<u8>,
     /// The wall clock when the head came in, if the driver has one: for `Expires` and `Date` (R117, R118).
     pub received: Option<UnixTime>,
+}
+
+impl HttpResponse {
+    /// A response without a time of receipt.
+    pub fn new(status: StatusCode, headers: HeaderMap, body: Vec<u8>) -> Self {
+        Self { status, headers, body, received: None }
+    }
 }
 
 impl<B: Into<Vec<u8>>> From<http::Response<B>> for HttpResponse {

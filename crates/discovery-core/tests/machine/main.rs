@@ -61,11 +61,10 @@ fn answer(request: &Request, records: Vec<DnsRecord>) -> Answer {
     let Request::Dns(dns) = request else { panic!("{request:?}") };
     Answer::Dns(
         dns.id,
-        Ok(DnsReply {
-            nxdomain: false,
-            records,
-            negative_ttl: Some(300),
-            noticed: Default::default(),
+        Ok({
+            let mut reply = DnsReply::with_records(records);
+            reply.negative_ttl = Some(300);
+            reply
         }),
     )
 }

@@ -57,7 +57,8 @@ impl Setting {
                 Some(Exchange::dns(question, *server, &mut entropy))
             }
             Request::Http(get) => {
-                let get = HttpGet { address: (self.fetch_from)(get), ..HttpGet::clone(get) };
+                let mut get = HttpGet::clone(get);
+                get.address = (self.fetch_from)(&get);
                 Some(Exchange::http(&get, Arc::clone(&self.tls)))
             }
         }

@@ -59,20 +59,13 @@ pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsR
     match resolver.lookup(name, kind).await {
         Ok(found) => {
             let records = found.answers().iter().filter_map(record).collect();
-            Ok(DnsReply {
-                nxdomain: false,
-                records,
-                negative_ttl: None,
-                noticed: Default::default(),
-            })
+            Ok(DnsReply::with_records(records))
         }
         // Nothing was found: that is a fact, not a failure.
-        Err(NetError::Dns(Said::NoRecordsFound(nothing))) => Ok(DnsReply {
-            nxdomain: nothing.response_code == ResponseCode::NXDomain,
-            records: Vec::new(),
-            negative_ttl: nothing.negative_ttl,
-            noticed: Default::default(),
-        }),
+        Err(NetError::Dns(Said::NoRecordsFound(nothing))) => Ok(DnsReply::not_found(
+            nothing.response_code == ResponseCode::NXDomain,
+            nothing.negative_ttl,
+        )),
         Err(error) => Err(failure(&error)),
     }
 }

@@ -47,7 +47,9 @@ pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse
         StatusCode::OK => body(&mut response, get.max_body).await?,
         _ => Vec::new(),
     };
-    Ok(HttpResponse { status, headers, body, received })
+    let mut response = HttpResponse::new(status, headers, body);
+    response.received = received;
+    Ok(response)
 }
 
 /// The URL as reqwest writes it, and the authority as it was written. Where its host comes out as another one (`0x7f.1` becomes an

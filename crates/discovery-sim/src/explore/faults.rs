@@ -29,21 +29,15 @@ impl Fault {
     pub(super) fn of(request: &Request) -> Vec<Self> {
         let wrong = match request {
             Request::Dns(dns) => {
-                let nothing = DnsReply {
-                    nxdomain: true,
-                    records: Vec::new(),
-                    negative_ttl: None,
-                    noticed: Default::default(),
-                };
+                let nothing = DnsReply::not_found(true, None);
                 [Err(DnsError::ServerFailure), Ok(nothing)].map(|said| Answer::Dns(dns.id, said))
             }
             Request::Http(get) => {
-                let response = HttpResponse {
-                    status: StatusCode::OK,
-                    headers: HeaderMap::new(),
-                    body: br#"{"m.server":"192.0.2.66"}"#.to_vec(),
-                    received: None,
-                };
+                let response = HttpResponse::new(
+                    StatusCode::OK,
+                    HeaderMap::new(),
+                    br#"{"m.server":"192.0.2.66"}"#.to_vec(),
+                );
                 [Err(HttpError::Reset), Ok(response)].map(|said| Answer::Http(get.id, said))
             }
         };

@@ -95,16 +95,11 @@ pub fn said(request: &Request, byte: u8) -> Answer {
 
 fn reply(owner: &DnsName, data: impl IntoIterator<Item = (RecordData, u32)>) -> DnsReply {
     let record = |(data, ttl)| DnsRecord { owner: owner.clone(), ttl, data };
-    DnsReply {
-        nxdomain: false,
-        records: data.into_iter().map(record).collect(),
-        negative_ttl: None,
-        noticed: Default::default(),
-    }
+    DnsReply::with_records(data.into_iter().map(record).collect())
 }
 
 fn nothing(nxdomain: bool, negative_ttl: Option<u32>) -> DnsReply {
-    DnsReply { nxdomain, records: Vec::new(), negative_ttl, noticed: Default::default() }
+    DnsReply::not_found(nxdomain, negative_ttl)
 }
 
 fn address(kind: RecordType, number: u8) -> RecordData {
@@ -232,7 +227,9 @@ fn failure(address: IpAddr, what: u8) -> HttpError {
 fn response(status: u16, body: Vec<u8>) -> HttpResponse {
     let status = StatusCode::from_u16(status).unwrap_or_default();
     let received = Some(UnixTime(1_600_000_000));
-    HttpResponse { status, headers: HeaderMap::new(), body, received }
+    let mut response = HttpResponse::new(status, HeaderMap::new(), body);
+    response.received = received;
+    response
 }
 
 #[cfg(test)]

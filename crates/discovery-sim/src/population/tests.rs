@@ -91,15 +91,7 @@ fn name_servers_fail_for_hours_and_then_work_again() {
     let hours: Vec<u32> = (0..24 * 365).filter(|hour| fails(*hour)).collect();
     assert!((4..400).contains(&hours.len()), "{hours:?}");
     let name = DnsName::parse("s7.example").unwrap();
-    let request = DnsRequest {
-        id: DnsId::from_number(0),
-        server: 0,
-        edns: true,
-        transport: discovery_core::DnsTransport::Udp,
-        attempt: 0,
-        name,
-        kind: RecordType::A,
-    };
+    let request = DnsRequest::new(DnsId::from_number(0), name, RecordType::A);
     let failing = population.answer(&Request::Dns(request.clone()), START + HOUR * hours[0]);
     let working = population.answer(&Request::Dns(request), START + HOUR * (hours[0] - 1));
     assert_ne!(failing, working);

@@ -291,15 +291,11 @@ impl Reading<'_, '_> {
             let last = attempt >= 2 && attempt.saturating_add(1) == attempts;
             let by_tcp =
                 policy.dns.transport == DnsTransport::Tcp || (last && silent.contains(&server));
-            let request = DnsRequest {
-                id: DnsId::from_number(0),
-                server,
-                attempt,
-                edns,
-                transport: if by_tcp { DnsTransport::Tcp } else { DnsTransport::Udp },
-                name: name.clone(),
-                kind,
-            };
+            let mut request = DnsRequest::new(DnsId::from_number(0), name.clone(), kind);
+            request.server = server;
+            request.attempt = attempt;
+            request.edns = edns;
+            request.transport = if by_tcp { DnsTransport::Tcp } else { DnsTransport::Udp };
             queries = queries.saturating_add(1);
             let error = match self.of.world.dns_reply(&request).said {
                 Some(Ok(reply)) => return (queries, Ok(reply)),

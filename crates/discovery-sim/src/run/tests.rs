@@ -172,15 +172,7 @@ impl Machine for Puppet {
 
 fn dns(number: u64) -> Event {
     let (id, name) = (DnsId::from_number(number), "a.example".parse().unwrap());
-    Event::Request(Request::Dns(DnsRequest {
-        id,
-        server: 0,
-        edns: true,
-        transport: discovery_core::DnsTransport::Udp,
-        attempt: 0,
-        name,
-        kind: RecordType::A,
-    }))
+    Event::Request(Request::Dns(DnsRequest::new(id, name, RecordType::A)))
 }
 
 fn cancel(number: u64) -> Event {

@@ -45,22 +45,12 @@ pub(super) fn alone(
 /// What a world of these facts answers.
 fn told(request: &Request, facts: &BTreeMap<Question, Fact>) -> Option<Answer> {
     let question = question(request)?;
-    let negative = |nxdomain| DnsReply {
-        nxdomain,
-        records: Vec::new(),
-        negative_ttl: Some(300),
-        noticed: Default::default(),
-    };
+    let negative = |nxdomain| DnsReply::not_found(nxdomain, Some(300));
     match request {
         Request::Dns(dns) => {
             let records = |data: Vec<RecordData>| {
                 let record = |data| DnsRecord { owner: dns.name.clone(), ttl: 300, data };
-                DnsReply {
-                    nxdomain: false,
-                    records: data.into_iter().map(record).collect(),
-                    negative_ttl: None,
-                    noticed: Default::default(),
-                }
+                DnsReply::with_records(data.into_iter().map(record).collect())
             };
             let said = match facts.get(&question) {
                 Some(Fact::Addresses { addresses, .. }) => {

@@ -33,7 +33,7 @@ fn unusable(owner: &str) -> DnsRecord {
 }
 
 fn reply(records: Vec<DnsRecord>) -> DnsReply {
-    DnsReply { nxdomain: false, records, negative_ttl: None, noticed: Default::default() }
+    DnsReply::with_records(records)
 }
 
 /// What the reply says to a question for `q`, and for how many seconds.
@@ -104,12 +104,7 @@ fn as_many_aliases_are_followed_as_the_policy_allows() {
 
 #[test]
 fn r96_nothing_is_not_found_for_as_long_as_the_soa_says() {
-    let negative = |nxdomain, negative_ttl| DnsReply {
-        nxdomain,
-        records: Vec::new(),
-        negative_ttl,
-        noticed: Default::default(),
-    };
+    let negative = |nxdomain, negative_ttl| DnsReply::not_found(nxdomain, negative_ttl);
     assert_eq!(says(A, &negative(true, Some(60))), (Fact::NotFound(NotFound::NxDomain), 60));
     assert_eq!(says(A, &negative(false, Some(60))), (Fact::NotFound(NotFound::NoData), 60));
     assert_eq!(says(A, &negative(true, Some(99_999))), (Fact::NotFound(NotFound::NxDomain), 3600));
@@ -219,7 +214,7 @@ fn records() -> impl Strategy<Value = Vec<DnsRecord>> {
 proptest! {
     #[test]
     fn a_fact_holds_only_what_the_reply_holds(records in records(), nxdomain: bool, negative_ttl: Option<u32>) {
-        let reply = DnsReply { nxdomain, records, negative_ttl, noticed: Default::default() };
+        let mut reply = DnsReply::with_records(records); reply.nxdomain = nxdomain; reply.negative_ttl = negative_ttl;
         let policy = Policy::default();
         for kind in [A, Aaaa, Srv] {
             let (fact, life) = read(&name("q"), kind, &reply, &policy);

@@ -18,7 +18,7 @@ fn response(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> HttpR
         map.append(*name, HeaderValue::from_str(value).unwrap());
     }
     let status = StatusCode::from_u16(status).unwrap();
-    HttpResponse { status, headers: map, body: body.to_vec(), received: None }
+    HttpResponse::new(status, map, body.to_vec())
 }
 
 fn useless(fact: &Fact) -> UnusableResponse {

@@ -206,7 +206,11 @@ fn answer(request: &Request, last: u8) -> Answer {
     let negative_ttl = records.is_empty().then_some(300);
     Answer::Dns(
         request.id,
-        Ok(DnsReply { nxdomain: false, records, negative_ttl, noticed: Default::default() }),
+        Ok({
+            let mut reply = DnsReply::with_records(records);
+            reply.negative_ttl = negative_ttl;
+            reply
+        }),
     )
 }
 
