@@ -164,7 +164,7 @@ pub(crate) fn print(root: &Path) -> Result<(), Box<dyn Error>> {
                 }
             }
             if let Some(reason) = &requirement.excluded {
-                println!("    not for us: {reason}");
+                println!("    does not apply: {reason}");
             }
         }
     }
@@ -236,9 +236,9 @@ fn page(
     }
     let mut page = format!(
         "<!-- Written by `cargo xtask pages`. -->\n\n\
-         Every sentence of the specification, and of the RFCs that it leans on, that a resolver must, should or may obey: in this \
-         project's words, with the code that obeys it and the tests that show it. Comments cite these numbers.\n\n\
-         {count} requirements: {} are obeyed and tested, {excluded} are not for a resolver, each with the reason.\n",
+         Every sentence of the specification, and of the RFCs that it relies on, that applies to a resolver: in this project's words, \
+         with the code that implements it and the tests that show it. Comments cite these numbers.\n\n\
+         {count} requirements: {} are implemented and tested, {excluded} do not apply to a resolver, each with the reason.\n",
         count - excluded
     );
     for (_, section) in sections {
@@ -248,11 +248,11 @@ fn page(
             let Requirement { force, source, text, excluded } = requirement;
             write!(page, "\n**R{number}** ({}; {source}): {text}\n", force.as_str())?;
             if let Some(reason) = excluded {
-                write!(page, "\n- Not for us: {reason}\n")?;
+                write!(page, "\n- Does not apply: {reason}\n")?;
             } else {
                 page.push('\n');
             }
-            for (word, places) in [("Obeyed", &account.code), ("Tested", &account.tests)] {
+            for (word, places) in [("Implemented", &account.code), ("Tested", &account.tests)] {
                 if !places.is_empty() {
                     writeln!(page, "- {word}: {}", listed(places))?;
                 }
@@ -323,7 +323,10 @@ mod tests {
         let table = table(&format!("R1 = {excluded}"));
         assert_eq!(missing(&table, &cited), Vec::<String>::new());
         let page = page(&table, &cited).unwrap_or_default();
-        assert!(page.contains("**R1** (must; s): t\n\n- Not for us: r\n"), "{page}");
-        assert!(page.contains("**R2** (must; s): t\n\n- Obeyed: `a`\n- Tested: `a`\n"), "{page}");
+        assert!(page.contains("**R1** (must; s): t\n\n- Does not apply: r\n"), "{page}");
+        assert!(
+            page.contains("**R2** (must; s): t\n\n- Implemented: `a`\n- Tested: `a`\n"),
+            "{page}"
+        );
     }
 }
