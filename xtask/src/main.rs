@@ -2,6 +2,7 @@
 //!
 //! Each chore is a module; a check returns what is wrong, one line each.
 
+mod api;
 mod assure;
 mod bugs;
 mod cargo;
@@ -71,6 +72,12 @@ enum Chore {
         /// Packs changes that are not committed.
         #[arg(long)]
         allow_dirty: bool,
+    },
+    /// Compares the public interface of the published libraries with `crates/*/api.txt`.
+    Api {
+        /// Writes it there instead.
+        #[arg(long)]
+        write: bool,
     },
     /// Writes `tests/vectors/vectors.json`: the scenarios as test vectors for resolvers in other languages.
     Vectors,
@@ -169,6 +176,7 @@ fn main() -> ExitCode {
         Chore::Spec => spec::print(root).and_then(|()| spec::check(root, false)).map(told),
         Chore::Pages => pages::write(root).map(told),
         Chore::Package { test, allow_dirty } => package::run(root, allow_dirty, test),
+        Chore::Api { write } => api::run(root, write).map(told),
         Chore::Vectors => vectors::write(root).map(told),
         Chore::Bugs { word } => bugs::run(root, word.as_deref()),
         Chore::Explore { folder, states, early_timers, abandon, faults } => {
