@@ -61,7 +61,8 @@ fn interface(root: &Path, name: &str) -> Result<Result<String, String>, Box<dyn 
 fn target_directory(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let output = cargo(root).args(["metadata", "--format-version=1", "--no-deps"]).output()?;
     let value: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    Ok(value["target_directory"].as_str().ok_or("cargo metadata names no target directory")?.into())
+    let directory = value.get("target_directory").and_then(serde_json::Value::as_str);
+    Ok(directory.ok_or("cargo metadata names no target directory")?.into())
 }
 
 fn compare(name: &str, old: &str, new: &str) -> Vec<String> {
