@@ -82,8 +82,8 @@ pub use io::{
     HttpId, HttpResponse, Noticed, RecordData, RecordType, Request, RequestId, SrvRecord,
 };
 pub use machine::{
-    CacheEntry, CacheLookup, Counters, FactEntry, ImportSummary, LastFailure, Missing, Resolution,
-    Resolver, Standing,
+    CacheEntry, CacheLookup, Counters, Delegation, FactEntry, ImportSummary, LastFailure, Missing,
+    Resolution, Resolver, Standing,
 };
 pub use name::{
     BadUrl, DnsName, Host, InvalidDnsName, InvalidServerName, MAX_DNS_NAME_LENGTH, MAX_HOST_LENGTH,

@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use discovery_core::{
-    CacheEntry, CacheLookup, Counters, Cursor, Disposition, Export, FamiliesHealth, Feedback,
-    ImportSummary, Instant, InvalidServerName, NameServer, Policy, ResolveError, Resolver, Routes,
-    ServerName, UnixMillis,
+    CacheEntry, CacheLookup, Counters, Cursor, Delegation, Disposition, Export, FamiliesHealth,
+    Feedback, ImportSummary, Instant, InvalidServerName, NameServer, Policy, ResolveError,
+    Resolver, Routes, ServerName, UnixMillis,
 };
 use rustls::ClientConfig;
 
@@ -110,6 +110,11 @@ impl Discovery {
     /// nothing. See [`Resolver::explain`].
     pub fn explain(&self, name: &ServerName) -> CacheLookup {
         self.with(|resolver, now| resolver.explain(name, now))
+    }
+
+    /// The delegation of a name by its cached document. Sends no request. See [`Resolver::document`].
+    pub fn document(&self, name: &ServerName) -> Option<Delegation> {
+        self.with(|resolver, now| resolver.document(name, now))
     }
 
     /// The known names, and what is known about each. Asks nothing. The resolver is locked meanwhile, for a few microseconds a

@@ -42,6 +42,9 @@ pub struct AddressPolicy {
     /// Addresses of the system's hosts file: these names cause no query. Explanations cite `/etc/hosts` as their source. Default: none;
     /// the caller reads the file.
     pub hosts_file: BTreeMap<DnsName, Vec<IpAddr>>,
+    /// Leaves the addresses of targets to a proxy that resolves names: targets have hosts and ports alone, no address is queried for
+    /// them, and `.onion` names can be targets. Documents are still fetched from addresses. Default: false.
+    pub resolve_hosts_only: bool,
     /// Most addresses used of one host and family, the first in order. Default: 16.
     pub max_per_family: u8,
     /// How long a GET waits for IPv6 addresses once it has IPv4 ones (RFC 8305 §3, R127). Default: 50 ms.
@@ -64,6 +67,7 @@ impl Default for AddressPolicy {
             families: Families::Both,
             static_addresses: BTreeMap::new(),
             hosts_file: BTreeMap::new(),
+            resolve_hosts_only: false,
             max_per_family: 16,
             resolution_delay: Duration::from_millis(50),
             connection_attempt_delay: Duration::from_millis(250),

@@ -6,6 +6,7 @@
 //! do not tell the name.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::cache::ReadMode;
 use crate::fact::{Fact, Question};
 use crate::io::RecordType;
 use crate::machine::Lookup;
-use crate::name::ServerName;
+use crate::name::{DnsName, Host, ServerName, Url};
 use crate::outcome::{Decision, Effect, ErrorKind, Outcome, Step, Target};
 use crate::spec::{Memory, Priority};
 use crate::util::Instant;
@@ -53,6 +54,16 @@ pub enum Standing {
     Expired,
     /// Not all of it is known.
     Incomplete,
+}
+
+/// What a `.well-known` document says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Delegation {
+    /// The server that the document delegates to: the value of `m.server`.
+    pub server: ServerName,
+    /// When the document, or the first redirect to it, expires.
+    pub expires: Instant,
 }
 
 /// One name, as memory knows it.
@@ -103,6 +114,29 @@ impl Resolver {
         let explained = self.look_up(name);
         self.process_pending();
         explained
+    }
+
+    /// The delegation of a name by its cached `.well-known` document, redirects followed; `None` where none is cached and fresh, or where
+    /// the document is invalid or missing. It sends no request; [`resolve`](Self::resolve) fetches the document.
+    pub fn document(&mut self, name: &ServerName, now: Instant) -> Option<Delegation> {
+        self.advance(now);
+        let Host::Name(host) = name.host() else { return None };
+        let policy = Arc::clone(&self.turn.context.policy);
+        let mut url = Url::well_known(&DnsName::host(host).ok()?);
+        let mut expires: Option<Instant> = None;
+        for _ in 0..=policy.well_known.max_redirects {
+            let known =
+                self.cache.get(&Question::Get(url), ReadMode::Peek, self.turn.now, &policy)?;
+            expires = expires.into_iter().chain(known.expires).min();
+            match &known.fact {
+                Fact::Document(server) => {
+                    return Some(Delegation { server: server.clone(), expires: expires? });
+                }
+                Fact::Redirect(next) => url = next.clone(),
+                _ => return None,
+            }
+        }
+        None
     }
 
     /// The names that are known, by name: those with a result, and those whose document is. As [`explain`](Self::explain), asks

@@ -16,7 +16,7 @@ mod run;
 
 pub use counters::Counters;
 pub use import::ImportSummary;
-pub use inspect::{CacheEntry, CacheLookup, LastFailure, Missing, Standing};
+pub use inspect::{CacheEntry, CacheLookup, Delegation, LastFailure, Missing, Standing};
 pub(crate) use lookup::{Lookup, LookupState};
 pub(crate) use patience::Due;
 pub use resolution::{Resolution, State};

@@ -22,7 +22,7 @@ pub type Outcome = Result<Arc<Resolved>, Arc<ResolveError>>;
 pub struct Resolved {
     /// The name that was asked for, unchanged: request signing needs it (R23).
     pub server_name: ServerName,
-    /// Where to connect, in the order to try: at least one, each with at least one address.
+    /// Where to connect, in the order to try: at least one.
     pub targets: Box<[Target]>,
     /// The `Host` value, verbatim: never the SRV target, never normalised (R116; R30, R47, R49, R53, R58, R60).
     #[serde(with = "super::route::header_value")]
@@ -119,7 +119,8 @@ pub struct Target {
     pub port: u16,
     /// Priority and weight, if an SRV record named the target.
     pub srv: Option<SrvRank>,
-    /// Its addresses, vetted and in the order to try.
+    /// Its addresses, vetted and in the order to try. Empty where the policy leaves them to a proxy
+    /// ([`resolve_hosts_only`](crate::AddressPolicy::resolve_hosts_only)).
     pub addresses: Box<[IpAddr]>,
 }
 

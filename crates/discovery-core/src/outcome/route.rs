@@ -32,6 +32,9 @@ pub struct Route {
     pub host_header: HeaderValue,
     /// The addresses and ports of all targets, sorted and without duplicates.
     pub endpoints: Vec<SocketAddr>,
+    /// The hosts and ports of targets without addresses, as `host:port`, sorted and without duplicates: for proxies that resolve names
+    /// ([`resolve_hosts_only`](crate::AddressPolicy::resolve_hosts_only)).
+    pub hosts: Vec<String>,
 }
 
 impl Route {
@@ -40,10 +43,16 @@ impl Route {
         endpoints.sort_unstable();
         endpoints.dedup();
         endpoints.shrink_to_fit();
+        let unresolved = resolved.targets.iter().filter(|target| target.addresses.is_empty());
+        let mut hosts: Vec<_> =
+            unresolved.map(|target| format!("{}:{}", target.host, target.port)).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
         Self {
             tls_name: resolved.tls_name.clone(),
             host_header: resolved.host_header.clone(),
             endpoints,
+            hosts,
         }
     }
 }

@@ -331,6 +331,13 @@ struct Candidate {
     srv: Option<SrvRank>,
 }
 
+impl Candidate {
+    fn target(&self, addresses: Box<[IpAddr]>) -> Target {
+        let host = TlsName::Dns(self.host.clone());
+        Target { host, port: self.port, srv: self.srv, addresses }
+    }
+}
+
 impl From<&SrvRecord> for Candidate {
     fn from(service: &SrvRecord) -> Self {
         Self {
@@ -349,6 +356,9 @@ fn targets(
     step: Step,
     view: &mut FactView<'_>,
 ) -> Result<Box<[Target]>, Suspend> {
+    if view.policy.addresses.resolve_hosts_only {
+        return Ok(candidates.iter().map(|candidate| candidate.target(Box::default())).collect());
+    }
     let mut targets = Vec::with_capacity(candidates.len());
     let mut missing = Vec::new();
     // Whether the first candidate that may still come to something has an address: then the rest may be late.
@@ -373,12 +383,7 @@ fn targets(
         let usable = std::mem::take(&mut addresses.usable);
         if !usable.is_empty() {
             enough = enough.or(Some(true));
-            targets.push(Target {
-                host: TlsName::Dns(candidate.host.clone()),
-                port: candidate.port,
-                srv: candidate.srv,
-                addresses: usable.into(),
-            });
+            targets.push(candidate.target(usable.into()));
         } else if missing.len() > before {
             enough = enough.or(Some(false));
         } else if !rejected {

@@ -100,6 +100,23 @@ fn a_driver_in_another_process_can_exchange_events_and_answers_as_json() {
 }
 
 #[test]
+fn the_delegation_of_a_name_is_read_from_its_cached_document() {
+    fn delegated(request: &Request) -> Answer {
+        let Request::Http(get) = request else { return two_targets(request) };
+        let document = http::Response::new(&br#"{"m.server": "y.example:1"}"#[..]);
+        Answer::Http(get.id, Ok(document.into()))
+    }
+    let mut resolver = Resolver::new(config(|_| {}), START);
+    assert_eq!(resolver.document(&name("a.example"), START), None);
+    let ticket = resolver.resolve(&name("a.example"), START);
+    settle(&mut resolver, ticket, START, delegated).unwrap();
+    let delegation = resolver.document(&name("a.example"), START).unwrap();
+    assert_eq!(delegation.server.as_str(), "y.example:1");
+    assert_eq!(resolver.document(&name("a.example"), delegation.expires), None);
+    assert!(resolver.poll().is_none());
+}
+
+#[test]
 fn a_changed_policy_applies_to_what_is_remembered_without_a_request() {
     fn one_address(request: &Request) -> Answer {
         let Request::Dns(dns) = request else { panic!("{request:?}") };
@@ -149,4 +166,28 @@ fn a_smaller_cache_evicts_at_once() {
     policy.cache.max_facts = 5;
     resolver.set_policy(policy, START);
     assert_eq!((resolver.counters().facts, resolver.counters().results), (5, 0));
+}
+
+#[test]
+fn hosts_alone_are_resolved_for_a_proxy_that_resolves_names() {
+    let resolve = |text: &str| {
+        let config = config(|policy| policy.addresses.resolve_hosts_only = true);
+        let mut resolver = Resolver::new(config, START);
+        let ticket = resolver.resolve(&name(text), START);
+        let world = |request: &Request| {
+            if let Request::Dns(dns) = request {
+                // The host of the document is the only one with an address to connect to.
+                assert!(dns.kind == RecordType::Srv || dns.name.as_str() == "a.example");
+            }
+            two_targets(request)
+        };
+        settle(&mut resolver, ticket, START, world).unwrap()
+    };
+    let by_srv = resolve("a.example");
+    assert_eq!(by_srv.socket_addrs().count(), 0);
+    assert_eq!(by_srv.route().hosts, ["x.example:8449", "y.example:8449"]);
+    assert_eq!(by_srv.host_header_str(), "a.example");
+    assert_eq!(resolve("abc.onion:8449").route().hosts, ["abc.onion:8449"]);
+    assert_eq!(resolve("abc.onion").route().hosts, ["abc.onion:8448"]);
+    assert_ne!(resolve("abc.onion:8449").route(), resolve("abc.onion").route());
 }
