@@ -128,13 +128,11 @@ impl Resolver {
             let known =
                 self.cache.get(&Question::Get(url), ReadMode::Peek, self.turn.now, &policy)?;
             expires = expires.into_iter().chain(known.expires).min();
-            match &known.fact {
-                Fact::Document(server) => {
-                    return Some(Delegation { server: server.clone(), expires: expires? });
-                }
-                Fact::Redirect(next) => url = next.clone(),
-                _ => return None,
+            if let Fact::Document(server) = &known.fact {
+                return Some(Delegation { server: server.clone(), expires: expires? });
             }
+            let Fact::Redirect(next) = &known.fact else { return None };
+            url = next.clone();
         }
         None
     }
