@@ -1,4 +1,4 @@
-//! The public interface of the published libraries, one line for each item, so that a change of it is seen in a diff.
+//! The public interface of the published libraries, one line for each item, so that a diff shows every change of it.
 //!
 //! It is read from rustdoc's JSON, which is unstable: the format follows the compiler. A compiler with another format leaves the
 //! comparison out instead of failing it.

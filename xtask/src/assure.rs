@@ -17,20 +17,20 @@ use crate::mutants::{Wanted, Whole};
 use crate::peers::Status;
 use crate::{bugs, cargo, cpu, dependencies, explore, fuzz, mutants, peers, sim, spec, tidy};
 
-/// The verdict on one part.
+/// The verdict on a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Held,
-    /// What is wrong, in short.
+    /// A short reason.
     Broken(String),
-    /// The part was not run: which tool is missing.
+    /// The part was not run; the text names the missing tool.
     LeftOut(String),
 }
 
-/// The result of one part.
+/// The result of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Figures {
-    /// In numbers.
+    /// The figures, as text.
     pub(crate) what: String,
     pub(crate) verdict: Verdict,
 }
@@ -45,7 +45,7 @@ impl Figures {
         Self { what: String::new(), verdict: Verdict::LeftOut(why.into()) }
     }
 
-    /// The first of several complaints stands for all of them.
+    /// Shows the first of several complaints.
     pub(crate) fn of(what: impl Into<String>, complaints: &[String]) -> Self {
         let wrong = complaints.first().map(|first| match complaints.len() {
             1 => first.clone(),
@@ -69,7 +69,7 @@ impl Row {
     }
 }
 
-/// What each part is given.
+/// The input of each part.
 struct Setting<'a> {
     root: &'a Path,
     quick: bool,
@@ -81,13 +81,13 @@ struct Part(&'static str, When, fn(&Setting<'_>) -> Vec<Row>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
-    /// In the quick form, too.
+    /// Runs in the quick form, too.
     Always,
-    /// In the quick form, too; beside the other parts, for it computes or waits and builds little.
+    /// Runs in the quick form, too, in parallel with other parts, because it builds little.
     AlwaysBeside,
-    /// In the full form alone.
+    /// Runs in the full form only.
     Full,
-    /// In the full form alone, beside the other parts.
+    /// Runs in the full form only, in parallel with other parts.
     FullBeside,
 }
 
@@ -101,7 +101,7 @@ impl When {
     }
 }
 
-/// Quick parts first; last, those whose tools may be missing.
+/// Quick parts come first, parts whose tools may be missing come last.
 const PARTS: [Part; 11] = [
     Part("requirements", When::Always, requirements),
     Part("tidy", When::Always, tidiness),
@@ -116,19 +116,20 @@ const PARTS: [Part; 11] = [
     Part("peers", When::FullBeside, peers),
 ];
 
-/// States of each name that are explored at most, and faults on each way.
+/// The limit of explored states for each name, and the number of faults on each path.
 const STATES: usize = 3000;
 const FAULTS: usize = 2;
-/// Virtual hours of random runs: about a minute, and about four.
+/// Virtual hours of random runs: about one minute, and about four.
 const HOURS: [u64; 2] = [500_000, 2_000_000];
 /// CPU minutes of a light fuzz target: a minute and a half for all.
 const FUZZ_MINUTES: f64 = 0.05;
-/// Bugs that are planted.
+/// The number of bugs to plant.
 const BUGS: usize = 4;
-/// Mutants of the core that are tried.
+/// The number of mutants of the core to try.
 const MUTANTS: usize = 10;
 
-/// Runs the parts whose names hold one of the words, all if there is none, and prints the table. Whether nothing is broken.
+/// Runs the parts whose names contain one of the words, or all parts without words, and prints the table. Returns whether
+/// nothing is broken.
 #[expect(clippy::disallowed_methods, reason = "the table says how long it all took")]
 pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool {
     let began = Instant::now();
@@ -166,7 +167,7 @@ fn chosen(quick: bool, words: &[String]) -> impl Iterator<Item = &'static Part> 
     })
 }
 
-/// Runs a part and measures how long it takes. A chore that cannot be run at all is broken.
+/// Runs a part and measures its time. A chore that cannot be run counts as broken.
 #[expect(clippy::disallowed_methods, reason = "the table says how long each part took")]
 fn timed(part: &str, run: impl FnOnce() -> Result<Figures, Box<dyn Error>>) -> Row {
     let began = Instant::now();
@@ -199,7 +200,7 @@ fn dependency(setting: &Setting<'_>) -> Vec<Row> {
     })]
 }
 
-/// Says what the table has no room for.
+/// Prints details that do not fit the table.
 fn told(complaints: &[String]) {
     for complaint in complaints {
         eprintln!("{complaint}");
@@ -303,7 +304,7 @@ fn peers(setting: &Setting<'_>) -> Vec<Row> {
     })]
 }
 
-/// What the script came to: it ends with status 77 where it can't be run, and with a sum otherwise.
+/// The result of a script: status 77 if it cannot run, a summary otherwise.
 fn judged(said: &str, status: Option<i32>) -> Figures {
     let last = said.lines().last().unwrap_or_default();
     let complaints: Vec<String> =
@@ -322,7 +323,7 @@ fn judged(said: &str, status: Option<i32>) -> Figures {
     }
 }
 
-/// The table in Markdown, and a line that sums it up. Parts may run beside each other, so the time of all is given apart.
+/// The table in Markdown with a summary line. Parts may run in parallel, so the total time is separate.
 fn table(rows: &[Row], took: Duration, cpu: Duration) -> String {
     let wide = |of: fn(&Row) -> &str| rows.iter().map(|row| of(row).chars().count()).max();
     let part = wide(|row| &row.part).unwrap_or(0).max("part".len());
@@ -356,7 +357,7 @@ fn table(rows: &[Row], took: Duration, cpu: Duration) -> String {
     text
 }
 
-/// A number with its thousands set apart: `5,299`.
+/// A number with separated thousands: `5,299`.
 pub(crate) fn grouped(number: impl TryInto<u64>) -> String {
     let digits = number.try_into().unwrap_or(u64::MAX).to_string();
     let mut text = String::new();

@@ -1,6 +1,6 @@
-//! Plants bugs, one at a time, in a copy of the tree, and tells which tests find them.
+//! Plants bugs, one at a time, in a copy of the tree, and reports which tests find them.
 //!
-//! Knows the table `xtask/bugs.toml`; the tree itself is never touched.
+//! The bugs are listed in `xtask/bugs.toml`. The tree itself is never modified.
 //!
 //! Tests in memory run first, tests over sockets last. A bug may loop forever, so a test that still runs after five
 //! minutes counts as a test that found it.
@@ -23,15 +23,15 @@ use crate::citations::{citations, named};
 use crate::tidy::files;
 
 const TABLE: &str = "xtask/bugs.toml";
-/// How long one part of the tests may take: longer than any does on a busy machine.
+/// The time limit for one part of the tests, which is more than any part takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// One bug: a place in a file, and what stands there instead.
+/// A bug: a text in a file and its replacement.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bug {
     what: String,
-    /// Requirements and invariants that it breaks: what finds it must name one of them.
+    /// The requirements and invariants that it breaks. A test that finds it must name one of them.
     names: Vec<String>,
     file: String,
     from: String,
@@ -44,23 +44,23 @@ struct Table {
     bug: Vec<Bug>,
 }
 
-/// What the tests said to a bug.
+/// The results of tests with a bug.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
-    /// Tests that failed.
+    /// The tests that failed.
     failed: Vec<String>,
-    /// Those among them that name what the bug breaks, each with that name.
+    /// Those of them that name what the bug breaks, each with that name.
     named: Vec<(String, String)>,
 }
 
-/// What became of all bugs that were planted.
+/// The results of all planted bugs.
 #[derive(Debug, Default)]
 pub(crate) struct Planted {
     count: usize,
     found: usize,
-    /// Those found by a test that names what they break.
+    /// Bugs that were found by a test that names what they break.
     named: usize,
-    /// What the others are.
+    /// The other bugs.
     unnamed: Vec<String>,
 }
 
@@ -74,19 +74,20 @@ impl Planted {
     }
 }
 
-/// Which bugs are planted.
+/// Which bugs to plant.
 pub(crate) enum Which<'a> {
     All,
-    /// Those whose description holds this.
+    /// Bugs whose description contains the word.
     Word(&'a str),
-    /// So many, drawn from a seed.
+    /// This many, drawn from a seed.
     Some {
         count: usize,
         seed: u64,
     },
 }
 
-/// Plants bugs, and prints what became of each and a sum. Whether each was found, and by a test that names what it breaks.
+/// Plants bugs and prints the result of each with a summary. Returns whether each bug was found by a test that names what
+/// it breaks.
 pub(crate) fn run(root: &Path, word: Option<&str>) -> Result<bool, Box<dyn Error>> {
     let planted =
         plant(root, &word.map_or(Which::All, Which::Word), &mut |line| println!("{line}"))?;
@@ -97,7 +98,7 @@ pub(crate) fn run(root: &Path, word: Option<&str>) -> Result<bool, Box<dyn Error
     Ok(planted.unnamed.is_empty())
 }
 
-/// Plants bugs one after the other, and tells what became of each.
+/// Plants bugs in sequence and returns the result of each.
 pub(crate) fn plant(
     root: &Path,
     which: &Which<'_>,
@@ -137,7 +138,7 @@ pub(crate) fn plant(
     Ok(planted)
 }
 
-/// The bugs that are to be planted, in the order of the table.
+/// The bugs to plant, in the order of the table.
 fn chosen(bugs: Vec<Bug>, which: &Which<'_>) -> Vec<Bug> {
     let numbers = match which {
         Which::Some { count, seed } => choose(bugs.len(), *count, *seed),
@@ -150,7 +151,7 @@ fn chosen(bugs: Vec<Bug>, which: &Which<'_>) -> Vec<Bug> {
     bugs.into_iter().enumerate().filter_map(wanted).collect()
 }
 
-/// So many of the numbers below `of`, drawn from a seed.
+/// A sample of the numbers below `of`, drawn from a seed.
 fn choose(of: usize, count: usize, seed: u64) -> BTreeSet<usize> {
     // SplitMix64's last step: each number's place among all is its own.
     let place = |number: usize| {
@@ -164,7 +165,7 @@ fn choose(of: usize, count: usize, seed: u64) -> BTreeSet<usize> {
     numbers.into_iter().take(count).collect()
 }
 
-/// What is wrong with the table: bugs that cannot be planted.
+/// Reports bugs in the table that cannot be planted.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut complaints = Vec::new();
     for bug in table(root)?.bug {
@@ -183,7 +184,7 @@ fn table(root: &Path) -> Result<Table, Box<dyn Error>> {
         .map_err(|error| format!("{TABLE}: {error}"))?)
 }
 
-/// Copies what has changed since the last time, so that little is built anew.
+/// Copies the files that have changed since the last time, so that little is rebuilt.
 fn refresh(root: &Path, copy: &Path) -> Result<(), Box<dyn Error>> {
     for path in files(root)? {
         let (from, to) = (root.join(&path), copy.join(&path));
@@ -200,7 +201,7 @@ fn refresh(root: &Path, copy: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs one part of the tests after the other, until one names what is broken: there are thousands, and many bugs.
+/// Runs the parts of the tests in sequence until a test names what is broken, because there are many tests and many bugs.
 fn hunt(root: &Path, copy: &Path, target: &Path, bug: &Bug) -> Result<Found, Box<dyn Error>> {
     let package = bug.file.trim_start_matches("crates/").split('/').next().unwrap_or_default();
     // Those at its border, too.
@@ -228,7 +229,7 @@ fn hunt(root: &Path, copy: &Path, target: &Path, bug: &Bug) -> Result<Found, Box
     Ok(found)
 }
 
-/// Runs some of the tests; gives what they print.
+/// Runs a part of the tests and returns their output.
 fn tests(copy: &Path, target: &Path, part: &[&str]) -> Result<String, Box<dyn Error>> {
     let mut build = cargo(copy);
     let (part, filter) = match part.iter().position(|word| *word == "--") {
@@ -260,7 +261,7 @@ fn tests(copy: &Path, target: &Path, part: &[&str]) -> Result<String, Box<dyn Er
     Ok(said)
 }
 
-/// Whether the tests passed; None where they did not end, and had to be ended with all that they had started.
+/// Whether the tests passed. None: they did not end and were killed with their child processes.
 #[expect(clippy::disallowed_methods, reason = "a bug may keep tests busy for ever")]
 fn wait(mut child: Child) -> Result<Option<bool>, Box<dyn Error>> {
     let began = Instant::now();
@@ -277,8 +278,8 @@ fn wait(mut child: Child) -> Result<Option<bool>, Box<dyn Error>> {
     }
 }
 
-/// Reads which tests failed, and which of them name what the bug breaks: by their own name, by what they print, or by the comment
-/// in them.
+/// Finds the tests that failed, and those among them that name what the bug breaks: in their name, their output or their
+/// comments.
 fn judge(root: &Path, bug: &Bug, said: &str) -> Result<Found, Box<dyn Error>> {
     let failed: BTreeSet<&str> = said
         .lines()
@@ -305,7 +306,7 @@ fn judge(root: &Path, bug: &Bug, said: &str) -> Result<Found, Box<dyn Error>> {
     Ok(found)
 }
 
-/// What each failed test printed, by its name.
+/// The output of each failed test, by its name.
 fn printed(said: &str) -> BTreeMap<String, String> {
     let mut printed: BTreeMap<String, String> = BTreeMap::new();
     let mut test = None;
@@ -323,7 +324,7 @@ fn printed(said: &str) -> BTreeMap<String, String> {
     printed
 }
 
-/// Which requirements each test function cites in a comment.
+/// The requirements that each test function cites in comments.
 fn cited(root: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, Box<dyn Error>> {
     let mut cited: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in files(root)?.into_iter().filter(|path| path.ends_with(".rs")) {
@@ -343,7 +344,7 @@ fn promised(function: &str) -> Option<String> {
     digits.parse::<u32>().ok().map(|number| format!("I{number}"))
 }
 
-/// Words that may be numbers of requirements or invariants.
+/// The words that may be numbers of requirements or invariants.
 fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| word.starts_with(['R', 'I']))

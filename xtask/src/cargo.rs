@@ -1,12 +1,12 @@
-//! Cargo as the chores call it, and the results of its tests.
+//! Runs cargo for the chores, and reads the results of its tests.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Cargo, at the root, without what it has told this program about itself: build scripts among the dependencies read that, and
-/// would be run once for who calls cargo by hand and once more from here.
+/// Cargo at the root, without the environment variables that it set for this program. Build scripts read them, and would
+/// run again for a call from here.
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new("cargo");
     let own = |name: &OsString| {
@@ -20,7 +20,7 @@ pub(crate) fn cargo(root: &Path) -> Command {
     command
 }
 
-/// What a program says, if it is there and does what it is told.
+/// The output of a program, if it exists and succeeds.
 pub(crate) fn says(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
@@ -32,9 +32,9 @@ pub(crate) struct Tested {
     pub(crate) passed: u64,
     /// The names of the tests that failed.
     pub(crate) failed: Vec<String>,
-    /// How many pairs of a scenario and a layer were run, as the test of the scenarios prints it.
+    /// The number of pairs of a scenario and a layer that were run, as the scenario test prints it.
     pub(crate) pairs: Option<String>,
-    /// Whether cargo itself succeeded: code that does not build has no tests that could fail.
+    /// Whether cargo succeeded. Code that does not build has no failing tests.
     pub(crate) well: bool,
 }
 

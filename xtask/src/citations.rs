@@ -1,30 +1,30 @@
 //! Finds where comments cite a requirement or an invariant by its number, and in which item that is.
 //!
-//! Knows how Rust and scenario files are laid out, nothing of what the numbers say.
+//! It reads the layout of Rust and scenario files and does not interpret the numbers.
 
 use std::collections::BTreeSet;
 
-/// What a file is to a requirement.
+/// How a file relates to a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
-    /// It obeys.
+    /// It implements the requirement.
     Code,
-    /// It says the same once more, for comparison: the simulator and the lab.
+    /// It implements the requirement a second time, for comparison: the simulator and the lab.
     Model,
-    /// It fails where the requirement is not obeyed.
+    /// It fails if the requirement is not met.
     Test,
 }
 
-/// One number, cited somewhere.
+/// A citation of a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Citation {
     pub(crate) number: u32,
     pub(crate) part: Part,
-    /// The function, type or constant around it or below it; None: the file as a whole.
+    /// The function, type or constant around it or below it. None: the whole file.
     pub(crate) item: Option<String>,
 }
 
-/// What a file is, by its path from the root; None: nobody cites anything there.
+/// The part that a file plays, by its path from the root. None: citations in it are ignored.
 pub(crate) fn part(path: &str) -> Option<Part> {
     let tests = ["tests/", "fuzz/"].iter().any(|folder| path.starts_with(folder))
         || ["/tests/", "/tests.rs", "_tests.rs"].iter().any(|piece| path.contains(piece));
@@ -42,7 +42,7 @@ pub(crate) fn part(path: &str) -> Option<Part> {
     }
 }
 
-/// Every number behind this letter that a file cites, `path` being its path from the root.
+/// All numbers with this letter that a file cites. `path` is relative to the root.
 pub(crate) fn citations(path: &str, text: &str, letter: char) -> BTreeSet<Citation> {
     let Some(part) = part(path) else { return BTreeSet::new() };
     let lines: Vec<&str> = text.lines().collect();
@@ -66,7 +66,7 @@ pub(crate) fn citations(path: &str, text: &str, letter: char) -> BTreeSet<Citati
     found
 }
 
-/// The numbers that the comment in a line cites: `R51`, in lists and ranges (`R36–R41` are six).
+/// The numbers that the comment of a line cites: `R51`, in lists and ranges (`R36–R41` are six).
 pub(crate) fn cited(line: &str, letter: char) -> Vec<u32> {
     let mut numbers = Vec::new();
     let Some(comment) = comment(line) else { return numbers };
@@ -89,7 +89,7 @@ pub(crate) fn cited(line: &str, letter: char) -> Vec<u32> {
     numbers
 }
 
-/// The numbers that a test has in its name: `fn r13_an_ipv4_literal_…`, or `r93_r96_…`.
+/// The numbers in the name of a test: `fn r13_an_ipv4_literal_…`, or `r93_r96_…`.
 pub(crate) fn named(line: &str, letter: char) -> Vec<u32> {
     let line = line.trim_start();
     let test = line.strip_prefix("fn ").or_else(|| line.strip_prefix("invariant!("));
@@ -100,7 +100,7 @@ pub(crate) fn named(line: &str, letter: char) -> Vec<u32> {
     name.split('_').map_while(number).collect()
 }
 
-/// What stands in a string is data, not a citation: only comments are read.
+/// The comment of a line. Text in strings is data, not a citation.
 fn comment(line: &str) -> Option<&str> {
     let line = line.trim_start();
     if let Some(comment) = line.strip_prefix("//").or_else(|| line.strip_prefix("# ")) {
@@ -109,7 +109,7 @@ fn comment(line: &str) -> Option<&str> {
     line.split_once(" // ").map(|(_, comment)| comment)
 }
 
-/// The item that the comment in a line stands above, or else the innermost one that it stands in.
+/// The item below a comment, or else the innermost item around it.
 fn item(lines: &[&str], index: usize) -> Option<String> {
     let line = lines.get(index)?;
     if line.trim_start().starts_with("//!") {
@@ -133,7 +133,7 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// The name of the item that a line begins, and how far to the right it begins.
+/// The name of the item that a line begins, and its indentation.
 fn name(line: &str) -> Option<(usize, &str)> {
     let mut rest = line.trim_start();
     if let Some(invariant) = rest.strip_prefix("invariant!(") {

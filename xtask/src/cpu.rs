@@ -1,23 +1,23 @@
-//! CPU time of this program and of its children: on a busy machine, what was done, and not how long it took.
+//! CPU time of this program and of its children, which is independent of other load on the machine.
 //!
-//! Knows nothing of what they do.
+//! It does not know what they do.
 
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
-/// CPU time of all children that have ended, and of theirs.
+/// The CPU time of all children that have ended, and of their children.
 pub(crate) fn of_children() -> Duration {
     used(UsageWho::RUSAGE_CHILDREN)
 }
 
-/// CPU time of this program and of all children that have ended.
+/// The CPU time of this program and of all children that have ended.
 pub(crate) fn of_all() -> Duration {
     used(UsageWho::RUSAGE_SELF).saturating_add(of_children())
 }
 
-/// Nothing, where the system does not tell.
+/// Zero on systems that do not report it.
 fn used(who: UsageWho) -> Duration {
     let Ok(usage) = getrusage(who) else { return Duration::ZERO };
     let part = |time: TimeVal| {

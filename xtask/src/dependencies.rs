@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::cargo::cargo;
 
-/// Crates that must never stand below `discovery-core`, by what they would bring in.
+/// Crates that `discovery-core` must not depend on, by what they would bring in.
 const NOT_IN_CORE: [(&str, &[&str]); 3] = [
     (
         "a runtime",

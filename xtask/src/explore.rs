@@ -1,6 +1,6 @@
-//! Explores every scenario in every order of answers, and tells how far each was explored.
+//! Explores every scenario in every order of answers, and reports how far each was explored.
 //!
-//! Knows nothing of how orders are found: the explorer is the simulator's.
+//! The explorer itself is in `discovery-sim`.
 
 use std::io;
 use std::path::Path;
@@ -12,19 +12,19 @@ use discovery_sim::{
 use crate::assure::{Figures, grouped};
 use crate::several;
 
-/// What all explorations came to.
+/// The results of all explorations.
 #[derive(Debug, Default)]
 pub(crate) struct Explorations {
     scenarios: usize,
     names: usize,
-    /// Names explored in every order with up to so many faults on each way, but not with more.
+    /// The number of names that were explored completely, by the number of faults on each path.
     whole: Vec<usize>,
-    /// Names of which not even all orders without a fault were explored, and those explored by samples.
+    /// Names that were not explored completely even without faults, and names that were sampled.
     cut: usize,
     sampled: usize,
     states: usize,
     ends: usize,
-    /// What is wrong, in one line each.
+    /// The findings, one line each.
     wrong: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Explorations {
         }
     }
 
-    /// How far names were explored, the deepest first.
+    /// How far names were explored, deepest first.
     fn depths(&self) -> String {
         let depth = |(faults, names): (usize, &usize)| match faults {
             0 => format!("{} in every order without a fault", grouped(*names)),
@@ -85,8 +85,8 @@ impl Explorations {
     }
 }
 
-/// Explores the scenarios below a folder, each name with at most so many states, and prints how far each was explored. Whether
-/// nothing was found wrong.
+/// Explores the scenarios below a folder within limits, and prints how far each was explored. Returns whether there were no
+/// findings.
 pub(crate) fn run(folder: &Path, limits: &Limits) -> io::Result<bool> {
     let all = explorations(folder, limits, true)?;
     println!("{} names in {} scenarios: {}", all.names, all.scenarios, all.depths());
@@ -94,8 +94,8 @@ pub(crate) fn run(folder: &Path, limits: &Limits) -> io::Result<bool> {
     Ok(all.wrong.is_empty())
 }
 
-/// Explores the scenarios below a folder, and several names at one resolver. What is wrong is printed, and everything else, too,
-/// where it is asked for.
+/// Explores the scenarios below a folder, and several names at one resolver. Prints findings, and everything else on
+/// request.
 pub(crate) fn explorations(
     folder: &Path,
     limits: &Limits,
@@ -122,10 +122,10 @@ pub(crate) fn explorations(
     Ok(all)
 }
 
-/// Scenarios that are explored before what was found is printed.
+/// The number of scenarios that are explored before results are printed.
 const BATCH: usize = 16;
 
-/// One exploration, and each counterexample as a scenario, with the least that shows it.
+/// An exploration, with each counterexample shrunk to a minimal scenario.
 struct Told {
     title: String,
     explored: Explored,
@@ -138,7 +138,7 @@ impl Told {
         Self { title, explored, least }
     }
 
-    /// Prints what is wrong, and everything else, too, where it is asked for.
+    /// Prints findings, and everything else on request.
     fn tell(&self, aloud: bool) {
         let Self { title, explored, least } = self;
         if aloud {

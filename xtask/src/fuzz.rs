@@ -1,6 +1,6 @@
-//! Every fuzz target in turn, for so much CPU time each, and what came of it.
+//! Runs every fuzz target for a given CPU time, and reports the results.
 //!
-//! Knows nothing of what the targets check.
+//! The targets decide what they check.
 //!
 //! Time is CPU time: elapsed time says little about the number of inputs on a busy machine.
 
@@ -13,27 +13,27 @@ use crate::assure::{Figures, grouped};
 use crate::cargo::{cargo, says};
 use crate::cpu;
 
-/// Longest input that is tried, in bytes: runs of the machine are read from a few hundred.
+/// The maximum length of an input, in bytes. A run of the machine is read from a few hundred bytes.
 const MAX_LENGTH: u32 = 4096;
-/// Seconds of one execution after which it counts as one that hangs.
+/// The seconds after which an execution counts as a hang.
 const TIMEOUT: u32 = 20;
-/// Targets that read whatever strangers send, or run whole machines: they get five times as much.
+/// Targets that read input from the network or run whole machines. They get five times as much time.
 const HEAVY: [&str; 5] = ["dns", "exchange", "http", "machine", "server_name"];
-/// libFuzzer counts time that passes, so a target is run again until its CPU time is used up; but not for ever.
+/// The limit of runs of a target. libFuzzer counts elapsed time, so a target runs again until its CPU time is used up.
 const RUNS: u32 = 60;
 
-/// What one target came to.
+/// The results of a target.
 #[derive(Clone, Debug)]
 pub(crate) struct Fuzzed {
     pub(crate) target: String,
     pub(crate) executions: u64,
-    /// CPU time, in seconds.
+    /// The CPU time in seconds.
     pub(crate) seconds: f64,
-    /// Edges covered.
+    /// The edges covered.
     pub(crate) edges: u64,
-    /// The features that libFuzzer tells apart: edges, each by how often it was taken, and comparisons.
+    /// The features that libFuzzer counts: edges by how often they were taken, and comparisons.
     pub(crate) features: u64,
-    /// The file that breaks it, if any.
+    /// The input that breaks the target, if any.
     pub(crate) finding: Option<String>,
 }
 
@@ -50,13 +50,13 @@ impl Fuzzed {
     }
 }
 
-/// What must be installed for it to work.
+/// The tools that must be installed.
 pub(crate) struct Tools {
-    /// Rustup's name of the toolchain, where the one in use does not do.
+    /// The name of a nightly toolchain, if the default one is not nightly.
     toolchain: Option<&'static str>,
 }
 
-/// Runs the targets, all of them or those that are named, and prints a row for each. Whether nothing was found.
+/// Runs the named targets, or all, and prints a row for each. Returns whether there were no findings.
 pub(crate) fn run(
     root: &Path,
     minutes: f64,
@@ -85,7 +85,7 @@ pub(crate) fn run(
     Ok(well)
 }
 
-/// The tools, or what is missing and how to get it.
+/// The tools, or the missing one and how to install it.
 pub(crate) fn tools() -> Result<Tools, String> {
     let toolchain = if says("rustc", &["--version"]).is_some_and(|said| said.contains("nightly")) {
         None
@@ -100,7 +100,7 @@ pub(crate) fn tools() -> Result<Tools, String> {
     }
 }
 
-/// The names of all targets, or of those that are asked for, in order.
+/// The names of the requested targets, or of all, in order.
 pub(crate) fn targets(root: &Path, only: &[String]) -> Result<Vec<String>, Box<dyn Error>> {
     let mut names = Vec::new();
     for file in fs::read_dir(root.join("fuzz/fuzz_targets"))? {
@@ -115,7 +115,7 @@ pub(crate) fn targets(root: &Path, only: &[String]) -> Result<Vec<String>, Box<d
     Ok(names)
 }
 
-/// The CPU seconds of a target, where the light ones get so many minutes.
+/// The CPU seconds of a target, given the minutes of a light one.
 pub(crate) fn share(target: &str, minutes: f64) -> f64 {
     minutes * 60.0 * if HEAVY.contains(&target) { 5.0 } else { 1.0 }
 }
@@ -130,7 +130,7 @@ fn cargo_fuzz(root: &Path, tools: &Tools, verb: &str) -> Command {
     command
 }
 
-/// Builds all targets, so that no build counts as CPU time of one.
+/// Builds all targets, so that no target's CPU time includes a build.
 pub(crate) fn build(root: &Path, tools: &Tools) -> Result<(), Box<dyn Error>> {
     let output = cargo_fuzz(root, tools, "build").output()?;
     if output.status.success() {
@@ -139,7 +139,7 @@ pub(crate) fn build(root: &Path, tools: &Tools) -> Result<(), Box<dyn Error>> {
     Err(format!("fuzz targets are not built:\n{}", end(&output.stderr)).into())
 }
 
-/// Runs one target from the committed corpus; what it finds on the way is kept beside the build, for the next run.
+/// Runs a target from the committed corpus. New inputs are kept in the build folder for the next run.
 pub(crate) fn one(
     root: &Path,
     tools: &Tools,
@@ -189,25 +189,25 @@ pub(crate) fn one(
     Ok(fuzzed)
 }
 
-/// The last lines of what a program said.
+/// The last lines of a program's output.
 fn end(said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
     let lines: Vec<&str> = said.lines().collect();
     lines.get(lines.len().saturating_sub(12)..).unwrap_or_default().join("\n")
 }
 
-/// One of the statistics that libFuzzer ends with.
+/// A statistic from the end of libFuzzer's output.
 fn statistic(said: &str, name: &str) -> Option<u64> {
     let line = said.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim_matches([':', ' ']).parse().ok()
 }
 
-/// The number behind the last place where libFuzzer says this.
+/// The number after the last occurrence of a word in libFuzzer's output.
 fn last_of(said: &str, what: &str) -> Option<u64> {
     said.rsplit_once(what)?.1.split_whitespace().next()?.parse().ok()
 }
 
-/// The file to which what breaks the target was written.
+/// The file to which the breaking input was written.
 fn artifact(said: &str) -> Option<&str> {
     said.rsplit_once("Test unit written to ")?.1.lines().next()
 }

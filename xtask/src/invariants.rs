@@ -1,4 +1,4 @@
-//! The page of invariants: what each one says, where it is checked, and which tests show it.
+//! Writes the page of invariants: their texts, the code that checks them, and the tests that show them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -21,7 +21,7 @@ struct Table {
     invariants: BTreeMap<String, String>,
 }
 
-/// Where one invariant is cited.
+/// The places that cite an invariant.
 #[derive(Default)]
 struct Places {
     core: BTreeSet<String>,
@@ -43,7 +43,7 @@ pub(crate) fn table(root: &Path) -> Result<BTreeMap<u32, String>, Box<dyn Error>
     Ok(invariants)
 }
 
-/// The page.
+/// The page, in Markdown.
 pub(crate) fn page(root: &Path) -> Result<String, Box<dyn Error>> {
     let places = places(root)?;
     let none = Places::default();

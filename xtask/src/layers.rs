@@ -1,6 +1,6 @@
 //! The order of the folders of `discovery-core`: each uses only itself and the ones above it.
 //!
-//! The list in `lib.rs` is the order; imports are read as text.
+//! `lib.rs` lists the order. Imports are read as text.
 
 use std::collections::BTreeSet;
 

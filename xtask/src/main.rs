@@ -43,122 +43,123 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Runs the whole proof in a short form, part by part, and prints one table: requirements, tests, scenarios by layers, states explored,
-    /// simulated hours, planted bugs, mutants, fuzzing, real servers. What needs a tool that is not here is left out, and says which. Under twenty
-    /// minutes on two cores, once built.
+    /// Runs the whole proof in a short form and prints one table: requirements, tests, scenarios by layers, states
+    /// explored, simulated hours, planted bugs, mutants, fuzzing, real servers. A part whose tool is missing is left out
+    /// and says so. It takes under twenty minutes on two cores, once built.
     Assure {
-        /// The part for every change, without tests: a minute and a half.
+        /// Runs the parts for every change, without tests, in a minute and a half.
         #[arg(long)]
         quick: bool,
-        /// From which simulated lives, fuzzing and the choice of planted bugs are drawn: 1 in the quick part, 2 otherwise.
+        /// The seed of random runs, fuzzing and the choice of bugs. Default: 1 with `--quick`, 2 otherwise.
         #[arg(long)]
         seed: Option<u64>,
-        /// Words of the parts to run, as the table has them; all, if none is given.
+        /// The parts to run, by words from their names in the table. Default: all.
         parts: Vec<String>,
     },
-    /// Checks what the compiler does not: files' first lines, their sizes, requirement numbers, paths, scenarios.
+    /// Checks what the compiler does not: first lines and sizes of files, requirement numbers, links and paths, generated
+    /// files, scenarios.
     Tidy,
-    /// Checks that the core depends on no runtime, sockets or entropy.
+    /// Checks that the core depends on no crate with a runtime, sockets or entropy.
     Dependencies,
-    /// Prints for each requirement where it is obeyed and which tests show it; then what is missing.
+    /// Prints for each requirement the code that implements it and the tests that show it, then what is missing.
     Spec,
     /// Writes the generated pages of the documentation: requirements, invariants and settings.
     Pages,
-    /// Packs the crates that are published and builds each from its own files.
+    /// Packs the published crates and builds each from its own files.
     Package {
-        /// Runs the tests that are inside the packages, too.
+        /// Runs the tests in the packages, too.
         #[arg(long)]
         test: bool,
-        /// Packs changes that are not committed.
+        /// Packs uncommitted changes.
         #[arg(long)]
         allow_dirty: bool,
     },
     /// Compares the public interface of the published libraries with `crates/*/api.txt`.
     Api {
-        /// Writes it there instead.
+        /// Writes those files instead.
         #[arg(long)]
         write: bool,
     },
     /// Writes `tests/vectors/vectors.json`: the scenarios as test vectors for resolvers in other languages.
     Vectors,
-    /// Plants the bugs of `xtask/bugs.toml` one by one in a copy of the tree; prints which tests find each, and whether they name what
-    /// it breaks.
+    /// Plants the bugs of `xtask/bugs.toml` one by one in a copy of the tree. Prints which tests find each bug, and whether
+    /// they name what it breaks.
     Bugs {
-        /// Only those whose description holds this.
+        /// Only bugs whose description contains this word.
         word: Option<String>,
     },
-    /// Explores scenarios in every order of answers; prints how far each was explored, and what is wrong.
+    /// Explores scenarios in every order of answers. Prints how far each was explored, and findings.
     Explore {
-        /// Where the scenarios are.
+        /// The folder with the scenarios.
         #[arg(default_value = "tests/scenarios")]
         folder: PathBuf,
-        /// States visited at most for each name, over all modes of speculation.
+        /// The limit of states for each name, over all modes of speculation.
         #[arg(long, default_value_t = 3000)]
         states: usize,
-        /// Timers that fire although answers are on their way, at most, on each way.
+        /// The limit of timers that fire before answers arrive, on each path.
         #[arg(long, default_value_t = 1)]
         early_timers: usize,
-        /// Abandons lookups in every state, too.
+        /// Also abandons lookups in every state.
         #[arg(long)]
         abandon: bool,
-        /// Faults on each way, at most: answers that are lost, wrong or given up, clocks that jump; late and double answers in every
-        /// state.
+        /// The limit of faults on each path: answers that are lost, wrong or timed out, and clock jumps. With faults, late
+        /// and duplicate answers are tried in every state.
         #[arg(long, default_value_t = 0)]
         faults: usize,
     },
-    /// Random runs of resolvers in hostile worlds: after every step the invariants are checked, and results are compared with the reference
-    /// model and the cache model. A failing run is shrunk and printed.
+    /// Draws random runs of resolvers against faulty servers. Invariants are checked after every step, and results are
+    /// compared with the reference model and the cache model. A failing run is shrunk and printed.
     Sim {
         /// The seed.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Hours in virtual time.
+        /// The virtual time to simulate, in hours.
         #[arg(long, default_value_t = 10_000)]
         hours: u64,
-        /// This run alone.
+        /// Only the run with this number.
         #[arg(long)]
         run: Option<u64>,
     },
-    /// Runs every fuzz target in turn, from its committed corpus; prints executions, coverage and findings. Needs cargo-fuzz and a
+    /// Runs every fuzz target from its committed corpus. Prints executions, coverage and findings. Needs cargo-fuzz and a
     /// nightly toolchain.
     Fuzz {
-        /// Minutes of CPU time for each target; what reads strangers' bytes or runs whole machines gets five times as much.
+        /// Minutes of CPU time for each target. Targets that read input from the network or run whole machines get five
+        /// times as much.
         #[arg(long, default_value_t = 2.0)]
         minutes: f64,
-        /// From which inputs are drawn.
+        /// The seed of the inputs.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Targets; all, if none is given.
+        /// The targets to run. Default: all.
         targets: Vec<String>,
     },
-    /// Changes the core in one place at a time, by cargo-mutants; prints how many changes a test catches, and each that none does. All
-    /// mutants of the modules that invariants rest on, and a sample of the rest.
+    /// Tries mutants of the core with cargo-mutants. Prints how many are caught, and each one that is missed. Covers all
+    /// mutants of the modules that invariants depend on, and a sample of the rest.
     Mutants {
-        /// How many of the rest.
+        /// The size of the sample of the rest.
         #[arg(long, default_value_t = 150)]
         sample: usize,
-        /// Decides which.
+        /// The seed of the sample.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Samples those modules like the rest: a short run.
+        /// Also samples the modules that invariants depend on, for a short run.
         #[arg(long)]
         sampled: bool,
-        /// Leaves those modules out: the sample of the rest alone.
+        /// Leaves out the modules that invariants depend on.
         #[arg(long, conflicts_with = "sampled")]
         rest: bool,
-        /// Goes on with a run that was stopped: the same one, of sources and tests that have not changed where it counts.
+        /// Continues a run that was stopped, provided that sources and tests have not changed.
         #[arg(long)]
         resume: bool,
-        /// Modules to stay in; all, if none is given.
+        /// The modules to mutate. Default: all.
         modules: Vec<String>,
     },
-    /// Gives every scenario that others can be asked to this project and to others, and prints who agrees; then gives the same loads
-    /// to all, and prints what they took. Ends with status 77 where there is no Linux with `unshare` and `ip`, or no leave to make
-    /// namespaces.
+    /// Compares this project with other implementations: their results in the scenarios, then their costs under the same
+    /// loads. Ends with status 77 without Linux, `unshare`, `ip` or permission to create namespaces.
     Peers {
-        /// `agreement`, or words of the loads, as `tests/peers/src/load.rs` has them; all, if none is given.
+        /// `agreement`, or names of loads as in `tests/peers/README.md`. Default: all.
         words: Vec<String>,
-        /// A Python that has Synapse; `target/synapse/bin/python3`, if none is given.
+        /// A Python interpreter with Synapse. Default: `target/synapse/bin/python3`.
         #[arg(long)]
         python: Option<PathBuf>,
     },
@@ -209,7 +210,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints complaints; whether there were none.
+/// Prints complaints. Returns whether there were none.
 fn told(complaints: Vec<String>) -> bool {
     for complaint in &complaints {
         println!("{complaint}");

@@ -1,6 +1,6 @@
-//! Mutants of the core, by cargo-mutants: all of the modules that what is promised rests on, and a seeded sample of the rest.
+//! Mutants of the core, by cargo-mutants: all of the modules that invariants depend on, and a seeded sample of the rest.
 //!
-//! Knows which tests are quick enough to be built for each mutant. What is left out, and why, stands in `.cargo/mutants.toml`.
+//! `.cargo/mutants.toml` lists the mutants that are left out, with reasons.
 //!
 //! Mutants are tried with the fastest tests first, and with wider ones only when these miss. The sample depends on what a
 //! mutant changes, not on its line, so that it stays the same when code moves.
@@ -16,7 +16,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 const SOURCES: &str = "crates/discovery-core/src/";
-/// Modules of which every mutant is tried, unless a shorter run is asked for: what they say is the specification, or an invariant by number.
+/// Modules of which every mutant is tried, except in a short run: they implement the specification or an invariant.
 const WHOLE: [&str; 9] = [
     "address/order",
     "address/policy",
@@ -28,8 +28,8 @@ const WHOLE: [&str; 9] = [
     "spec/srv",
     "spec/steps",
 ];
-/// Which tests try a mutant, one stage after the other: the next one is given what the last one missed. Then the seconds after which
-/// they count as never ending; unchanged, the first two stages need about two, the last one about twenty, on an idle machine.
+/// The tests of each stage; a stage gets the mutants that the previous one missed. Then the time limit in seconds: without
+/// a mutant, the first two stages take about two seconds, the last one about twenty.
 const STAGES: [(&[&str], u32); 3] = [
     (&["--cargo-arg=--lib", "--cargo-arg=--test=machine"], 20),
     (
@@ -51,42 +51,42 @@ const STAGES: [(&[&str], u32); 3] = [
     ),
 ];
 
-/// How many of the mutants of the modules in [`WHOLE`] to try.
+/// How many mutants of the modules in [`WHOLE`] to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whole {
-    /// Every one.
+    /// All.
     Every,
-    /// Those modules are sampled like the rest.
+    /// A sample, as of the other modules.
     Sampled,
     /// None.
     LeftOut,
 }
 
-/// Which mutants to try.
+/// The mutants to try.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    /// How many of the modules in [`WHOLE`].
+    /// How many mutants of the modules in [`WHOLE`].
     pub(crate) whole: Whole,
-    /// How many of the rest, at most.
+    /// The limit for the other modules.
     pub(crate) sample: usize,
-    /// Decides which.
+    /// The seed of the sample.
     pub(crate) seed: u64,
-    /// Modules to which all of it is confined; any, if there are none.
+    /// The modules to mutate. Empty: all.
     pub(crate) modules: Vec<String>,
-    /// Whether what an earlier run has come to is taken over: one that was stopped goes on.
+    /// Whether to continue an earlier run.
     pub(crate) resume: bool,
 }
 
-/// What became of mutants.
+/// The results of mutants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// A test failed.
     pub(crate) caught: usize,
     /// Every test passed.
     pub(crate) missed: usize,
-    /// The tests did not end, which is found, too.
+    /// The tests did not end, which counts as caught.
     pub(crate) timeout: usize,
-    /// What does not compile is no mutant.
+    /// The mutant does not compile.
     pub(crate) unviable: usize,
 }
 
@@ -109,21 +109,21 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What came of it all.
+/// The results of all stages.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
-    /// In all: a mutant counts in the last stage that tried it.
+    /// The totals. A mutant counts in the last stage that tried it.
     pub(crate) counts: Counts,
-    /// Stage by stage: what one missed, the next one tried.
+    /// The results by stage.
     pub(crate) stages: Vec<Counts>,
-    /// By module; what each stage caught, and what came of the others in the end.
+    /// The results by module: what each stage caught, and the final result of the others.
     pub(crate) modules: BTreeMap<String, ([usize; STAGES.len()], Counts)>,
-    /// Those that no test found, as cargo-mutants names them.
+    /// The missed mutants, as cargo-mutants names them.
     pub(crate) missed: Vec<String>,
 }
 
 impl Report {
-    /// Enters what one stage, the last one or not, made of what it tried; gives those that the next one is to try.
+    /// Records the results of a stage, and returns the mutants for the next one.
     fn enter(&mut self, outcomes: Vec<(Mutant, Summary)>) -> Vec<Mutant> {
         let number = self.stages.len();
         let mut stage = Counts::default();
@@ -169,14 +169,14 @@ impl fmt::Display for Report {
     }
 }
 
-/// Tries mutants and prints what became of them. Whether none was missed.
+/// Tries mutants and prints the results. Returns whether none was missed.
 pub(crate) fn run(root: &Path, wanted: &Wanted) -> Result<bool, Box<dyn Error>> {
     let report = report(root, wanted)?;
     println!("{report}");
     Ok(report.missed.is_empty())
 }
 
-/// Tries mutants; gives what became of them. What is missed on the way is told on standard error.
+/// Tries mutants and returns the results. Missed mutants are printed to standard error at once.
 pub(crate) fn report(root: &Path, wanted: &Wanted) -> Result<Report, Box<dyn Error>> {
     let installed = Command::new("cargo").args(["mutants", "--version"]).output()?;
     if !installed.status.success() {
@@ -210,7 +210,7 @@ pub(crate) fn report(root: &Path, wanted: &Wanted) -> Result<Report, Box<dyn Err
     Ok(report)
 }
 
-/// A mutant, as cargo-mutants lists it.
+/// A mutant in the output of cargo-mutants.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct Mutant {
     name: String,
@@ -261,7 +261,7 @@ enum Summary {
     Timeout,
 }
 
-/// All mutants of the core that are not left out.
+/// All mutants of the core except those that are left out.
 fn list(root: &Path) -> Result<Vec<Mutant>, Box<dyn Error>> {
     let output = Command::new("cargo")
         .args(["mutants", "--list", "--json", "--package=discovery-core"])
@@ -273,7 +273,7 @@ fn list(root: &Path) -> Result<Vec<Mutant>, Box<dyn Error>> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Those that are wanted, in the order of the list, and how many of them are a sample.
+/// The selected mutants in the order of the list, and how many of them belong to the sample.
 fn chosen(listed: &[Mutant], wanted: &Wanted) -> (Vec<Mutant>, usize) {
     let of_interest = |mutant: &&Mutant| {
         wanted.modules.is_empty() || wanted.modules.iter().any(|module| module == mutant.module())
@@ -297,7 +297,7 @@ fn what(name: &str) -> &str {
     name.split_once(": ").map_or(name, |(_, what)| what)
 }
 
-/// A number that follows from seed and text (FNV-1a, 64 bits).
+/// A hash of seed and text (FNV-1a, 64 bits).
 fn draw(seed: u64, text: &str) -> u64 {
     let bytes = seed.to_be_bytes().into_iter().chain(text.bytes());
     let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -306,7 +306,7 @@ fn draw(seed: u64, text: &str) -> u64 {
     hash ^ (hash >> 32)
 }
 
-/// One of [`STAGES`], and where cargo-mutants keeps what it comes to.
+/// One of [`STAGES`], and the folder for its results.
 struct Stage {
     folder: PathBuf,
     tests: &'static [&'static str],
@@ -314,7 +314,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Tries those that are left of all mutants, or takes over what an earlier run made of them; gives what became of each.
+    /// Tries the remaining mutants, or reads the results of an earlier run. Returns the result of each.
     fn run(
         &self,
         root: &Path,

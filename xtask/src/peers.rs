@@ -1,6 +1,6 @@
-//! Runs `tests/peers` in a machine of its own: namespaces with two addresses, a `resolv.conf`, and no network.
+//! Runs `tests/peers` in namespaces with two addresses, a `resolv.conf` and no network.
 //!
-//! Knows nothing of what is measured, nor of what is asked.
+//! `tests/peers` itself decides what is compared and measured.
 
 mod agreement;
 
@@ -14,10 +14,10 @@ use serde::Deserialize;
 use agreement::Line;
 pub(crate) use agreement::{Agreement, check};
 
-/// What is apart: interfaces and ports, mounted files, the host's name (of which a default search list would be made).
+/// The namespaces: interfaces and ports, mounts, and the host name, which would otherwise become a default search list.
 const APART: [&str; 4] = ["--map-root-user", "--net", "--mount", "--uts"];
 
-/// What is made ready inside: `$0` is the folder with the files, the rest is the program.
+/// The setup inside: `$0` is the folder with the files, the other arguments are the program.
 const READY: &str = r#"
 ip link set lo up
 for address in 192.0.2.53/32 192.0.2.80/32; do ip address add "$address" dev lo; done
@@ -28,7 +28,7 @@ done
 exec "$@"
 "#;
 
-/// What is made ready where every address is local: `$0` is the folder with the files, the rest is the program.
+/// The setup in which every address is local: `$0` is the folder with the files, the other arguments are the program.
 const EVERYWHERE: &str = r#"
 ip link set lo up
 ip route add local 0.0.0.0/0 dev lo
@@ -42,25 +42,25 @@ done
 exec "$@"
 "#;
 
-/// Lookups that are asked at the same time, each in a namespace of its own: it is mostly waiting.
+/// The number of concurrent lookups, each in a namespace of its own. They mostly wait.
 const WORKERS: usize = 16;
 
-/// The release of Synapse whose agent is asked.
+/// The release of Synapse to compare with.
 const SYNAPSE: &str = "1.163.2";
 
-/// What can be done here.
+/// Whether a comparison can run.
 pub(crate) enum Status<T> {
-    /// It was done.
+    /// It ran.
     Done(T),
-    /// It was left out: why, and what to do about it.
+    /// It was left out. The text says why, and what to do.
     LeftOut(&'static str),
 }
 
-/// Without leave to make namespaces nothing is done.
+/// Namespaces cannot be created.
 const NO_NAMESPACES: &str = "this needs Linux with `unshare` and `ip` (Debian: util-linux, iproute2), and leave to make namespaces";
 
-/// Asks everybody for agreement and measures, or one of both: `agreement` stands for the first, words of loads for the second. Whether
-/// it went well; None: it cannot be done here, which has been said.
+/// Runs the comparison of results (`agreement`), the loads that are named, or everything. Returns whether it succeeded.
+/// None: it cannot run here, and a message says why.
 pub(crate) fn run(
     root: &Path,
     words: &[String],
@@ -94,8 +94,8 @@ pub(crate) fn run(
     Ok(well)
 }
 
-/// Gives every scenario that others can be asked to all of them, and judges what they say. Where there is no Python with Synapse the
-/// others are asked all the same, which is said.
+/// Compares the results of all implementations in all suitable scenarios. Without a Python interpreter with Synapse the
+/// others are compared, and a message says so.
 pub(crate) fn agreement(root: &Path, python: Option<&Path>) -> io::Result<Status<Agreement>> {
     if !may() {
         return Ok(Status::LeftOut(NO_NAMESPACES));
@@ -116,7 +116,7 @@ pub(crate) fn agreement(root: &Path, python: Option<&Path>) -> io::Result<Status
     Agreement::of(root, lines?).map(Status::Done)
 }
 
-/// A Python that has the right release of Synapse.
+/// A Python interpreter with the right release of Synapse.
 fn synapse(root: &Path, python: Option<&Path>) -> Option<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), Into::into);
     let python = python.map_or(target.join("synapse/bin/python3"), Path::to_owned);
@@ -125,7 +125,7 @@ fn synapse(root: &Path, python: Option<&Path>) -> Option<PathBuf> {
     (String::from_utf8_lossy(&said.stdout).trim() == SYNAPSE).then_some(python)
 }
 
-/// Builds without what a release takes, for nothing is measured. The program.
+/// Builds the program for the comparison of results, without release optimisations.
 fn build(root: &Path) -> io::Result<Option<PathBuf>> {
     #[derive(Deserialize)]
     struct Message {
@@ -142,7 +142,7 @@ fn build(root: &Path) -> io::Result<Option<PathBuf>> {
     Ok(programs.next_back().filter(|_| said.status.success()))
 }
 
-/// Has workers ask, and gathers what they print.
+/// Runs workers and collects their output.
 fn ask(
     root: &Path,
     folder: &Path,
@@ -184,21 +184,21 @@ fn ask(
     if well { Ok(lines) } else { Err(io::Error::other("somebody who asks has failed")) }
 }
 
-/// Whether namespaces can be made here.
+/// Whether namespaces can be created here.
 fn may() -> bool {
     let mut trial = Command::new("unshare");
     trial.args(APART).args(["ip", "link", "set", "lo", "up"]).stderr(Stdio::null());
     trial.status().is_ok_and(|status| status.success())
 }
 
-/// A new folder for files of these programs.
+/// Creates a folder for files of these programs.
 fn folder(word: &str) -> io::Result<PathBuf> {
     let folder = std::env::temp_dir().join(format!("peers-{word}-{}", std::process::id()));
     fs::create_dir(&folder)?;
     Ok(folder)
 }
 
-/// Builds and measures. Whether it went well; None: it cannot be done here, which has been said.
+/// Builds and measures. Returns whether it succeeded. None: it cannot run here, and a message says why.
 fn measure(root: &Path, loads: &[String]) -> io::Result<Option<bool>> {
     if !may() {
         println!("left out: {NO_NAMESPACES}");
@@ -226,8 +226,8 @@ fn measure(root: &Path, loads: &[String]) -> io::Result<Option<bool>> {
     Ok(Some(status?.success()))
 }
 
-/// Without what cargo has told this program about itself: a build script among the dependencies reads it, and they would be built
-/// once for who calls cargo by hand and once more from here.
+/// Removes the environment variables that cargo set for this program. Build scripts read them, and dependencies would be
+/// rebuilt for a call from here.
 fn without_own(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

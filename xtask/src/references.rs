@@ -1,4 +1,5 @@
-//! What documents refer to must be in the repository: linked files, paths, sections, and what the headers of scenarios cite.
+//! Checks that documents refer only to what is in the repository: linked files, paths, sections, and citations in headers
+//! of scenarios.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -6,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::citations::cited;
 use crate::settings;
 
-/// Ends of file names by which a word in backticks is taken for a path.
+/// Extensions by which a word in backticks is recognised as a path.
 const ENDS: [&str; 7] = [".rs", ".md", ".toml", ".sh", ".py", ".scenario", ".json"];
 /// Files of users or of other projects, which documents may name.
 const FOREIGN: [&str; 3] = ["bookmark.json", "homeserver.yaml", "names.json"];
@@ -22,7 +23,7 @@ impl Repository {
         Self { files: files.into_iter().collect(), settings }
     }
 
-    /// What a file refers to that is not there.
+    /// References in a file to something that does not exist.
     pub(crate) fn complaints(&self, path: &str, text: &str) -> Vec<String> {
         let mut complaints = Vec::new();
         if path.ends_with(".md") {
@@ -42,7 +43,7 @@ impl Repository {
         complaints
     }
 
-    /// Relative links to files that are not there.
+    /// Relative links to files that do not exist.
     fn links(&self, path: &str, text: &str) -> Vec<String> {
         let mut complaints = Vec::new();
         for rest in text.split("](").skip(1) {
@@ -56,7 +57,7 @@ impl Repository {
         complaints
     }
 
-    /// Paths in backticks that are not there.
+    /// Paths in backticks that do not exist.
     fn paths(&self, path: &str, text: &str) -> Vec<String> {
         let mut complaints = Vec::new();
         let prose = text.split("```").step_by(2);
@@ -74,7 +75,7 @@ impl Repository {
         complaints
     }
 
-    /// A header must cite what exists.
+    /// Errors in the citations of a header.
     fn header(&self, header: &str) -> Vec<String> {
         let words = settings::cited(header);
         let mut complaints = Vec::new();
@@ -102,7 +103,7 @@ impl Repository {
             || self.files.range(folder.clone()..).next().is_some_and(within)
     }
 
-    /// Whether a path is there from the root, from the file that names it, or at the end of another path.
+    /// Whether a path exists relative to the root or to the file that names it, or ends another path.
     fn has_somewhere(&self, from: &str, path: &str) -> bool {
         let (behind, within) = (format!("/{path}"), format!("/{}/", path.trim_end_matches('/')));
         self.has(path)
@@ -127,7 +128,7 @@ fn beside(file: &str, path: &str) -> String {
     whole.to_string_lossy().into_owned()
 }
 
-/// Sections of documents that have no name, and numbers that stand for nothing here.
+/// Sections without the name of a document, and private numbers without a meaning.
 fn sections(path: &str, text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut last = "";

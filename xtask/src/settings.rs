@@ -15,7 +15,7 @@ use crate::spec::listed;
 use crate::tidy::files;
 
 pub(crate) const PAGE: &str = "crates/discovery-core/docs/policy.md";
-/// Where the structures are.
+/// The files with the structures.
 const SOURCES: [&str; 2] =
     ["crates/discovery-core/src/policy.rs", "crates/discovery-core/src/address/policy.rs"];
 
@@ -41,7 +41,7 @@ pub(crate) fn names(root: &Path) -> Result<BTreeSet<String>, Box<dyn Error>> {
     Ok(names)
 }
 
-/// What is wrong with the documentation of the settings.
+/// Settings whose documentation names no default.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut complaints = Vec::new();
     for (group, fields) in groups(root)? {
@@ -53,7 +53,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(complaints)
 }
 
-/// The page.
+/// The page, in Markdown.
 pub(crate) fn page(root: &Path) -> Result<String, Box<dyn Error>> {
     let defaults = serde_json::to_value(Policy::default())?;
     let scenarios = scenarios(root)?;
@@ -121,7 +121,7 @@ fn structures(text: &str) -> BTreeMap<String, Vec<Field>> {
     structures
 }
 
-/// The text without the targets of its links: they are written from where the field is.
+/// The text without the targets of links, which are relative to the field.
 fn unlinked(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;

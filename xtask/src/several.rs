@@ -1,12 +1,12 @@
-//! Work on several things at once, as many as there are cores; what comes of it is in the order of the things.
+//! Runs work on several items in parallel, one per core. The results are in the order of the items.
 //!
-//! Knows nothing of the work.
+//! It does not know the work.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// What becomes of each thing. A panic in the work is one here.
+/// The result for each item. A panic in the work is a panic here.
 pub(crate) fn map<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let take = || -> Vec<(usize, R)> {

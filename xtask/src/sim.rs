@@ -1,4 +1,4 @@
-//! Random runs of resolvers in hostile worlds, under one seed, for a number of virtual hours.
+//! Random runs of resolvers against faulty servers, from one seed, for a number of virtual hours.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) struct Simulated {
 struct Failure {
     number: u64,
     why: String,
-    /// How the shrunk run fails, and that run.
+    /// The failure of the shrunk run, and the run.
     shrunk: String,
     steps: String,
 }
@@ -43,7 +43,7 @@ impl Simulated {
         }
     }
 
-    /// In one line.
+    /// The totals in one line.
     fn sum(&self) -> String {
         let [lost, twice, late, bogus] = self.all.faults.map(grouped);
         format!(
@@ -76,7 +76,7 @@ impl Simulated {
         Figures::new(what, self.failure.as_ref().map(again))
     }
 
-    /// Prints what went wrong, if something did. Whether nothing did.
+    /// Prints the failure, if there is one. Returns whether there is none.
     pub(crate) fn tell(&self) -> bool {
         let Some(Failure { number, why, shrunk, steps }) = &self.failure else { return true };
         let seed = self.seed;
@@ -88,10 +88,10 @@ impl Simulated {
     }
 }
 
-/// Runs that are executed before their results are read.
+/// The number of runs that are executed before results are read.
 const BATCH: u64 = 64;
 
-/// Executes runs, prints their totals or the failure, and says whether all held.
+/// Executes runs and prints their totals or the failure. Returns whether all passed.
 pub(crate) fn run(seed: u64, hours: u64, number: Option<u64>) -> bool {
     let simulated = simulate(seed, hours, number);
     let well = simulated.tell();
@@ -101,7 +101,7 @@ pub(crate) fn run(seed: u64, hours: u64, number: Option<u64>) -> bool {
     well
 }
 
-/// Executes runs until so much virtual time has passed or one fails; or the one run of that number.
+/// Executes runs until the virtual time has passed or one fails, or only the run with the given number.
 pub(crate) fn simulate(seed: u64, hours: u64, number: Option<u64>) -> Simulated {
     let until = Duration::from_secs(hours.saturating_mul(3600));
     let mut simulated = Simulated { seed, runs: 0, all: Totals::default(), failure: None };

@@ -1,7 +1,7 @@
-//! Accounts for every requirement: what it says, where it is obeyed, and which test shows it.
+//! Accounts for every requirement: its text, the code that implements it, and the tests that show it.
 //!
-//! Knows the table in `xtask/spec` and where numbers are cited; whether a line does what its requirement says is for readers, and
-//! for `cargo xtask bugs`.
+//! It compares the table in `xtask/spec` with citations. Whether the code meets a requirement is checked by tests and by
+//! `cargo xtask bugs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -15,10 +15,10 @@ use crate::assure::{Figures, grouped};
 use crate::citations::{Citation, Part, citations};
 use crate::tidy::files;
 
-/// The last requirement there is: `R1` to `R133`.
+/// The last requirement: `R1` to `R133`.
 pub(crate) const LAST_REQUIREMENT: u32 = 133;
 
-/// Where the requirements stand, and what is made of them.
+/// The folder with the requirements, and the page that is written from them.
 const TABLE: &str = "xtask/spec";
 const PAGE: &str = "crates/discovery-core/docs/specification.md";
 
@@ -27,10 +27,10 @@ const PAGE: &str = "crates/discovery-core/docs/specification.md";
 #[serde(deny_unknown_fields)]
 struct Requirement {
     force: Force,
-    /// Where it is said: a heading or a step of the specification, or a section of an RFC.
+    /// The source: a heading or a step of the specification, or a section of an RFC.
     source: String,
     text: String,
-    /// Why nothing here can obey it, or nothing need.
+    /// The reason why it does not apply to a resolver.
     excluded: Option<String>,
 }
 
@@ -42,7 +42,7 @@ enum Force {
     /// Recommended or encouraged.
     Encouraged,
     May,
-    /// It follows from how the text is built.
+    /// It follows from the structure of the text.
     Implied,
 }
 
@@ -58,7 +58,7 @@ impl Force {
     }
 }
 
-/// One file of the table.
+/// A file of the table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Section {
@@ -66,7 +66,7 @@ struct Section {
     requirements: BTreeMap<String, Requirement>,
 }
 
-/// Where one requirement is cited: files, and items in them.
+/// The citations of a requirement: files and items in them.
 #[derive(Default)]
 struct Account {
     code: BTreeSet<String>,
@@ -74,7 +74,7 @@ struct Account {
     tests: BTreeSet<String>,
 }
 
-/// Checks the table against the citations, and the page against both; `write` makes the page anew instead.
+/// Compares the table with the citations, and the page with both. With `write`, writes the page instead.
 pub(crate) fn check(root: &Path, write: bool) -> Result<Vec<String>, Box<dyn Error>> {
     let sections = table(root)?;
     let accounts = accounts(root)?;
@@ -89,7 +89,7 @@ pub(crate) fn check(root: &Path, write: bool) -> Result<Vec<String>, Box<dyn Err
     Ok(complaints)
 }
 
-/// How many requirements are obeyed and shown, and in how many places.
+/// The number of requirements, of places that implement them and of tests that show them.
 pub(crate) fn figures(root: &Path) -> Result<Figures, Box<dyn Error>> {
     let sections = table(root)?;
     let accounts = accounts(root)?;
@@ -108,7 +108,7 @@ pub(crate) fn figures(root: &Path) -> Result<Figures, Box<dyn Error>> {
     Ok(Figures::of(what, &complaints))
 }
 
-/// What is wrong with the table, and which requirements nobody obeys or shows.
+/// Errors in the table, and requirements without code or without tests.
 fn missing(sections: &[(String, Section)], accounts: &BTreeMap<u32, Account>) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut known = BTreeMap::new();
@@ -147,7 +147,7 @@ fn missing(sections: &[(String, Section)], accounts: &BTreeMap<u32, Account>) ->
     complaints
 }
 
-/// Prints each requirement, and below it where it is cited.
+/// Prints each requirement with its citations.
 pub(crate) fn print(root: &Path) -> Result<(), Box<dyn Error>> {
     let accounts = accounts(root)?;
     let none = Account::default();
@@ -208,7 +208,7 @@ fn accounts(root: &Path) -> Result<BTreeMap<u32, Account>, Box<dyn Error>> {
     Ok(accounts)
 }
 
-/// A path as readers of the page know it: `core/spec.rs`.
+/// A path in the short form of the page: `core/spec.rs`.
 pub(crate) fn short(path: &str) -> String {
     path.trim_start_matches("crates/").trim_start_matches("discovery-").replacen("/src/", "/", 1)
 }
@@ -222,7 +222,7 @@ fn numbered(section: &Section) -> BTreeMap<u32, &Requirement> {
         .collect()
 }
 
-/// The page: a table for each section.
+/// The page, with a heading for each section.
 fn page(
     sections: &[(String, Section)],
     accounts: &BTreeMap<u32, Account>,
@@ -273,7 +273,7 @@ mod tests {
 
     use super::{Account, LAST_REQUIREMENT, Section, missing, page};
 
-    /// A table with everything from R1 on, the first of them as said.
+    /// A table with all requirements, of which the first is given.
     fn table(first: &str) -> Vec<(String, Section)> {
         let mut text = format!("title = \"All\"\n[requirements]\n{first}\n");
         for number in 2..=LAST_REQUIREMENT {

@@ -1,7 +1,7 @@
-//! What the compiler does not check: how files begin and how long they are, requirement numbers, and words that have no
-//! place in a repository.
+//! Checks what the compiler does not: first lines and lengths of files, requirement numbers, references, generated files,
+//! and words that have no place in the repository.
 //!
-//! Reads files only; asks git which ones there are.
+//! It reads the files that git lists.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -21,19 +21,19 @@ use crate::settings;
 use crate::spec::{self, LAST_REQUIREMENT};
 use crate::vectors;
 
-/// Longest source file, in lines. Longer ones stand below, each with its reason.
+/// The maximum length of a source file, in lines. Exceptions are listed below with reasons.
 const MAX_LINES: usize = 600;
 const LONGER: [(&str, &str); 0] = [];
 
-/// The last invariant of the machine: `I1` to `I15`.
+/// The last invariant: `I1` to `I15`.
 const LAST_INVARIANT: u32 = 15;
 
-/// Where machines keep things: no file may speak of such a place. Split, so that this file passes too.
+/// Folders of particular machines, which no file may name. They are split so that this file passes, too.
 const MACHINE_PATHS: [&str; 4] =
     [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")];
 
-/// Names that were given up for those of the RFCs, the specification or the ecosystem. Each is written in two parts, so that this
-/// file passes, too.
+/// Retired names, replaced by those of the RFCs, the specification or the ecosystem. They are split so that this file
+/// passes, too.
 const RETIRED: [(&str, &str); 25] = [
     ("Failure", "Kind"),
     ("Inquir", "y"),
@@ -62,7 +62,7 @@ const RETIRED: [(&str, &str); 25] = [
     ("St", "orm"),
 ];
 
-/// Calls that panic on some arguments and that no lint denies. (What looks like a call of a map is left to the reader.)
+/// Calls that panic on some arguments and that no lint denies, except those that look like calls of a map.
 const MAY_PANIC: [&str; 16] = [
     "assert!(",
     "assert_eq!(",
@@ -82,7 +82,7 @@ const MAY_PANIC: [&str; 16] = [
     "::from_static(",
 ];
 
-/// Checks every file that git knows or would add.
+/// Checks every file that git tracks or would add.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut complaints = settings::check(root)?;
     let repository = Repository::new(files(root)?, settings::names(root)?);
@@ -105,7 +105,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(complaints)
 }
 
-/// Compares the calls that could panic, in the crates that never do, with the table in `SECURITY.md` that explains them.
+/// Compares calls that could panic, in the crates that must not, with the table in `SECURITY.md`.
 fn check_panics(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let table = fs::read_to_string(root.join("SECURITY.md"))?;
     let rows: Vec<(&str, &str)> = table.lines().filter_map(explained).collect();
@@ -139,7 +139,7 @@ fn check_layers(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(complaints)
 }
 
-/// Whether no code in this file may panic: all of core, wire and driver but their tests.
+/// Whether code in this file must not panic: core, wire and driver except tests.
 fn never_panics(path: &str) -> bool {
     let crates = [
         "crates/discovery-core/src/",
@@ -159,7 +159,7 @@ fn explained(line: &str) -> Option<(&str, &str)> {
     Some((file, code()?))
 }
 
-/// What could panic in a text without an explanation, and explanations of what is not there.
+/// Unexplained calls that could panic, and explanations of calls that do not exist.
 fn unexplained(text: &str, explained: &[&str]) -> Vec<String> {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     let lines: Vec<&str> =
@@ -179,7 +179,7 @@ fn unexplained(text: &str, explained: &[&str]) -> Vec<String> {
     complaints
 }
 
-/// Every file that git knows or would add, by its path from the root.
+/// Every file that git tracks or would add, by its path from the root.
 pub(crate) fn files(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let output = Command::new("git").args(arguments).current_dir(root).output()?;

@@ -1,7 +1,7 @@
-//! Test vectors for resolvers in other languages: what the scenarios say of one cold lookup, as one JSON document.
+//! Writes test vectors for resolvers in other languages: the scenarios with cold lookups, as one JSON document.
 //!
-//! Expectations are the reference model's, so they are complete and leave open what the specification leaves to chance. A scenario that
-//! needs a clock, a cache or bytes on the wire is left out and counted by its reason.
+//! Expected results come from the reference model, so they are complete and leave open what the specification leaves to
+//! chance. Scenarios that need a clock, a cache or bytes on the wire are left out and counted by reason.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,26 +19,26 @@ use serde_json::{Map, Value, json};
 
 const SCENARIOS: &str = "tests/scenarios";
 const DOCUMENT: &str = "tests/vectors/vectors.json";
-/// More records of one name and type are not written out.
+/// The maximum number of records of one name and type.
 const MAX_RECORDS: usize = 64;
-/// Longer bodies are not written out.
+/// The maximum length of a body, in bytes.
 const MAX_BODY: u64 = 60_000;
 
-/// Why a scenario is no vector.
+/// The reason why a scenario is not a vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Reason {
-    /// Its names are resolved at several times, or callers report on results.
+    /// It resolves names at several times, or contains reports of callers.
     NeedsACache,
-    /// Delays, timeouts, lost datagrams or pauses decide.
+    /// It depends on delays, timeouts, lost datagrams or pauses.
     NeedsAClock,
-    /// A message is wrong in its bytes.
+    /// It contains malformed messages.
     NeedsBytes,
-    /// It has several name servers, or one with a fault of its own.
+    /// It has several name servers, or one with a fault.
     NeedsNameServers,
-    /// The routes of the machine decide, or a failure of the machine itself.
+    /// It depends on routes or on local failures.
     NeedsThisMachine,
-    /// Too many records, or too long a body.
+    /// It has too many records or too long a body.
     TooLarge,
 }
 
@@ -130,7 +130,7 @@ fn vector(id: &str, text: &str) -> Result<Result<Vector, Reason>, Box<dyn Error>
     Ok(Ok(Vector { id: id.to_owned(), about, revision, settings, world: written, lookups }))
 }
 
-/// What other resolvers need machinery for that the vectors do not ask of them.
+/// The reason to leave out a scenario, if there is one.
 fn left_out(scenario: &Scenario) -> Option<Reason> {
     let cold = scenario.resolves().iter().all(|resolve| resolve.at.is_zero());
     let reason = |line: &Line| match line {
@@ -202,7 +202,7 @@ fn page_reason(page: &Page) -> Option<Reason> {
     }
 }
 
-/// The verdict of the reference model on each name; None: it is no server name.
+/// The verdict of the reference model on each name. None: it is not a server name.
 fn verdicts(scenario: &Scenario, world: &World) -> Vec<Option<Verdict>> {
     let policy = scenario.policy();
     let verdict = |name: &str| {
@@ -212,7 +212,7 @@ fn verdicts(scenario: &Scenario, world: &World) -> Vec<Option<Verdict>> {
     scenario.resolves().iter().map(|resolve| verdict(&resolve.name)).collect()
 }
 
-/// The settings without which a lookup would end otherwise.
+/// The settings that change the result of a lookup.
 fn settings(
     scenario: &Scenario,
     world: &World,
@@ -230,7 +230,7 @@ fn settings(
     settings
 }
 
-/// What a lookup must end with. None: the reference model, which has no time, says something else than the scenario.
+/// The expected result of a lookup. None: the reference model, which has no time, disagrees with the scenario.
 fn lookup(verdict: Option<&Verdict>, expect: &Expect) -> Option<Value> {
     let Some(verdict) = verdict else {
         return Some(json!({ "error": ErrorKind::InvalidServerName.as_str() }));

@@ -1,6 +1,6 @@
-//! Who agrees with the scenarios, lookup by lookup, and whether every disagreement is explained.
+//! Which implementations agree with the scenarios, lookup by lookup, and whether every disagreement is explained.
 //!
-//! Knows nothing of how peers are asked: `tests/peers` does that, and prints a line for each lookup and peer.
+//! `tests/peers` runs the lookups and prints a line for each lookup and implementation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,10 +13,10 @@ use serde::Deserialize;
 use crate::assure::{Figures, grouped};
 use crate::spec::LAST_REQUIREMENT;
 
-/// Where the explanations are.
+/// The file with the explanations.
 pub(super) const EXPLANATIONS: &str = "tests/peers/disagreements.toml";
 
-/// The words of `tests/peers`, and what stands in tables; this project first.
+/// The names in the output of `tests/peers` and in tables. This project comes first.
 const PEERS: [(&str, &str); 4] = [
     ("discovery", "discovery-tokio"),
     ("synapse", "Synapse's agent (matrix-synapse 1.163.2)"),
@@ -24,7 +24,7 @@ const PEERS: [(&str, &str); 4] = [
     ("oracle", "matrix-oracle 0.2.0"),
 ];
 
-/// One line of what `tests/peers` prints.
+/// A line of the output of `tests/peers`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
@@ -32,7 +32,7 @@ pub(super) enum Line {
     Asked(Asked),
 }
 
-/// What came of one lookup given to one peer.
+/// The result of one lookup by one implementation.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Asked {
     scenario: String,
@@ -47,63 +47,64 @@ struct Table {
     disagreement: Vec<Explanation>,
 }
 
-/// Why peers do otherwise in some scenarios.
+/// The reason for disagreements in some scenarios.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Explanation {
     peers: Vec<String>,
-    /// Paths of scenarios; behind a space a name, where only some names of a scenario are meant.
+    /// Paths of scenarios, followed by a space and a name if it applies to one name only.
     scenarios: Vec<String>,
-    /// What it is about.
+    /// The requirement.
     requirement: String,
-    /// Whether the texts leave open what to do, and what we do is a choice.
+    /// Whether the texts leave this open, so that this project's behaviour is a choice.
     #[serde(default)]
     open: bool,
-    /// Whether it is so from time to time only: what chance decides is not told when it does not happen.
+    /// Whether it depends on chance. Such reasons are not reported as unused.
     #[serde(default)]
     sometimes: bool,
     reason: String,
 }
 
-/// How often one peer agrees.
+/// How often an implementation agrees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Lookups that came out as the scenario says.
+    /// Lookups with the expected result.
     pub(crate) agrees: usize,
-    /// Lookups that came out otherwise, for a reason that is known: a requirement is not met.
+    /// Lookups with another result because a requirement is not met.
     pub(crate) disagrees: usize,
-    /// Lookups that came out otherwise where the texts leave open what to do.
+    /// Lookups with another result where the texts leave the behaviour open.
     pub(crate) open: usize,
-    /// Lookups that came out otherwise, and nobody knows why.
+    /// Lookups with another result and no explanation.
     pub(crate) unexplained: usize,
 }
 
-/// What came of all of it.
+/// The results of the comparison.
 #[derive(Debug, Default)]
 pub(crate) struct Agreement {
-    /// Scenarios of which something was asked.
+    /// The number of scenarios.
     pub(crate) scenarios: usize,
-    /// Lookups that were asked.
+    /// The number of lookups.
     pub(crate) lookups: usize,
-    /// By what stands in tables, in their order.
+    /// The results by implementation, in the order of the tables.
     pub(crate) peers: Vec<(&'static str, Counts)>,
-    /// Lookups that were given to nobody, by reason.
+    /// The number of lookups that were not compared, by reason.
     pub(crate) left_out: Vec<(String, usize)>,
-    /// Disagreements that nobody has explained, a line each.
+    /// Unexplained disagreements, one line each.
     pub(crate) unexplained: Vec<String>,
-    /// Explanations of what is no disagreement any more, a line each.
+    /// Explanations that no longer apply, one line each.
     pub(crate) stale: Vec<String>,
-    /// For each explanation that applies: requirement, whether it is left open, reason, and how often for whom.
+    /// For each explanation that applies: the requirement, whether it is left open, the reason, and the count by
+    /// implementation.
     explained: Vec<(Explanation, BTreeMap<String, usize>)>,
 }
 
 impl Agreement {
-    /// Whether nothing is left to be explained.
+    /// Whether every disagreement is explained.
     pub(crate) fn is_well(&self) -> bool {
         self.lookups > 0 && self.unexplained.is_empty()
     }
 
-    /// Judges what was printed by the table of explanations.
+    /// Compares the output of `tests/peers` with the table of explanations.
     pub(super) fn of(root: &Path, lines: Vec<Line>) -> io::Result<Self> {
         Ok(Self::judge(explanations(root)?, lines))
     }
@@ -164,7 +165,7 @@ impl Agreement {
         this
     }
 
-    /// In one row: how many lookups each agreed in, and what nobody has explained.
+    /// One row: the number of lookups in agreement for each implementation, and unexplained disagreements.
     pub(crate) fn figures(&self) -> Figures {
         let peer = |(title, counts): &(&str, Counts)| format!("{title} {}", counts.agrees);
         let peers: Vec<String> = self.peers.iter().map(peer).collect();
@@ -178,7 +179,7 @@ impl Agreement {
         Figures::of(what, &wrong)
     }
 
-    /// What came out, in Markdown.
+    /// The results in Markdown.
     pub(crate) fn table(&self) -> String {
         let mut out = format!("{} lookups of {} scenarios.\n\n", self.lookups, self.scenarios);
         out.push_str(
@@ -220,7 +221,7 @@ fn explanations(root: &Path) -> io::Result<Vec<Explanation>> {
     Ok(table.disagreement)
 }
 
-/// What is wrong with the table of explanations itself: peers and scenarios that there are none of, and what is said twice.
+/// Reports errors in the table of explanations: unknown implementations and scenarios, and duplicates.
 pub(crate) fn check(root: &Path) -> io::Result<Vec<String>> {
     let mut complaints = Vec::new();
     let mut said = BTreeSet::new();
@@ -250,7 +251,7 @@ pub(crate) fn check(root: &Path) -> io::Result<Vec<String>> {
 }
 
 impl Explanation {
-    /// Which of its patterns fits; None: it is about something else.
+    /// The pattern that matches. None: the explanation is about another lookup.
     fn place_of(&self, asked: &Asked) -> Option<usize> {
         if !self.peers.contains(&asked.peer) {
             return None;
@@ -262,7 +263,7 @@ impl Explanation {
     }
 }
 
-/// Patterns that a peer has no disagreement for.
+/// Patterns without a disagreement.
 fn stale(
     explanations: &[Explanation],
     used: &BTreeSet<(usize, usize, String)>,
