@@ -1,4 +1,4 @@
-//! Holds the table of times to its word: no time of the policy without a scenario, and no scenario that another time would pass.
+//! Checks the table of times: every time of the policy has a scenario, and every scenario fails with another time.
 //!
 //! The scenarios themselves are run by `scenarios.rs`, in every layer.
 

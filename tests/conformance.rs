@@ -1,6 +1,6 @@
-//! Tries every adapter, and every loop of an example, by the conformance kit: one test for each check.
+//! Runs the conformance kit on every adapter and every example loop, with one test for each check.
 //!
-//! Descriptors, threads and wake-ups are counted for the whole process, so there is one test at a time.
+//! Descriptors, threads and wake-ups are counted for the whole process, so tests run one at a time.
 
 use std::process::ExitCode;
 use std::sync::Arc;

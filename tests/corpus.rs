@@ -1,4 +1,4 @@
-//! The corpora of the fuzz targets, replayed: what was found once stays found.
+//! Replays the corpora of the fuzz targets, so that earlier findings stay fixed.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 use std::collections::BTreeSet;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use discovery_sim::fuzz;
 
-/// What the body of a target takes.
+/// The body of a target.
 type Body = fn(&[u8]);
 
-/// Every target, and how many files its corpus has at the least.
+/// Every target, with the minimum number of files in its corpus.
 const TARGETS: [(&str, Body, usize); 13] = [
     ("server_name", fuzz::server_name_target, 35),
     ("machine", fuzz::machine_target, 30),
@@ -33,7 +33,7 @@ fn replay(target: &str) {
     files.sort();
     for file in &files {
         let bytes = std::fs::read(file).unwrap();
-        // A failure's panic does not name the file: this does, where output is shown.
+        // A panic does not name the file, so it is printed.
         println!("{}", file.display());
         body(&bytes);
     }

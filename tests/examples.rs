@@ -1,6 +1,6 @@
 //! The examples of the tokio adapter, run as programs of their own against the lab.
 //!
-//! The one that shares needs a Redis server; where none is installed it is left out, and says so.
+//! The example that shares its cache needs a Redis server; without one it is left out with a message.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -27,7 +27,7 @@ dns a.example.net AAAA NODATA soa=3600
 resolve example.org
 ";
 
-/// A lab, and what leads programs into it.
+/// A lab, and the arguments that direct programs to it.
 struct Place {
     lab: Lab,
     directory: PathBuf,
@@ -120,10 +120,10 @@ impl Drop for Running {
     }
 }
 
-/// A Redis server that keeps nothing, on a port of its own; None: there is none on this machine.
+/// A Redis server without persistence, on a port of its own. None: it is not installed.
 fn redis(directory: &Path) -> Option<(Running, String)> {
     for _ in 0..10 {
-        // Somebody else may take the port before the server does: then another one.
+        // If another process takes the port first, another port is tried.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])

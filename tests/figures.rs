@@ -1,4 +1,4 @@
-//! How much a cold resolution asks and how often it waits, counted in virtual time: `-- --nocapture` prints the table.
+//! Counts queries and sequential waits of cold lookups, in virtual time. `-- --nocapture` prints the table.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use discovery_sim::{Latency, Options, Scenario, run_each, run_resolver, sequential_waits};
 
-/// One step of the specification: its number, a world in which it decides, the name that is asked for.
+/// A step of the specification: its number, a world in which it decides, and the name to resolve.
 struct Case {
     step: &'static str,
     world: &'static str,
@@ -86,7 +86,7 @@ fn a_cold_resolution_asks_and_waits_as_little_as_its_step_needs() {
     }
 }
 
-/// What a name asks for when everything that was learnt of it has expired.
+/// The questions of a name whose facts have all expired.
 fn expired(case: &Case, speculation: &str) -> Figures {
     let text = format!(
         "set spec.speculation={speculation}\n{world}resolve {name}\nat +200h\nresolve {name}\n\

@@ -1,6 +1,6 @@
-//! What the test binaries of this project share: adapters, and layers to run scenarios through.
+//! The code that test binaries share: adapters, and layers to run scenarios through.
 //!
-//! Tests and chores depend on it; nothing that is published does.
+//! Tests and chores depend on it, published crates do not.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! Runs the scenarios through the layers: one test for each pair.
+//! Runs the scenarios through the layers, with one test for each pair.
 //!
 //! Every scenario runs through the reference model, all orders of answers, both machines, the wire in memory and tokio. Each of
 //! the other adapters and example loops runs a fixed third; `EVERY_PAIR=1` or `-- --include-ignored` runs them all. Without the
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// How many pairs there are, in all and of each layer.
+/// The number of pairs, in total and by layer.
 fn by_layer(trials: &[Trial]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for trial in trials {
@@ -71,7 +71,7 @@ fn by_layer(trials: &[Trial]) -> String {
     format!("{} ({})", trials.len(), each.join(", "))
 }
 
-/// The scenario, and its first line: what it shows.
+/// The scenario and its header.
 fn read(path: &Path) -> Result<(Arc<str>, Scenario), String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let scenario = Scenario::parse(&text).map_err(|error| error.to_string())?;
@@ -114,12 +114,12 @@ fn tests(
     }
 }
 
-/// How what comes out of a layer differs from what must, in every way to ask ahead.
+/// The differences between expected and actual results of a layer, in every mode of speculation.
 fn check(scenario: &Scenario, layer: &dyn Layer) -> Vec<String> {
     layers::examine(layer, scenario, |ends, frugal| {
         let mut found = Vec::new();
         for (end, expect) in ends.iter().zip(&scenario.expect) {
-            // What is asked is told for the fewest questions.
+            // Expected questions hold without speculation.
             let end = Ended { asked: end.asked.clone().filter(|_| frugal), ..end.clone() };
             found.extend(expect.check(&end.observed()).iter().map(ToString::to_string));
         }
@@ -130,12 +130,12 @@ fn check(scenario: &Scenario, layer: &dyn Layer) -> Vec<String> {
     })
 }
 
-/// What is wrong, below what the scenario shows: a failure names its requirement.
+/// The differences below the header, so that a failure names its requirement.
 fn report(heading: &str, found: Vec<String>) -> Result<(), Failed> {
     if found.is_empty() { Ok(()) } else { Err(format!("{heading}\n{}", found.join("\n")).into()) }
 }
 
-/// Rewrites what stands below `---` where it is not met.
+/// Rewrites expected results that are not met.
 fn blessed(path: &Path, scenario: &Scenario) -> Result<(), Failed> {
     let frugal = layers::speculating(scenario, Speculation::Off);
     let ends = layers::Memory.attempt(&frugal, 0).transpose()?.unwrap_or_default();
@@ -157,7 +157,7 @@ fn blessed(path: &Path, scenario: &Scenario) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What came out as an expectation, in the words that the old one used.
+/// The actual result as an expectation, with the parts that the old one had.
 fn renewed(before: Expect, end: &Ended) -> Expect {
     let observed = end.observed();
     let mut expect = Expect::of(&observed);

@@ -1,4 +1,4 @@
-//! The examples that drive the machine by hand, each on a thread of its own: they are asked by messages.
+//! Adapters for the examples that drive the machine by hand, each on a thread of its own, with messages for requests.
 
 #[allow(dead_code, reason = "of an example only its driver is tried")]
 #[path = "../../crates/discovery-lab/examples/local_set.rs"]
@@ -48,17 +48,17 @@ macro_rules! setting {
 }
 pub(super) use setting;
 
-/// A loop that is asked by messages.
+/// A loop that takes messages.
 struct Asked<A> {
     asking: A,
     clock: Arc<Clock>,
     thread: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
-/// What is to be done with a machine.
+/// A message to a loop.
 type Change = Box<dyn FnOnce(&mut Resolver, discovery_core::Instant) + Send>;
 
-/// What both examples' way of asking has.
+/// The parts that both examples share.
 trait Ask: Send + Sync {
     fn resolve(&self, name: &ServerName) -> Lookup;
     fn change(&self, change: Change);
@@ -85,7 +85,7 @@ impl Ask for local::Asking {
 }
 
 impl<A: Ask> Asked<A> {
-    /// Once the loop is there: from then on it lives by the clock.
+    /// Set once the loop has started; from then on the clock drives it.
     fn new(
         asking: A,
         clock: Arc<Clock>,
@@ -117,7 +117,7 @@ impl<A: Ask> Client for Asked<A> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        // The loop alone knows when its clock began.
+        // Only the loop knows the origin of its clock.
         let left = self.look(|resolver, now| {
             resolver.poll_timeout().map(|deadline| deadline.at.saturating_duration_since(now))
         })??;
@@ -148,7 +148,7 @@ impl<A> Drop for Asked<A> {
     }
 }
 
-/// Runs what is made there on a thread of its own, until it ends or is told to.
+/// Runs a loop on a thread of its own until it ends or is stopped.
 fn on_a_thread(
     watcher: Watcher,
     make: impl FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send + 'static,

@@ -12,7 +12,7 @@ use compio::runtime::Runtime;
 use discovery_driver::System;
 use discovery_lab::kit::{Adapter, Client, OnDiscovery, Setup, Trouble};
 
-/// Checks of the kit that it does not pass, and why.
+/// Checks of the kit that it does not pass, with reasons.
 pub(super) const EXCEPTIONS: [(&str, &str); 1] = [(
     "shutdown",
     "a runtime of compio that ends at once may keep the socket of what it has just cancelled",
@@ -23,10 +23,9 @@ pub(super) const EXCEPTIONS: [(&str, &str); 1] = [(
 pub struct Completion(());
 
 impl Completion {
-    /// Finds out whether there can be one.
+    /// Finds out whether io_uring works here.
     ///
-    /// # Errors
-    /// Where the kernel refuses io_uring, as many sandboxes do.
+    /// # Errors If the kernel refuses io_uring, as many sandboxes do.
     pub fn new() -> io::Result<Self> {
         Runtime::new().map(|_| Self(()))
     }

@@ -1,4 +1,4 @@
-//! The example that leaves DNS and HTTP to libraries, on the runtime that the kit's servers run on.
+//! The adapter for the example that uses libraries for DNS and HTTP, on the runtime of the kit's servers.
 
 #[allow(dead_code, reason = "of an example only its driver is tried")]
 #[path = "../../crates/discovery-lab/examples/libraries/main.rs"]
@@ -7,7 +7,7 @@ mod example;
 use discovery_lab::kit::{Adapter, Client, OnDiscovery, Setup, Timers, Trouble};
 use discovery_sim::{Line, Scenario, Served};
 
-/// Checks of the kit that the libraries can't pass, whatever is done around them, and why.
+/// Checks of the kit that the libraries cannot pass, with reasons.
 pub(super) const EXCEPTIONS: [(&str, &str); 3] =
     [("worlds", AN_ADDRESS), ("requests", AN_ADDRESS), ("faults", CLOSED_PORT)];
 
@@ -18,7 +18,7 @@ const ATTEMPTS: &str = "hickory-resolver has its own times for further attempts"
 const FAULTY: &str = "hickory-resolver does not read messages with such faults";
 const ALIAS: &str = "to hickory-resolver an alias that leads nowhere is a name without records";
 
-/// How the first lines of scenarios begin that the libraries can't do, and why.
+/// The beginnings of headers of scenarios that the libraries cannot run, with reasons.
 const BEYOND: [(&str, &str); 16] = [
     ("R97: nothing listens at the only name server", CLOSED_PORT),
     ("`dns.attempts`", ATTEMPTS),
@@ -53,7 +53,7 @@ impl Adapter for Libraries {
         "libraries"
     }
 
-    // Those of the libraries are tokio's.
+    // The libraries use tokio's timers.
     fn timers(&self) -> Timers {
         Timers::Tokio
     }

@@ -1,4 +1,4 @@
-//! The example of an event loop of mio, on a thread of its own.
+//! The adapter for the example with mio, on a thread of its own.
 
 #[path = "../../crates/discovery-driver/examples/mio/looping.rs"]
 mod looping;

@@ -1,6 +1,6 @@
-//! Every adapter and every loop of an example, as the conformance kit sees it.
+//! Every adapter and every example loop, behind the interface of the conformance kit.
 //!
-//! A further one is a few lines more here, and it is tried by everything that the kit has.
+//! A new adapter takes a few lines here and is then tested by everything in the kit.
 
 mod async_std;
 mod blocking;
@@ -25,7 +25,7 @@ pub use self::mio::Mio;
 pub use self::smol::Smol;
 pub use self::tokio::{Tokio, TokioApart};
 
-/// All of them.
+/// All adapters and loops.
 pub fn all() -> Vec<Arc<dyn Adapter>> {
     let mut all: Vec<Arc<dyn Adapter>> = vec![
         Arc::new(Tokio),
@@ -45,7 +45,7 @@ pub fn all() -> Vec<Arc<dyn Adapter>> {
     all
 }
 
-/// Why this check of the kit can't be passed by this one; None: it must be.
+/// Why an adapter cannot pass a check of the kit. None: it must pass.
 pub fn exception(adapter: &str, check: &str) -> Option<&'static str> {
     let exceptions = match adapter {
         "libraries" => libraries::EXCEPTIONS.as_slice(),

@@ -1,6 +1,6 @@
-//! Every adapter has the same functions: a program changes its runtime by changing one word.
+//! Every adapter has the same functions, so that a program changes its runtime by changing one word.
 //!
-//! Nothing here runs; a difference does not compile.
+//! Nothing here runs: a difference does not compile.
 
 macro_rules! same_functions {
     ($($adapter:ident)*) => {$(
@@ -12,7 +12,7 @@ macro_rules! same_functions {
             let _starts: fn() -> Result<$adapter::Discovery, _> = $adapter::with_system_roots;
             let resolve: $adapter::Resolve = built.0.resolve("example.org");
             drop(resolve);
-            // The crates that its types are of come with it.
+            // The adapter re-exports the crates of its types.
             let _: Option<$adapter::discovery_core::Ticket> = None;
             let _: Option<$adapter::discovery_driver::RequestTask> = None;
             let _: Option<$adapter::discovery_wire::Transport> = None;

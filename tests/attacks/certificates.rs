@@ -1,6 +1,6 @@
-//! An authority, and whatever certificates an attacker gets from it or makes for himself.
+//! A certificate authority, and the certificates that an attacker gets from it or makes.
 //!
-//! Knows nothing of who is deceived by them.
+//! The tests of each attack use them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -37,7 +37,7 @@ pub fn client() -> Arc<ClientConfig> {
     Arc::clone(CLIENT.get_or_init(make))
 }
 
-/// A server whose certificate the authority has signed for these names.
+/// A server with a certificate of the authority for these names.
 pub fn server(names: &[&str]) -> Arc<ServerConfig> {
     server_with(names, |_| {})
 }
@@ -53,7 +53,7 @@ pub fn server_with(
     config(certificate.der().clone(), &key)
 }
 
-/// The same as [`server`], with another way to encrypt, and these versions of TLS alone.
+/// Like [`server`], with other cipher suites and only these versions of TLS.
 pub fn server_by(
     provider: CryptoProvider,
     versions: &[&'static SupportedProtocolVersion],
@@ -64,8 +64,8 @@ pub fn server_by(
     configured(provider, versions, certificate.der().clone(), &key)
 }
 
-/// A server whose certificate is signed by the last of so many authorities in a row, each with so many certificates that share a name and
-/// are all signed by the one above; the first is signed by the trusted authority if `trusted`.
+/// A server whose certificate is signed by the last of a chain of authorities. Each authority has several certificates with
+/// one name, all signed by the one above; the first is signed by the trusted authority if `trusted`.
 pub fn server_behind(rows: usize, each: usize, trusted: bool) -> Arc<ServerConfig> {
     let mut chain = Vec::new();
     let mut above: Option<Issuer<'static, KeyPair>> = None;
@@ -93,7 +93,7 @@ pub fn server_behind(rows: usize, each: usize, trusted: bool) -> Arc<ServerConfi
     with_chain(rustls::crypto::ring::default_provider(), rustls::DEFAULT_VERSIONS, chain, &key)
 }
 
-/// A server with a good certificate and so many bytes beside it that are none.
+/// A server with a good certificate followed by a number of bytes that are no certificate.
 pub fn server_with_ballast(bytes: usize) -> Arc<ServerConfig> {
     let key = KeyPair::generate().unwrap();
     let certificate = params(&["a.host.example"], |_| {}).signed_by(&key, &authority().issuer);
@@ -101,7 +101,7 @@ pub fn server_with_ballast(bytes: usize) -> Arc<ServerConfig> {
     with_chain(rustls::crypto::ring::default_provider(), rustls::DEFAULT_VERSIONS, chain, &key)
 }
 
-/// A server whose certificate nobody but itself has signed.
+/// A server with a self-signed certificate.
 pub fn self_signed(names: &[&str]) -> Arc<ServerConfig> {
     let key = KeyPair::generate().unwrap();
     let certificate = params(names, |_| {}).self_signed(&key).unwrap();

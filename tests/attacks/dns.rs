@@ -1,4 +1,4 @@
-//! Strangers on the way to a name server, and name servers that lie about more than they were asked.
+//! Attackers beside the path to a name server, and name servers that answer more than the question.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ fn address(m: &mut Message, ip: Ipv4Addr) {
     m.add_answer(Record::from_rdata(owner, 300, RData::A(A(ip))));
 }
 
-/// One question on its way over UDP, and the query that went out.
+/// An open question over UDP, and the query that was sent.
 fn asking(kind: RecordType) -> (Exchange, Message) {
     let request =
         DnsRequest::new(DnsId::from_number(1), DnsName::parse("matrix.example.org").unwrap(), kind);
@@ -61,7 +61,7 @@ fn addresses(exchange: Exchange) -> Vec<RecordData> {
     ended(exchange).unwrap().records.into_iter().map(|record| record.data).collect()
 }
 
-/// Gives forged replies to a question; none of them may be heard, and the true one still is.
+/// Hands forged replies to a question. None may count, and the true reply must.
 fn unheard(kind: RecordType, forge: impl Fn(&Message) -> Vec<Vec<u8>>) {
     let (mut exchange, query) = asking(kind);
     for forged in forge(&query) {
@@ -114,8 +114,8 @@ fn no_reply_to_another_question_is_heard() {
     });
 }
 
-/// R99: each letter alone, and all of them. All that such a datagram can do is to have the question asked over TCP, where its sender
-/// cannot answer.
+/// R99: each letter alone, and all of them. Such a datagram can only move the question to TCP, where its sender cannot
+/// answer.
 #[test]
 fn a_reply_in_other_letters_leads_to_tcp_and_is_never_read() {
     let (_, query) = asking(RecordType::A);
@@ -146,7 +146,7 @@ fn a_reply_in_other_letters_leads_to_tcp_and_is_never_read() {
     }
 }
 
-/// R98: without a question a message is no answer: at most it ends the attempt with the error that it claims.
+/// R98: a message without a question is no answer; at most it ends the attempt with the error that it states.
 #[test]
 fn no_records_without_a_question_are_read() {
     for code in [ResponseCode::ServFail, ResponseCode::Refused] {
@@ -171,7 +171,7 @@ fn no_records_without_a_question_are_read() {
     });
 }
 
-/// R98: a query that comes back, and what is neither query nor reply.
+/// R98: the query itself, and messages that are neither query nor reply.
 #[test]
 fn what_is_no_reply_is_not_heard() {
     unheard(RecordType::A, |query| {
@@ -185,20 +185,21 @@ fn what_is_no_reply_is_not_heard() {
             m.metadata.op_code = OpCode::Update;
         });
         let mut forged = vec![vec![], echo.clone(), as_query, update];
-        // Whatever is cut within the header or the question.
+        // Messages that end within the header or the question.
         let whole = reply(query, |m| address(m, LIE));
         forged.extend((0..12 + 20 + 4).map(|length| whole[..length].to_vec()));
         forged
     });
 }
 
-/// R98: a stranger who knows id, port and letters, but sends from elsewhere. The socket is connected, so the system drops it.
+/// R98: an attacker who knows id, port and letters but sends from another address. The socket is connected, so the system
+/// drops the datagram.
 #[tokio::test]
 async fn no_reply_from_another_source_is_heard() {
     let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let server_address = server.local_addr().unwrap();
     let mut strangers = vec![UdpSocket::bind("127.0.0.1:0").unwrap()];
-    // The right port at another address, where the system has more than one on loopback.
+    // The right port at another loopback address, if the system has several.
     strangers.extend(UdpSocket::bind(("127.0.0.2", server_address.port())));
     let forged = Rc::new(RefCell::new(0));
     let serve = async {
@@ -208,7 +209,7 @@ async fn no_reply_from_another_source_is_heard() {
             let query = Message::from_vec(&buffer[..count]).unwrap();
             let lie = reply(&query, |m| address(m, LIE));
             for stranger in &strangers {
-                // The system may report that nobody takes it.
+                // The system may report that no socket receives it.
                 *forged.borrow_mut() += usize::from(stranger.send_to(&lie, from).is_ok());
             }
             let truth = reply(&query, |m| address(m, TRUTH));
@@ -238,8 +239,8 @@ fn v4() -> Policy {
     policy
 }
 
-/// R98 (a birthday of identical queries): a thousand askers of one name put no more than the question's own four attempts
-/// under way, and no two of them share an id, a port or the letters.
+/// R98 (birthday attack): a thousand lookups of one name cause only the four attempts of the question, and no two of them
+/// share id, port or letters.
 #[tokio::test(start_paused = true)]
 async fn identical_queries_are_never_more_than_the_attempts_of_one_question() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -265,11 +266,11 @@ async fn identical_queries_are_never_more_than_the_attempts_of_one_question() {
         ports.insert(from.port());
         letters.insert(query.queries[0].name().to_string());
     }
-    // The fourth attempt goes over TCP: over UDP nothing came back.
+    // The fourth attempt uses TCP, because there was no reply over UDP.
     assert_eq!((count, ids.len(), ports.len(), letters.len()), (3, 3, 3, 3));
 }
 
-/// R98: neither ids nor letters are drawn from a small set.
+/// R98: ids and letter cases are not drawn from a small set.
 #[test]
 fn ids_and_letters_are_as_many_as_there_are() {
     let (mut ids, mut letters) = (BTreeSet::new(), BTreeSet::new());
@@ -287,7 +288,7 @@ fn ids_and_letters_are_as_many_as_there_are() {
         ids.insert(query.metadata.id);
         letters.insert(query.queries[0].name().to_string());
     }
-    // Of 65,536 about 3,880 differ, of as many spellings likewise.
+    // Of 65,536 ids about 3,880 differ, and as many spellings.
     assert!(ids.len() > 3800 && letters.len() > 3800, "{} {}", ids.len(), letters.len());
 }
 
@@ -295,7 +296,7 @@ fn refused(_: &discovery_core::HttpGet) -> Web {
     Web::Refused
 }
 
-/// RFC 5452 §6: a name server that is asked for one name says nothing of another.
+/// RFC 5452 §6: a reply about one name says nothing about another name.
 #[test]
 fn records_beside_the_question_are_neither_used_nor_remembered() {
     let victim = |m: &mut Message| {
@@ -312,7 +313,7 @@ fn records_beside_the_question_are_neither_used_nor_remembered() {
         let owner = query.queries[0].name().to_string().to_ascii_lowercase();
         let truth = query.queries[0].query_type() == rr::RecordType::A;
         vec![reply(query, |m| match owner.as_str() {
-            // Before the truth and behind it.
+            // Before the true reply and after it.
             "evil.example." if truth => {
                 victim(m);
                 address(m, TRUTH);
@@ -350,7 +351,7 @@ fn an_alias_that_does_not_begin_at_the_question_leads_nowhere() {
     assert_eq!(outcome.as_ref().unwrap_err().kind, ErrorKind::NoAddresses);
 }
 
-/// A name server that points every name to a new one is followed for eight names, and for each once.
+/// A name server that answers every name with a new alias is followed for eight names, once each.
 #[test]
 fn a_maze_of_aliases_ends_after_eight() {
     let mut count = 0;
@@ -368,7 +369,7 @@ fn a_maze_of_aliases_ends_after_eight() {
     assert_eq!(stack.asked.len(), 9);
 }
 
-/// As many aliases as fit one message, in a ring: read once, refused.
+/// A loop of as many aliases as fit into a message is read once and refused.
 #[test]
 fn a_ring_of_aliases_in_one_message_ends() {
     let server = |query: &Message, _| {
@@ -388,7 +389,7 @@ fn a_ring_of_aliases_in_one_message_ends() {
     assert_eq!(stack.asked.len(), 1);
 }
 
-/// A message whose names point at each other, at themselves, forwards or behind the end.
+/// Compressed names that point at each other, at themselves, forwards or past the end.
 #[test]
 fn names_that_are_compressed_into_loops_are_malformed() {
     let (_, query) = asking(RecordType::A);
@@ -415,7 +416,7 @@ fn names_that_are_compressed_into_loops_are_malformed() {
     assert_eq!(ended(exchange), Err(DnsError::Malformed));
 }
 
-/// A bomb: 64 KiB over TCP that say thousands of times "the name up there", each of them 255 octets long when written out.
+/// A decompression bomb: 64 KiB over TCP with thousands of pointers to a name of 255 octets.
 #[test]
 fn a_bomb_of_compressed_names_is_refused_before_it_unfolds() {
     let (mut exchange, query) = asking(RecordType::Srv);
@@ -426,7 +427,7 @@ fn a_bomb_of_compressed_names_is_refused_before_it_unfolds() {
     let long = u16::try_from(message.len()).unwrap() + 2 + 10 + 6;
     let mut count = 0_u16;
     loop {
-        // The owner is the question; the target is the longest name, once in full and then by reference.
+        // The owner points to the question. The target is the longest name, once in full and then as a pointer.
         let mut record = vec![0xc0, 12, 0, 33, 0, 1, 0, 0, 1, 44];
         let target = if count == 0 {
             let mut target = Vec::new();
@@ -455,7 +456,7 @@ fn a_bomb_of_compressed_names_is_refused_before_it_unfolds() {
     assert_eq!(ended(exchange), Err(DnsError::Malformed));
 }
 
-/// A message that announces more than it holds.
+/// A message whose header counts more records than it holds.
 #[test]
 fn counts_without_records_behind_them_cost_nothing() {
     let (mut exchange, query) = asking(RecordType::A);
@@ -465,7 +466,7 @@ fn counts_without_records_behind_them_cost_nothing() {
     assert_eq!(ended(exchange), Err(DnsError::Malformed));
 }
 
-/// The longest message there is, of one record that nobody asked for.
+/// The longest possible message, with one unrelated record.
 #[test]
 fn a_huge_record_beside_the_question_is_read_over() {
     let (mut exchange, query) = asking(RecordType::A);
@@ -486,8 +487,8 @@ fn a_huge_record_beside_the_question_is_read_over() {
     assert_eq!(addresses(exchange), [RecordData::A(TRUTH)]);
 }
 
-/// A forger who has guessed the id alone can send a FORMERR without a question: all that he gets is a plainer query, with an
-/// id of its own, and then an error.
+/// An attacker who has guessed the id can send a FORMERR without a question. It causes a query without EDNS, with a new id,
+/// and then an error.
 #[test]
 fn a_forged_format_error_does_no_more_than_repeat_the_question() {
     let (mut exchange, query) = asking(RecordType::A);
@@ -507,7 +508,7 @@ fn a_forged_format_error_does_no_more_than_repeat_the_question() {
     assert_eq!(addresses(exchange), [RecordData::A(TRUTH)]);
 }
 
-/// R97: no error of a name server, and no silence, leads on to a later step: who can make an SRV lookup fail cannot send
+/// R97: neither an error of a name server nor silence leads to a later step, so making an SRV lookup fail does not send
 /// traffic to port 8448.
 #[test]
 fn whoever_breaks_the_srv_lookup_gains_no_connection() {
@@ -531,7 +532,7 @@ fn whoever_breaks_the_srv_lookup_gains_no_connection() {
     }
 }
 
-/// R96, R101: a lie lives no longer than the caps, whatever its TTL says.
+/// R96, R101: a forged answer lives no longer than the limits, whatever its TTL.
 #[test]
 fn no_record_is_believed_for_longer_than_the_cap() {
     let server = |query: &Message, _| {
@@ -554,7 +555,7 @@ fn no_record_is_believed_for_longer_than_the_cap() {
     assert!(life <= cap + Duration::from_secs(1), "{life:?}");
 }
 
-/// A service with thousands of records, each for another host: sixteen are asked for.
+/// Of thousands of SRV records with different targets, sixteen targets are looked up.
 #[test]
 fn thousands_of_services_ask_for_sixteen_hosts() {
     let server = |query: &Message, transport| {

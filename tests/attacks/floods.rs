@@ -1,6 +1,6 @@
-//! Crowds of names, of waiters and of records, made to fill memory or to keep us busy.
+//! Floods of names, lookups and records that try to fill memory or to use CPU time.
 //!
-//! Memory is counted, not measured: by what the machine says that it holds, and by what is outstanding outside of it.
+//! Memory is counted, not measured: by the machine's counters, and by open requests.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use discovery_core::{
 };
 use discovery_sim::Bench;
 
-/// Answers all that is asked at once, with what `say` says; gives how many tickets have ended.
+/// Answers all requests at once with the result of `say`. Returns how many tickets have ended.
 fn drain(
     resolver: &mut Resolver,
     now: Instant,
@@ -46,7 +46,7 @@ fn name(text: &str) -> ServerName {
     text.parse().unwrap()
 }
 
-/// The most that a resolver with these limits may ever hold.
+/// The limits of a resolver in these tests.
 fn within(counters: &Counters, policy: &Policy) {
     assert!(counters.facts <= policy.cache.max_facts, "{counters:?}");
     assert!(counters.results <= policy.cache.max_results, "{counters:?}");
@@ -57,7 +57,7 @@ fn within(counters: &Counters, policy: &Policy) {
     assert!(counters.gets_in_flight <= policy.limits.http_slots, "{counters:?}");
 }
 
-/// I10. A million names that are never asked for again: what is held stops growing where the limits are, and stays there.
+/// I10: a million names that are never asked for again. Memory stops growing at the limits.
 #[test]
 fn a_million_names_leave_no_more_than_the_limits() {
     let mut policy = Policy::default();
@@ -84,8 +84,8 @@ fn a_million_names_leave_no_more_than_the_limits() {
     assert_eq!(resolver.poll_timeout(), None, "I7");
 }
 
-/// I10, I14: names that nobody answers for. What is under way stops at the slots, what waits at the lookups; the rest is told so
-/// at once, and all have ended when the deadlines say so.
+/// I10, I14: names without any answer. Queries stop at the slots and lookups at their limit. Further names are refused at
+/// once, and all lookups end by their deadlines.
 #[test]
 fn a_flood_of_names_that_nobody_answers_for_is_turned_away_at_the_limit() {
     let policy = Policy::default();
@@ -114,7 +114,8 @@ fn a_flood_of_names_that_nobody_answers_for_is_turned_away_at_the_limit() {
     assert_eq!(resolver.unfinished(), 0);
 }
 
-/// A thousand waiters for one silent name: one question's attempts, one end each; and where all give up, nothing is left.
+/// A thousand lookups of one silent name cause the attempts of one question and one end each. When all are abandoned,
+/// nothing is left.
 #[test]
 fn a_thousand_waiters_for_one_name_cost_one_lookup() {
     let policy = Policy::default();
@@ -158,7 +159,7 @@ fn a_thousand_waiters_for_one_name_cost_one_lookup() {
     }
 }
 
-/// Names as long as they can be, kept by the thousand, are counted with their length.
+/// Thousands of names of maximum length are counted with their length.
 #[test]
 fn the_longest_names_fill_no_more_memory_than_is_allowed() {
     let mut policy = Policy::default();
@@ -166,7 +167,7 @@ fn the_longest_names_fill_no_more_memory_than_is_allowed() {
     let mut resolver = Resolver::new(Config::new(policy.clone()), Instant::ORIGIN);
     let label = "a".repeat(63);
     for n in 0..20_000_u32 {
-        // 253 octets are the longest that DNS can ask for; 255 the longest that is a name at all.
+        // DNS allows 253 octets, the grammar 255.
         for last in [61, 63] {
             let long = name(&format!("{label}.{label}.{label}.{n:0last$}"));
             assert_eq!(long.as_str().len(), 192 + last);
@@ -179,11 +180,12 @@ fn the_longest_names_fill_no_more_memory_than_is_allowed() {
     }
     let counters = resolver.counters();
     within(&counters, &policy);
-    // Each fact holds at least its name: more could not be meant by so many bytes.
+    // Each fact holds at least its name, so there cannot be more facts.
     assert!(counters.facts * 253 <= policy.cache.max_bytes, "{counters:?}");
 }
 
-/// What expires at once is asked again by whoever comes later, shared by whoever comes meanwhile, and no reason to ask for ever.
+/// An answer with a TTL of 0 is shared by concurrent lookups, asked for again by later ones, and never causes an endless
+/// loop.
 #[test]
 fn answers_that_expire_at_once_are_asked_once_a_lookup() {
     let mut bench = Bench::new(
@@ -205,7 +207,7 @@ fn answers_that_expire_at_once_are_asked_once_a_lookup() {
     bench.finish();
 }
 
-/// Failures that expire at once are no reason to ask sooner than the back-off allows.
+/// Failures with a TTL of 0 are not retried before the back-off allows.
 #[test]
 fn a_name_that_fails_is_not_asked_for_at_every_call() {
     let mut bench = Bench::new("server 0 SERVFAIL");
@@ -221,7 +223,7 @@ fn a_name_that_fails_is_not_asked_for_at_every_call() {
     bench.finish();
 }
 
-/// Answers that nobody asked for, by the hundred thousand: unknown, stale and duplicate ones change nothing (I3).
+/// A hundred thousand unsolicited answers: unknown, stale and duplicate ones change nothing (I3).
 #[test]
 fn answers_that_nobody_asked_for_leave_nothing() {
     let mut resolver = Resolver::new(Config::default(), Instant::ORIGIN);

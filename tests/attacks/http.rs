@@ -1,6 +1,6 @@
-//! Web servers that send what two readers would read differently, and web servers that never stop.
+//! Web servers whose responses have several readings, and web servers that never stop sending.
 //!
-//! The server may prove its name here; what it sends is the attack.
+//! The server has a valid certificate. Its responses are the attack.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn policy() -> Policy {
     policy
 }
 
-/// A client, and a server with a good certificate that sends these pieces.
+/// A client, and a server with a valid certificate that sends these pieces.
 fn against(pieces: impl Fn() -> Pieces + 'static) -> Stack {
     let config = server(&["host.example", "*.host.example"]);
     let site = move |_: &_| Web::Tls(config.clone(), pieces());
@@ -29,7 +29,7 @@ fn step(outcome: &Outcome) -> Step {
     outcome.as_ref().unwrap().step
 }
 
-/// The document is taken as none, and the name leads to itself.
+/// The response is no document, so the name leads to itself.
 fn disbelieved(head: &str, body: &str) {
     let text = format!("HTTP/1.1 {head}\r\n\r\n{body}");
     let mut stack = against(move || at_once(text.clone()));
@@ -53,7 +53,7 @@ fn a_document_in_order_is_believed() {
     assert_eq!(step(&stack.resolve("host.example")), Step::DelegatedPort);
 }
 
-/// RFC 9112 §6.3: where two readers could see different ends of the body, nobody's reading is taken.
+/// RFC 9112 §6.3: a response whose end two parsers could see differently is refused.
 #[test]
 fn framing_that_can_be_read_in_two_ways_is_refused() {
     let length = DOCUMENT.len();
@@ -74,7 +74,7 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
         "Transfer-Encoding: cow".to_owned(),
         "Transfer-Encoding:".to_owned(),
     ] {
-        // Neither reading is taken where it would give a document.
+        // Neither reading counts, even if it would give a document.
         disbelieved(&format!("200 OK\r\n{fields}"), &chunked);
         disbelieved(&format!("200 OK\r\n{fields}"), DOCUMENT);
     }
@@ -106,7 +106,7 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
     }
 }
 
-/// RFC 9112 §5.2: folds and the lenient parts of the grammar that every reader understands in the same way.
+/// RFC 9112 §5.2: folded lines and lenient parts of the grammar that all parsers read the same way.
 #[test]
 fn what_old_servers_write_is_read() {
     let length = DOCUMENT.len();
@@ -152,7 +152,7 @@ fn chunks_that_can_be_read_in_two_ways_are_refused() {
     }
 }
 
-/// What stands behind the response is not read as another one.
+/// Data after the response is not read as another response.
 #[test]
 fn a_second_response_behind_the_first_says_nothing() {
     let smuggled = format!(
@@ -194,7 +194,7 @@ fn a_flood_of_interim_responses_ends_at_its_bound() {
     assert!(stack.taken < 320 * 1024, "{}", stack.taken);
 }
 
-/// What never ends, in pieces.
+/// An endless stream, in pieces.
 fn endless(start: &str, piece: &str) -> Pieces {
     let start = std::iter::once(start.as_bytes().to_vec());
     let rest = std::iter::repeat(piece.as_bytes().to_vec());
@@ -202,21 +202,21 @@ fn endless(start: &str, piece: &str) -> Pieces {
     Box::new(start.filter(|start| !start.is_empty()).chain(rest).map(now))
 }
 
-/// What the client takes of each is bounded, TLS records included.
+/// The client reads a bounded part of each, including TLS records.
 #[test]
 fn what_never_ends_is_cut_at_its_bound() {
     const KIB: usize = 1024;
     let line = "X: ".to_owned() + &"y".repeat(997);
     let x = "x".repeat(1000);
     for (start, piece, bound) in [
-        // A head: of one line, of many, of none.
+        // A head with one endless line, with endless lines, without a line.
         ("HTTP/1.1 200 OK\r\nX: ", x.as_str(), 160 * KIB),
         ("HTTP/1.1 200 OK\r\n", &format!("{line}\r\n"), 160 * KIB),
         ("HTTP/1.1 200 OK\r\nX: y", &format!("\r\n {x}"), 160 * KIB),
         ("HTTP/1.1 200 ", &x, 160 * KIB),
         ("", "\r", 3200 * KIB),
         ("", &x, 160 * KIB),
-        // A body: to the end of the stream, of a length without end, of chunks without end.
+        // A body without a length, with an enormous length, with endless chunks.
         ("HTTP/1.1 200 OK\r\n\r\n", &x, 64 * KIB),
         ("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n", &x, 64 * KIB),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffff\r\n", &x, 64 * KIB),
@@ -225,7 +225,7 @@ fn what_never_ends_is_cut_at_its_bound() {
             "10\r\n0123456789abcdef\r\n",
             160 * KIB,
         ),
-        // What is no body: an extension, leading zeros, trailers.
+        // Parts other than the body: an extension, leading zeros, trailers.
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", &x, 24 * KIB),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0", 24 * KIB),
         (
@@ -243,7 +243,7 @@ fn what_never_ends_is_cut_at_its_bound() {
     }
 }
 
-/// A byte now and then keeps nobody waiting beyond the patience for the document, whatever it is part of.
+/// A server that sends a byte now and then cannot exceed the timeout of the document, in whichever part.
 #[test]
 fn a_slow_drip_ends_at_the_deadline() {
     let patience = Policy::default().well_known.timeout;
@@ -264,7 +264,7 @@ fn a_slow_drip_ends_at_the_deadline() {
         assert_eq!(step(&stack.resolve("host.example")), Step::Default, "{start:?}");
         assert_eq!(stack.elapsed(), patience, "{start:?}");
     }
-    // And where the handshake itself drips.
+    // The same within the handshake.
     let config = server(&["host.example"]);
     let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{DOCUMENT}", DOCUMENT.len());
     let pause = Duration::from_millis(100);
@@ -274,7 +274,7 @@ fn a_slow_drip_ends_at_the_deadline() {
     assert_eq!(stack.elapsed(), patience);
 }
 
-/// Ten redirects that take nine seconds each have ten seconds together.
+/// Ten redirects of nine seconds each share one timeout of ten seconds.
 #[test]
 fn a_slow_maze_of_redirects_ends_at_the_same_deadline() {
     let config = server(&["host.example"]);
@@ -291,7 +291,7 @@ fn a_slow_maze_of_redirects_ends_at_the_same_deadline() {
     assert_eq!(stack.dialled.len(), 4);
 }
 
-/// A server that sends everybody on to a new place, of a new host: ten are visited.
+/// A server that redirects to ever new hosts: ten are visited.
 #[test]
 fn a_maze_of_redirects_ends_after_ten() {
     let config = server(&["host.example", "*.host.example"]);
@@ -306,11 +306,11 @@ fn a_maze_of_redirects_ends_after_ten() {
     assert_eq!(step(&stack.resolve("host.example")), Step::Default);
     let most = usize::from(Policy::default().well_known.max_redirects) + 1;
     assert_eq!(stack.dialled.len(), most);
-    // One question a host, and the two services of the name itself.
+    // One question for each host, and the two SRV records of the name.
     assert!(stack.asked.len() <= most + 3, "{}", stack.asked.len());
 }
 
-/// R14, R69, R115: no redirect leads out of TLS, and none to a place that is no URL of it.
+/// R14, R69, R115: no redirect leads out of TLS or to an invalid URL.
 #[test]
 fn no_redirect_leads_out_of_tls() {
     for location in [
@@ -347,7 +347,7 @@ fn no_redirect_leads_out_of_tls() {
     }
 }
 
-/// What is sent is a head of known lines, whatever the name and the redirects hold.
+/// A request head has the known lines only, whatever the name and the redirects contain.
 #[test]
 fn no_redirect_writes_a_line_into_the_next_request() {
     for location in [

@@ -1,4 +1,4 @@
-//! Attackers, one file a kind: each test is named by the invariant that it holds against them.
+//! Tests of guarantees against attackers, one file for each kind of attack.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

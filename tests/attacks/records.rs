@@ -1,7 +1,7 @@
-//! A server's TLS that lets it send any record once it has keys, as no server of rustls would: what is written as plaintext behind a
-//! mark goes out, encrypted in its turn, as whatever it is marked as.
+//! TLS for a server that can send any record once it has keys, which rustls would not do. Plaintext behind a mark is
+//! encrypted and sent as the type of the mark.
 //!
-//! Knows nothing of what is sent.
+//! The tests decide what is sent.
 
 use std::sync::OnceLock;
 
@@ -17,10 +17,10 @@ use rustls::{
     Tls12CipherSuite, Tls13CipherSuite,
 };
 
-/// Begins what is no application data; the type of the record follows.
+/// Marks a record that is not application data; the type of the record follows.
 const MARK: &[u8] = b"\0as record \0";
 
-/// A record, to be written where others write plaintext.
+/// A record, to be written as plaintext.
 pub fn record(kind: ContentType, content: &[u8]) -> Vec<u8> {
     [MARK, &[u8::from(kind)], content].concat()
 }

@@ -1,4 +1,4 @@
-//! Servers that have proven their name and would talk about it once more, or go on after they have said that they are done.
+//! Servers that try to renegotiate after their certificate was accepted, or send data after the end of the connection.
 //!
 //! rustls never negotiates again: no second certificate is looked at, so no second name can come with one ("rustls does not support
 //! renegotiation in TLSv1.2", its manual says, and TLS 1.3 knows none). It turns the first request down and goes on, as RFC 5246,
@@ -22,7 +22,7 @@ const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\n";
 const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
 const DOCUMENT: &[u8] = br#"{"m.server":"good.example:1"}"#;
 
-/// What comes of a server with a good certificate that sends these records once it is asked for the document.
+/// The result with a server that has a valid certificate and sends these records as its response.
 fn sent(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> (Outcome, Stack) {
     let mut policy = Policy::default();
     policy.addresses.families = discovery_core::Families::V4;
@@ -34,7 +34,7 @@ fn sent(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> (Outco
     };
     let mut stack = Stack::new(policy, client(), |query, _| zone(query), site);
     let outcome = stack.resolve("host.example");
-    // Whatever was sent, nobody was dialled twice.
+    // Whatever was sent, each address was connected to once.
     assert_eq!(stack.dialled, [SocketAddr::from((ADDRESS, 443))]);
     (outcome, stack)
 }
@@ -51,7 +51,7 @@ fn refused(version: &'static SupportedProtocolVersion, records: &[&[u8]]) -> Opt
     resolved.explanation.decisions.iter().find_map(|decision| decision.fact().cloned())
 }
 
-/// A handshake message: its type, the length of what it says, and that.
+/// A handshake message: its type, its length and its content.
 fn handshake(kind: u8, content: &[u8]) -> Vec<u8> {
     let [.., high, middle, low] = content.len().to_be_bytes();
     record(ContentType::Handshake, &[&[kind, high, middle, low], content].concat())
@@ -70,7 +70,7 @@ fn a_server_that_behaves_is_believed_under_both_versions() {
     }
 }
 
-/// TLS 1.2: it is turned down, and the document is that of the name that was proven.
+/// TLS 1.2: renegotiation is refused, and the document is that of the verified name.
 #[test]
 fn one_request_to_negotiate_again_changes_nothing() {
     let hello = hello_request();
@@ -89,7 +89,7 @@ fn whoever_asks_to_negotiate_again_and_again_is_left() {
     let hello = hello_request();
     assert_eq!(refused(&TLS12, &[&hello, &hello, HEAD, DOCUMENT]), TLS_FAILED);
     assert_eq!(refused(&TLS12, &[&hello, HEAD, &hello, DOCUMENT]), TLS_FAILED);
-    // What came whole before the second one counts.
+    // Data that was complete before the second request counts.
     assert_eq!(refused(&TLS12, &[&hello, HEAD, DOCUMENT, &hello]), None);
 }
 
@@ -101,7 +101,7 @@ fn no_request_to_negotiate_again_is_known_to_the_latest_version() {
     assert_eq!(refused(&TLS13, &[HEAD, &hello, DOCUMENT]), TLS_FAILED);
 }
 
-/// A second hello, a second certificate or the end of a second handshake, without having been asked for.
+/// An unsolicited second hello, certificate or end of a handshake.
 #[test]
 fn no_second_handshake_begins_of_itself() {
     let certificate = [0, 0, 6, 0, 0, 3, 1, 2, 3];
@@ -123,7 +123,7 @@ fn no_second_handshake_begins_of_itself() {
     }
 }
 
-/// What changes keys in TLS 1.2 comes once, within the handshake.
+/// In TLS 1.2 keys change once, within the handshake.
 #[test]
 fn keys_are_not_changed_behind_a_handshake() {
     let change = record(ContentType::ChangeCipherSpec, &[1]);
@@ -138,7 +138,7 @@ fn what_comes_after_the_end_is_not_read() {
     let close = record(ContentType::Alert, &[1, 0]);
     for version in [&TLS12, &TLS13] {
         assert_eq!(refused(version, &[ENDLESS, DOCUMENT, &close, b"garbage"]), None);
-        // A body that is cut is none, whatever follows.
+        // A truncated body is no document, whatever follows.
         let cut = refused(version, &[HEAD, &close, DOCUMENT]);
         assert!(matches!(cut, Some(Fact::Failed(Failure::Http(_)))), "{version:?}: {cut:?}");
         let empty = refused(version, &[ENDLESS, &close, DOCUMENT]);

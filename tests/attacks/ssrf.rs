@@ -1,6 +1,7 @@
-//! Strangers who write names, documents, redirects and records, so that we connect to where they cannot.
+//! Server-side request forgery: names, documents, redirects and records that point to addresses which the attacker cannot
+//! reach.
 //!
-//! What was dialled and what was handed out is judged by a list of ranges of its own, not by the policy's.
+//! Connections and results are checked against a list of ranges that is independent of the policy's.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ use crate::stack::{Stack, Web, at_once, reply};
 
 const GOOD: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 9);
 
-/// One address of each place that strangers must not lead us to, and what is there.
+/// An address in each forbidden range, with the purpose of the range.
 const INSIDE: [(&str, &str); 42] = [
     ("0.0.0.0", "this machine, on many systems"),
     ("0.1.2.3", "this network"),
@@ -67,7 +68,7 @@ fn inside() -> impl Iterator<Item = (IpAddr, &'static str)> {
     INSIDE.iter().map(|(address, what)| (address.parse().unwrap(), *what))
 }
 
-/// The default policy; what a cloud has at a public address is for its customers to deny.
+/// The default policy. Services of a cloud at public addresses need an entry in the deny list.
 fn policy() -> Policy {
     let mut policy = Policy::default();
     policy.addresses.deny.push("168.63.129.16/32".parse().unwrap());
@@ -111,7 +112,7 @@ fn zone(evil: IpAddr) -> impl FnMut(&Message, Transport) -> Vec<Vec<u8>> {
     }
 }
 
-/// The outcome of a name where `good.example` sends such a response; nobody inside may have been dialled or handed out.
+/// The outcome when `good.example` sends this response. No internal address may have been connected to or returned.
 fn attacked(name: &str, evil: IpAddr, response: &str) -> Outcome {
     let config = server(&["good.example", "*.good.example", "evil.example"]);
     let response = response.to_owned();
@@ -145,7 +146,7 @@ fn literal(address: IpAddr) -> String {
 
 const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\n\r\n";
 
-/// A26.
+/// By an IP literal as the server name.
 #[test]
 fn no_literal_leads_inside() {
     for (address, what) in inside() {
@@ -165,7 +166,7 @@ fn no_literal_leads_inside() {
     }
 }
 
-/// A26: by the records of a name, with a port and without one.
+/// By the records of a name, with a port and without one.
 #[test]
 fn no_address_record_leads_inside() {
     for (address, what) in inside() {
@@ -175,7 +176,7 @@ fn no_address_record_leads_inside() {
     }
 }
 
-/// A26: by a document.
+/// By a document.
 #[test]
 fn no_document_leads_inside() {
     for (address, what) in inside() {
@@ -192,7 +193,7 @@ fn no_document_leads_inside() {
     }
 }
 
-/// A26: by a redirect, which counts as no response then; the name leads to itself.
+/// By a redirect, which then counts as no response, so the name leads to itself.
 #[test]
 fn no_redirect_leads_inside() {
     for (address, what) in inside() {
@@ -210,7 +211,7 @@ fn no_redirect_leads_inside() {
     }
 }
 
-/// A26: by a service.
+/// By an SRV record.
 #[test]
 fn no_service_leads_inside() {
     for (address, what) in inside() {
@@ -219,13 +220,13 @@ fn no_service_leads_inside() {
     }
 }
 
-/// A26: with a policy that allows everything but loopback and one private range, every notation of these is denied.
+/// With a policy that denies only loopback and one private range, every notation of these is denied.
 #[test]
 fn no_notation_passes_a_deny_list() {
     let mut policy = Policy::default();
     policy.addresses.otherwise = discovery_core::DefaultAction::Any;
     policy.addresses.deny = vec!["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
-    // An allowed range opens no second path to it.
+    // An allowed range allows no other notation.
     policy.addresses.allow = vec!["10.1.0.0/16".parse().unwrap()];
     for address in [
         "0.0.0.0",
@@ -249,7 +250,7 @@ fn no_notation_passes_a_deny_list() {
     }
 }
 
-/// Among good addresses a bad one is dropped, whichever stands first.
+/// A forbidden address among good ones is dropped, whatever the order.
 #[test]
 fn an_inside_address_among_others_is_dropped() {
     let mixed = |query: &Message, _: Transport| {
@@ -270,8 +271,8 @@ fn an_inside_address_among_others_is_dropped() {
     assert_eq!(stack.dialled, [SocketAddr::from((GOOD, 443))]);
 }
 
-/// Rebinding: the address that a name has when it is looked at is the one that is connected to, not the one that it has a
-/// moment later; and what a caller gets are addresses, vetted, not a name to be looked up again.
+/// DNS rebinding: connections go to the address that was checked, not to a later one, and callers get checked addresses
+/// instead of a name.
 #[test]
 fn what_is_vetted_is_what_is_dialled() {
     let mut asked = 0;
@@ -280,7 +281,7 @@ fn what_is_vetted_is_what_is_dialled() {
         vec![reply(query, |m| match kind {
             RecordType::A => {
                 asked += 1;
-                // Good at the first look and at each odd one; inside at each other.
+                // Odd lookups return a good address, even ones an internal address.
                 let ip = if asked % 2 == 1 { GOOD } else { Ipv4Addr::LOCALHOST };
                 add(m, RData::A(A(ip)));
             }
@@ -313,7 +314,8 @@ fn what_is_vetted_is_what_is_dialled() {
     );
 }
 
-/// The same over sockets: whatever the name server says next, the adapter connects to what was vetted, once for each request.
+/// The same over sockets: the adapter connects to the checked address, once for each request, whatever the name server
+/// answers next.
 #[tokio::test]
 async fn an_adapter_dials_nothing_but_what_was_vetted() {
     let name_server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -372,7 +374,7 @@ async fn an_adapter_dials_nothing_but_what_was_vetted() {
     assert!(dialled.iter().all(|place| *place == SocketAddr::from((GOOD, 443))), "{dialled:?}");
 }
 
-/// A name without TLD is not completed by a search list, and special names do not reach DNS (R104–R106).
+/// A name of one label is not completed by a search list, and special names do not reach DNS (R104–R106).
 #[test]
 fn no_name_is_looked_for_in_the_neighbourhood() {
     let loopback = IpAddr::from([127, 0, 0, 1]);

@@ -1,6 +1,6 @@
-//! A resolver and the wire in memory, in virtual time, against servers that are closures over bytes.
+//! A resolver with the wire in memory and in virtual time, against servers that are closures over bytes.
 //!
-//! Judges nothing: it says what came out, what was dialled and what was asked.
+//! It records results, connections and queries, and checks nothing.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,39 +18,39 @@ use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, Record, RecordType};
 use rustls::{ClientConfig, ServerConfig, ServerConnection};
 
-/// What a name server sends back to a query: datagrams, or over TCP messages without their prefixes.
+/// The reply of a name server: datagrams, or messages over TCP without their length prefixes.
 type NameServer = Box<dyn FnMut(&Message, Transport) -> Vec<Vec<u8>>>;
-/// What is at the address of a GET.
+/// The server at the address of a GET.
 type Site = Box<dyn FnMut(&HttpGet) -> Web>;
 /// Plaintext, each piece after the pause before it.
 pub type Pieces = Box<dyn Iterator<Item = (Duration, Vec<u8>)>>;
 
-/// What happens to a connection.
+/// The behaviour of a server.
 pub enum Web {
-    /// Nobody listens.
+    /// The connection is refused.
     Refused,
-    /// Somebody speaks TLS.
+    /// A TLS server.
     Tls(Arc<ServerConfig>, Pieces),
-    /// As `Tls`, but what is sent goes through a pipe that lets one byte through at a time.
+    /// Like `Tls`, but one byte at a time.
     Dripping(Arc<ServerConfig>, Pieces, Duration),
 }
 
 /// The whole client in memory.
 pub struct Stack {
-    /// What is scheduled are bytes on their way to the client.
+    /// Scheduled items are bytes on their way to the client.
     simulator: Simulator<Resolver, (RequestId, Vec<u8>)>,
     client: Arc<ClientConfig>,
     entropy: Predictable,
     name_server: NameServer,
     site: Site,
     open: BTreeMap<RequestId, (Exchange, Far)>,
-    /// Where GETs went, in order.
+    /// The addresses of GETs, in order.
     pub dialled: Vec<SocketAddr>,
-    /// The URLs of these.
+    /// The URLs of GETs.
     pub fetched: Vec<String>,
-    /// What name servers were asked, in order.
+    /// The DNS questions, in order.
     pub asked: Vec<DnsRequest>,
-    /// The heads that web servers have received.
+    /// The request heads that web servers received.
     pub requests: Vec<u8>,
     /// Bytes that clients of web servers have taken.
     pub taken: usize,
@@ -68,7 +68,7 @@ struct Peer {
     pieces: Option<Pieces>,
     request: Vec<u8>,
     drip: Option<Duration>,
-    /// When what was sent last arrives.
+    /// The arrival time of the latest bytes.
     busy: Instant,
 }
 
@@ -102,7 +102,7 @@ impl Stack {
         self.simulator.now().saturating_duration_since(Instant::ORIGIN)
     }
 
-    /// Asks for a name and waits for its end.
+    /// Resolves a name and waits for its outcome.
     pub fn resolve(&mut self, name: &str) -> Outcome {
         let now = self.simulator.now();
         let ticket = self.simulator.input(&Input::Resolve(name.parse().unwrap(), now)).unwrap();
@@ -240,7 +240,7 @@ impl Peer {
             && let Some(pieces) = self.pieces.take()
         {
             requests.append(&mut self.request);
-            // As much of what never ends as anybody could take by mistake.
+            // The part of an endless stream that is generated, which is more than any limit.
             for (pause, piece) in pieces.take(20_000) {
                 self.busy = self.busy + pause;
                 std::io::Write::write_all(&mut self.tls.writer(), &piece).unwrap();
@@ -287,7 +287,7 @@ pub fn reply(query: &Message, change: impl FnOnce(&mut Message)) -> Vec<u8> {
 /// The address of every host in [`zone`].
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 9);
 
-/// Every host has one address, and no service.
+/// Every host has one address and no SRV record.
 pub fn zone(query: &Message) -> Vec<Vec<u8>> {
     vec![reply(query, |m| match query.queries[0].query_type() {
         RecordType::A => {

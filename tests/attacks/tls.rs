@@ -1,4 +1,4 @@
-//! Servers with certificates that prove something else than what they are asked to prove.
+//! Servers with certificates for something else than the name that is checked.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -23,7 +23,8 @@ fn name(text: &str) -> Name {
     Name::from_labels(text.split('.').map(str::as_bytes)).unwrap()
 }
 
-/// Every host has one address; `cdn.example` stands behind `aliased.example`; one name has a service on another host.
+/// Every host has one address, `aliased.example` is an alias of `cdn.example`, and one name has an SRV record with another
+/// host.
 fn zone(query: &Message) -> Vec<Vec<u8>> {
     let question = query.queries[0].name().to_string().to_ascii_lowercase();
     vec![reply(query, |m| {
@@ -52,7 +53,7 @@ fn against(config: Arc<ServerConfig>) -> Stack {
     Stack::new(policy, client(), |query, _| zone(query), site)
 }
 
-/// What `host` leads to where such a server listens at its port 443, and whether it was told what is wanted.
+/// The outcome of `host` with this server at its port 443, and whether the server received a request.
 fn led(host: &str, config: Arc<ServerConfig>) -> (Step, bool) {
     let mut stack = against(config);
     let outcome = stack.resolve(host);
@@ -87,7 +88,7 @@ fn a_certificate_for_another_name_proves_nothing() {
         disbelieved(why, server(names));
     }
     for partial in ["a*.host.example", "*a.host.example", "*"] {
-        // Not everything that is no name can be signed; what can proves nothing.
+        // Not every invalid name can be signed. Those that can prove nothing.
         let make = std::panic::catch_unwind(|| server(&[partial]));
         if let Ok(config) = make {
             disbelieved(partial, config);
@@ -95,7 +96,7 @@ fn a_certificate_for_another_name_proves_nothing() {
     }
 }
 
-/// R122: the common name says nothing, with other names beside it and alone.
+/// R122: the common name is ignored, with other names beside it and alone.
 #[test]
 fn the_common_name_proves_nothing() {
     for names in [&[][..], &["b.example"]] {
@@ -139,7 +140,7 @@ fn a_certificate_for_another_purpose_proves_nothing() {
     }
 }
 
-/// R124: DNS says that `aliased.example` is served by `cdn.example`; that does not let `cdn.example` speak for it.
+/// R124: an alias in DNS from `aliased.example` to `cdn.example` does not make a certificate for `cdn.example` valid.
 #[test]
 fn an_alias_lends_no_name() {
     assert_eq!(led("aliased.example", server(&["cdn.example"])), (Step::Default, false));
@@ -172,13 +173,13 @@ fn an_address_is_not_proven_by_a_name_that_looks_like_it() {
     };
     assert_eq!(redirect(server_with(&[], as_name)), Step::Default);
     assert_eq!(redirect(server(&["9.9.9.8"])), Step::Default);
-    // R114: nor does the host that redirected prove where it redirected to.
+    // R114: the certificate of a redirecting host is not valid for the host that it redirects to.
     assert_eq!(redirect(server(&["a.host.example"])), Step::Default);
     assert_eq!(redirect(server(&["9.9.9.9"])), Step::DelegatedPort);
 }
 
-/// R58, R60, R124: what a caller is told to look for in the certificate is the name, never the SRV record's target; so a server that
-/// can prove to be the target alone is refused.
+/// R58, R60, R124: the name for the certificate is never the target of an SRV record, so a server with a certificate for
+/// the target alone is refused.
 #[test]
 fn the_target_of_a_service_cannot_speak_for_the_name() {
     let config = server(&["target.example"]);
@@ -191,7 +192,7 @@ fn the_target_of_a_service_cannot_speak_for_the_name() {
         (resolved.sni(), resolved.host_header_str()),
         (Some("served.example"), "served.example")
     );
-    // A caller that does as it is told.
+    // A caller that checks the certificate for the returned name.
     for (config, error) in
         [(config, Some(HttpError::CertificateName)), (server(&["served.example"]), None)]
     {
@@ -199,7 +200,7 @@ fn the_target_of_a_service_cannot_speak_for_the_name() {
     }
 }
 
-/// How a handshake for that name fails; None: it does not.
+/// The failure of a handshake for that name. None: it succeeds.
 fn handshake(tls_name: TlsName, config: Arc<ServerConfig>) -> Option<HttpError> {
     let mut get = discovery_core::HttpGet::new(
         discovery_core::HttpId::from_number(0),
@@ -236,7 +237,7 @@ fn handshake(tls_name: TlsName, config: Arc<ServerConfig>) -> Option<HttpError> 
     }
 }
 
-/// The connection that proved nothing hears nothing: neither path nor headers, and nothing early.
+/// A connection with an invalid certificate receives neither path nor headers, and no early data.
 #[test]
 fn a_stranger_is_told_nothing_but_the_name_it_should_have() {
     let mut stack = against(server(&["b.example"]));
@@ -245,8 +246,8 @@ fn a_stranger_is_told_nothing_but_the_name_it_should_have() {
     assert_eq!(stack.requests, b"");
 }
 
-/// R33: a document whose server sends too costly a chain is not used. Seconds of one call would be spent on the largest of these, and
-/// timeouts of all other names would pass meanwhile.
+/// R33: the document of a server with a costly certificate chain is not used. The largest of these would take seconds of
+/// one call, while timeouts of all other names pass.
 #[test]
 fn chains_that_cost_more_than_they_prove_are_refused_before_a_path_is_built() {
     let error = |config| handshake(TlsName::Dns("a.host.example".parse().unwrap()), config);

@@ -1,6 +1,6 @@
-//! A thousand lookups at once through each adapter: time, CPU time and memory side by side, and how often it wakes when idle.
+//! A thousand concurrent lookups through each adapter: time, CPU time, memory, and wake-ups when idle.
 //!
-//! Owns the measuring. Servers run in a process of their own, and so does each client: `getrusage` then counts it and nothing else.
+//! Servers and each client run in processes of their own, so that `getrusage` counts one client.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 const NAMES: usize = 1000;
-/// Runs of which the best counts: whatever else a machine does only ever adds.
+/// The number of runs, of which the best counts.
 const RUNS: usize = 5;
 /// How long an idle client is watched.
 const IDLE: Duration = Duration::from_millis(500);
@@ -73,7 +73,7 @@ fn table() {
     );
     let mut measured: Vec<(&str, Cost)> = Vec::new();
     let server = Server::start();
-    // In turns: what else the machine does meets all of them alike.
+    // Runs are interleaved, so that other load affects all alike.
     for _ in 0..RUNS {
         for adapter in adapters::all() {
             let cost = run(adapter.name(), &server);
@@ -103,7 +103,7 @@ impl Cost {
         Self {
             wall_ms: self.wall_ms.min(other.wall_ms),
             cpu_ms: self.cpu_ms.min(other.cpu_ms),
-            // Of these it is the worst that counts.
+            // The worst of these counts.
             peak_mib: self.peak_mib.max(other.peak_mib),
             threads: self.threads.max(other.threads),
             idle: self.idle.max(other.idle),
@@ -172,7 +172,7 @@ fn client(adapter: &str, dns: SocketAddr, door: SocketAddr, ca_file: &Path) {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let before = naps();
         let idle = Instant::now();
-        // This thread never sleeps meanwhile, so whoever does has been awake.
+        // This thread does not sleep meanwhile, so every sleep belongs to another thread.
         while idle.elapsed() < IDLE {
             std::hint::spin_loop();
         }

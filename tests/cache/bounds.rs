@@ -1,4 +1,4 @@
-//! Memory has an end, a crowd of strangers pushes out nobody who is in use, and what is forgotten is gone.
+//! The cache is bounded, a flood of names evicts no name in use, and forgotten names are gone.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() 
             for _ in 0..60 {
                 stranger += 1;
                 drop(bench.resolve(&format!("s{stranger}.example")));
-                // Some of them insist.
+                // Some names are used again.
                 if stranger % 3 == 0 {
                     drop(bench.resolve(&format!("s{stranger}.example:1")));
                 }
@@ -45,7 +45,7 @@ fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() 
             }
             bench.news();
         }
-        // What was good is there when DNS fails.
+        // The earlier answer is used when DNS fails.
         bench.become_world("server 0 SERVFAIL");
         bench.wait(Duration::from_secs(301));
         assert!(bench.resolve("used.example").is_ok(), "{limits}");
@@ -65,7 +65,7 @@ fn a_single_use_from_memory_keeps_the_facts_behind_a_name_from_strangers() {
         for stranger in 0..300 {
             drop(bench.resolve(&format!("s{stranger}.example")));
         }
-        // What was good is there when DNS fails, if it is anywhere.
+        // The earlier answer is used when DNS fails, if it is still cached.
         bench.become_world("server 0 SERVFAIL");
         bench.wait(Duration::from_secs(301));
         assert_eq!(bench.resolve("used.example").is_ok(), again);
@@ -78,7 +78,7 @@ fn a_result_is_listed_until_it_expires() {
     drop(bench.resolve("used.example"));
     for (wait, listed) in [(0, 1), (299, 1), (1, 0)] {
         bench.wait(Duration::from_secs(wait));
-        // Any input tells it the time.
+        // Any input moves the time.
         bench.explain("other.example");
         assert_eq!(bench.resolver().results().count(), listed, "{wait}");
     }
@@ -125,7 +125,7 @@ fn what_the_host_of_a_document_is_an_alias_of_is_forgotten_with_it() {
     assert_eq!(first.len(), 7, "{first:?}");
     drop(bench.resolve("other.example:1"));
     bench.forget("a.example");
-    // What another name rests on is still there.
+    // Facts of other names remain.
     assert_eq!(bench.counters().facts, 2);
     bench.news();
     drop(bench.resolve("a.example"));
@@ -158,7 +158,7 @@ fn of_what_is_under_way_only_what_the_forgotten_name_needs_is_asked_anew() {
     bench.finish();
 }
 
-/// R94: a circle of aliases that the name is no part of.
+/// R94: a loop of aliases that does not include the name.
 #[test]
 fn what_is_forgotten_may_lead_in_a_circle_for_as_long_as_the_policy_can_say() {
     let mut bench = Bench::new(
@@ -239,7 +239,7 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
     };
     let step =
         |outcome: &discovery_core::Outcome| outcome.as_ref().unwrap().host_header_str().to_owned();
-    // For a ticket that waits, for a refresh, and for what runs on though nobody waits for it.
+    // For a waiting ticket, for a refresh, and for a detached query.
     for (waits, speculation) in
         [(true, "full"), (true, "off"), (false, "full"), (false, "remembered")]
     {
@@ -248,7 +248,7 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
         let mut ticket = bench.ask("a.example");
         if !waits {
             drop(bench.outcome(ticket));
-            // It has expired, is asked again, and the last good answer is given before there is a new one.
+            // It has expired, is asked for again, and the stale answer is used before there is a new one.
             bench.wait(Duration::from_secs(90_000));
             ticket = bench.ask("a.example");
             assert_eq!(step(&bench.outcome(ticket)), "fed.example.net:1");
@@ -280,7 +280,7 @@ fn others_who_wait_for_what_is_forgotten_wait_on_and_a_caller_who_forgets_all_th
     bench.wait(Duration::from_millis(700));
     bench.forget("a.example");
     assert!(tickets.map(|ticket| bench.outcome(ticket)).iter().all(|end| end.is_ok()));
-    // Nobody gets an answer then; everybody gets an end.
+    // Then no ticket gets an answer, and every ticket ends.
     let ticket = bench.ask("c.example");
     for _ in 0..1000 {
         bench.forget("c.example");

@@ -1,4 +1,4 @@
-//! Many at once: lookups that share what they ask, slots, and whoever comes alone in the middle of a crowd.
+//! Concurrent lookups: shared questions, slots, and a single lookup in the middle of a flood.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -62,7 +62,7 @@ fn names_that_delegate_to_one_host_share_its_lookups() {
 fn i12_the_last_to_give_up_cancels_what_nobody_else_waits_for() {
     let mut bench = Bench::new(DELEGATED).replying_after(Duration::from_millis(20));
     let (a, b) = (bench.ask("a.example"), bench.ask("b.example"));
-    // Both are at the host that they share.
+    // Both wait for their shared host.
     bench.wait(Duration::from_millis(50));
     bench.news();
     bench.abandon(a);
@@ -71,7 +71,7 @@ fn i12_the_last_to_give_up_cancels_what_nobody_else_waits_for() {
     let cancelled = |(_, happened): &(_, Happened)| matches!(happened, Happened::Cancelled(_));
     assert_eq!(bench.news().iter().filter(|news| cancelled(news)).count(), 2);
     assert_eq!(bench.counters().dns_in_flight, 0);
-    // What the others had learnt is remembered all the same.
+    // The answers of the other lookups are cached all the same.
     bench.resolve("a.example").as_ref().as_ref().unwrap();
     assert_eq!(gets(&bench.asked()), 0);
     bench.finish();
@@ -194,7 +194,7 @@ fn lookups_that_wait_for_one_failing_question_count_as_one_failure() {
     bench.wait(Duration::from_secs(61));
     ask(&mut bench);
     bench.news();
-    // The first failure is asked again 30 s later, as that of a single name is.
+    // The first failure is retried after 30 s, as for a single name.
     bench.wait(Duration::from_secs(31));
     ask(&mut bench);
     assert_eq!(bench.asked().len(), 2);
@@ -218,7 +218,7 @@ fn impatience_of_one_lookup_is_no_failure_to_another() {
     bench.finish();
 }
 
-/// Where a name with a port leads, and when it was told.
+/// The result of a name with a port, and its time.
 fn places(outcome: &Outcome) -> Vec<String> {
     outcome.as_ref().unwrap().socket_addrs().map(|place| place.to_string()).collect()
 }
@@ -232,7 +232,7 @@ fn what_found_no_slot_has_not_failed_and_is_asked_when_one_is_free() {
     );
     drop(bench.resolve("b.example:1"));
     bench.wait(Duration::from_secs(61));
-    // A stranger's silent name servers hold two slots, our own slow one the third.
+    // Silent name servers of another zone hold two slots, and a slow one holds the third.
     bench.become_world(
         "dns s.example AAAA TIMEOUT
         dns s.example A TIMEOUT
@@ -242,7 +242,7 @@ fn what_found_no_slot_has_not_failed_and_is_asked_when_one_is_free() {
     bench.ask("s.example:1");
     let outcome = bench.resolve("b.example:1");
     assert_eq!(places(&outcome), ["[2001:db8::1]:1", "192.0.2.1:1"]);
-    // It counts for this moment alone: nothing keeps anybody from asking.
+    // It applies to this moment only; the next lookup may ask.
     assert_eq!(outcome.as_ref().unwrap().expires, Some(bench.now()));
     bench.wait(Duration::from_secs(11));
     bench.news();
@@ -263,7 +263,8 @@ fn an_address_that_found_no_slot_in_time_is_not_late_for_whoever_comes_next() {
         dns b.example AAAA 2001:db8::1
         dns b.example A 192.0.2.1",
     );
-    // The oldest and the newest in turn: `b` gets a slot for one family, and strangers hold all when the other's turn would be.
+    // The queue serves the oldest and the newest in turn: `b` gets a slot for one family, and other names hold all slots
+    // when its second family is due.
     for stranger in ["s.example:1", "t.example:1", "u.example:1"] {
         bench.ask(stranger);
     }

@@ -1,4 +1,4 @@
-//! What is remembered of the address families: which leads nowhere, and that it is found again.
+//! Health of address families: a broken family is noticed, and found again.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ fn gets(bench: &mut Bench) -> [usize; 2] {
 fn a_family_that_leads_nowhere_is_tried_second_after_three_names_and_waited_for_no_more() {
     let mut bench = bench("tcp v6 timeout");
     for i in 0..3 {
-        // The third says it of itself.
+        // The third failure is enough.
         assert_eq!(is_v6_first(&bench.resolve(&format!("n{i}.example"))), i < 2, "{i}");
     }
     assert_eq!(gets(&mut bench), [3, 3]);
@@ -61,7 +61,7 @@ fn a_family_that_leads_nowhere_is_tried_second_after_three_names_and_waited_for_
     }
     assert_eq!(gets(&mut bench), [0, 7]);
     assert_eq!(bench.resolver().families().v6.rests, 1);
-    // What is remembered is in the order of today, too.
+    // Cached results follow the current order, too.
     assert!(!is_v6_first(&bench.resolve("n0.example")));
     assert_eq!(gets(&mut bench), [0, 0]);
     bench.finish();
@@ -125,7 +125,7 @@ fn callers_tell_of_families_too() {
         assert!(is_v6_first(&bench.resolve(name)));
     }
     for (i, name) in names.iter().enumerate() {
-        // Places that failed come last whatever their family: other names tell.
+        // Failed endpoints come last whatever their family; other names show the order.
         assert_eq!(is_v6_first(&bench.resolve(name)), i < 3);
         let places = [format!("[2001:db8:{i}::1]:8448"), format!("198.51.{i}.1:8448")];
         let told = [Feedback::ConnectFailed, Feedback::Connected];

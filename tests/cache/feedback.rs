@@ -1,4 +1,4 @@
-//! What callers tell of the places that they were sent to, and what follows from it.
+//! Feedback: reports of callers about endpoints, and their effects.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,7 +37,7 @@ fn warm(world: &str) -> Bench {
     bench
 }
 
-/// Tells of a place that the name leads to.
+/// Reports on an endpoint of the name.
 fn tell(bench: &mut Bench, name: &str, at: &str, said: Feedback) {
     assert_eq!(bench.report(name, place(at), said), Disposition::Accepted, "{name} {at}");
 }
@@ -64,7 +64,7 @@ fn a_place_that_fails_moves_back_at_once_and_comes_back_when_it_has_rested() {
     let outcome = bench.resolve("example.org");
     assert_eq!(places(&outcome)[0], "192.0.2.1:443", "tried again");
     assert!(!why(&outcome).contains("moved back"));
-    // Twice in a row, twice as long; what is told meanwhile counts no more.
+    // Twice in a row, twice as long. Reports in between have no effect.
     fail(&mut bench, "192.0.2.1:443");
     bench.wait(MINUTE);
     fail(&mut bench, "192.0.2.1:443");
@@ -110,7 +110,7 @@ fn a_failure_to_connect_is_the_places_and_others_are_the_names() {
     assert_eq!(places(&bench.resolve("example.org"))[0], "192.0.2.2:443");
     fail(&mut bench, "192.0.2.1:443");
     assert_eq!(places(&bench.resolve("other.example"))[0], "192.0.2.2:443");
-    // Another port of the same address is another place.
+    // Another port of the same address is another endpoint.
     assert_eq!(places(&bench.resolve("third.example"))[0], "192.0.2.1:8448");
     bench.finish();
 }
@@ -136,7 +136,7 @@ fn a_mapped_address_is_the_ipv4_address_that_it_stands_for() {
     let failed: Vec<_> = bench.resolver().failed_places().map(|failed| failed.place).collect();
     assert_eq!(failed, [place("192.0.2.1:443")]);
     assert_ne!(places(&bench.resolve("example.org"))[0], "192.0.2.1:443");
-    // Where it is what was handed out it is itself.
+    // A mapped address that was handed out means itself.
     tell(&mut bench, "[::ffff:192.0.2.1]:443", "192.0.2.1:443", Feedback::TlsFailed);
     let failed: Vec<_> = bench.resolver().failed_places().map(|failed| failed.place).collect();
     assert!(failed.contains(&place("[::ffff:192.0.2.1]:443")), "{failed:?}");
@@ -312,7 +312,7 @@ fn requests(bench: &mut Bench) -> (usize, usize) {
     (dns, gets)
 }
 
-/// Names whose documents live for two days, at one place of one host.
+/// Names whose documents live for two days, at one endpoint of one host.
 fn crowd(count: usize, set: &str) -> (Vec<String>, Bench) {
     let mut world = format!(
         "{set}dns fed.example.net A 192.0.2.1 ttl=86400\ndns fed.example.net AAAA NODATA soa=86400\n"
@@ -347,7 +347,7 @@ fn a_day_of_fifty_names_that_fail_on_purpose_costs_what_the_back_off_allows() {
                 let _ = bench.report(name, place("192.0.2.1:443"), said);
             }
             bench.ask(name);
-            // What a caller tells of while it is being asked again, and as of an hour ago.
+            // Reports while the facts are fetched again, and reports with an old time.
             let _ = bench.report(name, place("192.0.2.1:443"), NotMatrix);
         }
         if minute % 7 == 0 {
@@ -358,7 +358,7 @@ fn a_day_of_fifty_names_that_fail_on_purpose_costs_what_the_back_off_allows() {
     let (dns, gets) = requests(&mut bench);
     // Six times until the back-off is an hour, then each hour: 30 of each document at most, each with two questions for its host.
     assert!((50 * 20..=50 * 30).contains(&gets), "{gets}");
-    // What all share is asked once a minute at most.
+    // Shared facts are fetched at most once a minute.
     assert!(dns <= 2 * gets + 2 * 24 * 60, "{dns}");
     assert!(bench.counters().bytes < fill + 50 * 10_000, "{fill} {}", bench.counters().bytes);
     bench.finish();

@@ -1,4 +1,4 @@
-//! What a resolver remembers: by worlds made to show it, and by random sessions compared with a model.
+//! The cache of a resolver, in specific worlds and in random sessions that are compared with a model.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

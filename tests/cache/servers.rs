@@ -1,4 +1,4 @@
-//! What is remembered of name servers: who is slow, who is silent, who is back.
+//! Health of name servers: slow ones, silent ones, and ones that work again.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn a_dead_name_server_is_waited_for_once_and_by_the_next_hundred_names_never() {
         let first = took(&mut bench, "n0.example");
         let waited = first.saturating_sub(usual);
         println!("server {dead} dead: the first name took {first:?} instead of {usual:?}");
-        // The second attempt starts 0.8 s after the first; all that is asked together waits together.
+        // The second attempt starts 0.8 s after the first, and concurrent questions wait together.
         let once = if dead == 0 { Duration::from_millis(800) } else { Duration::ZERO };
         assert_eq!(waited, once);
         requests(&mut bench);
@@ -72,7 +72,7 @@ fn a_name_server_that_comes_back_is_found_again() {
     took(&mut bench, "n0.example");
     requests(&mut bench);
     bench.become_world(&world("", 40));
-    // It rests for 30 s from its failure; in them nobody asks it, from then on everybody does.
+    // For 30 s after its failure no question goes to it; from then on all do.
     for i in 1..=10 {
         took(&mut bench, &format!("n{i}.example"));
     }
@@ -109,7 +109,7 @@ fn a_slow_name_server_is_given_the_time_that_it_takes() {
     requests(&mut bench);
     took(&mut bench, "n20.example");
     let asked = requests(&mut bench);
-    // Whoever replies sooner is asked, once for each question.
+    // The faster server is asked, once for each question.
     assert_eq!(asked.iter().sum::<usize>(), 4, "{asked:?}");
 }
 

@@ -1,4 +1,4 @@
-//! What time does to memory: expiry, refresh ahead of it, back-off, last good answers.
+//! The cache over time: expiry, refresh ahead, back-off, stale answers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,7 +62,7 @@ fn a_name_that_does_not_exist_is_not_asked_for_while_that_is_known() {
     bench.finish();
 }
 
-/// R94, R102: an address that is found by way of an alias is the host's for as long as the alias is.
+/// R94, R102: an address behind an alias is cached for no longer than the alias.
 #[test]
 fn an_alias_that_expires_is_asked_for_again_though_the_address_behind_it_is_still_known() {
     let mut bench = Bench::new(
@@ -98,7 +98,7 @@ fn what_is_used_late_in_its_life_is_refreshed_once_and_in_the_background() {
     assert_eq!(gets(&bench.asked()), 1);
     assert_eq!(bench.counters().refreshes, 1);
     assert_eq!(address(&bench.resolve("a.example")), "192.0.2.2:8448");
-    // It lives from the refresh on.
+    // Its lifetime starts with the refresh.
     bench.wait(seconds(700));
     assert_eq!(address(&bench.resolve("a.example")), "192.0.2.2:8448");
     assert_eq!(bench.asked(), []);
@@ -157,7 +157,7 @@ fn a_refresh_that_fails_is_worth_more_than_nothing_where_last_good_is_off() {
     bench.wait(seconds(850));
     assert_eq!(address(&bench.resolve("a.example")), "192.0.2.1:8448");
     bench.settle();
-    // The refresh has failed; what is fresh stays.
+    // The refresh has failed, and the fresh fact remains.
     assert_eq!(address(&bench.resolve("a.example")), "192.0.2.1:8448");
     bench.wait(seconds(151));
     assert_eq!(address(&bench.resolve("a.example")), "192.0.2.7:8448");
@@ -175,7 +175,7 @@ fn a_last_good_document_is_given_after_1_8_s_while_its_refresh_hangs_and_said_so
     assert_eq!(address(&outcome), "192.0.2.1:8448");
     assert!(says_last_good(&outcome), "{outcome:?}");
     assert_eq!(bench.now().saturating_duration_since(begun), Duration::from_millis(1800));
-    // From then on it is given at once, and not asked for again before the back-off is over.
+    // From then on it is used at once, and not fetched again before the back-off is over.
     bench.news();
     let begun = bench.now();
     assert!(says_last_good(&bench.resolve("a.example")));
@@ -255,7 +255,7 @@ fn r120_what_must_be_revalidated_is_never_stale() {
 
 #[test]
 fn a_last_good_document_stands_in_where_its_host_cannot_be_found() {
-    // The document is known for longer than its host's addresses may be used.
+    // The document lives longer than the addresses of its host.
     let mut bench = Bench::new(
         "https a.example 200 \"Cache-Control: max-age=90000\" {\"m.server\":\"192.0.2.1\"}
         dns a.example A 192.0.2.7",
@@ -284,7 +284,7 @@ fn a_lookup_that_falls_back_late_spreads_its_attempts_all_the_same() {
     drop(bench.resolve("a.example"));
     bench.forget("c.example:1");
     bench.wait(seconds(61));
-    // By the time the service is asked for, the lookup has waited for longer than 1.8 s; the address is yet to be asked for.
+    // When the SRV record is asked for, the lookup has waited for more than 1.8 s; the address is still to be asked for.
     bench.become_world(&format!(
         "https z.example after=2500ms {document}
         dns _matrix-fed._tcp.b.example SRV TIMEOUT
@@ -312,12 +312,12 @@ fn a_lookup_that_falls_back_late_spreads_its_attempts_all_the_same() {
 fn a_document_that_could_not_be_asked_for_has_not_failed() {
     let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));
     drop(bench.resolve("a.example"));
-    // By now there is no last good address at which to ask, while the document is good for 48 hours.
+    // There is no stale address any more, while the document may be used for 48 hours.
     bench.wait(seconds(25 * 3600));
     bench.become_world("dns a.example A TIMEOUT\ndns a.example AAAA TIMEOUT");
     for _ in 0..3 {
         bench.wait(seconds(400));
-        // It stands in, and is asked for not once.
+        // The stale document is used without a request.
         assert!(says_last_good(&bench.resolve("a.example")));
     }
     assert_eq!(gets(&bench.asked()), 1);

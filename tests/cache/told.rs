@@ -1,4 +1,4 @@
-//! What memory says of names without asking, and what travels from one resolver to another.
+//! Reading the cache without queries, and exchanging it between resolvers.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn a_name_that_fails_is_told_with_its_last_failure() {
     bench.finish();
 }
 
-/// Everything that one knows, through a text, to another, so much later by the clocks.
+/// Passes the cache of one resolver to another as text, with a difference between their clocks.
 fn travel(from: &mut Bench, to: &mut Bench, later: Duration) {
     let export = from.export_since(Cursor::START, WALL);
     let export = Export::read(export.to_text().as_bytes()).unwrap();

@@ -1,4 +1,5 @@
-//! What follows from the invariants: runs moved in time, repeated, copied, with other ids, on the other machine.
+//! Consequences of the invariants: runs that are moved in time, repeated, copied, given other ids, or run on the other
+//! machine.
 
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ fn repeated<M: Kind>(case: Case, cut: usize) -> TestCaseResult {
 }
 invariant!(a_run_equals_its_list_of_inputs_and_a_copy_its_original, repeated(case in cases(), cut in any::<usize>()));
 
-/// Ids and numbers spent on other names before make no difference.
+/// Ids and random numbers used for earlier names make no difference.
 fn renamed(settings: Settings, table: Table, before: u8) -> TestCaseResult {
     let mut fresh = Resolver::adversary(settings);
     let mut used = Adversary::new(Resolver::start(settings), &settings.config());
@@ -78,7 +79,7 @@ fn renamed(settings: Settings, table: Table, before: u8) -> TestCaseResult {
 proptest! {
     #[test]
     fn ids_spent_before_make_no_difference(settings in settings(), table in tables(), before in 0..4_u8) {
-        // One target only, so that the draw of weights, which is the ticket's own, makes no difference.
+        // One target only, so that the random order by weight makes no difference.
         let settings = kept(settings, &[0, 1, 2]);
         let mut table = table;
         table.0[16..32].iter_mut().for_each(|byte| *byte &= 0b1111_0101);

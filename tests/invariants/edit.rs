@@ -1,4 +1,4 @@
-//! Inputs and events, taken apart and moved in time.
+//! Inputs and events, compared and moved in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use discovery_core::{ErrorKind, Event, Instant, Outcome, Request, RequestId, Tic
 use discovery_sim::Input;
 use discovery_sim::fuzz::{Op, Settings};
 
-/// The settings without times so long that instants saturate.
+/// Settings without durations that would saturate instants.
 pub(crate) fn moderate(settings: Settings) -> Settings {
     kept(settings, &[0, 1, 2, 3, 4, 5, 6, 10, 13, 14])
 }

@@ -11,7 +11,7 @@ use proptest::test_runner::TestCaseResult;
 use crate::edit::*;
 use crate::runs::*;
 
-/// Inputs without a drain between them, and after the end: nothing panics, and nothing else comes out than with drains.
+/// Inputs without a drain in between, and after the end: nothing panics, and the events are the same as with drains.
 fn i01<M: Kind>(case: Case) -> TestCaseResult {
     let trace = run::<M>(&case);
     let mut machine = M::start(case.settings);
@@ -21,7 +21,7 @@ fn i01<M: Kind>(case: Case) -> TestCaseResult {
     let undrained: Vec<Event> = std::iter::from_fn(|| machine.poll()).collect();
     prop_assert_eq!(undrained, events(&trace));
     let late = trace.inputs.clone();
-    // A name that is asked for asks, and so does one whose places are told to fail.
+    // Resolving a name causes requests, and so does a report of failing endpoints.
     let asks = |input: &&Input| matches!(input, Input::Resolve(..) | Input::Report(..));
     for input in late.iter().filter(|input| !asks(input)) {
         machine.apply(input);
@@ -41,7 +41,7 @@ invariant!(i05_after_a_drain_the_next_deadline_is_later_than_now, "I5");
 invariant!(i06_unfinished_means_a_request_outstanding_or_a_deadline, "I6");
 invariant!(i07_nothing_in_flight_means_no_deadline, "I7");
 
-/// The same, each told at the latest time there was so far.
+/// The same run, with each input at the latest time so far.
 fn raised(inputs: &[Input]) -> Vec<Input> {
     let mut latest = START;
     let raise = |input: &Input| {
@@ -51,7 +51,7 @@ fn raised(inputs: &[Input]) -> Vec<Input> {
     inputs.iter().map(raise).collect()
 }
 
-/// The same run with its times made to rise, with early timeouts strewn in, and with one late timeout instead of many in time.
+/// The same run with rising times, with additional early timeouts, and with one late timeout instead of many.
 fn i08<M: Kind>(case: Case, early: Vec<u8>) -> TestCaseResult {
     let trace = run::<M>(&case);
     let rising = raised(&trace.inputs);
@@ -61,7 +61,7 @@ fn i08<M: Kind>(case: Case, early: Vec<u8>) -> TestCaseResult {
         "time goes back"
     );
 
-    // Whatever is told with a time that is past is told at the latest time there was.
+    // An input with an earlier time counts as one at the latest time.
     let mut back = early.clone().into_iter().cycle();
     let past: Vec<Input> = rising
         .iter()
@@ -98,7 +98,7 @@ fn latest_of(machine: &impl Machine, or: Instant) -> Instant {
     machine.poll_timeout().map_or(or, |deadline| deadline.at)
 }
 
-/// One timeout that comes late does what many in time would have done, as long as it is no pause (I15).
+/// One late timeout has the effect of several timely ones, unless it ends a pause (I15).
 fn i08_late<M: Kind>(case: Case, span: u64) -> TestCaseResult {
     let mut adversary = M::adversary(case.settings);
     adversary.all(&case.ops);
@@ -118,7 +118,7 @@ fn i08_late<M: Kind>(case: Case, span: u64) -> TestCaseResult {
 }
 invariant!(i08_late_timeouts_fire_in_order, i08_late(case in cases(), span in 0..=1_000_u64));
 
-/// An answer that is handed in at the very deadline of its question, or long after it, is taken all the same.
+/// An answer that is handled at the deadline of its question, or long after it, counts.
 fn i09<M: Kind>(case: Case, which: u8, after: u64) -> TestCaseResult {
     let mut adversary = M::adversary(case.settings);
     adversary.all(&case.ops);
@@ -157,9 +157,9 @@ fn i09_the_last_answer_at_the_deadline_makes_the_result() {
 invariant!(i10_everything_is_bounded, "I10");
 invariant!(i11_every_ticket_ends_exactly_once_through_poll, "I11");
 
-/// A second ticket that is given up leaves no trace in what happens to the first.
+/// Abandoning a second ticket has no effect on the first.
 fn i12_others(case: Case, after: usize) -> TestCaseResult {
-    // The first is not given up itself.
+    // The first ticket is not abandoned itself.
     let ops = case.ops.into_iter().filter(|op| !matches!(op, Op::Abandon(_))).collect();
     let case = Case { ops, ..case };
     let mut alone = Resolver::adversary(case.settings);
@@ -174,7 +174,7 @@ fn i12_others(case: Case, after: usize) -> TestCaseResult {
     let last = alone.inputs.len();
     for (count, input) in alone.inputs.iter().enumerate() {
         if count == joined {
-            // Only while the first is there is the lookup shared.
+            // The lookup is shared only while the first ticket exists.
             let ended = out
                 .iter()
                 .any(|event| matches!(event, Event::Finished(ticket, _) if ticket.number() == 0));
@@ -206,9 +206,9 @@ fn i12_others(case: Case, after: usize) -> TestCaseResult {
     Ok(())
 }
 
-/// A name that shares questions with another does not notice that the other is given up.
+/// Abandoning a name has no effect on another name that shares its questions.
 fn i12_questions(settings: Settings, table: Table, other: u8, order: Vec<u8>) -> TestCaseResult {
-    // All of one host, so that they share its questions; given up early, while these are open.
+    // All names are on one host, so that they share its questions, and are abandoned while these are open.
     let of_one_host = |byte: u8| [0, 4, 8, 9][usize::from(byte % 4)];
     let mut settings = kept(settings, &[0, 1, 2, 3, 6]);
     settings.0[0] = of_one_host(settings.0[0]);
@@ -229,10 +229,10 @@ fn i12_questions(settings: Settings, table: Table, other: u8, order: Vec<u8>) ->
     Ok(())
 }
 
-/// Once every ticket is given up, nothing is open and nothing is waited for.
+/// When every ticket is abandoned, no request is open and no deadline is set.
 fn i12_last(mut case: Case) -> TestCaseResult {
-    // Nothing runs on for the cache: no question is given up as late, no last good fact stands in, nothing is refreshed, no place is told to fail,
-    // and nothing is taught while it is asked.
+    // No query continues for the cache: there are no late questions, stale facts, refreshes, reports of failures or
+    // imports.
     case.ops.retain(|op| !matches!(op, Op::Import(_)));
     (case.settings.0[9], case.settings.0[12], case.settings.0[13]) = (5, 1, 1);
     case.ops.retain(|op| !matches!(op, Op::Report(..)));
@@ -268,7 +268,7 @@ proptest! {
 }
 
 fn i13<M: Kind>(settings: Settings, table: Table, orders: (Vec<u8>, Vec<u8>)) -> TestCaseResult {
-    // Nothing is left to chance but the order: no time passes, no deadline of zero.
+    // Only the order varies: no time passes, and no deadline is zero.
     let mut settings = kept(settings, &[0, 1, 2, 3, 5, 6, 14]);
     settings.0[5] &= 0b1111_1100;
     prop_assume!(settings.config().name_servers > 0);
@@ -285,8 +285,8 @@ invariant!(i13_order_and_speculation_never_change_the_result, i13(settings in se
 
 invariant!(i14_no_lookup_takes_longer_than_its_deadlines, "I14");
 
-/// A driver that comes back late by more than a second has been away: nothing is given up and nothing is decided by that, unless a
-/// lookup has been through too many pauses.
+/// A driver that is more than a second late has been away. Nothing times out or is decided by that, unless a lookup has
+/// been through too many pauses.
 fn i15<M: Kind>(case: Case, span: u64) -> TestCaseResult {
     let mut adversary = M::adversary(case.settings);
     adversary.all(&case.ops);

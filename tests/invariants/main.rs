@@ -1,7 +1,7 @@
 //! The machine's fifteen invariants, each as a property of arbitrary runs, for one name and for many.
 //!
-//! A run is whatever an adversary does: answers true and false, late, twice, never asked for; clocks that jump and go back; few
-//! slots, many names. What must come out of a well-behaved world is the business of scenarios, not of these tests.
+//! A run is adversarial: true and false answers, late, duplicate and unsolicited ones; clocks that jump and go back; few
+//! slots, many names. Scenarios test the results in well-behaved worlds.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! What is done to the machines, and how a property is asked of both.
+//! Runs of the machines, and properties that hold for both.
 
 use discovery_core::{Event, Instant, Outcome, Resolution, Resolver, Ticket};
 use discovery_sim::fuzz::{Adversary, Case, Op, Settings, Table, Trace};
@@ -79,7 +79,7 @@ pub(crate) fn events(trace: &Trace) -> Vec<Event> {
     trace.events.iter().map(|(_, event)| event.clone()).collect()
 }
 
-/// What the monitor says of one invariant in a whole run.
+/// The violations of one invariant in a run, as the monitor reports them.
 pub(crate) fn keeps<M: Kind>(invariant: &str, case: &Case) -> TestCaseResult {
     let trace = run::<M>(case);
     let broken: Vec<_> = trace.violations.iter().filter(|v| v.invariant == invariant).collect();
@@ -128,7 +128,7 @@ pub(crate) fn order() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(any::<u8>(), 1..24)
 }
 
-/// The end of one name in a world that says one thing to each question, answers coming in that order.
+/// The outcome of a name in a world with one answer to each question, given in that order.
 pub(crate) fn settled<M: Kind>(
     settings: Settings,
     table: &Table,

@@ -1,6 +1,6 @@
 //! The wire over bytes in memory: DNS messages, TLS and HTTP between the machine and the lab's servers, in virtual time.
 //!
-//! What no byte can show (a failure of our own side, a driver that gives up) it leaves to the other layers.
+//! Local failures and driver timeouts cannot be shown in bytes; other layers test them.
 
 use discovery_lab::{MemoryRunner, RunTrouble};
 use discovery_sim::Scenario;
@@ -15,8 +15,7 @@ pub struct Bytes(MemoryRunner);
 impl Bytes {
     /// With keys and certificates of its own.
     ///
-    /// # Errors
-    /// When the machine gives no randomness for its keys.
+    /// # Errors If the system provides no randomness for keys.
     pub fn new() -> Result<Self, RunTrouble> {
         MemoryRunner::new().map(Self)
     }

@@ -1,7 +1,7 @@
 //! The machines in virtual time: `Resolution`, one for each name, and `Resolver`, one for all of them.
 //!
-//! Each scenario is driven in several ways that must not matter: told and not told when TLS is up, with and without answers to
-//! cancelled requests.
+//! Each scenario runs in several ways that must not matter: with and without reports of connections, with and without
+//! answers to cancelled requests.
 
 use discovery_core::{Instant, Question};
 use discovery_sim::{
@@ -63,7 +63,7 @@ impl Layer for Memory {
     }
 }
 
-/// Ways to drive that must break no invariant.
+/// The ways to drive a machine.
 fn indifferent() -> [Options; 2] {
     [
         Options { connected: Connected::Untold, ..Options::default() },

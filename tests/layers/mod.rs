@@ -1,6 +1,6 @@
-//! The layers that every scenario runs through, behind one interface: a scenario in, the end of each name out.
+//! The layers that every scenario runs through, behind one interface: from a scenario to the outcome of each name.
 //!
-//! A further layer is one more implementation of [`Layer`] and one more line in [`all`]. Knows nothing of what must come out.
+//! A new layer is an implementation of [`Layer`] and a line in [`all`]. Expected results are compared elsewhere.
 
 #[cfg(feature = "sockets")]
 mod bytes;
@@ -27,40 +27,40 @@ pub use reference::{check as check_reference, declines as reference_declines};
 #[cfg(feature = "sockets")]
 pub use sockets::Sockets;
 
-/// The ways to ask ahead: they must never change a result.
+/// The modes of speculation. They must never change a result.
 pub const SPECULATIONS: [Speculation; 4] =
     [Speculation::Off, Speculation::Addresses, Speculation::Full, Speculation::Remembered];
 
-/// One way to run a scenario.
+/// A way to run scenarios.
 pub trait Layer: Send + Sync {
-    /// What reports call it.
+    /// Its name in reports.
     fn name(&self) -> &'static str;
 
-    /// Why it can't run this scenario; None: it can.
+    /// Why it cannot run this scenario. None: it can.
     fn declines(&self, scenario: &Scenario) -> Option<&'static str>;
 
-    /// The ways to ask ahead that are worth a run of their own here.
+    /// The modes of speculation to run.
     fn speculations(&self) -> &'static [Speculation] {
         &SPECULATIONS
     }
 
-    /// How long a name must at least have been answered before the next one can be told apart from it.
+    /// The minimum time between two names, so that they can be told apart.
     fn pause(&self) -> Duration {
         Duration::from_millis(1)
     }
 
-    /// The end of each name, in order, or which invariant was broken on the way. Where a busy computer may be to blame for what
-    /// comes out there is another attempt; None: there is none left.
+    /// The outcome of each name in order, or the invariant that was violated. Layers that a busy computer may disturb have
+    /// several attempts. None: there is no further attempt.
     fn attempt(&self, scenario: &Scenario, attempt: usize) -> Option<Result<Vec<Ended>, String>>;
 }
 
-/// The only attempt of a layer that no busy computer disturbs.
+/// The only attempt of a layer that a busy computer does not disturb.
 fn once<T>(attempt: usize, run: impl FnOnce() -> T) -> Option<T> {
     (attempt == 0).then(run)
 }
 
-/// Runs a scenario in every way to ask ahead that the layer has, and says what `check` finds wrong: it is given the ends, and
-/// whether questions were asked only where they were needed.
+/// Runs a scenario in every mode of speculation of the layer, and returns what `check` finds wrong. `check` gets the
+/// outcomes, and whether speculation is off.
 pub fn examine(
     layer: &dyn Layer,
     scenario: &Scenario,
@@ -95,14 +95,14 @@ pub fn examine(
         .collect()
 }
 
-/// The end of one name.
+/// The outcome of a name.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// What came out; an error where the text is no server name.
+    /// The outcome, or an error if the text is not a server name.
     pub outcome: Result<Outcome, InvalidServerName>,
-    /// When it came out, on the clock that `expires` is on.
+    /// The time of the outcome, on the clock of `expires`.
     pub at: Instant,
-    /// What was asked from this `resolve` to the next later one, every attempt; None: that was not watched.
+    /// All attempts from this `resolve` to the next later one. None: they were not recorded.
     pub asked: Option<Vec<Question>>,
 }
 
@@ -119,16 +119,15 @@ impl Ended {
         }
     }
 
-    /// The result, or the failure, of a text that is a server name.
+    /// The result or the error of a valid server name.
     pub fn result(&self) -> Option<&Outcome> {
         self.outcome.as_ref().ok()
     }
 }
 
-/// Every layer that runs machines, each adapter being one. The reference model stands beside them: it has no time.
+/// All layers that run machines, one for each adapter. The reference model, which has no time, is separate.
 ///
-/// # Errors
-/// Says what a layer lacks on this computer.
+/// # Errors Names what a layer lacks on this computer.
 #[cfg(feature = "sockets")]
 pub fn all() -> Result<Vec<Box<dyn Layer>>, String> {
     let trouble = |trouble: RunTrouble| trouble.to_string();
@@ -140,7 +139,7 @@ pub fn all() -> Result<Vec<Box<dyn Layer>>, String> {
     Ok(all)
 }
 
-/// The machines alone: without the feature `sockets` there is nothing else.
+/// The machines alone, without the feature `sockets`.
 ///
 /// # Errors
 /// None.
@@ -149,7 +148,7 @@ pub fn all() -> Result<Vec<Box<dyn Layer>>, String> {
     Ok(vec![Box::new(OnItsOwn), Box::new(Memory)])
 }
 
-/// The scenario with another way to ask ahead.
+/// The scenario with another mode of speculation.
 #[must_use]
 pub fn speculating(scenario: &Scenario, speculation: Speculation) -> Scenario {
     let value = match speculation {
@@ -163,7 +162,7 @@ pub fn speculating(scenario: &Scenario, speculation: Speculation) -> Scenario {
 
 fn with(scenario: &Scenario, line: Line) -> Scenario {
     let mut scenario = scenario.clone();
-    // The last line on a matter counts.
+    // The last line counts.
     scenario.lines.push(line);
     scenario
 }
@@ -181,7 +180,7 @@ pub fn by_default(layer: &str, scenario: &str) -> bool {
     (bytes.fold(0xcbf2_9ce4_8422_2325, mix) >> 32) % 3 == 0
 }
 
-/// Whether the scenario asks for names at several times: then it is about what is remembered.
+/// Whether the scenario resolves names at several times, which makes it a test of the cache.
 pub fn is_about_memory(scenario: &Scenario) -> bool {
     scenario.resolves().iter().any(|resolve| resolve.at > Duration::ZERO)
 }

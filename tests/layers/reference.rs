@@ -1,6 +1,6 @@
-//! The reference model: what the text says of a scenario's world, without time.
+//! The reference model on the world of a scenario, without time.
 //!
-//! Scenarios in which time decides are none of its business.
+//! It does not run scenarios in which time decides.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,11 +12,11 @@ use discovery_sim::{
 
 use super::is_about_memory;
 
-/// Settings by which time decides.
+/// Settings with which time decides.
 const TIMES: [&str; 4] =
     ["limits.lookup_deadline", "well_known.timeout", "addresses.wait", "dns.timeout"];
 
-/// Why the model says nothing of a scenario; None: it does.
+/// Why the model cannot run a scenario. None: it can.
 pub fn declines(scenario: &Scenario) -> Option<&'static str> {
     let timed = |line: &Line| match line {
         Line::Dns(line) => !line.entry.after.is_zero(),
@@ -43,7 +43,7 @@ pub fn declines(scenario: &Scenario) -> Option<&'static str> {
     }
 }
 
-/// What the model says of each name; None for a text that is no server name.
+/// The verdict of the model on each name. None: it is not a server name.
 fn verdicts(scenario: &Scenario) -> Vec<Option<Verdict>> {
     let policy = scenario.policy();
     let verdict = |resolve: discovery_sim::Resolve| {
@@ -57,7 +57,7 @@ fn verdicts(scenario: &Scenario) -> Vec<Option<Verdict>> {
     scenario.resolves().into_iter().map(verdict).collect()
 }
 
-/// How what the model says differs from what the scenario expects. None: the model says nothing of it.
+/// The differences between the model and the scenario. None: the model cannot run it.
 pub fn check(scenario: &Scenario) -> Option<Vec<String>> {
     if declines(scenario).is_some() {
         return None;
@@ -101,7 +101,7 @@ fn asked(expect: &Expect, verdict: &Verdict, name: &str, found: &mut Vec<String>
     }
 }
 
-/// Whether a result is as it is wanted, as far as the model knows: order within a priority is left to chance.
+/// Whether a result matches as far as the model knows. The order within a priority is random.
 fn allows(wanted: &Done, result: &ExpectedResult) -> bool {
     let same = |wanted: Option<&String>, got: &str| wanted.is_none_or(|wanted| wanted == got);
     let sni = wanted.sni.as_ref().is_none_or(|wanted| wanted.as_deref() == result.tls_name.sni());
@@ -126,7 +126,7 @@ fn places(wanted: &Done, result: &ExpectedResult) -> bool {
     }
     for group in &result.groups {
         let all: BTreeSet<SocketAddr> = group.socket_addrs().collect();
-        // A group of one place has its own order; of several, chance decides which comes first, and which are left out.
+        // A group of one target has a fixed order. Of several, order and selection are random.
         let one = group.places.len() == 1 && group.take > 0;
         let count = rest.iter().take_while(|address| all.contains(address)).count();
         let these: Vec<SocketAddr> = rest.drain(..count).collect();

@@ -1,6 +1,6 @@
-//! Adapters over real sockets on loopback, against the lab's servers, on a clock that waits for nobody.
+//! Adapters over real sockets on loopback, against the lab's servers, in virtual time.
 //!
-//! What no socket can show it leaves to the other layers.
+//! Other layers test what sockets cannot show.
 
 use std::sync::Arc;
 
@@ -18,8 +18,7 @@ pub struct Sockets(Runner);
 impl Sockets {
     /// With keys and certificates of its own.
     ///
-    /// # Errors
-    /// When the machine gives no randomness for its keys.
+    /// # Errors If the system provides no randomness for keys.
     pub fn new(adapter: Arc<dyn Adapter>) -> Result<Self, RunTrouble> {
         Runner::new(adapter).map(Self)
     }
@@ -34,7 +33,7 @@ impl Layer for Sockets {
         self.0.declines(scenario)
     }
 
-    /// Sockets show bytes and time; how far to ask ahead is the machine's, and the other layers show it.
+    /// Speculation is tested by other layers.
     fn speculations(&self) -> &'static [Speculation] {
         &[Speculation::Off]
     }

@@ -1,7 +1,7 @@
 //! Tests that every adapter includes and must pass, over loopback. The including file defines how a driver is built (`build`),
 //! run and stopped (`run`, which gives a `Road`).
 //!
-//! Lookups are polled without any runtime, so that no timer can hide a missing wake-up.
+//! Lookups are polled without a runtime, so that no timer hides a missing wake-up.
 
 mod moments;
 pub mod servers;
@@ -22,10 +22,10 @@ use rlimit::Resource;
 use super::{build, run};
 use servers::{accept, builder, nobody, silence, tls};
 
-/// After this long nobody will wake a waiter any more.
+/// The time after which a missing wake-up counts as a failure.
 const NEVER: Duration = Duration::from_secs(60);
 
-/// Polls a future on this thread, woken by whoever wakes it.
+/// Polls a future on this thread until it is ready.
 pub fn wait<F: Future>(future: F) -> F::Output {
     struct Bell(mpsc::Sender<()>);
     impl Wake for Bell {
@@ -114,7 +114,7 @@ fn an_abandoned_lookup_closes_its_sockets() {
     let (mut stream, _) = listener.accept().unwrap();
     let start = Instant::now();
     drop(lookup);
-    // Ends when the other side is closed, by whichever way.
+    // Ends when the other side closes in any way.
     let _ = stream.read_to_end(&mut Vec::new());
     let patience = discovery_core::Policy::default().well_known.timeout;
     assert!(start.elapsed() < patience, "not before the request's own deadline");
@@ -146,7 +146,7 @@ fn a_closed_discovery_ends_its_driver_and_tells_who_waits() {
     assert_eq!(kind(&resolve(&discovery, "[2606:4700::1111]")), None);
 }
 
-/// A clock that stands until it is moved by hand.
+/// A clock that only moves by hand.
 pub fn by_hand() -> (impl Fn() -> Instant + Send + Sync, impl Fn(Duration)) {
     let (start, passed) = (Instant::now(), Arc::new(Mutex::new(Duration::ZERO)));
     let moved = Arc::clone(&passed);
@@ -194,14 +194,15 @@ fn a_request_that_panics_is_a_failure_of_our_own_side() {
 #[test]
 fn a_socket_that_the_system_refuses_is_a_failure_of_our_own_side() {
     let (client, _) = tls("example.org");
-    // The broadcast address: nobody may connect to it unasked.
+    // The broadcast address, to which connections are not permitted by default.
     let refused = SocketAddr::from((Ipv4Addr::BROADCAST, 53));
     let (discovery, driver) = build(Discovery::builder(client).name_servers([refused])).unwrap();
     let _running = run(driver);
     assert_eq!(kind(&resolve(&discovery, "example.org:8448")), Some(ErrorKind::Local));
 }
 
-/// Runs one test in a process of its own, for file descriptors are shared by all tests of one. True in that process.
+/// Runs a test in a process of its own, because all tests of a process share file descriptors. Returns true in that
+/// process.
 pub fn alone(test: &str) -> bool {
     const ALONE: &str = "DISCOVERY_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
@@ -216,13 +217,13 @@ pub fn alone(test: &str) -> bool {
     false
 }
 
-/// Until this is dropped no file can be opened.
+/// No file can be opened until this is dropped.
 pub struct NoDescriptors(u64);
 
 impl NoDescriptors {
     pub fn new() -> Self {
         let (soft, hard) = Resource::NOFILE.get().unwrap();
-        // As many as every process begins with.
+        // The number that every process starts with.
         Resource::NOFILE.set(3, hard).unwrap();
         assert!(std::fs::File::open("/dev/null").is_err());
         Self(soft)

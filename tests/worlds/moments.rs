@@ -1,4 +1,4 @@
-//! The driver goes away at every moment of a lookup: whoever waits gets an answer or an error, never silence.
+//! The driver goes away at every moment of a lookup: waiting callers get a result or an error, never silence.
 
 use std::any::Any;
 use std::io::{Read, Write};
@@ -12,11 +12,11 @@ use super::super::{build, run};
 use super::servers::{accept, builder, nobody, silence, tls};
 use super::{kind, wait};
 
-/// A lookup, or many, at a moment of their lives.
+/// Lookups in a certain state.
 struct Moment {
     discovery: Discovery,
     waiting: Vec<Resolve>,
-    /// Whether the answer is there already.
+    /// Whether the outcome is available already.
     answered: bool,
     running: super::super::Road,
     _servers: Box<dyn Any>,
@@ -52,7 +52,7 @@ fn at(moment: usize) -> Option<Moment> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let https = listener.local_addr().unwrap();
     Some(match moment {
-        // Queued, behind a question that is open.
+        // Queued behind an open question.
         0 => {
             let mut policy = Policy::default();
             policy.limits.dns_slots = 1;
@@ -70,14 +70,14 @@ fn at(moment: usize) -> Option<Moment> {
             stream.read_exact(&mut [0; 5]).unwrap();
             Box::new(stream)
         }),
-        // A response has begun, and the rest of it never comes.
+        // A response has started and never ends.
         3 => begun(builder(client, https), &texts(&["example.org"]), |_| {
             let mut tls = accept(&listener, server);
             tls.read_exact(&mut [0; 4]).unwrap();
             tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"m.server\"").unwrap();
             Box::new(tls)
         }),
-        // It is answered, and nobody has looked yet.
+        // It has ended and has not been polled yet.
         4 => {
             let names = texts(&["example.org:1", "example.org:1", "example.net:1"]);
             let moment = begun(builder(client, nobody()), &names, |it| {
@@ -88,7 +88,7 @@ fn at(moment: usize) -> Option<Moment> {
             });
             Moment { answered: true, ..moment }
         }
-        // Many tickets, two a name.
+        // Many tickets, two for each name.
         5 => {
             let names: Vec<_> = (0..200).map(|n| format!("host{}.example:1", n / 2)).collect();
             begun(silence, &names, |it| {
@@ -114,7 +114,7 @@ fn at_every_moment(going: Going) {
         for resolving in waiting {
             assert_eq!(kind(&wait(resolving)), expected, "moment {number}");
         }
-        // The same for whoever comes later, but with what is known.
+        // The same for later lookups, except cached results.
         let later = wait(discovery.resolve("later.example"));
         assert_eq!(kind(&later), Some(ErrorKind::Local));
         assert_eq!(kind(&wait(discovery.resolve("[2606:4700::1111]"))), None);

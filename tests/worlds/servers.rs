@@ -1,4 +1,4 @@
-//! Servers on loopback for the tests of adapters, on threads of their own: no runtime here can help an adapter's.
+//! Servers on loopback for the tests of adapters, on threads of their own and without a runtime.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -51,7 +51,7 @@ pub fn accept(
     StreamOwned::new(ServerConnection::new(server).unwrap(), stream)
 }
 
-/// Every name has the address 1.2.3.4, and none has services but `_matrix-fed._tcp.many.example`, whose reply is long.
+/// Every name has the address 1.2.3.4 and no SRV records, except `_matrix-fed._tcp.many.example`, whose reply is long.
 fn reply(query: &[u8], transport: Transport) -> Vec<u8> {
     let query = Message::from_vec(query).unwrap();
     let question = query.queries[0].clone();
@@ -80,7 +80,7 @@ fn reply(query: &[u8], transport: Transport) -> Vec<u8> {
 pub fn dns() -> SocketAddr {
     let (udp, tcp) = loop {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        // The same port for both is not always free.
+        // The same port is not always free for both.
         if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
             break (udp, tcp);
         }
@@ -106,12 +106,12 @@ pub fn dns() -> SocketAddr {
     address
 }
 
-/// An address on loopback where nobody listens.
+/// A loopback address without a listener.
 pub fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Asks the name server here, and connects to `https` for every document.
+/// A client of this name server that connects to `https` for every document.
 pub fn builder(client: Arc<ClientConfig>, https: SocketAddr) -> Builder {
     let server = dns();
     Discovery::builder(client).name_servers([server]).probe_routes(false).connect_to(
@@ -122,7 +122,7 @@ pub fn builder(client: Arc<ClientConfig>, https: SocketAddr) -> Builder {
     )
 }
 
-/// Asks a name server that keeps silent.
+/// A client of a name server that is silent.
 pub fn silence() -> (UdpSocket, Builder) {
     let (client, _) = tls("example.org");
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! The system's settings: whatever stands in them, what comes out is bounded and means the same when it is written again.
+//! The system's settings: for any input the result is bounded and means the same when it is written again.
 
 use std::fmt::Write as _;
 
@@ -11,8 +11,7 @@ fn interface_index(name: &str) -> Option<u32> {
 
 /// Reads bytes as a `resolv.conf`.
 ///
-/// # Panics
-/// If a bound is passed, or what was read means something else when it is written again.
+/// # Panics If a limit is exceeded, or the settings mean something else when they are written again.
 pub fn resolv_conf_target(bytes: &[u8]) {
     let read = NameServers::from_resolv_conf(bytes, interface_index);
     assert!(read.addresses.len() <= 8, "{:?}", read.addresses);
@@ -37,8 +36,7 @@ pub fn resolv_conf_target(bytes: &[u8]) {
 
 /// Reads bytes as a hosts file.
 ///
-/// # Panics
-/// If a bound is passed, or what was read means something else when it is written again.
+/// # Panics If a limit is exceeded, or the settings mean something else when they are written again.
 pub fn hosts_target(bytes: &[u8]) {
     let read = Hosts::from_hosts_file(bytes);
     assert!(read.warnings.len() <= 64);

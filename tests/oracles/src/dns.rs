@@ -1,4 +1,4 @@
-//! DNS replies: none is heard that is not the question's, none matters by how it is split, and whatever is read is sound.
+//! DNS replies: only those to the question count, splits do not matter, and all results are valid.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -9,16 +9,15 @@ use discovery_wire::{Exchange, Predictable, Transport, Want};
 
 use crate::{cut, take};
 
-/// Most records that are ever read.
+/// The limit of records.
 const MAX_RECORDS: usize = 2048;
 /// Octets of a header, before the question.
 const HEADER: usize = 12;
 
-/// Reads a reply from the bytes behind the first six. These say what is asked, how, whether id and question of the reply are put in
-/// order first, and where it is cut.
+/// Reads a reply from the bytes after the first six. These select the question, the transport, whether id and question of
+/// the reply are corrected first, and where it is cut.
 ///
-/// # Panics
-/// If a stranger is heard, the parts matter, or a record says what no record can.
+/// # Panics If a foreign reply counts, a split matters, or a record is invalid.
 pub fn dns_target(bytes: &[u8]) {
     let mut message = bytes;
     let [how, cuts @ ..] = take(&mut message, 6) else { return };
@@ -58,7 +57,7 @@ pub fn dns_target(bytes: &[u8]) {
     exchange.read(&reply, None);
     let told = told(exchange);
     if told != Told::Waiting {
-        // Whatever was heard has shown id and question; all but a FORMERR without question.
+        // Every reply that counts had id and question, except a FORMERR without question.
         let same = |range: std::ops::Range<usize>| {
             reply.get(range.clone()).is_some_and(|read| Some(read) == query.get(range))
         };
@@ -67,7 +66,7 @@ pub fn dns_target(bytes: &[u8]) {
         let headless =
             reply.get(4..6) == Some(&[0, 0]) && reply.get(3).is_some_and(|f| f & 15 == 1);
         let question = HEADER..question_end(&query);
-        // A name may be written by reference only behind itself, and nothing stands before the question but the header.
+        // A pointer may only refer backwards, and only the header precedes the question.
         assert!(headless || same(question), "{:?}", reply.escape_ascii().to_string());
     }
     if let Told::Answered(Ok(reply)) = &told {
@@ -77,9 +76,9 @@ pub fn dns_target(bytes: &[u8]) {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
-    /// Nothing was heard.
+    /// No reply counted.
     Waiting,
-    /// It goes on in another way: without EDNS, or over TCP.
+    /// The exchange continues without EDNS or over TCP.
     Again(Option<Transport>),
     Answered(Result<DnsReply, DnsError>),
 }

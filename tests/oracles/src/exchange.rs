@@ -1,5 +1,4 @@
-//! Whole GETs over TLS in memory: whatever the portions, the answer is the one of the plain bytes; and calls in any order do no
-//! harm.
+//! Whole GETs over TLS in memory: splits do not change the answer, and calls are safe in any order.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,11 +19,10 @@ use crate::take;
 const MAX_BODY: usize = 60;
 const NOW: Option<UnixTime> = Some(UnixTime(1_700_000_000));
 
-/// The first four bytes say how large portions are and how the stream ends, the next say what disturbs it; behind a zero, or eight
-/// of them, is the response.
+/// The first four bytes select the size of portions and the end of the stream. Up to eight bytes, ended by a zero, select
+/// disturbances. The rest is the response.
 ///
-/// # Panics
-/// If the portions matter, or the bytes' own reading is another one.
+/// # Panics If a split matters, or the answer differs from that of the plain bytes.
 pub fn exchange_target(bytes: &[u8]) {
     let mut response = bytes;
     let [out, back, end, records] = *take(&mut response, 4) else { return };
@@ -53,7 +51,7 @@ fn run(
     let Ok(mut server) = ServerConnection::new(config) else { unreachable!("a good config") };
     let mut exchange = Exchange::http(&get(), client);
     let (mut wire, mut request, mut answered) = (Vec::new(), Vec::new(), false);
-    // Who has said that it ends reads no more: rustls does not stand bad records behind that, where it checks itself.
+    // Nothing is read after the end: rustls panics on bad records there in builds with its own checks.
     let mut has_ended = false;
     let mut disturbances = disturbances.iter();
     exchange.opened();
@@ -104,7 +102,7 @@ fn run(
     }
 }
 
-/// How many bytes of a portion were taken: all, whether the server likes them or not.
+/// Hands all bytes of a portion to the server, valid or not, and returns their number.
 fn feed(server: &mut ServerConnection, portion: &mut &[u8]) -> usize {
     let count = portion.len();
     while !portion.is_empty() {
@@ -128,7 +126,7 @@ fn get() -> HttpGet {
     get
 }
 
-/// A client, and the one server that it trusts.
+/// A client and the only server that it trusts.
 fn sides() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
     static SIDES: OnceLock<(Arc<ClientConfig>, Arc<ServerConfig>)> = OnceLock::new();
     let make = || -> Result<_, Box<dyn std::error::Error>> {

@@ -1,7 +1,7 @@
 //! Lifetimes from headers, as `http-cache-semantics` computes them.
 //!
-//! Headers are written from a choice of parts that both are meant to read: it tells letters apart in directives, takes duplicates for
-//! invalid, and knows neither an age by the clocks nor the largest number; there we follow RFC 9111.
+//! Headers are built from parts that both should read alike. The other library treats directives as case-sensitive and
+//! duplicates as invalid, and ignores the age by the clocks and the largest number; this project follows RFC 9111.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,13 +10,12 @@ use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_cache_semantics::{CacheOptions, CachePolicy};
 
-/// When the response comes in.
+/// The time of the response.
 const NOW: u64 = 1_700_000_000;
 
-/// Reads headers from bytes, a few bits each.
+/// Builds headers from bytes, a few bits each.
 ///
-/// # Panics
-/// If the lifetimes differ, but for what RFC 9111 says otherwise.
+/// # Panics If the lifetimes differ and RFC 9111 does not explain it.
 pub fn freshness_target(bytes: &[u8]) {
     let mut bytes = bytes.iter().copied();
     let mut next = || bytes.next().unwrap_or_default();
@@ -61,7 +60,7 @@ pub fn freshness_target(bytes: &[u8]) {
     }
     let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     let written = |seconds| httpdate::fmt_http_date(time(seconds));
-    // In half of all cases the clocks agree; else the server's is behind or ahead.
+    // In half of all cases the clocks agree; otherwise the server's is behind or ahead.
     let sent = if has(9) { NOW } else { NOW - 30_000 + date };
     if has(10) {
         put(DATE, written(sent));

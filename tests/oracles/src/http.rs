@@ -1,4 +1,4 @@
-//! HTTP responses: in every split the same, and as two other readers read them.
+//! HTTP responses: the same in every split, and the same as two other readers read them.
 
 use discovery_core::{HttpError, HttpResponse};
 use discovery_sim::{RawReading, read_raw};
@@ -9,13 +9,13 @@ use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestRe
 
 use crate::{cut, take};
 
-/// Longest body of use here: short, so that the limit is met.
+/// The limit of the body, which is short so that inputs reach it.
 const MAX_BODY: usize = 40;
 
-/// Reads a stream from the bytes behind the first five, which say how it ends and where it is cut.
+/// Reads a stream from the bytes after the first five, which select its end and where it is cut.
 ///
-/// # Panics
-/// If the parts matter, or the simulator's reader reads something else, or `ureq-proto` does of what is taken.
+/// # Panics If a split matters, if the simulator's reader disagrees, or if `ureq-proto` disagrees about an accepted
+/// response.
 pub fn http_target(bytes: &[u8]) {
     let mut stream = bytes;
     let [end, cuts @ ..] = take(&mut stream, 5) else { return };
@@ -50,8 +50,8 @@ pub fn http_target(bytes: &[u8]) {
     }
 }
 
-/// What is taken as a response is one for `ureq-proto`, too, with the same status and body. (The other way round it is not so: it
-/// takes signs before sizes, and `Transfer-Encoding` beside `Content-Length`.)
+/// An accepted response is one for `ureq-proto`, too, with the same status and body. (The reverse does not hold: it accepts
+/// signs before sizes, and `Transfer-Encoding` with `Content-Length`.)
 fn same_as_ureq(stream: &[u8], ours: &HttpResponse) {
     let shown = || stream.escape_ascii().to_string();
     let Ok(request) = Request::get("https://a.example/").body(()) else { return };
@@ -64,12 +64,11 @@ fn same_as_ureq(stream: &[u8], ours: &HttpResponse) {
     let response = loop {
         let (used, response) = match call.try_response(rest, false) {
             Ok(read) => read,
-            // It refuses fields in a 100 response; they are passed over with it (RFC 9110 §15.2).
+            // It refuses fields in a 100 response, which is skipped here (RFC 9110 §15.2).
             Err(ureq_proto::Error::HeadersWith100) => return,
-            // It judges the length that an interim response states, though that ends with its head whatever stands there (RFC 9112
-            // §6.3).
+            // It validates the length of an interim response, which has no body whatever it states (RFC 9112 §6.3).
             Err(BadContentLengthHeader | TooManyContentLengthHeaders) if is_interim(rest) => return,
-            // What is wrong with redirects and long heads is for others to say there.
+            // Errors about redirects and long heads are not compared.
             Err(error) => {
                 assert_ne!(ours.status, 200, "{error}: {}", shown());
                 return;
@@ -92,7 +91,8 @@ fn same_as_ureq(stream: &[u8], ours: &HttpResponse) {
         loop {
             let (used, written) = match call.read(rest, &mut body[length..]) {
                 Ok(read) => read,
-                // Behind the limit we have stopped looking, and it reads no trailers; what it has read until there is the same.
+                // After the limit this project stops reading, and `ureq-proto` reads no trailers; the bytes before are the
+                // same.
                 Err(error) => {
                     let theirs = &body[..length.min(ours.body.len())];
                     assert!(ours.body.starts_with(theirs), "{error}: {}", shown());
@@ -112,8 +112,8 @@ fn same_as_ureq(stream: &[u8], ours: &HttpResponse) {
     assert_eq!(ours.body, &theirs[..limit], "{}", shown());
 }
 
-/// Whether a response may need what `ureq-proto` does not do and RFC 9110 and RFC 9112 ask of a client: folds, minor versions above 1,
-/// empty elements of `Transfer-Encoding`, blanks before a chunk extension, and more than 100 fields.
+/// Whether a response may need features that RFC 9110 and RFC 9112 require and `ureq-proto` lacks: folded lines, minor
+/// versions above 1, empty elements of `Transfer-Encoding`, blanks before a chunk extension, more than 100 fields.
 fn is_beyond_ureq(stream: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stream).to_ascii_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
@@ -123,7 +123,7 @@ fn is_beyond_ureq(stream: &[u8]) -> bool {
     has(&["\n ", "\n\t", " ;", "\t;"]) || minor || listed || empty || text.lines().count() > 100
 }
 
-/// Whether a head begins here that is not the last one.
+/// Whether an interim head begins here.
 fn is_interim(stream: &[u8]) -> bool {
     let head = stream.trim_ascii_start();
     head.starts_with(b"HTTP/1.") && head.get(8..10) == Some(b" 1")

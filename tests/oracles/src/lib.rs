@@ -1,7 +1,7 @@
-//! Bodies of the fuzz targets that need bytes of the wire, or another reader of the same text to compare with.
+//! Bodies of the fuzz targets that need the wire, or another parser to compare with.
 //!
-//! Each body takes bytes and panics where something does not hold; where the other reader is known to read differently, and why
-//! we do not, stands beside the line that lets the difference pass. What needs neither is in `discovery_sim::fuzz`.
+//! Each body takes bytes and panics on a violation. Known differences to other parsers are explained at the line that
+//! accepts them. Bodies that need neither are in `discovery_sim::fuzz`.
 
 #![allow(
     clippy::indexing_slicing,
@@ -23,7 +23,7 @@ pub use freshness::freshness_target;
 pub use http::http_target;
 pub use url::url_target;
 
-/// Cuts bytes into parts as long as the cuts say, in turn; all of them, in order.
+/// Splits bytes into parts of the given lengths, in turn.
 fn cut<'a>(bytes: &'a [u8], cuts: &'a [u8]) -> Vec<&'a [u8]> {
     let (mut parts, mut rest) = (Vec::new(), bytes);
     let mut cuts = cuts.iter().cycle();
@@ -36,7 +36,7 @@ fn cut<'a>(bytes: &'a [u8], cuts: &'a [u8]) -> Vec<&'a [u8]> {
     parts
 }
 
-/// Takes so many bytes from the front; fewer where there are fewer.
+/// Takes up to a number of bytes from the front.
 fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
     let (front, rest) = bytes.split_at(count.min(bytes.len()));
     *bytes = rest;
