@@ -74,7 +74,7 @@ fn is_time(name: &str, value: &Value) -> bool {
 }
 
 #[test]
-fn every_time_of_the_policy_stands_in_the_table_with_its_default() {
+fn every_time_of_the_policy_is_in_the_table_with_its_default() {
     let policy = policy();
     let times = policy.iter().filter(|(name, value)| is_time(name, value));
     let times: BTreeSet<&str> = times.map(|(name, _)| name.as_str()).collect();
@@ -95,7 +95,7 @@ fn every_time_of_the_policy_stands_in_the_table_with_its_default() {
 }
 
 #[test]
-fn every_scenario_of_the_folder_stands_in_the_table() {
+fn every_scenario_of_the_folder_is_in_the_table() {
     let files = folder().read_dir().unwrap().map(|file| file.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|end| end == "scenario"));
     let files: BTreeSet<String> =

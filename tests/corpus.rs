@@ -51,7 +51,7 @@ fn every_run_of_the_corpus_keeps_the_invariants() {
 }
 
 #[test]
-fn every_life_of_the_corpus_is_what_the_model_allows() {
+fn every_session_of_the_corpus_agrees_with_the_model() {
     replay("cache");
 }
 

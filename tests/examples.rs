@@ -171,7 +171,7 @@ impl Sharing {
 }
 
 #[test]
-fn what_one_process_has_resolved_is_a_hit_in_another_that_shares_through_redis() {
+fn result_of_one_process_is_a_hit_in_another_through_redis() {
     let place = Place::new("share");
     let Some((_server, url)) = redis(&place.directory) else {
         eprintln!("left out: there is no redis-server here (Debian: apt-get install redis-server)");

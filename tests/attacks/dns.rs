@@ -173,7 +173,7 @@ fn no_records_without_a_question_are_read() {
 
 /// R98: the query itself, and messages that are neither query nor reply.
 #[test]
-fn what_is_no_reply_is_not_heard() {
+fn queries_and_other_messages_are_no_replies() {
     unheard(RecordType::A, |query| {
         let echo = query.to_vec().unwrap();
         let as_query = reply(query, |m| {
@@ -511,7 +511,7 @@ fn a_forged_format_error_does_no_more_than_repeat_the_question() {
 /// R97: neither an error of a name server nor silence leads to a later step, so making an SRV lookup fail does not send
 /// traffic to port 8448.
 #[test]
-fn whoever_breaks_the_srv_lookup_gains_no_connection() {
+fn broken_srv_lookup_causes_no_connection() {
     let breaks: [fn(&mut Message); 4] = [
         |m| m.metadata.response_code = ResponseCode::ServFail,
         |m| m.metadata.response_code = ResponseCode::Refused,

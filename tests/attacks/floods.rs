@@ -87,7 +87,7 @@ fn a_million_names_leave_no_more_than_the_limits() {
 /// I10, I14: names without any answer. Queries stop at the slots and lookups at their limit. Further names are refused at
 /// once, and all lookups end by their deadlines.
 #[test]
-fn a_flood_of_names_that_nobody_answers_for_is_turned_away_at_the_limit() {
+fn flood_of_unanswered_names_is_refused_at_the_limit() {
     let policy = Policy::default();
     let mut resolver = Resolver::new(Config::new(policy.clone()), Instant::ORIGIN);
     let total = 2 * policy.limits.max_lookups;
@@ -225,7 +225,7 @@ fn a_name_that_fails_is_not_asked_for_at_every_call() {
 
 /// A hundred thousand unsolicited answers: unknown, stale and duplicate ones change nothing (I3).
 #[test]
-fn answers_that_nobody_asked_for_leave_nothing() {
+fn unsolicited_answers_leave_nothing() {
     let mut resolver = Resolver::new(Config::default(), Instant::ORIGIN);
     let _ = resolver.resolve(&name("a.example:1"), Instant::ORIGIN);
     while resolver.poll().is_some() {}

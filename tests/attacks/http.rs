@@ -108,7 +108,7 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
 
 /// RFC 9112 §5.2: folded lines and lenient parts of the grammar that all parsers read the same way.
 #[test]
-fn what_old_servers_write_is_read() {
+fn folded_lines_and_lenient_grammar_are_read() {
     let length = DOCUMENT.len();
     let chunks = format!("{length:x} ;a\r\n{DOCUMENT}\r\n0\r\n\r\n");
     for text in [
@@ -154,7 +154,7 @@ fn chunks_that_can_be_read_in_two_ways_are_refused() {
 
 /// Data after the response is not read as another response.
 #[test]
-fn a_second_response_behind_the_first_says_nothing() {
+fn second_response_after_the_first_is_ignored() {
     let smuggled = format!(
         "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{DOCUMENT}",
         DOCUMENT.len()
@@ -164,7 +164,7 @@ fn a_second_response_behind_the_first_says_nothing() {
 }
 
 #[test]
-fn what_speaks_no_http_1_is_not_believed() {
+fn other_protocols_than_http_1_are_refused() {
     for version in ["HTTP/2", "HTTP/0.9", "HTTP/1.10", "HTTP/3", "ICY", "http/1.1", "HTTP/1.1\t"] {
         let text =
             format!("{version} 200 OK\r\nContent-Length: {}\r\n\r\n{DOCUMENT}", DOCUMENT.len());
@@ -204,7 +204,7 @@ fn endless(start: &str, piece: &str) -> Pieces {
 
 /// The client reads a bounded part of each, including TLS records.
 #[test]
-fn what_never_ends_is_cut_at_its_bound() {
+fn endless_streams_are_cut_at_their_limit() {
     const KIB: usize = 1024;
     let line = "X: ".to_owned() + &"y".repeat(997);
     let x = "x".repeat(1000);

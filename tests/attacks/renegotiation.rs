@@ -85,7 +85,7 @@ fn one_request_to_negotiate_again_changes_nothing() {
 }
 
 #[test]
-fn whoever_asks_to_negotiate_again_and_again_is_left() {
+fn repeated_renegotiation_ends_the_connection() {
     let hello = hello_request();
     assert_eq!(refused(&TLS12, &[&hello, &hello, HEAD, DOCUMENT]), TLS_FAILED);
     assert_eq!(refused(&TLS12, &[&hello, HEAD, &hello, DOCUMENT]), TLS_FAILED);
@@ -134,7 +134,7 @@ fn keys_are_not_changed_behind_a_handshake() {
 
 /// `close_notify` ends what the server says, though it goes on.
 #[test]
-fn what_comes_after_the_end_is_not_read() {
+fn data_after_the_end_is_not_read() {
     let close = record(ContentType::Alert, &[1, 0]);
     for version in [&TLS12, &TLS13] {
         assert_eq!(refused(version, &[ENDLESS, DOCUMENT, &close, b"garbage"]), None);

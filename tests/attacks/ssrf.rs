@@ -274,7 +274,7 @@ fn an_inside_address_among_others_is_dropped() {
 /// DNS rebinding: connections go to the address that was checked, not to a later one, and callers get checked addresses
 /// instead of a name.
 #[test]
-fn what_is_vetted_is_what_is_dialled() {
+fn checked_address_is_the_one_connected_to() {
     let mut asked = 0;
     let rebinding = move |query: &Message, _: Transport| {
         let kind = query.queries[0].query_type();
@@ -317,7 +317,7 @@ fn what_is_vetted_is_what_is_dialled() {
 /// The same over sockets: the adapter connects to the checked address, once for each request, whatever the name server
 /// answers next.
 #[tokio::test]
-async fn an_adapter_dials_nothing_but_what_was_vetted() {
+async fn adapter_connects_to_checked_addresses_only() {
     let name_server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let server_address = name_server.local_addr().unwrap();
     let serve = async {

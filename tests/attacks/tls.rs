@@ -65,7 +65,7 @@ fn disbelieved(why: &str, config: Arc<ServerConfig>) {
 }
 
 #[test]
-fn who_proves_the_name_is_believed() {
+fn valid_certificate_is_accepted() {
     for names in [&["a.host.example"][..], &["*.host.example"], &["A.Host.Example", "b.example"]] {
         assert_eq!(led("a.host.example", server(names)), (Step::DelegatedPort, true), "{names:?}");
     }
@@ -123,7 +123,7 @@ fn a_certificate_out_of_its_time_proves_nothing() {
 }
 
 #[test]
-fn a_certificate_of_nobody_proves_nothing() {
+fn self_signed_certificate_is_refused() {
     disbelieved("self-signed", self_signed(&["a.host.example"]));
 }
 
@@ -239,7 +239,7 @@ fn handshake(tls_name: TlsName, config: Arc<ServerConfig>) -> Option<HttpError> 
 
 /// A connection with an invalid certificate receives neither path nor headers, and no early data.
 #[test]
-fn a_stranger_is_told_nothing_but_the_name_it_should_have() {
+fn unverified_server_receives_nothing_but_the_name() {
     let mut stack = against(server(&["b.example"]));
     assert!(stack.resolve("a.host.example").is_ok());
     assert_eq!(stack.dialled, [SocketAddr::from((ADDRESS, 443))]);

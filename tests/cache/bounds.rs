@@ -14,7 +14,7 @@ const IN_USE: &str =
     dns fed.example.net A 192.0.2.1 ttl=300\n";
 
 #[test]
-fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() {
+fn flood_of_new_names_evicts_no_name_in_use_and_stays_within_the_limit() {
     for limits in
         ["set cache.max_facts=200\nset cache.max_results=50\n", "set cache.max_bytes=60000\n"]
     {
@@ -54,7 +54,7 @@ fn a_flood_of_strangers_evicts_nothing_that_is_in_use_and_stays_under_the_cap() 
 }
 
 #[test]
-fn a_single_use_from_memory_keeps_the_facts_behind_a_name_from_strangers() {
+fn single_cache_hit_protects_the_facts_of_a_name_from_a_flood() {
     for again in [false, true] {
         let mut bench =
             Bench::new(&format!("set cache.max_facts=200\nset cache.max_results=50\n{IN_USE}"));
@@ -86,7 +86,7 @@ fn a_result_is_listed_until_it_expires() {
 }
 
 #[test]
-fn what_is_forgotten_is_asked_for_again_and_nothing_else_is() {
+fn forgotten_facts_are_asked_for_again_and_no_others() {
     let world = "https a.example 200 {\"m.server\":\"fed.example.net:1\"}
         dns fed.example.net A 192.0.2.1
         https b.example 404
@@ -111,7 +111,7 @@ fn what_is_forgotten_is_asked_for_again_and_nothing_else_is() {
 }
 
 #[test]
-fn what_the_host_of_a_document_is_an_alias_of_is_forgotten_with_it() {
+fn forget_includes_the_alias_target_of_the_documents_host() {
     let mut bench = Bench::new(
         "https a.example 200 {\"m.server\":\"192.0.2.9:1\"}
         dns a.example CNAME cdn.example cut
@@ -136,7 +136,7 @@ fn what_the_host_of_a_document_is_an_alias_of_is_forgotten_with_it() {
 }
 
 #[test]
-fn of_what_is_under_way_only_what_the_forgotten_name_needs_is_asked_anew() {
+fn forget_repeats_only_open_queries_that_the_name_needs() {
     let mut bench = Bench::new("").replying_after(Duration::from_secs(1));
     let tickets = ["a.example:1", "b.example:1", "c.example:1"].map(|name| bench.ask(name));
     bench.news();
@@ -160,7 +160,7 @@ fn of_what_is_under_way_only_what_the_forgotten_name_needs_is_asked_anew() {
 
 /// R94: a loop of aliases that does not include the name.
 #[test]
-fn what_is_forgotten_may_lead_in_a_circle_for_as_long_as_the_policy_can_say() {
+fn forget_ends_in_an_alias_loop_with_the_largest_limit() {
     let mut bench = Bench::new(
         "set dns.max_aliases=255
         dns a.example CNAME b.example cut
@@ -176,7 +176,7 @@ fn what_is_forgotten_may_lead_in_a_circle_for_as_long_as_the_policy_can_say() {
 }
 
 #[test]
-fn what_is_forgotten_does_not_stand_in_as_the_last_good_answer() {
+fn forgotten_facts_are_not_used_stale() {
     let mut bench = Bench::new(
         "https a.example 200 \"Cache-Control: max-age=300\" {\"m.server\":\"fed.example.net:1\"}
         dns fed.example.net A 192.0.2.1 ttl=300",
@@ -229,7 +229,7 @@ fn a_memory_of_size_zero_keeps_nothing() {
 }
 
 #[test]
-fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered() {
+fn forget_repeats_open_queries_and_caches_no_old_answer() {
     let world = |to: &str| {
         format!(
             "https a.example after=5s 200 {{\"m.server\":\"{to}:1\"}}
@@ -269,8 +269,7 @@ fn what_is_under_way_when_a_name_is_forgotten_is_asked_anew_and_not_remembered()
 }
 
 #[test]
-fn others_who_wait_for_what_is_forgotten_wait_on_and_a_caller_who_forgets_all_the_time_starves_nobody()
- {
+fn forget_keeps_other_lookups_waiting_and_cannot_starve_them() {
     let mut bench = Bench::new(
         "https a.example 200 {\"m.server\":\"fed.example.net:1\"}
         https b.example 200 {\"m.server\":\"fed.example.net:1\"}

@@ -16,7 +16,7 @@ fn gets(asked: &[Question]) -> usize {
 }
 
 #[test]
-fn lookups_of_one_name_at_once_send_what_one_sends() {
+fn concurrent_lookups_of_a_name_send_the_queries_of_one() {
     let one = |count: usize| {
         let mut bench = Bench::new(
             "https a.example 200 {\"m.server\":\"fed.example.net\"}
@@ -59,7 +59,7 @@ fn names_that_delegate_to_one_host_share_its_lookups() {
 }
 
 #[test]
-fn i12_the_last_to_give_up_cancels_what_nobody_else_waits_for() {
+fn i12_the_last_abandon_cancels_requests_without_other_waiters() {
     let mut bench = Bench::new(DELEGATED).replying_after(Duration::from_millis(20));
     let (a, b) = (bench.ask("a.example"), bench.ask("b.example"));
     // Both wait for their shared host.
@@ -78,7 +78,7 @@ fn i12_the_last_to_give_up_cancels_what_nobody_else_waits_for() {
 }
 
 #[test]
-fn whoever_comes_alone_in_the_middle_of_a_crowd_does_not_wait_for_its_end() {
+fn single_lookup_amid_a_flood_does_not_wait_for_its_end() {
     let mut world = String::new();
     for n in 0..2001 {
         writeln!(world, "https n{n}.example 200 {{\"m.server\":\"fed{n}.example.net\"}}").unwrap();
@@ -129,7 +129,7 @@ fn one_host_gets_few_gets_at_once() {
 }
 
 #[test]
-fn what_gives_up_in_the_queue_of_a_host_holds_nobody_up() {
+fn abandoned_queued_get_frees_its_host_slot() {
     let mut world = String::new();
     for n in 0..40 {
         writeln!(world, "https n{n}.example 302 \"Location: https://many.example/x?{n}\"").unwrap();
@@ -224,7 +224,7 @@ fn places(outcome: &Outcome) -> Vec<String> {
 }
 
 #[test]
-fn what_found_no_slot_has_not_failed_and_is_asked_when_one_is_free() {
+fn question_without_a_slot_has_not_failed_and_is_asked_when_one_is_free() {
     let mut bench = Bench::new(
         "set limits.dns_slots=3
         dns b.example AAAA 2001:db8::1 ttl=60
@@ -252,7 +252,7 @@ fn what_found_no_slot_has_not_failed_and_is_asked_when_one_is_free() {
 }
 
 #[test]
-fn an_address_that_found_no_slot_in_time_is_not_late_for_whoever_comes_next() {
+fn address_without_a_slot_is_not_late_for_the_next_lookup() {
     let mut bench = Bench::new(
         "set limits.dns_slots=3
         dns s.example AAAA TIMEOUT

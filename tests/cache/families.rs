@@ -108,7 +108,7 @@ fn a_family_is_found_again_when_it_comes_back() {
 }
 
 #[test]
-fn a_server_that_is_down_or_refuses_says_nothing_of_its_family() {
+fn server_that_is_down_or_refuses_is_no_evidence_about_its_family() {
     for said in ["tcp all timeout", "tcp v6 refused", "tcp v6 bad-cert"] {
         let mut bench = bench(said);
         for i in 0..10 {

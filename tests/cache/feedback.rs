@@ -52,7 +52,7 @@ fn documents(bench: &mut Bench) -> usize {
 }
 
 #[test]
-fn a_place_that_fails_moves_back_at_once_and_comes_back_when_it_has_rested() {
+fn failed_endpoint_moves_back_at_once_and_returns_after_its_back_off() {
     let mut bench = warm(WORLD);
     fail(&mut bench, "192.0.2.1:443");
     let outcome = bench.resolve("example.org");
@@ -76,7 +76,7 @@ fn a_place_that_fails_moves_back_at_once_and_comes_back_when_it_has_rested() {
 }
 
 #[test]
-fn a_place_that_works_comes_back_at_once() {
+fn working_endpoint_returns_at_once() {
     for said in [Feedback::ConnectFailed, Feedback::NotMatrix] {
         let mut bench = warm(WORLD);
         tell(&mut bench, "example.org", "192.0.2.1:443", said);
@@ -88,7 +88,7 @@ fn a_place_that_works_comes_back_at_once() {
 }
 
 #[test]
-fn where_all_places_fail_all_are_handed_out_in_order() {
+fn all_endpoints_are_returned_in_order_when_all_fail() {
     let mut bench = warm(WORLD);
     fail(&mut bench, "192.0.2.2:443");
     fail(&mut bench, "192.0.2.1:443");
@@ -100,7 +100,7 @@ fn where_all_places_fail_all_are_handed_out_in_order() {
 }
 
 #[test]
-fn a_failure_to_connect_is_the_places_and_others_are_the_names() {
+fn connect_failures_count_for_the_endpoint_and_others_for_the_name() {
     let mut bench = warm(WORLD);
     drop(bench.resolve("other.example"));
     drop(bench.resolve("third.example"));
@@ -116,7 +116,7 @@ fn a_failure_to_connect_is_the_places_and_others_are_the_names() {
 }
 
 #[test]
-fn what_nobody_was_sent_to_changes_nothing_and_says_so() {
+fn report_on_an_unknown_endpoint_changes_nothing_and_says_so() {
     let mut bench = warm(WORLD);
     let said = Feedback::ConnectFailed;
     assert_eq!(bench.report("nobody.example", place("192.0.2.1:443"), said), Disposition::Unknown);
@@ -144,7 +144,7 @@ fn a_mapped_address_is_the_ipv4_address_that_it_stands_for() {
 }
 
 #[test]
-fn when_all_places_fail_the_facts_are_asked_again_at_once_and_the_next_attempt_sees_them() {
+fn when_all_endpoints_fail_facts_are_fetched_again_for_the_next_attempt() {
     let mut bench = warm(WORLD);
     bench.become_world(&WORLD.replace("fed.example.net:443", "new.example.net:443"));
     fail(&mut bench, "192.0.2.1:443");
@@ -163,7 +163,7 @@ fn when_all_places_fail_the_facts_are_asked_again_at_once_and_the_next_attempt_s
 }
 
 #[test]
-fn one_place_where_somebody_else_answers_is_enough_to_doubt_the_facts() {
+fn wrong_service_at_one_endpoint_invalidates_the_facts() {
     for said in [Feedback::TlsFailed, Feedback::Misdirected, Feedback::NotMatrix] {
         let mut bench = warm(WORLD);
         tell(&mut bench, "example.org", "192.0.2.2:443", said);
@@ -250,7 +250,7 @@ fn facts_that_many_names_share_are_asked_again_once_a_minute_at_most() {
 }
 
 #[test]
-fn strangers_reports_are_bounded_and_push_nothing_else_out() {
+fn reports_are_bounded_and_evict_nothing_else() {
     let mut world = WORLD.to_owned();
     world += "\nset feedback.max_reports=100";
     for i in 0..300 {
@@ -334,7 +334,7 @@ fn crowd(count: usize, set: &str) -> (Vec<String>, Bench) {
 }
 
 #[test]
-fn a_day_of_fifty_names_that_fail_on_purpose_costs_what_the_back_off_allows() {
+fn a_day_of_fifty_failing_names_costs_what_the_back_off_allows() {
     use Feedback::{ConnectFailed, Connected, Misdirected, NotMatrix, TlsFailed};
     let (names, mut bench) = crowd(50, "");
     let failures =
@@ -380,7 +380,7 @@ fn more_names_than_are_remembered_are_asked_again_no_more_often_than_the_longest
 }
 
 #[test]
-fn a_doubt_is_over_when_the_place_works() {
+fn invalidation_ends_when_the_endpoint_works() {
     let mut bench = Bench::new(WORLD);
     drop(bench.resolve("example.org"));
     bench.settle();
@@ -395,7 +395,7 @@ fn a_doubt_is_over_when_the_place_works() {
 }
 
 #[test]
-fn where_somebody_answers_others_are_not_told_that_nobody_can_connect() {
+fn wrong_service_is_no_connect_failure_for_other_names() {
     let mut bench = warm(WORLD);
     drop(bench.resolve("other.example"));
     fail(&mut bench, "192.0.2.1:443");

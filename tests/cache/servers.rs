@@ -114,7 +114,7 @@ fn a_slow_name_server_is_given_the_time_that_it_takes() {
 }
 
 #[test]
-fn what_the_only_server_did_not_reply_to_is_forgiven_when_it_replies_to_the_same_question() {
+fn silence_of_the_only_server_is_forgiven_when_it_replies_to_the_question() {
     let mut policy = Policy::default();
     policy.addresses = AddressPolicy::any();
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);

@@ -67,8 +67,8 @@ prop_state_machine! {
     #![proptest_config(Cases { rng_seed: RngSeed::Fixed(7), max_shrink_iters: 4000, failure_persistence: None, ..Cases::default() })]
 
     #[test]
-    fn what_is_remembered_is_what_the_invariants_allow(sequential 1..60 => Sessions<true>);
+    fn sessions_agree_with_the_model(sequential 1..60 => Sessions<true>);
 
     #[test]
-    fn what_facts_alone_are_remembered_for_is_what_the_invariants_allow(sequential 1..60 => Sessions<false>);
+    fn sessions_with_facts_alone_agree_with_the_model(sequential 1..60 => Sessions<false>);
 }

@@ -14,7 +14,7 @@ fn address(outcome: &Outcome) -> String {
     outcome.as_ref().unwrap().socket_addrs().next().unwrap().to_string()
 }
 
-fn says_last_good(outcome: &Outcome) -> bool {
+fn explains_stale_facts(outcome: &Outcome) -> bool {
     let decisions = match outcome {
         Ok(resolved) => &resolved.explanation.decisions,
         Err(failed) => &failed.explanation.decisions,
@@ -80,7 +80,7 @@ fn an_alias_that_expires_is_asked_for_again_though_the_address_behind_it_is_stil
 }
 
 #[test]
-fn what_is_used_late_in_its_life_is_refreshed_once_and_in_the_background() {
+fn use_late_in_its_lifetime_refreshes_a_fact_once_in_the_background() {
     let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));
     drop(bench.resolve("a.example"));
     bench.news();
@@ -130,7 +130,7 @@ fn a_name_in_use_never_waits_for_its_document_though_its_addresses_expire_sooner
 }
 
 #[test]
-fn nobody_waits_for_what_is_still_fresh_though_its_refresh_has_failed() {
+fn fresh_fact_is_used_without_a_wait_after_its_refresh_failed() {
     let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));
     drop(bench.resolve("a.example"));
     bench.become_world(HANGS);
@@ -149,7 +149,7 @@ fn nobody_waits_for_what_is_still_fresh_though_its_refresh_has_failed() {
 }
 
 #[test]
-fn a_refresh_that_fails_is_worth_more_than_nothing_where_last_good_is_off() {
+fn failed_refresh_keeps_the_fact_without_stale_answers() {
     let off = "set cache.serve_stale_after=none\n";
     let mut bench = Bench::new(&format!("{off}{}", document("192.0.2.1", "max-age=1000")));
     drop(bench.resolve("a.example"));
@@ -165,7 +165,7 @@ fn a_refresh_that_fails_is_worth_more_than_nothing_where_last_good_is_off() {
 }
 
 #[test]
-fn a_last_good_document_is_given_after_1_8_s_while_its_refresh_hangs_and_said_so() {
+fn stale_document_is_used_and_explained_after_1_8_s_while_its_refresh_hangs() {
     let mut bench = Bench::new(&document("192.0.2.1", "max-age=1000"));
     drop(bench.resolve("a.example"));
     bench.become_world(HANGS);
@@ -173,12 +173,12 @@ fn a_last_good_document_is_given_after_1_8_s_while_its_refresh_hangs_and_said_so
     let begun = bench.now();
     let outcome = bench.resolve("a.example");
     assert_eq!(address(&outcome), "192.0.2.1:8448");
-    assert!(says_last_good(&outcome), "{outcome:?}");
+    assert!(explains_stale_facts(&outcome), "{outcome:?}");
     assert_eq!(bench.now().saturating_duration_since(begun), Duration::from_millis(1800));
     // From then on it is used at once, and not fetched again before the back-off is over.
     bench.news();
     let begun = bench.now();
-    assert!(says_last_good(&bench.resolve("a.example")));
+    assert!(explains_stale_facts(&bench.resolve("a.example")));
     assert_eq!((bench.now(), bench.asked()), (begun, vec![]));
     bench.settle();
     bench.news();
@@ -205,7 +205,7 @@ fn a_known_failure_is_given_after_1_8_s_while_the_document_hangs() {
 }
 
 #[test]
-fn r39_a_last_good_document_ends_48_hours_after_its_fetch() {
+fn r39_stale_document_ends_48_hours_after_its_fetch() {
     let mut bench = Bench::new(&document("192.0.2.1", "max-age=600"));
     drop(bench.resolve("a.example"));
     let fetched = bench.now();
@@ -222,7 +222,7 @@ fn r39_a_last_good_document_ends_48_hours_after_its_fetch() {
 }
 
 #[test]
-fn a_last_good_address_ends_24_hours_after_its_answer() {
+fn stale_address_ends_24_hours_after_its_answer() {
     let mut bench = Bench::new("dns a.example A 192.0.2.1 ttl=60");
     drop(bench.resolve("a.example:1"));
     let learnt = bench.now();
@@ -239,7 +239,7 @@ fn a_last_good_address_ends_24_hours_after_its_answer() {
 }
 
 #[test]
-fn r120_what_must_be_revalidated_is_never_stale() {
+fn r120_must_revalidate_is_never_used_stale() {
     for control in ["max-age=1000, must-revalidate", "no-cache", "no-store"] {
         let mut bench = Bench::new(&document("192.0.2.1", control));
         drop(bench.resolve("a.example"));
@@ -254,7 +254,7 @@ fn r120_what_must_be_revalidated_is_never_stale() {
 }
 
 #[test]
-fn a_last_good_document_stands_in_where_its_host_cannot_be_found() {
+fn stale_document_is_used_if_its_host_cannot_be_found() {
     // The document lives longer than the addresses of its host.
     let mut bench = Bench::new(
         "https a.example 200 \"Cache-Control: max-age=90000\" {\"m.server\":\"192.0.2.1\"}
@@ -267,13 +267,13 @@ fn a_last_good_document_stands_in_where_its_host_cannot_be_found() {
         bench.become_world(world);
         let outcome = bench.resolve("a.example");
         assert!(outcome.is_ok(), "{world}: {outcome:?}");
-        assert!(says_last_good(&outcome));
+        assert!(explains_stale_facts(&outcome));
         bench.finish();
     }
 }
 
 #[test]
-fn a_lookup_that_falls_back_late_spreads_its_attempts_all_the_same() {
+fn lookup_that_falls_back_late_still_spreads_its_attempts() {
     let document = "200 {\"m.server\":\"b.example\"}";
     let mut bench = Bench::new(&format!(
         "set dns.min_retry_interval=none
@@ -292,7 +292,7 @@ fn a_lookup_that_falls_back_late_spreads_its_attempts_all_the_same() {
         dns c.example AAAA NODATA after=5s"
     ));
     bench.news();
-    assert!(says_last_good(&bench.resolve("z.example")));
+    assert!(explains_stale_facts(&bench.resolve("z.example")));
     let mut starts = BTreeMap::<_, Vec<_>>::new();
     for (at, happened) in bench.news() {
         if let Happened::Asked(Request::Dns(dns)) = happened {
@@ -318,16 +318,16 @@ fn a_document_that_could_not_be_asked_for_has_not_failed() {
     for _ in 0..3 {
         bench.wait(seconds(400));
         // The stale document is used without a request.
-        assert!(says_last_good(&bench.resolve("a.example")));
+        assert!(explains_stale_facts(&bench.resolve("a.example")));
     }
     assert_eq!(gets(&bench.asked()), 1);
     // So its first failure is the first, and lives for a minute.
     bench.become_world("https a.example 503");
     bench.wait(seconds(400));
-    assert!(says_last_good(&bench.resolve("a.example")));
+    assert!(explains_stale_facts(&bench.resolve("a.example")));
     assert_eq!(gets(&bench.asked()), 1);
     bench.wait(seconds(61));
-    assert!(says_last_good(&bench.resolve("a.example")));
+    assert!(explains_stale_facts(&bench.resolve("a.example")));
     assert_eq!(gets(&bench.asked()), 1);
     bench.finish();
 }

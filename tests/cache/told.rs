@@ -35,7 +35,7 @@ fn missing(bench: &mut Bench, name: &str) -> Vec<(String, Option<u64>)> {
 }
 
 #[test]
-fn what_is_known_of_a_name_is_told_and_what_is_missing_and_nothing_is_asked() {
+fn explain_reports_cached_and_missing_facts_without_queries() {
     let mut bench = Bench::new(WORLD);
     assert_eq!(bench.entries(), []);
     let addresses =
@@ -70,7 +70,7 @@ fn what_is_known_of_a_name_is_told_and_what_is_missing_and_nothing_is_asked() {
 }
 
 #[test]
-fn a_name_that_fails_is_told_with_its_last_failure() {
+fn failing_name_is_listed_with_its_last_failure() {
     let mut bench = Bench::new(&format!("{WORLD}\ndns _matrix-fed._tcp.b.example SRV SERVFAIL"));
     assert!(bench.resolve("b.example").is_err());
     bench.settle();
@@ -92,7 +92,7 @@ fn travel(from: &mut Bench, to: &mut Bench, later: Duration) {
 }
 
 #[test]
-fn a_resolver_that_begins_anew_with_what_another_knew_asks_nothing_until_that_expires() {
+fn resolver_that_starts_with_an_import_asks_nothing_until_it_expires() {
     let mut one = Bench::new(WORLD);
     drop(one.resolve("a.example"));
     one.wait(seconds(10));
@@ -136,8 +136,7 @@ fn a_server_that_did_not_answer_another_one_is_not_asked_by_this_one_and_waited_
 }
 
 #[test]
-fn the_last_good_answer_travels_and_stands_in_until_its_age_forbids_and_never_after_must_revalidate()
- {
+fn stale_answer_is_exported_and_used_until_max_stale_and_never_after_must_revalidate() {
     for (control, stands_in) in [("max-age=1000", true), ("max-age=1000, must-revalidate", false)] {
         let text = WORLD.replace("max-age=1000", control);
         let mut one = Bench::new(&text);

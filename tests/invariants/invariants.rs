@@ -262,7 +262,7 @@ proptest! {
     }
 
     #[test]
-    fn i12_the_last_abandon_cancels_what_nobody_waits_for(case in cases()) {
+    fn i12_the_last_abandon_cancels_unneeded_requests(case in cases()) {
         i12_last(case)?;
     }
 }

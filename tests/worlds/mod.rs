@@ -133,7 +133,7 @@ fn the_driver_ends_with_the_last_handle() {
 }
 
 #[test]
-fn a_closed_discovery_ends_its_driver_and_tells_who_waits() {
+fn closed_discovery_ends_its_driver_and_waiting_lookups() {
     let (silent, builder) = silence();
     let (discovery, driver) = build(builder).unwrap();
     let running = run(driver);

@@ -124,17 +124,17 @@ fn at_every_moment(going: Going) {
 }
 
 #[test]
-fn a_driver_that_is_stopped_at_any_moment_leaves_nobody_waiting() {
+fn driver_stopped_at_any_moment_ends_all_lookups() {
     at_every_moment(Going::Stopped);
 }
 
 #[test]
-fn a_discovery_that_is_closed_at_any_moment_leaves_nobody_waiting() {
+fn discovery_closed_at_any_moment_ends_all_lookups() {
     at_every_moment(Going::Closed);
 }
 
 #[test]
-fn a_driver_that_is_dropped_before_it_ran_leaves_nobody_waiting() {
+fn driver_dropped_before_it_ran_ends_all_lookups() {
     let (client, _) = tls("example.org");
     let server = SocketAddr::from(([127, 0, 0, 1], 9));
     let (discovery, driver) = build(Discovery::builder(client).name_servers([server])).unwrap();

@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chore_that_cannot_be_run_is_broken_and_its_last_line_says_why() {
+    fn chore_that_cannot_run_is_broken_with_its_last_line_as_reason() {
         let row = timed("part", || Err("compiling\nno such file".into()));
         assert_eq!(row.figures.verdict, Verdict::Broken("no such file".to_owned()));
         assert!(!timed("part", || Ok(Figures::left_out("no tool"))).is_broken());

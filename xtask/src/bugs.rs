@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_test_printed_is_told_by_its_name() {
+    fn output_of_a_test_is_found_by_its_name() {
         let said = "test a ... FAILED\ntest b ... ok\n\nfailures:\n\n---- a stdout ----\nbroken: I6\n\n---- steps/1 wire ----\n# R28: Host\n\n\
                     failures:\n    a\n\ntest result: FAILED. 1 passed\nR1\n";
         let printed = printed(said);
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_is_told_by_the_name_of_its_test() {
+    fn invariant_is_read_from_the_name_of_its_test() {
         assert_eq!(promised("i05_after_a_drain"), Some("I5".to_owned()));
         assert_eq!(promised("in_a_word"), None);
     }

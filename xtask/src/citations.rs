@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_comment_or_no_number_is_not_read() {
+    fn only_numbers_in_comments_are_read() {
         assert!(cited("const A: &str = \"R1\";", 'R').is_empty());
         assert!(cited("// RFC 2782, R, R1234, MR1, R1a", 'R').is_empty());
     }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_is_follows_from_its_path() {
+    fn part_of_a_file_follows_from_its_path() {
         assert_eq!(part("crates/discovery-core/src/spec/steps.rs"), Some(Part::Code));
         assert_eq!(part("crates/discovery-core/src/name/server_name/tests.rs"), Some(Part::Test));
         assert_eq!(part("crates/discovery-wire/src/dns_tests.rs"), Some(Part::Test));

@@ -35,7 +35,7 @@ mod tests {
     use super::{of_all, of_children};
 
     #[test]
-    fn what_a_child_used_counts_once_it_has_ended() {
+    fn cpu_time_of_a_child_counts_once_it_has_ended() {
         let before = of_children();
         let output = Command::new("rustc").arg("--version").arg("--verbose").output();
         assert!(output.is_ok_and(|output| output.status.success()));

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reads_strangers_bytes_gets_five_times_as_much() {
+    fn targets_that_read_network_input_get_five_times_as_much() {
         for target in super::HEAVY {
             assert!((share(target, 2.0) - 600.0).abs() < 1e-9, "{target}");
         }

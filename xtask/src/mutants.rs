@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_whole_is_and_of_the_rest_the_seed_decides() {
+    fn selected_modules_are_complete_and_the_seed_draws_the_rest() {
         let wanted = |seed| Wanted {
             whole: Whole::Every,
             sample: 5,
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_stage_misses_the_next_one_tries_and_each_mutant_counts_once() {
+    fn mutants_missed_by_one_stage_go_to_the_next_and_count_once() {
         let mut report = Report::default();
         let (caught, missed) = (Summary::CaughtMutant, Summary::MissedMutant);
         let first = [(0, caught), (1, missed), (2, Summary::Timeout), (3, missed), (4, missed)];

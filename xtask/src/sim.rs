@@ -135,7 +135,7 @@ mod tests {
     use crate::assure::Verdict;
 
     #[test]
-    fn totals_are_counted_and_a_failure_says_how_to_reproduce_it() {
+    fn totals_are_counted_and_a_failure_names_its_reproduction() {
         let mut simulated = simulate(7, 1, None);
         assert!(simulated.tell());
         assert!(simulated.runs > 0 && simulated.all.steps > 0);

@@ -291,12 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_obeyed_and_shown_is_no_complaint() {
+    fn implemented_and_tested_requirements_pass() {
         assert_eq!(missing(&table(&format!("R1 = {ONE}")), &cited()), Vec::<String>::new());
     }
 
     #[test]
-    fn what_is_missing_unknown_or_twice_is_told() {
+    fn missing_unknown_and_duplicate_requirements_are_reported() {
         let table = table(&format!("R134 = {ONE}"));
         assert_eq!(
             missing(&table, &cited()),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_obeys_or_shows_is_told_unless_there_is_a_reason() {
+    fn requirements_without_code_or_tests_are_reported_unless_excluded() {
         let mut cited = cited();
         cited.remove(&1);
         assert_eq!(

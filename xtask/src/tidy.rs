@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_panic_is_explained_and_nothing_else_is() {
+    fn calls_that_could_panic_are_explained_and_no_others() {
         let row = "| `crates/a.rs` | `list.split_at(1)` | there are two |";
         assert_eq!(explained(row), Some(("crates/a.rs", "list.split_at(1)")));
         assert_eq!(explained("| file | call | why |"), None);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn each_disorder_is_told() {
+    fn each_disorder_is_reported() {
         assert_eq!(check_file("a.rs", "// R134\n").len(), 2);
         assert_eq!(check_file("a.rs", "//! See I16.\n").len(), 1);
         assert_eq!(check_file("a.scenario", "# R0\n").len(), 1);

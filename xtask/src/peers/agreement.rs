@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disagreement_without_a_reason_is_told_and_is_not_well() {
+    fn disagreement_without_a_reason_is_reported_as_a_failure() {
         let lines = vec![
             asked("srv/a", "y.example", "oracle", true),
             asked("srv/b", "y.example", "oracle", true),
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_applies_no_longer_is_told_and_is_well() {
+    fn unused_reason_is_reported_and_no_failure() {
         let lines = vec![
             asked("srv/a", "x.example", "oracle", true),
             asked("srv/b", "x.example", "oracle", false),
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_applies_from_time_to_time_is_not_told_when_it_does_not() {
+    fn reason_that_depends_on_chance_is_not_reported_as_unused() {
         let lines = vec![asked("srv/a", "x.example", "oracle", false)];
         let said =
             Agreement::judge(vec![Explanation { sometimes: true, ..explanation(true) }], lines);
