@@ -20,7 +20,7 @@ const ALIAS: &str = "to hickory-resolver an alias that leads nowhere is a name w
 
 /// The beginnings of headers of scenarios that the libraries cannot run, with reasons.
 const BEYOND: [(&str, &str); 16] = [
-    ("R97: nothing listens at the only name server", CLOSED_PORT),
+    ("R97: the port of the only name server is closed", CLOSED_PORT),
     ("`dns.attempts`", ATTEMPTS),
     ("`dns.retry_interval`", ATTEMPTS),
     ("`dns.min_retry_interval`", ATTEMPTS),
@@ -32,16 +32,16 @@ const BEYOND: [(&str, &str); 16] = [
         "reqwest does not tell when it has connected",
     ),
     ("R102: a TTL with the top bit set", "hickory-resolver takes it for a long one"),
-    ("R94: aliases in a circle", ALIAS),
-    ("R94: a circle that shows only hop by hop", ALIAS),
-    ("R94: a circle that the name itself is no part of", ALIAS),
+    ("R94: aliases in a loop", ALIAS),
+    ("R94: a loop that shows only hop by hop", ALIAS),
+    ("R94: a loop that does not include the name itself", ALIAS),
     ("R94: a name that is an alias of itself", ALIAS),
-    ("R94: an alias whose name no host can have", ALIAS),
+    ("R94: an alias to an invalid host name", ALIAS),
     (
         "R94: an alias at the owner of the SRV records",
         "hickory-resolver brings no SRV records behind one",
     ),
-    ("R114: to an IP literal, which needs no DNS", AN_ADDRESS),
+    ("R114: a redirect to an IP literal", AN_ADDRESS),
 ];
 
 /// hickory-resolver and reqwest.
