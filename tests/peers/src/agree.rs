@@ -1,6 +1,6 @@
-//! Every scenario that others can be asked, given to all of them: what each says, and whether it is what must come out.
+//! Gives every suitable scenario to all implementations, and compares each result with the expected one.
 //!
-//! Runs in a namespace in which every address is local. Prints one object in JSON a line; what becomes of them is the caller's.
+//! Runs in a namespace in which every address is local, and prints one JSON object a line.
 
 mod answer;
 mod cases;
@@ -27,22 +27,22 @@ use cases::{Case, LeftOut};
 use synapse::Synapse;
 use world::Stage;
 
-/// How long a lookup may take: so long as Synapse's client waits.
+/// The time limit of a lookup, which is that of Synapse's client.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Whoever takes so long is not asked again: it was not the machine that was slow.
+/// A lookup that takes this long is not repeated, because the machine cannot be the reason.
 const LONG: Duration = Duration::from_secs(12);
 
-/// What a worker is told.
+/// The arguments of a worker.
 pub struct Orders {
-    /// Which of the workers this is; 0 tells what is left out.
+    /// The number of the worker. Worker 0 reports what is left out.
     pub worker: usize,
     /// The folder with the scenarios.
     pub scenarios: PathBuf,
-    /// A folder that all workers share: whoever makes a lookup's file asks it.
+    /// A folder that all workers share. The worker that creates the file of a lookup runs it.
     pub claims: PathBuf,
-    /// A folder for the worker alone, with the `resolv.conf` that is mounted in its namespace.
+    /// A folder of the worker, with the `resolv.conf` that is mounted in its namespace.
     pub own: PathBuf,
-    /// A Python with `matrix-synapse`, and what to run in it.
+    /// A Python interpreter with `matrix-synapse`, and the script to run.
     pub synapse: Option<(PathBuf, PathBuf)>,
 }
 
@@ -53,9 +53,9 @@ enum Line<'a> {
     Asked { scenario: &'a str, name: &'a str, peer: &'a str, differences: Vec<String> },
 }
 
-/// Asks everybody what no other worker asks.
+/// Runs the lookups that no other worker runs.
 pub fn run(orders: &Orders) -> Result<(), Box<dyn Error>> {
-    // An error here means that there is a provider already, and nobody else installs any.
+    // An error means that a provider is installed already, and it can only be this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let authority = Arc::new(Authority::new()?);
     let pem = orders.own.join("authority.pem");
@@ -80,7 +80,7 @@ pub fn run(orders: &Orders) -> Result<(), Box<dyn Error>> {
         }
     }
     let mut cases: Vec<_> = lookups.into_iter().filter_map(Result::ok).collect();
-    // What takes long begins first.
+    // Slow lookups start first.
     cases.sort_by_key(|case| !case.is_silent());
     for (index, case) in cases.iter().enumerate() {
         match OpenOptions::new()
@@ -92,7 +92,7 @@ pub fn run(orders: &Orders) -> Result<(), Box<dyn Error>> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
             Err(error) => return Err(error.into()),
         }
-        // As patient as resolvers are by default, but for the two seconds.
+        // The defaults of resolvers, except for the two seconds.
         let mut resolv = String::from("options timeout:2\n");
         for index in 0..case.name_servers.min(world::NAME_SERVERS) {
             writeln!(resolv, "nameserver {}", world::name_server(index))?;
@@ -111,7 +111,7 @@ fn say(line: &Line<'_>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A peer, and in what its answer differs from what must come out.
+/// An implementation, and the differences of its result.
 type Said = (&'static str, Vec<String>);
 
 struct Asker {
@@ -122,7 +122,7 @@ struct Asker {
 }
 
 impl Asker {
-    /// Asks everybody in turn, and whoever differs once more: whoever was only late on a busy machine has another chance.
+    /// Runs a lookup on each implementation, and repeats it after a difference, which may come from load on the machine.
     fn ask(&mut self, case: &Case) -> Result<Vec<Said>, Box<dyn Error>> {
         let mut said = Vec::new();
         let synapse = self.synapse.is_some().then_some("synapse");
@@ -144,13 +144,13 @@ impl Asker {
             let synapse = self.synapse.as_mut().ok_or("there is no Synapse")?;
             return Ok(synapse.ask(&case.name)?);
         };
-        // Somebody new each time: nobody remembers anything.
+        // A fresh client each time, without a cache.
         let resolver = {
             let _inside = self.runtime.enter();
             Resolver::new(peer, &self.authority)?
         };
         let name = case.name.clone();
-        // On a task of its own, for somebody may panic.
+        // On a task of its own, because an implementation may panic.
         let asked = self.runtime.spawn(async move {
             tokio::time::timeout(PATIENCE, answer::ask(&resolver, &name)).await
         });
@@ -162,7 +162,7 @@ impl Asker {
     }
 }
 
-/// Reads the orders from the command line.
+/// Reads the arguments from the command line.
 pub fn orders(arguments: &[&str]) -> Result<Orders, Box<dyn Error>> {
     let [worker, scenarios, claims, own, synapse @ ..] = arguments else {
         return Err("agree WORKER SCENARIOS CLAIMS FOLDER [PYTHON SCRIPT]".into());

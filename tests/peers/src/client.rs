@@ -1,4 +1,4 @@
-//! One peer under one load: what it found, and what that took.
+//! Runs a library under a load and measures it.
 
 use std::error::Error;
 use std::path::Path;
@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use crate::load::{Load, Name, Place, WARM};
 use crate::peer::{Peer, Resolver, is_right};
 
-/// Gives a peer all names, and again in each further phase. After each phase a line comes out: lookups, CPU time in nanoseconds,
-/// peak memory in KiB, wrong answers, failures. The next one begins when a line comes in.
+/// Resolves all names in each phase. Prints a line after each phase: lookups, CPU time in nanoseconds, peak memory in KiB,
+/// wrong results, failures. The next phase starts when a line is read.
 pub fn run(peer: Peer, load: Load, authority: &Path) -> Result<(), Box<dyn Error>> {
-    // An error here means that there is a provider already, and nobody else installs any.
+    // An error means that a provider is installed already, and it can only be this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let resolver = {
@@ -48,7 +48,7 @@ pub fn run(peer: Peer, load: Load, authority: &Path) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-/// Asks for all names, so many at once; what came out of each, by its number.
+/// Resolves all names with limited concurrency. Returns the results by number.
 fn ask(
     runtime: &Runtime,
     resolver: &Arc<Resolver>,
@@ -56,7 +56,7 @@ fn ask(
     at_once: usize,
 ) -> Vec<(usize, Option<Place>)> {
     let next = Arc::new(AtomicUsize::new(0));
-    // Nobody begins before everybody is there.
+    // All tasks start together.
     let start = Arc::new(Barrier::new(at_once));
     let mut callers = JoinSet::new();
     for _ in 0..at_once {
@@ -78,13 +78,13 @@ fn ask(
     runtime.block_on(callers.join_all()).into_iter().flatten().collect()
 }
 
-/// CPU time of this process so far, its own and the system's for it, in nanoseconds.
+/// User and system time of this process so far, in nanoseconds.
 fn cpu() -> u64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or_default()
 }
 
-/// Most memory that this process ever held, in KiB. Not from `getrusage`, which counts what stood here before `exec` too.
+/// Peak memory of this process, in KiB. `getrusage` would include the time before `exec`.
 fn peak_memory() -> Result<u64, Box<dyn Error>> {
     let text = std::fs::read_to_string("/proc/self/status")?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,56 +1,56 @@
-//! What is asked, of which world, and what is right.
+//! The loads: names, worlds and correct results.
 //!
-//! Knows nothing of who is asked.
+//! It does not depend on the implementations.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use discovery_lab::Weather;
 
-/// The domain that all names are directly under.
+/// The parent domain of all names.
 pub const DOMAIN: &str = "peers.example";
-/// Where the name server is.
+/// The address of the name server.
 pub const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
-/// Where every document is.
+/// The address of the web server.
 pub const WEB_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
 
-/// Names of a load that has many.
+/// The number of names in large loads.
 const MANY: u16 = 2000;
 
-/// How often all names are asked for again in a second phase.
+/// How often all names are resolved again in a second phase.
 pub const WARM: usize = 5;
 
-/// One load.
+/// A load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
-    /// Names with a document that says host and port.
+    /// Names with a document with host and port.
     Port,
     /// Names without a document, with a `_matrix-fed` SRV record.
     Srv,
-    /// Names with neither.
+    /// Names with neither document nor SRV record.
     Plain,
     /// Pairs of names whose documents name the same host.
     Shared,
-    /// Many callers of one name.
+    /// Many concurrent lookups of one name.
     Crowd,
-    /// A name whose web server fails, time and again.
+    /// Repeated lookups of a name whose web server fails.
     Broken,
-    /// A name that does not exist, time and again.
+    /// Repeated lookups of a name that does not exist.
     Missing,
-    /// Names of the first two loads while DNS datagrams get lost.
+    /// Names of the first two loads, with loss of DNS datagrams.
     Lossy,
 }
 
-/// Where a name leads.
+/// The correct result of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Where to connect.
+    /// The endpoints.
     pub targets: Vec<SocketAddr>,
     /// The `Host` to send.
     pub host: String,
 }
 
-/// A name, and what is right: a place, or a failure where there is none.
+/// A name and its correct result. None: it must fail.
 pub type Name = (String, Option<Place>);
 
 impl Load {
@@ -80,7 +80,7 @@ impl Load {
         }
     }
 
-    /// What its phases are called: all names once, and, where there is a second, all of them again, [`WARM`] times.
+    /// The names of its phases: all names once, and in some loads again, [`WARM`] times.
     pub fn phases(self) -> &'static [&'static str] {
         match self {
             Self::Port => &["2,000 names of step 3.2, cold", "the same again, five times"],
@@ -94,7 +94,7 @@ impl Load {
         }
     }
 
-    /// Lookups at once.
+    /// The number of concurrent lookups.
     pub fn at_once(self) -> usize {
         match self {
             Self::Port | Self::Srv | Self::Plain | Self::Shared | Self::Lossy => 64,
@@ -103,18 +103,18 @@ impl Load {
         }
     }
 
-    /// How often it is measured. Loss follows from the question, not from luck, and is mostly waiting.
+    /// The number of runs. Loss depends on the question alone and mostly causes waits.
     pub fn runs(self) -> usize {
         if self == Self::Lossy { 1 } else { 5 }
     }
 
-    /// What becomes of datagrams.
+    /// The loss of datagrams.
     pub fn weather(self) -> Weather {
         let loss_percent = if self == Self::Lossy { 20 } else { 0 };
         Weather { loss_percent, ..Weather::default() }
     }
 
-    /// What is asked for, in this order.
+    /// The names, in order.
     pub fn names(self) -> Vec<Name> {
         match self {
             Self::Crowd => vec![Self::Port.name(0); 500],
@@ -125,12 +125,12 @@ impl Load {
         }
     }
 
-    /// The world that makes it so, as a scenario.
+    /// The world, as a scenario.
     pub fn world(self) -> String {
         (0..self.sites()).map(|n| self.site(n).zone(n)).collect()
     }
 
-    /// How many names the world has.
+    /// The number of names in the world.
     fn sites(self) -> u16 {
         match self {
             Self::Port | Self::Srv | Self::Plain | Self::Shared => MANY,
@@ -140,7 +140,7 @@ impl Load {
         }
     }
 
-    /// Of which load the name of that number is.
+    /// The load of the name with this number.
     fn site(self, n: u16) -> Self {
         match self {
             Self::Crowd => Self::Port,
@@ -152,7 +152,7 @@ impl Load {
         }
     }
 
-    /// One name, and where it leads.
+    /// A name and its correct result.
     fn name(self, n: u16) -> Name {
         let name = format!("s{n}.{DOMAIN}");
         let (address, port, host) = match self {
@@ -165,12 +165,12 @@ impl Load {
         (name, Some(Place { targets: vec![SocketAddr::from((address, port))], host }))
     }
 
-    /// What the world says of that name.
+    /// The lines of the world for this name.
     fn zone(self, n: u16) -> String {
         let host = |name: &str, address: Ipv4Addr| {
             format!("dns {name}.{DOMAIN} A {address}\ndns {name}.{DOMAIN} AAAA NODATA\n")
         };
-        // Fresh for an hour by its headers too: not all peers keep a document whose headers say nothing.
+        // Cached for an hour by its headers, because not all libraries cache a document without cache headers.
         let document = |server: &str| {
             format!(
                 "https s{n}.{DOMAIN} 200 \"Cache-Control: max-age=3600\" {{\"m.server\":\"{server}\"}}\n"

@@ -1,6 +1,6 @@
-//! The same loads given to this project and to other libraries: CPU, memory, queries, GETs and wrong answers, in one table.
+//! Gives the same loads to this project and to other libraries: CPU, memory, queries, GETs and wrong results in one table.
 //!
-//! Three roles in one program: it measures, and for each run starts itself twice, as the servers and as a client of theirs.
+//! The program has three roles: it measures, and starts itself twice for each run, as servers and as client.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,

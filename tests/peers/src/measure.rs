@@ -1,4 +1,4 @@
-//! Runs every peer under every load, servers and client in processes of their own.
+//! Runs every library under every load, with servers and client in processes of their own.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -17,7 +17,7 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     let mut rows: Vec<Row> = Vec::new();
     for load in loads {
         let peers = Peer::all(load);
-        // In turns, so that whatever else the machine does meets all of them.
+        // Runs are interleaved, so that other load affects all alike.
         let mut runs = vec![Vec::new(); peers.len()];
         for run in 1..=load.runs() {
             for (peer, runs) in peers.iter().zip(&mut runs) {
@@ -44,7 +44,7 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// When and where this is.
+/// The date and the machine.
 fn machine() -> Result<String, Box<dyn Error>> {
     let date = String::from_utf8(Command::new("date").args(["-u", "+%F"]).output()?.stdout)?;
     let text = std::fs::read_to_string("/proc/cpuinfo")?;
@@ -82,7 +82,7 @@ fn measure(peer: Peer, load: Load, authority: &Path) -> Result<Vec<Figures>, Box
     Ok(phases)
 }
 
-/// This program in another role, spoken to line by line.
+/// This program in another role, controlled by lines of text.
 struct Role {
     process: Child,
     ears: ChildStdin,

@@ -1,6 +1,6 @@
-//! The three who are compared, each asked in its own way for the same: where to connect, and which `Host` to send.
+//! The compared libraries, with the calls that return endpoints and `Host`.
 //!
-//! Each is set up as its documentation says, from the system's `resolv.conf`; they are only told to trust the lab.
+//! Each is configured as its documentation says, from the system's `resolv.conf`, and trusts the lab's authority.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::load::{Load, Place};
 
-/// Who is asked.
+/// A library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// This project's adapter for tokio.
@@ -34,10 +34,10 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// Who is given a load, this project first: the others' figures are compared with its own.
+    /// The libraries for a load. This project is first, and the others are compared with it.
     pub fn all(load: Load) -> Vec<Self> {
         match load {
-            // The one load where speculation asks more than is needed.
+            // In this load speculation causes extra queries.
             Load::Shared => Self::ALL.to_vec(),
             _ => vec![Self::Discovery, Self::ResolveMatrix, Self::Oracle],
         }
@@ -55,7 +55,7 @@ impl Peer {
         }
     }
 
-    /// What stands in the table.
+    /// The name in the table.
     pub fn title(self) -> &'static str {
         match self {
             Self::Discovery => "discovery-tokio",
@@ -75,7 +75,7 @@ impl FromStr for Peer {
     }
 }
 
-/// A peer, ready to be asked.
+/// A configured library.
 pub enum Resolver {
     Discovery(Discovery),
     ResolveMatrix(Arc<MatrixResolver>, MatrixDnsResolver),
@@ -83,7 +83,7 @@ pub enum Resolver {
 }
 
 impl Resolver {
-    /// Sets a peer up; within the runtime that it is going to use.
+    /// Configures a library, within the runtime that it uses.
     pub fn new(peer: Peer, authority: &[u8]) -> Result<Self, Box<dyn Error>> {
         Ok(match peer {
             Peer::Discovery | Peer::Frugal => {
@@ -92,7 +92,7 @@ impl Resolver {
                 let tls =
                     ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
                 let mut policy = Policy::default();
-                // The lab's addresses are for documentation and private networks.
+                // The lab uses documentation and private addresses.
                 policy.addresses = AddressPolicy::any();
                 if peer == Peer::Frugal {
                     policy.spec.speculation = Speculation::Off;
@@ -122,7 +122,7 @@ impl Resolver {
         })
     }
 
-    /// Asks for one name.
+    /// Resolves a name.
     pub async fn find(&self, name: &str) -> Result<Place, Box<dyn Error + Send + Sync>> {
         match self {
             Self::Discovery(discovery) => {
@@ -136,7 +136,7 @@ impl Resolver {
                 let resolution = resolver.resolve_server(name).await?;
                 let targets = match resolution.destination {
                     ResolvedDestination::Literal(address) => vec![address],
-                    // Its client asks for the addresses of the host in the URL when it connects.
+                    // Its client looks up the host of the URL when it connects.
                     ResolvedDestination::Named(..) => {
                         let host = resolution.host.split(':').next().unwrap_or_default();
                         addresses.resolve(host.parse()?).await?.collect()
@@ -153,7 +153,7 @@ impl Resolver {
     }
 }
 
-/// Whether an answer is right: there is a place to connect to, every one is of the lab's, and so is the `Host`.
+/// Whether a result is correct: it has endpoints, all of them are the lab's, and so is `Host`.
 pub fn is_right(found: &Place, expected: &Place) -> bool {
     !found.targets.is_empty()
         && found.targets.iter().all(|place| expected.targets.contains(place))

@@ -1,6 +1,7 @@
-//! The servers of one run: a name server and a web server at their usual ports, and how often they were asked.
+//! The servers of a run: a name server and a web server at their usual ports, with counters.
 //!
-//! What they say is the lab's; this only moves bytes, on a process of its own so that no client's CPU is counted with it.
+//! `discovery-lab` produces the responses. The servers run in a process of their own, so that their CPU time is not counted
+//! for the client.
 
 use std::error::Error;
 use std::io::{self, BufRead, Read, Write};
@@ -22,7 +23,7 @@ use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 
 use crate::load::{DOMAIN, Load, NAME_SERVER, WEB_SERVER};
 
-/// Room for datagrams that nobody has read yet, in bytes.
+/// The size of the receive buffer, in bytes.
 const ROOM: usize = 16 * 1024 * 1024;
 
 struct Servers {
@@ -34,8 +35,8 @@ struct Servers {
     gets: AtomicU64,
 }
 
-/// Serves the world of a load and writes the authority's certificate. A line comes out when the servers are up; then one for each
-/// line that comes in, with the queries, the GETs and the datagrams that the system lost since the last. Ends with its input.
+/// Serves the world of a load and writes the certificate of its authority. Prints a line when the servers are up, and one
+/// for each line of input, with the queries, GETs and datagrams lost by the system since the last one. Ends with its input.
 pub fn run(load: Load, authority: &Path) -> Result<(), Box<dyn Error>> {
     let servers = Arc::new(Servers {
         world: Arc::new(Scenario::parse(&load.world())?.world_at(Duration::ZERO)),
@@ -63,7 +64,7 @@ pub fn run(load: Load, authority: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Datagrams that the system has lost so far, for want of room.
+/// The datagrams that the system has dropped because the receive buffer was full.
 fn overflows() -> io::Result<u64> {
     let text = std::fs::read_to_string("/proc/net/snmp")?;
     let mut rows = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
@@ -75,10 +76,10 @@ fn overflows() -> io::Result<u64> {
     found.and_then(|(_, value)| value.parse().ok()).ok_or_else(|| io::Error::other("no count"))
 }
 
-/// One thread receives, so that no datagram waits behind an answer; another answers.
+/// One thread receives and another one answers, so that no datagram waits for an answer.
 fn datagrams(servers: &Arc<Servers>) -> io::Result<()> {
     let socket = Arc::new(UdpSocket::bind((NAME_SERVER, 53))?);
-    // As much room as may be had: what the system loses is lost to the comparison, too.
+    // As large as possible, because datagrams that the system drops distort the comparison.
     let _ = set_socket_recv_buffer_size_force(&socket, ROOM);
     let (sender, received) = channel();
     let inbound = Arc::clone(&socket);
@@ -95,7 +96,7 @@ fn datagrams(servers: &Arc<Servers>) -> io::Result<()> {
     thread::spawn(move || {
         for (query, client) in received {
             if let Some(Said::Message(message)) = servers.react(Transport::Udp, &query) {
-                // A client that has gone is none of ours.
+                // The client may have gone.
                 let _ = socket.send_to(&message, client);
             }
         }
@@ -114,14 +115,14 @@ fn accept(
             let servers = Arc::clone(&servers);
             thread::spawn(move || {
                 let _ = stream.set_nodelay(true);
-                // What a client breaks off is its own business.
+                // A client may break off.
                 let _ = serve(&servers, stream);
             });
         }
     });
 }
 
-/// Answers the queries of one connection, until either side hangs up.
+/// Answers the queries of a connection until either side closes it.
 pub(crate) fn queries(
     mut stream: TcpStream,
     mut react: impl FnMut(&[u8]) -> Said,
@@ -145,7 +146,7 @@ pub(crate) fn queries(
 }
 
 impl Servers {
-    /// What is said to a query. None: it, or the reply, is lost.
+    /// The reply to a query. None: the query or the reply is lost.
     fn react(&self, transport: Transport, query: &[u8]) -> Option<Said> {
         self.queries.fetch_add(1, Ordering::Relaxed);
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -187,7 +188,7 @@ impl Servers {
     }
 }
 
-/// What the client still says must be read, or the system breaks the connection before it has heard all.
+/// Unread data of the client would make the system reset the connection before all data is delivered.
 fn drain(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
     while stream.read(buffer)? > 0 {}
     Ok(())

@@ -1,10 +1,10 @@
-//! What was measured, as a table in Markdown.
+//! Writes the measurements as a table in Markdown.
 
 use std::fmt::Write as _;
 
 use crate::peer::Peer;
 
-/// What one phase of one run took.
+/// The measurements of one phase of a run.
 #[derive(Clone, Debug)]
 pub struct Figures {
     pub lookups: u64,
@@ -16,14 +16,14 @@ pub struct Figures {
     pub queries: u64,
     /// Counted at the servers.
     pub gets: u64,
-    /// Answers that the lab knows to be wrong.
+    /// Wrong results.
     pub wrong: u64,
-    /// Failures for names that lead somewhere.
+    /// Errors for names that have a result.
     pub failed: u64,
 }
 
 impl Figures {
-    /// Each figure's median over the runs; of what went wrong, the worst.
+    /// The median of each figure over the runs, and the maximum of errors.
     pub fn summary(runs: Vec<Self>) -> Option<Self> {
         let figures = |get: fn(&Self) -> u64| {
             let mut figures: Vec<u64> = runs.iter().map(get).collect();
@@ -46,10 +46,10 @@ impl Figures {
     }
 }
 
-/// One phase of a load: its title, and what it took each peer, this project first.
+/// A phase of a load: its title, and the measurements of each library, this project first.
 pub type Row = (&'static str, Vec<(Peer, Figures)>);
 
-/// The table: a row for each load and peer, this project first; behind the figures of the others, how many times as much they are.
+/// The table: a row for each load and library, this project first, with factors for the others.
 pub fn markdown(rows: &[Row]) -> String {
     let mut out = String::from(
         "| load | library | CPU for each lookup | peak memory | DNS queries | GETs | wrong answers | failures |\n\
@@ -85,7 +85,7 @@ pub fn markdown(rows: &[Row]) -> String {
     out
 }
 
-/// A share of a time in nanoseconds, in microseconds.
+/// An average of a time in nanoseconds, in microseconds.
 fn duration(nanoseconds: u64, share: u64) -> String {
     let micros = nanoseconds as f64 / 1000.0 / share.max(1) as f64;
     if micros < 10.0 { format!("{micros:.2} µs") } else { format!("{micros:.0} µs") }

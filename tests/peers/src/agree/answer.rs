@@ -1,6 +1,6 @@
-//! Where a peer would connect, what it would send there and what it would demand: what is compared.
+//! The compared parts of a result: endpoints, `Host`, the name for the certificate, SNI.
 //!
-//! Knows nothing of scenarios.
+//! It does not depend on scenarios.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,32 +12,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::peer::Resolver;
 
-/// What came out.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// It leads somewhere.
+    /// A result.
     Leads(Lead),
-    /// It leads nowhere, and why.
+    /// An error, with its text.
     Fails(String),
 }
 
-/// Where, and how.
+/// The parts of a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lead {
-    /// Where it would connect, in order.
+    /// The endpoints, in order.
     pub places: Vec<SocketAddr>,
     /// The `Host`.
     pub host: String,
-    /// What the certificate must be valid for; None: it does not say.
+    /// The name for the certificate. None: it is not reported.
     pub tls: Option<String>,
-    /// The server name indication; an empty text is none. None: it does not say.
+    /// The server name indication, empty for none. None: it is not reported.
     pub sni: Option<String>,
 }
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// Asks a peer that has just been set up for one name.
+/// Resolves a name with a fresh client.
 pub async fn ask(resolver: &Resolver, name: &str) -> Answer {
     let found = match resolver {
         Resolver::Discovery(discovery) => ask_discovery(discovery, name).await,
@@ -64,7 +64,7 @@ async fn ask_rival(resolver: &Resolver, name: &str) -> Result<Lead, Trouble> {
     match resolver {
         Resolver::ResolveMatrix(resolver, addresses) => {
             let resolution = resolver.resolve_server(name).await?;
-            // As its client does: it connects to what this URL names, and asks this crate for the addresses of a host.
+            // Like its client, which connects to this URL and looks up addresses with this crate.
             let url = Url::parse(&resolution.base_url())?;
             let host = url.host_str().unwrap_or_default().to_owned();
             let ip: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();

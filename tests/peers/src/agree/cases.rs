@@ -1,6 +1,6 @@
-//! Which lookups of the scenarios can be given to others, and what must come out of them.
+//! The lookups of the scenarios that suit other implementations, and their expected results.
 //!
-//! Knows nothing of who is asked.
+//! It does not depend on the implementations.
 
 use std::fs;
 use std::io;
@@ -14,42 +14,42 @@ use discovery_sim::{
     Verdict, Wanted, World, ZoneEntry,
 };
 
-/// One name to ask for in one world.
+/// A name to resolve in a world.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The scenario's path below the folder, without its ending.
+    /// The path of the scenario below the folder, without its extension.
     pub scenario: String,
     /// The name.
     pub name: String,
-    /// What the world is at that moment.
+    /// The world at that moment.
     pub world: World,
-    /// How many name servers there are.
+    /// The number of name servers.
     pub name_servers: u8,
-    /// What must come out, by the scenario.
+    /// The expected result of the scenario.
     pub expect: Expect,
-    /// What must come out, by the text; None: it is no server name.
+    /// The expected result of the reference model. None: it is not a server name.
     pub verdict: Option<Verdict>,
 }
 
-/// Why a lookup is given to nobody else.
+/// Why a lookup is not compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LeftOut {
-    /// It comes after others, or after reports, and is about what is remembered.
+    /// It follows other lookups or reports, and tests the cache.
     Later,
     /// It is abandoned.
     Abandoned,
-    /// Our own side fails: a route, a file descriptor.
+    /// It tests a local failure: a route, a file descriptor.
     OwnSide,
-    /// The scenario says nothing about the result.
+    /// The scenario expects no particular result.
     Anything,
-    /// The result is owed to a setting or a revision that is not the default.
+    /// The result depends on a setting or revision other than the default.
     Setting,
-    /// The result is owed to time: to how long somebody waits.
+    /// The result depends on timeouts.
     Time,
 }
 
 impl LeftOut {
-    /// In words.
+    /// As text.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Later => "asked later, about what is remembered",
@@ -62,11 +62,10 @@ impl LeftOut {
     }
 }
 
-/// A lookup: to be asked, or left out.
+/// A lookup that is compared or left out.
 pub type Lookup = Result<Box<Case>, LeftOut>;
 
-/// The policy that everybody is compared with: the default, with the addresses of documentation and private networks allowed, in
-/// which worlds are made.
+/// The policy for the comparison: the default, with documentation and private addresses allowed, because worlds use them.
 pub fn policy() -> Policy {
     let mut policy = Policy::default();
     policy.addresses = AddressPolicy::any();
@@ -84,7 +83,7 @@ pub fn all(folder: &Path) -> io::Result<Vec<Lookup>> {
     Ok(lookups)
 }
 
-/// Every lookup of a scenario. Those at its start are each asked by somebody who remembers nothing.
+/// Every lookup of a scenario. Those at its start run on fresh clients.
 fn of(path: &str, scenario: &Scenario) -> Vec<Lookup> {
     let world = scenario.world_at(Duration::ZERO);
     let reports = scenario.reports().iter().any(|report| report.at.is_zero());
@@ -104,7 +103,7 @@ fn of(path: &str, scenario: &Scenario) -> Vec<Lookup> {
         if path.starts_with("boundaries/") {
             return Err(LeftOut::Time);
         }
-        // Nobody but the simulator changes clocks, and resolv.conf has three name servers at most.
+        // Only the simulator changes clocks, and resolv.conf has at most three name servers.
         if path.starts_with("time/clock-") || scenario.name_servers() > 3 {
             return Err(LeftOut::Setting);
         }
@@ -134,7 +133,7 @@ fn of(path: &str, scenario: &Scenario) -> Vec<Lookup> {
     scenario.resolves().into_iter().zip(expectations).map(lookup).collect()
 }
 
-/// Whether something happens on the side of who asks, and can't be shown to others.
+/// Whether a local failure is involved, which other implementations cannot be given.
 fn own_side(scenario: &Scenario, world: &World) -> bool {
     let own_error = |entry: &ZoneEntry| {
         let errors = [DnsError::Local, DnsError::NoRoute, DnsError::Timeout];
@@ -153,7 +152,7 @@ fn own_side(scenario: &Scenario, world: &World) -> bool {
 }
 
 impl Case {
-    /// Whether somebody in the world keeps others waiting.
+    /// Whether a server in the world is slow.
     pub fn is_silent(&self) -> bool {
         let world = &self.world;
         let slow = |after: Duration| !after.is_zero();
@@ -169,7 +168,7 @@ impl Case {
         }) || (0..self.name_servers).any(|index| world.server(index).is_some())
     }
 
-    /// The places of the first priority by the text; None: nothing is said of it.
+    /// The endpoints of the first priority by the reference model. None: it has no result.
     pub fn first_group(&self) -> Option<Vec<SocketAddr>> {
         match &self.verdict.as_ref()?.expected {
             Expected::Resolved(result) => {

@@ -1,7 +1,7 @@
-//! Whether an answer is what must come out.
+//! Compares a result with the expected one.
 //!
-//! Knows nothing of who gave it. What the specification leaves open is not looked at: the order among the addresses of one priority, and
-//! in which way a lookup fails.
+//! Choices that the specification leaves open are not compared: the order among addresses of one priority, and the kind of
+//! an error.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use discovery_sim::{Addresses, Done, Wanted};
 use super::answer::{Answer, Lead};
 use super::cases::Case;
 
-/// In what an answer differs from what must come out; nothing if it is right.
+/// The differences between a result and the expected one.
 pub fn differences(case: &Case, answer: &Answer) -> Vec<String> {
     let against = |wanted: &Wanted| match (wanted, answer) {
         (Wanted::Fail(_), Answer::Fails(_)) => Vec::new(),
@@ -65,7 +65,7 @@ fn of_lead(case: &Case, done: &Done, lead: &Lead) -> Vec<String> {
     found
 }
 
-/// A name that a certificate is checked against, as whoever checks sees it: letters alike (R122), an address as an address.
+/// A name for a certificate in normal form: case-insensitive (R122), addresses as addresses.
 fn plain(name: &str) -> String {
     match name.trim_matches(['[', ']']).parse::<IpAddr>() {
         Ok(ip) => ip.to_string(),

@@ -1,6 +1,6 @@
-//! Synapse's own agent, in a process of its own: names go in, answers come out, one a line.
+//! Synapse's agent in a process of its own, with one name in and one result out a line.
 //!
-//! The agent is asked by `ask_synapse.py`; this knows nothing of Python but how to start it.
+//! `ask_synapse.py` runs the agent.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub struct Synapse {
 }
 
 impl Synapse {
-    /// Starts it with a Python that has `matrix-synapse`; it trusts this authority alone.
+    /// Starts it with a Python interpreter that has `matrix-synapse`. It trusts this authority alone.
     pub fn start(python: &Path, script: &Path, authority: &Path) -> io::Result<Self> {
         let mut command = Command::new(python);
         command.arg(script).env("SSL_CERT_FILE", authority).env("SSL_CERT_DIR", "/nonexistent");
@@ -27,7 +27,7 @@ impl Synapse {
         Ok(Self { child, names, answers })
     }
 
-    /// Asks for one name.
+    /// Resolves a name.
     pub fn ask(&mut self, name: &str) -> io::Result<Answer> {
         let name = serde_json::to_string(name)?;
         writeln!(self.names, "{name}")?;
@@ -42,7 +42,7 @@ impl Synapse {
 
 impl Drop for Synapse {
     fn drop(&mut self) {
-        // It has nothing to lose, and may have gone.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,7 @@
-//! A world at its own addresses and ports, for whoever asks in this namespace; another can be shown at any time.
+//! Serves a world at its own addresses and ports in this namespace. The world can be replaced at any time.
 //!
-//! All addresses are local here. Where a page is served somebody listens, where nothing is heard from a listener lets nobody in, and
-//! everywhere else the system refuses. What is said is the lab's.
+//! All addresses are local here. Servers listen where pages are, full listeners stand for silent servers, and the system
+//! refuses all other connections. `discovery-lab` produces the responses.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -20,12 +20,12 @@ use rustix::net::{AddressFamily, SocketType, bind, listen, shutdown, socket};
 
 use crate::server::queries;
 
-/// How long a connection may hang, and a client may take to say something.
+/// The time limit of a connection, and of a client's request.
 const PATIENCE: Duration = Duration::from_secs(70);
-/// How many name servers there are at most.
+/// The maximum number of name servers.
 pub const NAME_SERVERS: u8 = 3;
 
-/// The world that is shown.
+/// The current world.
 pub struct Stage {
     authority: Arc<Authority>,
     shown: Mutex<Shown>,
@@ -37,26 +37,26 @@ struct Shown {
     attempts: Attempts,
 }
 
-/// Web servers of the world that is shown.
+/// The web servers of the current world.
 #[derive(Default)]
 struct Open {
     listeners: Vec<(TcpListener, JoinHandle<()>)>,
-    /// Listeners that let nobody in, and those who keep the places.
+    /// Full listeners, and the connections that fill them.
     deaf: Vec<(std::os::fd::OwnedFd, Vec<TcpStream>)>,
 }
 
-/// What becomes of a connection to a place where pages are.
+/// The fate of a connection to an endpoint with pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
     /// It is refused.
     Refused,
-    /// Nothing is heard.
+    /// It gets no reply.
     Deaf,
-    /// Somebody takes it, whatever comes of it.
+    /// It is accepted.
     Served,
 }
 
-/// Where the name server of that index is.
+/// The address of a name server.
 pub fn name_server(index: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53_u8.saturating_add(index)))
 }
@@ -81,7 +81,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Shows this world from now on; nobody has asked anything in it yet.
+    /// Replaces the world, with fresh counters.
     pub fn show(self: &Arc<Self>, world: &World) -> io::Result<()> {
         let shown = Shown { world: Arc::new(world.clone()), attempts: Attempts::default() };
         *self.lock() = shown;
@@ -115,7 +115,7 @@ impl Stage {
         thread::spawn(move || {
             let mut buffer = vec![0; 65_535];
             loop {
-                // An error here tells of a client that has gone, and of nothing else.
+                // An error means that the client has gone.
                 let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
                 let query = buffer.get(..length).unwrap_or_default();
                 let reaction = stage.react(index, Transport::Udp, query);
@@ -123,7 +123,7 @@ impl Stage {
                 let socket = Arc::clone(&socket);
                 let answer = move || {
                     thread::sleep(reaction.after);
-                    // A client that has gone is none of ours.
+                    // The client may have gone.
                     let _ = socket.send_to(&message, client);
                 };
                 if reaction.after.is_zero() {
@@ -149,7 +149,7 @@ impl Stage {
                     let _ = stream.set_nodelay(true);
                     let _ = stream.set_read_timeout(Some(PATIENCE));
                     let _ = stream.set_write_timeout(Some(PATIENCE));
-                    // What a client breaks off is its own business.
+                    // A client may break off.
                     let _ = serve(&stage, stream);
                 });
             }
@@ -186,13 +186,13 @@ impl Stage {
                 Act::Break => return Ok(()),
             }
         }
-        // What the client still says must be read, or the system breaks the connection before it has heard all.
+        // Unread data of the client would make the system reset the connection before all data is delivered.
         while stream.read(&mut buffer)? > 0 {}
         Ok(())
     }
 }
 
-/// Every place where pages are, and what becomes of a connection to it.
+/// Every endpoint with pages, and the fate of connections to it.
 fn places(world: &World) -> BTreeMap<SocketAddr, Reach> {
     let mut places = BTreeMap::new();
     for (url, address, page) in world.pages() {
@@ -216,7 +216,7 @@ fn places(world: &World) -> BTreeMap<SocketAddr, Reach> {
                 Some(ConnectFault::Timeout) => Reach::Deaf,
                 _ => Reach::Served,
             };
-            // Where the pages of a place disagree, the name that is asked for tells.
+            // If the pages of an endpoint differ, the requested name selects one.
             let known = places.entry(place).or_insert(reach);
             *known = reach.max(*known);
         }
@@ -224,7 +224,7 @@ fn places(world: &World) -> BTreeMap<SocketAddr, Reach> {
     places
 }
 
-/// A host's addresses, aliases followed; for `localhost` those that it has everywhere.
+/// The addresses of a host, behind aliases; the loopback addresses for `localhost`.
 fn addresses(world: &World, name: &DnsName) -> Vec<IpAddr> {
     if name.to_string().rsplit('.').next() == Some("localhost") {
         return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
@@ -241,7 +241,7 @@ fn addresses(world: &World, name: &DnsName) -> Vec<IpAddr> {
     addresses.collect()
 }
 
-/// A listener whose queue is full: the system drops whatever else comes.
+/// A listener with a full queue, so that the system drops further connections.
 fn deaf(place: SocketAddr) -> io::Result<(std::os::fd::OwnedFd, Vec<TcpStream>)> {
     let family = if place.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let listener = socket(family, SocketType::STREAM, None)?;
