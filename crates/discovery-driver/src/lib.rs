@@ -4,9 +4,9 @@
 //! this, and a `spawn` function. A program with an event loop of its own uses this crate directly: it
 //! [builds](Builder::build) a [`Discovery`] and a [`Driver`], and runs the driver. Nothing is resolved unless the driver runs.
 //!
-//! This is a whole driver without a runtime, which carries out one request at a time:
+//! This is a program without a runtime, with a driver that carries out one request at a time:
 //!
-//! ```
+//! ```no_run
 //! use std::io::{self, Read, Write};
 //! use std::net::{SocketAddr, TcpStream, UdpSocket};
 //! use std::sync::Arc;
@@ -14,7 +14,22 @@
 //! use std::thread::{self, Thread};
 //!
 //! use discovery_driver::discovery_wire::{READ_BUFFER, Transport, Want, local_address};
+//! # #[cfg(all(feature = "native-roots", feature = "ring", feature = "system"))]
+//! use discovery_driver::{Builder, System};
 //! use discovery_driver::{Action, Driver, RequestTask};
+//!
+//! # #[cfg(not(all(feature = "native-roots", feature = "ring", feature = "system")))]
+//! # fn main() {}
+//! # #[cfg(all(feature = "native-roots", feature = "ring", feature = "system"))]
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let (discovery, driver) = Builder::with_system_roots()?.build(System::default())?;
+//!     thread::spawn(move || run(driver));
+//!     let resolved = discovery.resolve("matrix.org").wait()?;
+//!     for address in resolved.socket_addrs() {
+//!         println!("connect to {address}, Host: {}", resolved.host_header_str());
+//!     }
+//!     Ok(())
+//! }
 //!
 //! /// Wakes the thread of the loop.
 //! struct Unpark(Thread);
