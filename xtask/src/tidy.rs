@@ -95,6 +95,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
             complaints.push(format!("{path}: {complaint}"));
         }
     }
+    complaints.extend(check_manifests(root)?);
     complaints.extend(spec::check(root, false)?);
     complaints.extend(bugs::check(root)?);
     complaints.extend(peers::check(root)?);
@@ -118,6 +119,27 @@ fn check_panics(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     }
     let there = |(file, _): &&(&str, &str)| !root.join(file).is_file();
     complaints.extend(rows.iter().filter(there).map(|(file, _)| format!("{file} is not there")));
+    Ok(complaints)
+}
+
+/// Checks that each published crate has a README and what the registry shows of it.
+fn check_manifests(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut complaints = Vec::new();
+    for path in files(root)? {
+        let Some(folder) = path.strip_suffix("/Cargo.toml") else { continue };
+        let manifest = fs::read_to_string(root.join(&path))?;
+        if !folder.starts_with("crates/") || manifest.contains("publish = false") {
+            continue;
+        }
+        for key in ["description", "keywords", "categories"] {
+            if !manifest.lines().any(|line| line.starts_with(&format!("{key} = "))) {
+                complaints.push(format!("{path}: `{key}` is missing"));
+            }
+        }
+        if !root.join(folder).join("README.md").is_file() {
+            complaints.push(format!("{folder}: README.md is missing"));
+        }
+    }
     Ok(complaints)
 }
 
@@ -198,16 +220,23 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
         }
     }
     let is_source = path.ends_with(".rs");
-    if is_source {
+    if is_source || path.ends_with(".md") {
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let words: BTreeSet<&str> = code.flat_map(|line| line.split(|c| !is_part(c))).collect();
+        // In documents, names are in backticks: some are plain words.
+        let code: Vec<&str> = match is_source {
+            true => text.lines().filter(|line| !line.trim_start().starts_with("//")).collect(),
+            false => text.split('`').skip(1).step_by(2).collect(),
+        };
+        let words: BTreeSet<&str> =
+            code.iter().flat_map(|line| line.split(|c| !is_part(c))).collect();
         for (first, last) in RETIRED {
             let name = format!("{first}{last}");
             if words.contains(name.as_str()) {
                 complaints.push(format!("`{name}` is a name that was given up"));
             }
         }
+    }
+    if is_source {
         // A crate's documentation may be a file of its own.
         if !text.starts_with("//! ") && !text.starts_with("#![doc = include_str!(") {
             complaints.push("the first line must say what the file owns (`//! …`)".to_owned());
@@ -273,5 +302,6 @@ mod tests {
         assert_eq!(check_file("a.rs", &"//! x\n".repeat(601)).len(), 1);
         assert_eq!(check_file("a.md", concat!("in /ho", "me/me\n")).len(), 1);
         assert_eq!(check_file("a.rs", concat!("//! x\nuse a::Record", "Kind;\n")).len(), 1);
+        assert_eq!(check_file("a.md", concat!("a `Record", "Kind`\n")).len(), 1);
     }
 }
