@@ -11,7 +11,7 @@ use discovery_sim::{Line, Scenario, Served};
 pub(super) const EXCEPTIONS: [(&str, &str); 3] =
     [("worlds", AN_ADDRESS), ("requests", AN_ADDRESS), ("faults", CLOSED_PORT)];
 
-const AN_ADDRESS: &str = "reqwest connects to an address in a URL, whatever else it is told";
+const AN_ADDRESS: &str = "reqwest connects to an address in a URL, whatever its resolver returns";
 const CLOSED_PORT: &str =
     "hickory-resolver's datagram sockets are not connected, so it never hears of a closed port";
 const ATTEMPTS: &str = "hickory-resolver has its own times for further attempts";

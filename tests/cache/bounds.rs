@@ -258,7 +258,7 @@ fn forget_repeats_open_queries_and_caches_no_old_answer() {
         bench.news();
         bench.become_world(&world("new.example.net"));
         bench.forget("a.example");
-        assert_eq!(bench.asked().is_empty(), !waits, "asked anew for whoever waits alone");
+        assert_eq!(bench.asked().is_empty(), !waits, "asked again only for waiting lookups");
         if waits {
             assert_eq!(step(&bench.outcome(ticket)), "new.example.net:1", "{speculation}");
         }

@@ -9,11 +9,11 @@
 )]
 
 mod bounds;
-mod crowds;
+mod concurrency;
 mod diagram;
 mod families;
 mod feedback;
 mod session;
 mod servers;
 mod time;
-mod told;
+mod inspect;

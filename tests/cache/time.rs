@@ -92,7 +92,7 @@ fn use_late_in_its_lifetime_refreshes_a_fact_once_in_the_background() {
     for _ in 0..5 {
         let begun = bench.now();
         assert_eq!(address(&bench.resolve("a.example")), "192.0.2.1:8448");
-        assert_eq!(bench.now(), begun, "nobody waits for a refresh");
+        assert_eq!(bench.now(), begun, "a refresh causes no wait");
     }
     bench.settle();
     assert_eq!(gets(&bench.asked()), 1);

@@ -82,7 +82,7 @@ pub fn check(scenario: &Scenario) -> Option<Vec<String>> {
         if !expect.wanted.is_empty() && !expect.wanted.iter().any(right) {
             let wanted: Vec<String> = expect.wanted.iter().map(Wanted::to_string).collect();
             found.push(format!(
-                "{name}: expected {}, and the model says {:?}",
+                "{name}: expected {}, but the model gives {:?}",
                 wanted.join(" or "),
                 verdict.expected
             ));

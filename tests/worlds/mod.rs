@@ -3,7 +3,7 @@
 //!
 //! Lookups are polled without a runtime, so that no timer hides a missing wake-up.
 
-mod moments;
+mod driver_gone;
 pub mod servers;
 
 use std::future::Future;

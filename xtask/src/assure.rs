@@ -153,7 +153,7 @@ pub(crate) fn run(root: &Path, quick: bool, seed: u64, words: &[String]) -> bool
     let rows: Vec<Row> = done.into_iter().flat_map(|(_, rows)| rows).collect();
     if rows.is_empty() {
         let names: Vec<&str> = chosen(quick, &[]).map(|Part(name, ..)| *name).collect();
-        eprintln!("no such part; there are {}", names.join(", "));
+        eprintln!("no such part; choose among {}", names.join(", "));
         return false;
     }
     print!("{}", table(&rows, began.elapsed(), cpu::of_all()));

@@ -181,7 +181,7 @@ fn ask(
         }
         well &= worker.wait()?.success();
     }
-    if well { Ok(lines) } else { Err(io::Error::other("somebody who asks has failed")) }
+    if well { Ok(lines) } else { Err(io::Error::other("a worker has failed")) }
 }
 
 /// Whether namespaces can be created here.

@@ -146,7 +146,7 @@ fn sections(path: &str, text: &str) -> Vec<String> {
             complaints.push(format!("line {} cites a section of no document", index + 1));
         }
         if let Some(word) = prose.split(['(', ',', ' ']).find(|word| is_private(word)) {
-            complaints.push(format!("line {} cites {word}, which stands for nothing", index + 1));
+            complaints.push(format!("line {} cites {word}, which is not defined", index + 1));
         }
     }
     complaints

@@ -100,7 +100,7 @@ pub(crate) fn figures(root: &Path) -> Result<Figures, Box<dyn Error>> {
         accounts.values().map(|account| of(account).len()).sum::<usize>()
     };
     let what = format!(
-        "{} requirements, obeyed at {} places and shown by {} tests, but for {excluded} that are not a resolver's",
+        "{} requirements, implemented at {} places and shown by {} tests; {excluded} do not apply to a resolver",
         all().count(),
         places(|account| &account.code),
         grouped(places(|account| &account.tests)),
@@ -117,7 +117,7 @@ fn missing(sections: &[(String, Section)], accounts: &BTreeMap<u32, Account>) ->
             match key.strip_prefix('R').and_then(|digits| digits.parse::<u32>().ok()) {
                 Some(number) if (1..=LAST_REQUIREMENT).contains(&number) => {
                     if known.insert(number, requirement).is_some() {
-                        complaints.push(format!("{TABLE}/{file}: {key} stands there twice"));
+                        complaints.push(format!("{TABLE}/{file}: {key} is a duplicate"));
                     }
                 }
                 _ => complaints.push(format!("{TABLE}/{file}: {key} is no requirement")),
@@ -135,7 +135,7 @@ fn missing(sections: &[(String, Section)], accounts: &BTreeMap<u32, Account>) ->
         }
         let account = accounts.get(&number).unwrap_or(&none);
         if account.code.is_empty() {
-            complaints.push(format!("R{number} is obeyed nowhere: {}", requirement.text));
+            complaints.push(format!("R{number} is implemented nowhere: {}", requirement.text));
         }
         if account.tests.is_empty() {
             complaints.push(format!("R{number} is shown by no test: {}", requirement.text));
@@ -317,7 +317,7 @@ mod tests {
         cited.remove(&1);
         assert_eq!(
             missing(&table(&format!("R1 = {ONE}")), &cited),
-            ["R1 is obeyed nowhere: t", "R1 is shown by no test: t"]
+            ["R1 is implemented nowhere: t", "R1 is shown by no test: t"]
         );
         let excluded = ONE.replace(" }", ", excluded = \"r\" }");
         let table = table(&format!("R1 = {excluded}"));

@@ -197,7 +197,8 @@ fn unexplained(text: &str, explained: &[&str]) -> Vec<String> {
     }
     let gone = |call: &&&str| !lines.iter().any(|line| line.contains(**call));
     let gone = explained.iter().filter(gone);
-    complaints.extend(gone.map(|call| format!("SECURITY.md explains `{call}`, which is gone")));
+    complaints
+        .extend(gone.map(|call| format!("SECURITY.md explains `{call}`, which does not exist")));
     complaints
 }
 
@@ -216,7 +217,7 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     for place in MACHINE_PATHS {
         if let Some(line) = text.lines().position(|line| line.contains(place)) {
-            complaints.push(format!("line {} speaks of a place on some machine", line + 1));
+            complaints.push(format!("line {} names a folder of a particular machine", line + 1));
         }
     }
     let is_source = path.ends_with(".rs");
@@ -232,7 +233,7 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
         for (first, last) in RETIRED {
             let name = format!("{first}{last}");
             if words.contains(name.as_str()) {
-                complaints.push(format!("`{name}` is a name that was given up"));
+                complaints.push(format!("`{name}` is a retired name"));
             }
         }
     }

@@ -174,7 +174,7 @@ impl Agreement {
             grouped(self.lookups),
             peers.join(", ")
         );
-        let nothing = (self.lookups == 0).then(|| "nobody was asked".to_owned());
+        let nothing = (self.lookups == 0).then(|| "no lookup was compared".to_owned());
         let wrong: Vec<String> = self.unexplained.iter().cloned().chain(nothing).collect();
         Figures::of(what, &wrong)
     }
@@ -207,7 +207,7 @@ impl Agreement {
             );
         }
         let left_out: usize = self.left_out.iter().map(|(_, lookups)| lookups).sum();
-        let _ = writeln!(out, "\n{left_out} lookups are given to nobody else:");
+        let _ = writeln!(out, "\n{left_out} lookups are not given to other implementations:");
         for (reason, lookups) in &self.left_out {
             let _ = writeln!(out, "- {lookups}: {reason}");
         }
