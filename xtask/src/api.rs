@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use crate::cargo::cargo;
 
 /// The published libraries. Adapters differ in a few lines alone, so one of them stands for all.
-const CRATES: [&str; 4] =
-    ["discovery-core", "discovery-wire", "discovery-driver", "discovery-tokio"];
+const CRATES: [&str; 5] =
+    ["discovery-core", "discovery-wire", "discovery-driver", "discovery-tokio", "discovery-client"];
 
 /// Writes or compares the interfaces; the lines of the result say what differs.
 pub(crate) fn run(root: &Path, write: bool) -> Result<Vec<String>, Box<dyn Error>> {

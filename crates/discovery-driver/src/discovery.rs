@@ -85,6 +85,11 @@ impl Discovery {
         self.with(|resolver, now| resolver.forget(name, now));
     }
 
+    /// The TLS configuration of `.well-known` requests, with the certificate authorities that it trusts.
+    pub fn tls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.shared.settings.tls)
+    }
+
     /// The policy that names are resolved by.
     pub fn policy(&self) -> Arc<Policy> {
         self.with(|resolver, _| Arc::clone(resolver.policy()))

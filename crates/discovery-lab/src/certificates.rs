@@ -140,6 +140,14 @@ impl Authority {
         Ok(path)
     }
 
+    /// The configuration of a TLS server with a certificate for this name or IP address: for servers beside the lab.
+    ///
+    /// # Errors
+    /// When the name is no name that a certificate can hold.
+    pub fn tls_server(&self, name: &str) -> Result<ServerConfig, CertificateTrouble> {
+        self.make(name, Flaw::None)
+    }
+
     /// A client's configuration that trusts this authority, and no other.
     pub fn client_config(&self) -> Arc<ClientConfig> {
         Arc::clone(self.client.get_or_init(|| self.make_client_config()))
