@@ -1,4 +1,4 @@
-//! Good worlds and bad ones, the same for every adapter.
+//! Runs the tests that all adapters share.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

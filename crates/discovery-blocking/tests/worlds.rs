@@ -1,4 +1,4 @@
-//! Good worlds and bad ones, the same for every adapter, and what is this one's alone.
+//! Runs the tests that all adapters share, and tests of the thread pool.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -39,11 +39,11 @@ impl Road {
     }
 }
 
-/// How many threads of this process are a pool's.
+/// The number of pool threads in this process.
 fn pool_threads() -> usize {
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
     let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm"));
-    // Any may end meanwhile.
+    // Threads may end meanwhile.
     threads.flatten().filter_map(|it| name(it).ok()).filter(|it| it == "discovery-io\n").count()
 }
 
@@ -92,14 +92,14 @@ fn threads_are_no_more_than_slots_and_none_is_left() {
     for _ in 0..3 {
         silent.recv(&mut [0; 512]).unwrap();
     }
-    // Those that are given up make room for others, on the same threads.
+    // Abandoned requests make room for others on the same threads.
     drop(waiting);
     let again = discovery.resolve("example.org:8448");
     silent.recv(&mut [0; 512]).unwrap();
     assert!((1..=3).contains(&pool_threads()), "{}", pool_threads());
     drop((again, discovery));
     road.ended();
-    // What has said that it ends may not have ended yet.
+    // A thread that is about to end may still exist.
     while pool_threads() > 0 {
         thread::yield_now();
     }

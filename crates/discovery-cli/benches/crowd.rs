@@ -1,5 +1,5 @@
-//! What a cold name costs the program in CPU time, and the program in memory. Owns the measuring; the servers run in a process
-//! of their own, and so does whoever waits for the program: `getrusage` then counts the program and nothing else.
+//! Measures the CPU time of a cold name and the memory of the program. The servers and the process that waits for the
+//! program are separate, so that `getrusage` counts only the program.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -19,10 +19,10 @@ use discovery_lab::{LedBy, LoadSet};
 use nix::sys::resource::{UsageWho, getrusage};
 
 const NAMES: usize = 2000;
-/// Runs of which the best counts: whatever else a machine does only ever adds.
+/// The number of runs, of which the best counts.
 const RUNS: usize = 5;
 
-/// What one run of the program took.
+/// The measurements of a run.
 #[derive(Clone, Copy)]
 struct Cost {
     microseconds: u64,
@@ -80,7 +80,7 @@ fn row(led_by: LedBy, jobs: usize, cost: Cost, target: &str) {
     println!("{:<32}{jobs:>8}{each:>17.0} µs{target:>12}", led_by.step().number());
 }
 
-/// The least CPU time of all runs, and the most memory.
+/// The minimum CPU time of all runs, and the maximum memory.
 fn measure(led_by: LedBy, jobs: usize) -> Option<Cost> {
     let server = Server::start(led_by);
     let runs: Vec<Cost> = (0..RUNS).filter_map(|_| run(led_by, jobs, &server)).collect();
@@ -90,7 +90,7 @@ fn measure(led_by: LedBy, jobs: usize) -> Option<Cost> {
     })
 }
 
-/// Runs the program once, and checks what it found.
+/// Runs the program once and checks its results.
 fn run(led_by: LedBy, jobs: usize, server: &Server) -> Option<Cost> {
     let (names, answers) = (file("names"), file("answers"));
     let lines: Vec<String> = crowd(led_by).names().collect();
@@ -108,7 +108,7 @@ fn run(led_by: LedBy, jobs: usize, server: &Server) -> Option<Cost> {
         .wait_with_output()
         .unwrap();
     let figures = String::from_utf8(output.stderr).unwrap();
-    // On a busy machine a name may time out: such a run counts for nothing.
+    // On a busy machine a name may time out. Such a run does not count.
     if output.status.code() == Some(3) {
         return None;
     }
@@ -124,7 +124,7 @@ fn run(led_by: LedBy, jobs: usize, server: &Server) -> Option<Cost> {
     Some(Cost { microseconds: figures[0], peak_kib: figures[1] })
 }
 
-/// Runs the program with these options, and says what it took.
+/// Runs the program with these options and measures it.
 fn client(options: &[&str]) {
     let program = env!("CARGO_BIN_EXE_matrix-discovery");
     let status = Command::new(program).args(options).status().unwrap();
@@ -135,7 +135,7 @@ fn client(options: &[&str]) {
     std::process::exit(status.code().unwrap_or(2));
 }
 
-/// A crowd served by a process of its own, until this is dropped.
+/// A load that is served by a process of its own until this is dropped.
 struct Server {
     process: Child,
     input: Option<ChildStdin>,

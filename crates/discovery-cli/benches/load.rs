@@ -1,5 +1,5 @@
-//! The program under load, over real sockets: what a lossy and what a slow name server do to a batch. Prints its figures; fails
-//! only where an answer is wrong.
+//! The program under load over real sockets, with a lossy and with a slow name server. Prints figures and fails only for
+//! wrong results.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -31,7 +31,7 @@ fn main() {
     );
 }
 
-/// Resolves names of step 3.2, each with addresses of its own, and counts what came out.
+/// Resolves names of step 3.2 with separate addresses, and counts the results.
 fn batch(title: &str, names: usize, jobs: usize, late: &str, weather: Weather) {
     let mut world = String::new();
     let mut input = String::new();
@@ -68,7 +68,7 @@ fn batch(title: &str, names: usize, jobs: usize, late: &str, weather: Weather) {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let watcher = std::thread::spawn(move || {
         let mut threads = 0;
-        // Looks now and then until the program has ended.
+        // Polls until the program has ended.
         while stopped.recv_timeout(Duration::from_millis(50)).is_err() {
             threads = threads.max(status(id, "Threads:").unwrap_or(0));
         }
@@ -105,7 +105,7 @@ fn batch(title: &str, names: usize, jobs: usize, late: &str, weather: Weather) {
     );
 }
 
-/// A number from the system's page about a process.
+/// A number from `/proc` about a process.
 fn status(id: u32, field: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;

@@ -1,4 +1,4 @@
-//! The program as it is run: exit statuses, what it prints where, and a lab on loopback in place of the world.
+//! Runs the program against a lab on loopback: exit statuses and output.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// A world of one's own, and the options that lead the program into it.
+/// A world, and the options that direct the program to it.
 struct Place {
     lab: Lab,
     ca_file: PathBuf,
@@ -126,7 +126,7 @@ fn a_name_takes_at_most_six_lines() {
 fn other_names_in_the_lab_end_as_names_do() {
     assert_eq!(status(&["resolve", "--lab", "nobody.example"]), 1);
     assert_eq!(status(&["resolve", "--lab", "gone.example"]), 0);
-    // What the options change is not held against the world, nor for it.
+    // The test differs from the world only by the options.
     assert_eq!(status(&["resolve", "--lab", "-6", "to-ip.example"]), 1);
     assert_eq!(status(&["resolve", "--lab", "--any-address", "private.example:8448"]), 0);
 }
@@ -154,7 +154,7 @@ fn statuses_tell_no_from_not_now() {
 
 #[test]
 fn no_network_here_is_nobody_s_no() {
-    // A port that was free a moment ago: nobody listens there.
+    // A port without a listener.
     let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = program()
         .args(["resolve", "--json", "--any-address", "--timeout=1s", "a.example:1"])
@@ -206,7 +206,7 @@ fn options_lead_to_name_servers_authorities_and_other_places() {
     assert_eq!(value["targets"][0]["host"], "a.example.net");
     assert_eq!(value["targets"][0]["priority"], 10);
     assert_eq!(value["sni"], "fed.example.net");
-    // Without the authority nobody believes the document.
+    // Without the authority the document is not accepted.
     let lab = &place.lab;
     let output = program()
         .args(["resolve", "--json", "--any-address", "--timeout=20s", "example.org"])
@@ -217,7 +217,7 @@ fn options_lead_to_name_servers_authorities_and_other_places() {
         .arg(&place.ca_file)
         .output()
         .unwrap();
-    // The rule is for another host, and nobody listens at port 443 of this machine's own address.
+    // The option is for another host, and port 443 of this machine is closed.
     let value = json(text(&output.stdout));
     assert_ne!(value["step"], "3.4", "{value}");
     let output = place
@@ -296,13 +296,13 @@ fn a_batch_of_many_names_is_answered_whole() {
 fn a_pipe_that_nobody_reads_ends_it_quietly() {
     let mut command = program();
     command.args(["resolve", "--json", "-"]).stderr(Stdio::piped());
-    // The authorities of the system may be missing here, and are of no use: these are IP literals.
+    // The system's authorities may be missing here. IP literals do not need them.
     let place = Place::new("pipe", "");
     command.arg("--ca-file").arg(&place.ca_file);
     let mut child = typing(&mut command);
     drop(child.stdout.take());
     let mut to = child.stdin.take().unwrap();
-    // Until it has noticed; the pipe it reads from breaks then, too.
+    // Until the program has noticed; its input pipe breaks then, too.
     while writeln!(to, "192.0.2.1").is_ok() {}
     let output = child.wait_with_output().unwrap();
     assert_eq!(text(&output.stderr), "");
@@ -339,15 +339,15 @@ fn the_lab_s_world_can_be_printed_and_read_again() {
 #[test]
 fn a_batch_has_as_many_requests_in_flight_as_its_jobs_need() {
     const JOBS: usize = 300;
-    // A name server that says nothing before both questions of every name are there.
+    // A name server that answers when both questions of every name have arrived.
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
-    // Longer than the program is patient: without slots enough, this ends with a failure.
+    // Longer than the timeout of the program: with too few slots the lookups fail.
     server.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let world = World::new();
     let answering = std::thread::spawn(move || {
         let (mut asked, mut replies) = (BTreeSet::new(), Vec::new());
-        // Read by a thread that does nothing else: the system keeps but a few hundred datagrams for those who are slow.
+        // A separate thread reads, because the system buffers only a few hundred datagrams.
         let (heard, datagrams) = std::sync::mpsc::channel();
         let ear = server.try_clone().unwrap();
         std::thread::spawn(move || {
@@ -412,7 +412,7 @@ fn the_system_s_authorities_may_be_named_by_the_environment() {
     let (status, out, _) = resolve(&place.ca_file, "example.org");
     assert_eq!(status, Some(0));
     assert!(out.contains("192.0.2.7:8448") && out.contains("step=3.1"), "{out}");
-    // Nobody to trust: going on would mean to believe no document, and to give another answer.
+    // Without authorities no document would be accepted, and results would differ.
     let (status, out, error) = resolve(&PathBuf::from("/no/such/file"), "example.org");
     assert_eq!((status, out.as_str()), (Some(2), ""));
     assert!(error.contains("SSL_CERT_FILE /no/such/file: "), "{error}");
@@ -421,7 +421,7 @@ fn the_system_s_authorities_may_be_named_by_the_environment() {
     assert_eq!(resolve(&PathBuf::from("/no/such/file"), "example.org:1").0, Some(0));
 }
 
-/// A world with names of several kinds, and the file that a run over them leaves.
+/// A world with names of several kinds, and the cache file of a run.
 fn remembered(test: &str) -> (Place, PathBuf) {
     let place = Place::new(
         test,
@@ -452,7 +452,7 @@ fn a_file_of_facts_spares_the_questions_of_the_next_run() {
     let output = again().unwrap();
     assert!(text(&output.stdout).starts_with("a.example 192.0.2.1:1 "), "{output:?}");
     assert_eq!(place.lab.take_asked(), []);
-    // A damaged file is told and used for nothing; it is kept aside, and a good one takes its place.
+    // A damaged file is reported, not used, renamed, and replaced.
     let whole = std::fs::read(&file).unwrap();
     let damaged = &whole[..whole.len() - 9];
     std::fs::write(&file, damaged).unwrap();
@@ -553,7 +553,7 @@ fn a_file_of_facts_keeps_its_readers_and_a_read_only_one_stays_as_it_is() {
     assert!(!text(&output.stderr).contains("forgotten"), "nothing is");
     assert_eq!(std::fs::read(&file).unwrap(), before);
     set(0o600);
-    // One name that is none: nothing is forgotten, and nothing is said to be.
+    // With one invalid name nothing is forgotten.
     let output = cache(&file, &["--forget", "a.example", "--forget", "a..example:"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(!text(&output.stderr).contains("forgotten"), "{}", text(&output.stderr));

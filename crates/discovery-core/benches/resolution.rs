@@ -1,4 +1,4 @@
-//! Time and allocations of the core alone: the answers are made beforehand, the world is not counted.
+//! Time and allocations of the core alone. Answers are prepared beforehand.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -16,7 +16,7 @@ fn main() {
     divan::main();
 }
 
-/// A machine at its start, and the answers that bring it to its end, in order.
+/// A machine at its start, and the answers until its end, in order.
 struct Run {
     name: ServerName,
     config: Config,

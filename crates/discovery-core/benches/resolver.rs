@@ -1,7 +1,7 @@
-//! The resolver by the million: what a warm hit costs, what a name weighs in memory and in flight, and how long a flood of
-//! strangers takes. The answers are made on the way and are part of the cold figures, not of the warm ones.
+//! The resolver with a million names: the cost of a warm hit, the memory of a name and of a lookup in flight, and the time
+//! of a flood. Cold figures include the creation of answers, warm ones do not.
 //!
-//! Times are of the processor, as the system counts them for this thread: others may be busy beside it.
+//! Times are CPU times of this thread, which are independent of other load.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use discovery_core::{
 };
 use peak_alloc::PeakAlloc;
 
-/// What is allocated now.
+/// The bytes that are allocated now.
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
 #[global_allocator]
@@ -68,8 +68,7 @@ fn flood() {
     }
 }
 
-/// Lookups of step 3.3, all of them at the same point of their way: the point at which they weigh most counts. What they have
-/// brought into memory so far is counted, too.
+/// Lookups of step 3.3, all at the same point, of which the largest counts. Their facts in the cache count, too.
 fn in_flight() {
     const LOOKUPS: usize = 20_000;
     let mut policy = policy();
@@ -77,7 +76,7 @@ fn in_flight() {
     (policy.limits.dns_slots, policy.limits.http_slots) = (usize::MAX, usize::MAX);
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
     let names: Vec<_> = (0..LOOKUPS).map(name).collect();
-    // What a driver keeps of its requests is no part of the core.
+    // The requests that a driver keeps are not part of the core.
     let mut sent = VecDeque::with_capacity(16 * LOOKUPS);
     let before = (ALLOCATED.current_usage(), resident());
     for name in &names {
@@ -85,7 +84,7 @@ fn in_flight() {
         take(&mut resolver, &mut sent);
     }
     let (mut worst, mut phases) = ((0, 0), Vec::new());
-    // Of each kind in turn: all lookups go on in step.
+    // Answers of one kind at a time, so that all lookups proceed in step.
     for kind in [RecordType::Aaaa, RecordType::A, RecordType::Srv].into_iter().cycle() {
         let bytes = ALLOCATED.current_usage() - before.0;
         worst = worst.max((bytes, resident().saturating_sub(before.1)));
@@ -112,7 +111,7 @@ fn in_flight() {
     );
 }
 
-/// What a name of step 3.2 weighs with its five facts and its result, and what handing that out again costs.
+/// The memory of a name of step 3.2 with its five facts and its result, and the cost of a hit.
 fn weigh() {
     let mut policy = policy();
     policy.cache.max_facts = 10 * NAMES;
@@ -121,7 +120,7 @@ fn weigh() {
     let mut resolver = Resolver::new(Config::new(policy), Instant::ORIGIN);
     let before = (ALLOCATED.current_usage(), resident(), processor_nanos());
     for number in 0..NAMES {
-        // Memory alone keeps the name.
+        // Only the cache keeps the name.
         resolver.resolve(&name(number), Instant::ORIGIN);
         drain(&mut resolver);
     }
@@ -175,7 +174,7 @@ fn weigh() {
         "warm hits: {} bytes allocated in {hits} (target: at most 2 allocations each)",
         ALLOCATED.peak_usage() - before
     );
-    // The least that anybody can do who has a million names in memory: find one, share what is there.
+    // The lower bound with a million names in memory: a map lookup and a clone.
     #[expect(clippy::disallowed_types, reason = "what others would use, for comparison")]
     let bare: std::collections::HashMap<ServerName, std::sync::Arc<usize>> =
         names.iter().cloned().zip((0..NAMES).map(std::sync::Arc::new)).collect();
@@ -188,8 +187,7 @@ fn weigh() {
         "warm hits, beside them: {nanos} ns each for a map of the standard library alone ({sum})"
     );
     drop(bare);
-    // The same for the very outcomes that memory holds, under the very names: what is left is where they lie, which is between a
-    // million names' facts.
+    // The same with the outcomes and names of the cache itself, which lie between the facts of a million names.
     #[expect(clippy::disallowed_types, reason = "what others would use, for comparison")]
     let mut shared = std::collections::HashMap::new();
     for name in &names {
@@ -213,7 +211,7 @@ fn weigh() {
     });
     println!("warm hits, beside them: {few} ns each for 10000 of that map ({sum})");
     drop(shared);
-    // A homeserver asks for a few names most of the time.
+    // A homeserver mostly uses few names.
     let nanos = in_turn(10_000, |names| ask(&mut resolver, names));
     println!(
         "warm hits, 10000 of the million in use: {nanos} ns each, {} % of the map (target: at most 120)",
@@ -224,7 +222,7 @@ fn weigh() {
     SHARED.with(|shared| *shared.borrow_mut() = Some(resolver));
 }
 
-/// Asks for some names, and lets go of what comes when it has all of it, as whoever needs many at once does.
+/// Resolves some names and drops the outcomes together, as a caller with many names does.
 fn ask(resolver: &mut Resolver, names: &[ServerName]) {
     let mut finished = Vec::with_capacity(names.len());
     for name in names {
@@ -235,8 +233,8 @@ fn ask(resolver: &mut Resolver, names: &[ServerName]) {
     assert!(finished.iter().all(|event| matches!(event, Event::Finished(..))));
 }
 
-/// Nanoseconds that each name takes when the first so many are asked for in turn, a million times in all, a thousand at once. Who
-/// asks has just read the names somewhere: they are made, untimed, shortly before.
+/// Nanoseconds for each name when the first `count` names are resolved in turn, a million times in total and a thousand at
+/// a time. The names are created shortly before, untimed.
 fn in_turn(of: usize, mut ask: impl FnMut(&[ServerName])) -> usize {
     const AT_ONCE: usize = 1000;
     let mut nanos = 0;
@@ -268,7 +266,7 @@ fn warm_hit(bencher: divan::Bencher<'_, '_>) {
     });
 }
 
-/// A request, without what only a driver needs.
+/// A request, without the parts that only a driver needs.
 enum Sent {
     Dns(DnsRequest),
     Http(HttpId, usize),
@@ -340,14 +338,14 @@ fn drain(resolver: &mut Resolver) {
     }
 }
 
-/// Resident memory in bytes; zero where the system does not tell.
+/// Resident memory in bytes; zero on systems that do not report it.
 fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: usize = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * 4096
 }
 
-/// Time of the processor that this thread has had, in nanoseconds; zero where the system does not tell.
+/// CPU time of this thread in nanoseconds; zero on systems that do not report it.
 fn processor_nanos() -> usize {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! All public types can be sent to and shared between threads, as adapters on multi-threaded runtimes need it.
+//! All public types are `Send` and `Sync`, as multi-threaded runtimes require.
 
 use discovery_core as core;
 

@@ -1,7 +1,7 @@
-//! The CPU time that a TLS handshake costs a client, by provider: `cargo bench -p discovery-driver --features
+//! CPU time of a TLS handshake for a client, by provider: `cargo bench -p discovery-driver --features
 //! ring,aws-lc-rs,graviola --bench providers`.
 //!
-//! Each handshake is TLS 1.3 with another server, whose ECDSA certificate is from the same authority. The server computes by ring
+//! Each handshake is TLS 1.3 with another server, whose ECDSA certificate is from the same authority. The server uses ring
 //! and is not counted.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
@@ -73,7 +73,7 @@ fn servers() -> (RootCertStore, Vec<Arc<ServerConfig>>) {
 /// The time of one handshake, in the best run.
 fn best(config: impl Fn() -> ClientConfig, servers: &[Arc<ServerConfig>]) -> Duration {
     let run = |_| {
-        // A new one each time: signatures that were verified before are remembered.
+        // A new configuration each time, because verified signatures are cached.
         let config = Arc::new(config());
         let all: Duration = servers.iter().map(|server| handshake(&config, server)).sum();
         all / SERVERS as u32

@@ -1,4 +1,4 @@
-//! Good worlds and bad ones for the event loop of the example, the same as for every adapter.
+//! Runs the tests that all adapters share with the event loop of the example.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -25,7 +25,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Writes down every span that has closed, as `name field=value …`, and whether it had a parent.
+/// Records every closed span as `name field=value …`, and whether it had a parent.
 #[derive(Clone, Default)]
 struct Listener(Arc<Mutex<Spans>>);
 
@@ -81,7 +81,7 @@ impl Subscriber for Listener {
 }
 
 impl Listener {
-    /// What has closed since the last time.
+    /// The spans that have closed since the last call.
     fn take(&self) -> Vec<String> {
         let mut closed = std::mem::take(&mut self.0.lock().unwrap().closed);
         closed.sort();
@@ -105,7 +105,7 @@ fn open() -> (Discovery, Driver) {
     builder.build(System::default()).unwrap()
 }
 
-/// Starts all that there is; none of it can open its socket.
+/// Starts all requests; none of them can open a socket.
 fn fail(driver: &mut Driver) {
     while let Poll::Ready(action) = driver.poll_action(&Context::from_waker(Waker::noop())) {
         if let Action::Start(mut task) = action {

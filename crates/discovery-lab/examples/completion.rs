@@ -1,4 +1,4 @@
-//! A completion-based loop: io_uring, by compio. Buffers are given away with an operation, and come back when it is done.
+//! A completion-based loop with io_uring, by compio. An operation takes ownership of a buffer and returns it at its end.
 //!
 //! `cargo run -p discovery-lab --example completion [NAME …]`, on Linux where the kernel allows io_uring. One thread, nothing of the driver is `Send`; the handle is, so that callers may be anywhere.
 #![allow(
@@ -30,7 +30,7 @@ pub(crate) async fn run(driver: Driver) {
     driver.run(carry_out, sleep).await;
 }
 
-/// One request. Dropped before its end, it is answered as a failure of our own side.
+/// A request. If it is dropped before its end, its answer is a local failure.
 async fn carry_out(mut task: RequestTask) {
     let mut socket = None;
     let mut buffer = Vec::with_capacity(READ_BUFFER);
@@ -38,13 +38,13 @@ async fn carry_out(mut task: RequestTask) {
         match (task.wants(), &mut socket) {
             (Want::Finish, _) => break,
             (Want::Open(transport, address), _) => {
-                // One at a time: the old socket goes before the new one comes.
+                // One socket at a time: the old one is closed first.
                 socket = None;
                 let opened = open(transport, address).await.map(|new| socket = Some(new));
                 task.opened(opened);
             }
             (Want::Write(bytes), Some(socket)) => {
-                // The system holds them until it is done, whatever becomes of the task meanwhile.
+                // The system holds the buffers until the operation ends, even if the task is dropped.
                 let bytes = bytes.to_vec();
                 let BufResult(count, _) = match socket {
                     Socket::Udp(socket) => socket.send(bytes).await,
@@ -73,7 +73,8 @@ enum Socket {
     Tcp(TcpStream),
 }
 
-/// The sockets are made here and not by compio, which loses the descriptor where its future is dropped while the system still makes it.
+/// Sockets are created here, because compio leaks a descriptor if its future is dropped while the system creates the
+/// socket.
 async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     Ok(match transport {
         Transport::Tcp => {
@@ -87,14 +88,14 @@ async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
         }
         Transport::Udp => {
             let socket = std::net::UdpSocket::bind(local_address(address))?;
-            // Connected: the kernel then lets nobody else's datagrams through.
+            // A connected socket gets no datagrams from other addresses.
             socket.connect(address)?;
             Socket::Udp(UdpSocket::from_std(socket)?)
         }
     })
 }
 
-/// Resolves names at once.
+/// Resolves names concurrently.
 pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
     let runtime = Runtime::new()?;
     runtime.block_on(async {

@@ -1,11 +1,10 @@
-//! Serves a load of names to other processes, for measuring clients under load:
-//! `cargo run --release -p discovery-lab --example load -- STEP NAMES CA_FILE [ADDRESS [FRONT_DOOR]]`.
+//! Serves a load of names to other processes, to measure clients: `cargo run --release -p discovery-lab --example load_set
+//! -- STEP NAMES CA_FILE [ADDRESS [FRONT_DOOR]]`.
 //!
-//! STEP is 3.2, 4 or 6, NAMES how many names there are, CA_FILE where the certificate authority is written. ADDRESS is the IPv4
-//! address of every host, 198.51.100.1 unless said otherwise. FRONT_DOOR is the address and port of the web server, at a port
-//! that the system gives unless said otherwise. Clients that can't be told to connect elsewhere than where a name leads are
-//! served with `127.0.0.1 127.0.0.1:443`, which takes the privilege of low ports. It prints how to reach it (see
-//! `LoadSet::serve_until_end`) and ends with its standard input.
+//! STEP is 3.2, 4 or 6, NAMES the number of names, CA_FILE the file for the certificate of the authority. ADDRESS is the
+//! IPv4 address of every host (default: 198.51.100.1). FRONT_DOOR is the address and port of the web server (default: a
+//! free port). Clients without a hook for connections need `127.0.0.1 127.0.0.1:443`, which requires the privilege to use
+//! low ports. The program prints how to reach it (see `LoadSet::serve_until_end`) and ends with its standard input.
 #![allow(missing_docs, clippy::disallowed_methods, reason = "an example")]
 
 use std::io;

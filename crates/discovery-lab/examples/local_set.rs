@@ -1,4 +1,4 @@
-//! The machine on one thread, where nothing is `Send`: callers and driver share it by `Rc`, and nothing is locked.
+//! The machine on one thread without `Send`: callers and driver share it in an `Rc`, without a lock.
 //!
 //! `cargo run -p discovery-lab --example local_set [NAME …]`. A caller's input goes to the machine at once, so what is remembered is
 //! answered without any task; the driver starts and stops exchanges, and keeps the deadline.
@@ -24,7 +24,7 @@ use discovery_driver::Clock;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 
-/// Asks for names. The driver ends when the last clone, and the last who waits, is gone.
+/// The handle of callers. The driver ends when the last clone and the last lookup are dropped.
 #[derive(Clone)]
 pub(crate) struct Discovery(Rc<Shared>);
 
@@ -32,7 +32,7 @@ struct Shared {
     setting: Rc<Setting>,
     clock: Clock,
     state: RefCell<State>,
-    /// There is something new for the driver.
+    /// Wakes the driver.
     news: Rc<Notify>,
 }
 
@@ -40,17 +40,17 @@ struct State {
     resolver: Resolver,
     waiting: BTreeMap<Ticket, oneshot::Sender<Outcome>>,
     orders: VecDeque<Order>,
-    /// Whether there is a driver: nobody may wait in silence where there is none.
+    /// Whether the driver runs. Without it, lookups must not wait.
     driven: bool,
 }
 
-/// Something for the driver to do.
+/// The work of the driver.
 enum Order {
     Start(Request),
     Stop(RequestId),
 }
 
-/// Abandons its ticket when it goes; a ticket that has ended does not notice.
+/// Abandons its ticket when it is dropped, without effect on a ticket that has ended.
 struct Waiting<'a>(&'a Shared, Ticket);
 
 impl Discovery {
@@ -67,7 +67,7 @@ impl Discovery {
         Self(shared)
     }
 
-    /// Whatever else the machine is to be told or asked: its routes, its counters.
+    /// Any other operation on the machine, such as setting routes or reading counters.
     #[allow(dead_code, reason = "for whoever embeds this: names are resolved without it")]
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Resolver, Instant) -> T) -> T {
         self.0.input(|state, now| change(&mut state.resolver, now))
@@ -81,13 +81,13 @@ impl Discovery {
             ticket
         });
         let _waiting = Waiting(&self.0, ticket);
-        // The driver is gone: a failure of our own side, which says nothing about the world.
+        // The driver has ended: a local failure.
         told.await.unwrap_or_else(|_| Err(Arc::new(ResolveError::bare(ErrorKind::Local))))
     }
 }
 
 impl Shared {
-    /// Gives the machine something, and sorts what it says to that.
+    /// Hands an input to the machine and sorts its events.
     fn input<T>(&self, give: impl FnOnce(&mut State, Instant) -> T) -> T {
         let now = self.clock.to_core((self.setting.clock)());
         let mut state = self.state.borrow_mut();
@@ -121,7 +121,7 @@ impl Drop for Discovery {
     }
 }
 
-/// Says that nothing will be done any more, also where the driver's thread panics or its `LocalSet` is dropped.
+/// Ends all lookups when the driver ends, also if its thread panics or its `LocalSet` is dropped.
 struct Gone(Weak<Shared>);
 
 impl Drop for Gone {
@@ -158,7 +158,7 @@ async fn drive(shared: Weak<Shared>, news: Rc<Notify>) {
         let deadline = alive.state.borrow().resolver.poll_timeout();
         let deadline = deadline.and_then(|deadline| alive.clock.to_std(deadline.at));
         let now = (alive.setting.clock)();
-        // Whoever waits for nothing but this driver must not be kept alive by it.
+        // The driver must not keep lookups alive that wait only for it.
         drop(alive);
         let answer = tokio::select! {
             () = news.notified() => continue,
@@ -168,7 +168,7 @@ async fn drive(shared: Weak<Shared>, news: Rc<Notify>) {
         let Some(alive) = shared.upgrade() else { return };
         alive.input(|state, now| match answer {
             Some(answer) => {
-                // That it came too late is no news to a driver.
+                // A driver can ignore late answers.
                 let _ = state.resolver.handle_answer(answer, now);
             }
             None => state.resolver.handle_timeout(now),
@@ -176,7 +176,7 @@ async fn drive(shared: Weak<Shared>, news: Rc<Notify>) {
     }
 }
 
-/// Resolves names at once, on this thread.
+/// Resolves names concurrently on this thread.
 pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {

@@ -1,4 +1,4 @@
-//! The machine inside a loop that is there already and has something else to do: no handle of ours, no task that owns it.
+//! The machine inside an existing loop with other work, without `Discovery` and without a task of its own.
 //!
 //! `cargo run -p discovery-lab --example select_loop [NAME …]`. The something else is an echo service; what the machine asks for is
 //! carried out by the wire's exchanges, one task each. Everybody else asks the loop by a message.
@@ -40,14 +40,14 @@ pub(crate) async fn program(
     let (tell_connected, mut connected) = unbounded_channel();
     let (mut echoed, mut datagram) = (0_usize, [0; 512]);
     loop {
-        // First all that it has to say, for any input may have made it say something.
+        // First all events, because any input may cause some.
         while let Some(event) = resolver.poll() {
             match event {
                 Event::Request(request) => {
                     let (id, setting, tell) =
                         (request.id(), Arc::clone(&setting), tell_connected.clone());
                     let task = async move {
-                        // Nobody listens once the loop is gone, and then nobody needs to.
+                        // The receiver may have been dropped.
                         let connected = |id| {
                             let _ = tell.send(id);
                         };
@@ -55,7 +55,7 @@ pub(crate) async fn program(
                     };
                     running.start(id, |tasks| tasks.spawn(task));
                 }
-                // If it has just answered: a late answer does no harm.
+                // Its answer may be on its way, and late answers are harmless.
                 Event::Cancel(id) => running.stop(id),
                 Event::Finished(ticket, outcome) => {
                     let _ = waiting.remove(&ticket).map(|tell| tell.send(outcome));
@@ -77,14 +77,14 @@ pub(crate) async fn program(
                 None => return echoed,
             },
             answer = running.next() => {
-                // That it came too late is no news to a driver.
+                // A driver can ignore late answers.
                 let _ = resolver.handle_answer(answer, moment());
             }
             Some(id) = connected.recv() => {
                 let _ = resolver.handle_connected(id, moment());
             }
             () = until(deadline, now()) => resolver.handle_timeout(moment()),
-            // The something else.
+            // The other work.
             Ok((count, from)) = echo.recv_from(&mut datagram) => {
                 echoed += 1;
                 let _ = echo.send_to(datagram.get(..count).unwrap_or_default(), from).await;
@@ -93,7 +93,7 @@ pub(crate) async fn program(
     }
 }
 
-/// The tickets that nobody waits for any more.
+/// Tickets of dropped lookups.
 fn left(waiting: &BTreeMap<Ticket, oneshot::Sender<Outcome>>) -> Vec<Ticket> {
     let left = waiting.iter().filter(|(_, tell)| tell.is_closed());
     left.map(|(ticket, _)| *ticket).collect()

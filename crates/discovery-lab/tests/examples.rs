@@ -1,4 +1,4 @@
-//! The examples resolve the built-in world: each is what its first lines say, and right.
+//! The examples resolve the built-in world correctly.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -22,7 +22,7 @@ use std::time::Duration;
 use discovery_core::{Instant, ServerName};
 use discovery_lab::{Lab, LabOptions, LookupResult, built_in, differences};
 
-/// By how much waits are divided, one after the other until the machine that this runs on keeps up.
+/// The divisors of waits, tried in turn until the machine keeps up.
 const DIVISORS: [u32; 3] = [20, 5, 1];
 
 macro_rules! resolves_the_built_in_world {

@@ -1,6 +1,6 @@
-//! Adapters that err, each in its own way: the check that is there for it complains, and none complains of the right one.
+//! Adapters with one defect each: the check for the defect complains, and no check complains about a correct adapter.
 //!
-//! One test, for what the kit counts is the process's own.
+//! One test, because the kit counts resources of the process.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -17,21 +17,21 @@ use discovery_core::{Disposition, Feedback, Policy, Routes, ServerName};
 use discovery_lab::kit::{Adapter, Check, Client, Lookup, OnDiscovery, Setup, Timers, Trouble};
 use discovery_tokio::Discovery;
 
-/// What is wrong with an adapter.
+/// The defect of an adapter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wrong {
     Nothing,
     /// It has a policy of its own.
     Policy,
-    /// It does not ask where to fetch documents from.
+    /// It does not call the hook for GETs.
     Fetch,
-    /// It does not ask where to connect.
+    /// It does not call the hook for connections.
     Connect,
-    /// It looks at the machine all the time.
+    /// It polls the machine all the time.
     Restless,
     /// Dropping a future stops nothing.
     Stubborn,
-    /// Its end stops nothing.
+    /// Ending the client stops nothing.
     Endless,
     /// Each client leaves a thread behind.
     Leaks,

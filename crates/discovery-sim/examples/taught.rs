@@ -1,6 +1,7 @@
-//! A restart with a file of facts: `cargo run --release -p discovery-sim --example taught`.
+//! A restart with a cache file: `cargo run --release -p discovery-sim --example taught`.
 //!
-//! Argument, optional: facts (1000000). Of each host four: a document, no IPv6 address, one IPv4 address, an SRV record.
+//! Optional argument: the number of facts (1000000). Each host has four: a document, no IPv6 address, one IPv4 address, an
+//! SRV record.
 
 #![allow(
     clippy::disallowed_methods,
@@ -76,7 +77,7 @@ fn text(facts: usize) -> Result<Vec<u8>, std::fmt::Error> {
     Ok(sealed(lines.as_bytes()))
 }
 
-/// The most memory that was resident, in bytes, where the system tells.
+/// Peak resident memory in bytes, if the system reports it.
 fn most_resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

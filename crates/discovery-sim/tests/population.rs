@@ -1,4 +1,4 @@
-//! A homeserver among generated servers: what it asks, how long it waits, how wrong its memory may be.
+//! A homeserver among generated servers: its queries, its waits, and the age of wrong results.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -13,7 +13,7 @@ const LATENCY: Duration = Duration::from_millis(50);
 
 #[test]
 fn a_fortnight_gives_no_answer_beyond_its_bound() {
-    // Faster than life: in a fortnight most servers change.
+    // Time-lapse: most servers change within a fortnight.
     let churn = Churn {
         era: (DAY * 4, DAY * 9),
         stay: (DAY * 3, DAY * 12),
@@ -31,13 +31,13 @@ fn a_fortnight_gives_no_answer_beyond_its_bound() {
     let report = year.run(&population, Config::new(Population::policy()));
     println!("{report}");
     assert_eq!(report.violations, []);
-    // Each within the bound of what it rests on, and none that does not come from a change.
+    // Each wrong result is within the lifetime of its facts and comes from a change.
     assert!(report.too_old.is_empty(), "{}", report.too_old.join("\n"));
     assert!(report.failed.is_empty(), "{:?}", report.failed);
-    // R39: 48 h; the longest life of records is a day.
+    // R39: 48 h for documents; records live at most a day.
     assert!((HOUR * 24..=HOUR * 48).contains(&report.longest_set_up), "{report}");
     assert!((HOUR..=HOUR * 24).contains(&report.longest_addresses), "{report}");
-    // The names are few and used seldom, their lifetimes short.
+    // There are few names, seldom used, with short lifetimes.
     assert!((100..=500).contains(&report.hit_rate()), "{report}");
     // A document that is due is refreshed ahead even where the lookup had to ask for addresses: a little more than half are fetched.
     assert!(report.requests[0] < report.cold[0], "{report}");
@@ -62,7 +62,7 @@ fn a_large_room_is_joined_cold_and_then_warm() {
     assert!(join.alone.iter().all(|waited| *waited <= Duration::from_secs(2)), "{join}");
     let dead: u64 = join.failed.values().sum();
     assert!(dead.abs_diff(SERVERS * 13 / 100) < 150, "{join}");
-    // Within the lifetimes nothing is asked again, and only what is still being asked for the first time is waited for.
+    // Within lifetimes nothing is asked again, and lookups wait only for first answers.
     assert!(join.warm.keys().all(|kind| *kind == Kind::Silent), "{join}");
     assert!(join.at_once >= SERVERS * 985 / 1000, "{join}");
 }

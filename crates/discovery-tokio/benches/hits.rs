@@ -1,5 +1,4 @@
-//! What a name that is known costs through the runtime, by 64 tasks at once: CPU time of the whole process a hit, addresses
-//! included.
+//! CPU time of a cache hit through the runtime, with 64 concurrent tasks and including addresses.
 #![allow(
     missing_docs,
     unreachable_pub,

@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Where to connect for a name, and which `Host` header to send.
+/// The endpoints of a name and its `Host` header.
 pub(crate) async fn resolve(discovery: &Discovery, name: &str) -> Result<String, Box<dyn Error>> {
     let resolved = discovery.resolve(name).await?;
     let addresses: Vec<_> = resolved.socket_addrs().map(|to| to.to_string()).collect();

@@ -1,8 +1,8 @@
-//! Memory that survives a restart, in a file: `cargo run -p discovery-tokio --example restart -- FILE NAME…`.
+//! A cache that survives restarts in a file: `cargo run -p discovery-tokio --example restart -- FILE NAME…`.
 //!
-//! Begins with what the file tells, resolves the names, says where they lead and how many questions went out, and writes what is
-//! known then. The second time no question goes out for what is still fresh. A file that is damaged, or something else, is not
-//! used, and not overwritten either.
+//! Reads the cache file, resolves the names, prints their endpoints and the number of requests, and writes the file again.
+//! The second time, fresh facts cause no requests. A file that is damaged or something else is neither used nor
+//! overwritten.
 #![allow(
     missing_docs,
     clippy::print_stdout,
@@ -42,13 +42,13 @@ async fn main() -> Anyway<()> {
     save(&discovery, file)
 }
 
-/// Writes all that is known. Whoever reads the file finds the old one or the new one, whole, whenever this ends.
+/// Writes the cache atomically: readers find the complete old file or the complete new one.
 fn save(discovery: &Discovery, file: &Path) -> Anyway<()> {
     let mut all = discovery.export_since(Cursor::START);
     while all.has_more() {
         all.append(discovery.export_since(all.cursor()));
     }
-    // A new file with a random name, which nobody else can have prepared.
+    // A new file with a random name, which cannot have been prepared by another user.
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut new = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
     let mut to = BufWriter::new(&mut new);

@@ -1,9 +1,9 @@
-//! Several processes that share what each of them learns, through Redis:
-//! `cargo run -p discovery-tokio --example share -- redis://127.0.0.1/`, as often as you like.
+//! Processes that share their caches through Redis: `cargo run -p discovery-tokio --example share -- redis://127.0.0.1/`,
+//! in several terminals.
 //!
-//! Reads names from standard input, one a line, and says of each where it leads and how many questions went out. What one process
-//! has asked for, the others need not ask: each puts what it learns into a stream, and reads there what the others have learnt
-//! before it resolves a name. A server with more to do reads every second or so instead.
+//! Reads names from standard input, one a line, and prints their endpoints and the number of requests. Each process appends
+//! its new facts to a stream and imports those of the others before it resolves a name, so that a question is asked once. A
+//! busy server would import every second instead.
 #![allow(
     missing_docs,
     clippy::print_stdout,
@@ -37,7 +37,7 @@ async fn main() -> Anyway<()> {
         heard: "0".to_owned(),
     };
     for name in io::stdin().lines() {
-        // An example may block: nothing else is under way here.
+        // Blocking is fine here, because nothing else runs.
         shared.hear(&discovery)?;
         println!("{}", setting::tell(&discovery, &name?).await?);
         shared.tell(&discovery)?;
@@ -47,14 +47,14 @@ async fn main() -> Anyway<()> {
 
 struct Shared {
     redis: Connection,
-    /// Up to where this process has told what it knows.
+    /// The position up to which this process has exported its facts.
     told: Cursor,
     /// The last page that it has read.
     heard: String,
 }
 
 impl Shared {
-    /// Takes in what others have learnt since the last time.
+    /// Imports the facts of other processes since the last time.
     fn hear(&mut self, discovery: &Discovery) -> Anyway<()> {
         loop {
             let pages: Vec<(String, BTreeMap<String, Vec<u8>>)> = redis::cmd("XRANGE")
@@ -69,7 +69,7 @@ impl Shared {
             }
             for (id, fields) in pages {
                 match Export::read(fields.get("page").map(Vec::as_slice).unwrap_or_default()) {
-                    // Its own pages say nothing new.
+                    // Its own pages contain nothing new.
                     Ok(page) => drop(discovery.import(page)),
                     Err(why) => eprintln!("{STREAM} {id}: {why}"),
                 }
@@ -78,7 +78,7 @@ impl Shared {
         }
     }
 
-    /// Tells the others what is new, also what came from some of them: who comes later begins anywhere.
+    /// Exports new facts, including imported ones, because a later process may start anywhere in the stream.
     fn tell(&mut self, discovery: &Discovery) -> Anyway<()> {
         loop {
             let page = discovery.export_since(self.told);

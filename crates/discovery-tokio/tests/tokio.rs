@@ -1,4 +1,4 @@
-//! Good worlds and bad ones, the same for every adapter, and what is tokio's alone.
+//! Runs the tests that all adapters share, and tests of tokio's timers and tasks.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -114,7 +114,7 @@ async fn a_clock_moved_by_hand_rules_deadlines_and_lifetimes() {
     )
     .unwrap();
     let mut resolving = std::pin::pin!(discovery.resolve("example.org:8448"));
-    // For tokio's timers an hour passes, for the machine nothing does.
+    // An hour passes for tokio's timers, and no time for the machine.
     let hour = Duration::from_secs(3600);
     assert!(tokio::time::timeout(hour, resolving.as_mut()).await.is_err());
     let start = tokio::time::Instant::now();

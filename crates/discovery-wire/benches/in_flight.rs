@@ -1,5 +1,5 @@
-//! What a GET weighs while TLS is under way, and what its handshake costs, each beside a connection of rustls alone: that is
-//! the least that anybody can do who uses it.
+//! The memory of a GET during its TLS handshake and the cost of the handshake, compared with rustls alone, which is the
+//! lower bound.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ const GETS: usize = 500;
 const RESPONSE: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Length: 32\r\n\r\n{\"m.server\":\"fed.example.net:443\"}";
 
-/// Bytes allocated and time of the processor, summed up.
+/// Bytes allocated and CPU time, in total.
 #[derive(Default)]
 struct Sums {
     begun: usize,
@@ -58,7 +58,7 @@ fn main() {
     bare(&client, &server).print("rustls alone, no HTTP", "");
 }
 
-/// Exchanges, one after the other; what the server weighs and costs is not counted.
+/// Exchanges in sequence, without the memory and CPU time of the server.
 fn gets(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Sums {
     let mut sums = Sums::default();
     for number in 0..GETS {
@@ -85,7 +85,7 @@ fn gets(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Sums {
             let before = ALLOCATED.current_usage();
             let received = answer(&mut peer, &sent);
             drop(sent);
-            // What the other side has come to weigh meanwhile.
+            // The memory of the server so far.
             away.0 = away.0.saturating_add_signed(
                 ALLOCATED.current_usage().cast_signed() - before.cast_signed(),
             );
@@ -143,7 +143,7 @@ fn bare(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Sums {
     sums
 }
 
-/// What the server says to these bytes.
+/// The bytes that the server sends in response.
 fn answer(peer: &mut ServerConnection, mut sent: &[u8]) -> Vec<u8> {
     while !sent.is_empty() {
         peer.read_tls(&mut sent).unwrap();
@@ -203,7 +203,7 @@ fn tls() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
     (Arc::new(client), Arc::new(server))
 }
 
-/// Time of the processor that this thread has had, in nanoseconds; zero where the system does not tell.
+/// CPU time of this thread in nanoseconds; zero on systems that do not report it.
 fn processor_nanos() -> usize {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)

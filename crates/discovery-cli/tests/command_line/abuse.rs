@@ -1,8 +1,8 @@
-//! What the command makes of broken files, odd input, signals and servers that say nothing.
+//! The program with broken files, unusual input, signals and silent servers.
 
 use super::*;
 
-/// A file of this test's own, which is not there.
+/// The path of a file of this test, which does not exist.
 fn own_file(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_file(&path);
@@ -27,7 +27,7 @@ fn a_cache_that_cannot_be_used_is_told_and_what_is_foreign_is_left_alone() {
         assert!(error.contains("cache_unusable.facts: not an export of facts"), "{error}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), foreign);
     }
-    // A later version's facts are somebody's, too.
+    // Files of later versions are kept, too.
     let later = "{\"format\":\"matrix-discovery-facts\",\"version\":99}\n";
     std::fs::write(&file, later).unwrap();
     assert!(resolve(&file).contains("version 99"));
@@ -40,7 +40,7 @@ fn a_cache_that_cannot_be_used_is_told_and_what_is_foreign_is_left_alone() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     assert!(resolve(&folder).contains("not a regular file"));
     assert!(resolve(std::path::Path::new("/dev/null")).contains("not a regular file"));
-    // A file without an end is not read to it, and one that is far too long costs no memory.
+    // An endless file is not read to its end, and a file that is too long costs no memory.
     let long = std::fs::File::create(&file).unwrap();
     long.set_len(1 << 34).unwrap();
     assert!(resolve(&file).contains("too large"));
@@ -73,14 +73,14 @@ fn a_cache_is_written_beside_no_planted_link_and_a_link_in_its_place_is_followed
     let (file, victim) = (folder.join("facts"), folder.join("victim"));
     std::fs::write(&victim, "precious").unwrap();
     let mut child = typing(place.resolve().arg("--cache").arg(&file).args(["--short", "-"]));
-    // By the number of the process, which anybody can see.
+    // Named by the process id, which is public.
     symlink(&victim, folder.join(format!("facts.{}", child.id()))).unwrap();
     writeln!(child.stdin.take().unwrap(), "a.example:1").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
     let mode = |path: &PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&file), 0o600);
-    // The file that a link leads to is replaced, and the link stays.
+    // The target of a link is replaced, and the link remains.
     let link = folder.join("link");
     symlink("facts", &link).unwrap();
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
@@ -102,7 +102,7 @@ fn a_cache_is_written_beside_no_planted_link_and_a_link_in_its_place_is_followed
 fn a_cache_keeps_its_owner_and_its_group() {
     use std::os::unix::fs::{MetadataExt, chown};
     let (_place, file) = remembered("cache_owner");
-    // Whoever is not root can't give files away, and then there is nothing to see here.
+    // Only root can change the owner of a file; otherwise there is nothing to test.
     if chown(&file, Some(12345), Some(23456)).is_err() {
         return;
     }
@@ -150,13 +150,13 @@ fn answers_that_wait_for_an_earlier_name_are_printed_when_a_signal_comes() {
     let mut command = place.resolve();
     command.args(["--short", "silent.example:1", "a.example:1"]);
     let child = typing(&mut command);
-    // Both questions of the second name have been asked, and the silent one's: that is when their answers are on their way.
+    // Both questions of the second name and those of the silent one have been asked, so answers are on their way.
     let mut asked = Vec::new();
     while !asked.iter().any(|question| format!("{question:?}").contains("a.example")) {
         asked.extend(place.lab.take_asked());
         std::thread::yield_now();
     }
-    // Whether the answer has come by now is up to the machine; that the program ends so is not.
+    // The answer may or may not have arrived, but the program must end like this.
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
@@ -192,7 +192,7 @@ fn a_line_that_is_too_long_is_no_name_and_the_others_are_resolved() {
 #[test]
 fn a_machine_without_threads_is_told_and_nothing_panics() {
     let place = Place::new("no_threads", "");
-    // No stack of this size is to be had, which is told as a limit on threads is.
+    // A stack of this size is not available, which is reported like a limit on threads.
     for runtime in ["tokio", "smol", "async-std", "blocking"] {
         let output = place
             .resolve()
@@ -289,7 +289,7 @@ fn authorities_that_are_named_and_cannot_be_used_are_an_error_whatever_else_is_s
         assert_eq!(status, Some(2), "{said}");
         assert!(said.contains(&*named.to_string_lossy()), "{said}");
     }
-    // Good ones of both are trusted, and what stands between certificates does not matter.
+    // Valid certificates of both are trusted, and text between certificates is ignored.
     std::fs::write(&file, format!("some text\n{key}{pem}").replace('\n', "\r\n")).unwrap();
     let (status, said) = resolve(Some(&file), Some(&folder));
     assert!(status == Some(0) && said.contains("step=3.1"), "{said}");
@@ -300,7 +300,7 @@ fn authorities_that_are_named_and_cannot_be_used_are_an_error_whatever_else_is_s
 
 #[test]
 fn silent_servers_do_not_hold_up_the_names_behind_them() {
-    // 32 names whose servers take connections and say nothing, and 60 that are led to one of them.
+    // 32 names whose servers accept connections and stay silent, and 60 names that delegate to them.
     let mut world = String::from("dns good.example A 192.0.2.1\n");
     let mut slow = Vec::new();
     for n in 0..60 {

@@ -1,4 +1,4 @@
-//! What callers and drivers build on: routes as keys, events and answers as JSON.
+//! Interfaces for callers and drivers: routes as keys, events and answers as JSON.
 
 use std::collections::BTreeSet;
 
@@ -68,7 +68,7 @@ fn the_route_of_a_result_is_made_once() {
     assert_eq!(name, rustls_pki_types::ServerName::from(Ipv4Addr::new(192, 0, 2, 1)));
 }
 
-/// The value after a way through JSON.
+/// The value after a round trip through JSON.
 fn through_json<T: Serialize + DeserializeOwned>(value: &T) -> T {
     serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
 }
@@ -176,7 +176,7 @@ fn hosts_alone_are_resolved_for_a_proxy_that_resolves_names() {
         let ticket = resolver.resolve(&name(text), START);
         let world = |request: &Request| {
             if let Request::Dns(dns) = request {
-                // The host of the document is the only one with an address to connect to.
+                // Only the host of the document has an address.
                 assert!(dns.kind == RecordType::Srv || dns.name.as_str() == "a.example");
             }
             two_targets(request)

@@ -1,4 +1,4 @@
-//! Invariants at their edges: what answers, deadlines and whoever gives up may change.
+//! Edge cases of invariants: answers, deadlines and abandoned lookups.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn i10_a_get_has_at_most_four_addresses_open_and_goes_on_when_one_fails() {
     let _ = resolution.handle_answer(refused, START + Duration::from_secs(2));
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     assert_eq!(requests(&events).len(), 1, "the fifth");
-    // Where all are silent, the one that has been so for longest makes room: every address gets its turn.
+    // If all are silent, the one that has been silent for longest makes room, so that every address is tried.
     pass(&mut resolution, START + Duration::from_secs(5));
     let events: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     let Request::Http(second) = &gets[1] else { panic!("{gets:?}") };
@@ -69,7 +69,7 @@ fn i14_an_answer_that_comes_late_does_not_give_those_in_the_queue_more_time() {
     let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
     let [first] = &requests(&events)[..] else { panic!("{events:?}") };
     let late = START + Duration::from_millis(60_500);
-    // The driver does what is due until shortly before the end of the queue's patience.
+    // The driver handles all timeouts until shortly before the queue deadline.
     let last = START + Duration::from_secs(59);
     while let Some(deadline) = resolver.poll_timeout().filter(|deadline| deadline.at <= last) {
         resolver.handle_timeout(deadline.at);
@@ -86,7 +86,7 @@ fn i14_an_answer_that_comes_late_does_not_give_those_in_the_queue_more_time() {
     assert!(end(&events, waiting).is_some(), "{events:?}");
 }
 
-/// Which family's answer comes first makes no difference, not even where one of them shows that the target is an alias.
+/// The order of the families' answers makes no difference, even if one of them shows that the target is an alias.
 #[test]
 fn i13_a_rejected_alias_is_explained_alike_in_every_order() {
     let config = config(|policy| policy.spec.srv_target_alias = SrvTargetAlias::Reject);
@@ -180,7 +180,7 @@ fn i03_an_answer_to_what_was_never_asked_is_told_from_one_that_comes_late() {
     let (_, there) = asked(&mut other, "a.example");
     let (_, further) = asked(&mut other, "b.example");
     let _ = resolver.abandon(ticket, START);
-    // Numbers go up from one: the next one of this resolver is the other's third.
+    // Ids increase by one, so the next id of this resolver is the third of the other.
     let mut told = |request: &Request| resolver.handle_answer(answer(request, vec![]), START);
     assert_eq!(here.iter().map(&mut told).collect::<Vec<_>>(), [Disposition::Stale; 2]);
     assert_eq!(told(&further[0]), Disposition::Unknown);

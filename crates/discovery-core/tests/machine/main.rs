@@ -1,4 +1,4 @@
-//! Small runs at the machine's border, answered by hand. What they share is here.
+//! Small runs of the machine with prepared answers. Shared helpers are here.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,11 +7,11 @@
     reason = "tests"
 )]
 
-mod asking;
+mod requests;
 mod interface;
 mod invariants;
 mod pauses;
-mod told;
+mod outcomes;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -31,12 +31,12 @@ fn config(change: impl FnOnce(&mut Policy)) -> Config {
     policy.addresses = AddressPolicy::any();
     change(&mut policy);
     let mut config = Config::new(policy);
-    // Deadlines are looked at one by one.
+    // Deadlines are compared one by one.
     config.heartbeat = None;
     config
 }
 
-/// Time passes, and the driver calls whenever something is due.
+/// Lets time pass, and handles each timeout when it is due.
 fn pass(resolution: &mut Resolution, until: Instant) {
     while let Some(deadline) = resolution.poll_timeout().filter(|deadline| deadline.at <= until) {
         resolution.handle_timeout(deadline.at);
@@ -56,7 +56,7 @@ fn record(owner: &str, data: RecordData) -> DnsRecord {
     DnsRecord { owner: host(owner), ttl: 300, data }
 }
 
-/// An answer with these records; NODATA without any.
+/// An answer with these records, NODATA if there are none.
 fn answer(request: &Request, records: Vec<DnsRecord>) -> Answer {
     let Request::Dns(dns) = request else { panic!("{request:?}") };
     Answer::Dns(
@@ -92,7 +92,7 @@ fn end(events: &[Event], ticket: Ticket) -> Option<Outcome> {
     })
 }
 
-/// Answers every request at once, until nothing is asked; gives the end of the ticket.
+/// Answers every request at once until none is left. Returns the outcome of the ticket.
 fn settle(
     resolver: &mut Resolver,
     ticket: Ticket,

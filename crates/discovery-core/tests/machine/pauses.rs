@@ -55,7 +55,7 @@ fn i15_after_a_pause_there_is_as_long_to_wait_as_before() {
     let back = START + PAUSE;
     resolution.handle_timeout(back);
     assert_eq!(left(&resolution, back), before);
-    // The guard: silence of a server that could be heard counts, and the lookup goes on to SRV.
+    // For comparison: silence without a pause counts, and the lookup continues with SRV records.
     let _ = drain(&mut resolution);
     pass(&mut resolution, back + Duration::from_secs(6));
     let asked = requests(&drain(&mut resolution));

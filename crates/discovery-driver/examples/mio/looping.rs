@@ -1,7 +1,7 @@
 //! A readiness-based event loop that resolves names: one thread, one poll, no async.
 //!
-//! A program with a loop of its own takes three things from here: sockets registered by token, a waker for other threads, and the
-//! timeout of the poll.
+//! Three parts are needed in a loop of your own: sockets registered by token, a waker for other threads, and the timeout of
+//! the poll.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -19,7 +19,7 @@ use mio::{Events, Interest, Registry, Token};
 /// The token of the waker.
 const WAKER: Token = Token(0);
 
-/// How often one request may read before the others get their turn.
+/// How often a request may read before other requests get their turn.
 const TURNS: usize = 16;
 
 /// The loop and its open requests.
@@ -41,28 +41,28 @@ struct Open {
 
 enum Socket {
     Udp(UdpSocket),
-    /// Becomes writable when it is up, or has failed.
+    /// Becomes writable when it is connected or has failed.
     Connecting(TcpStream),
     Tcp(TcpStream),
 }
 
-/// Why a request is left alone for now.
+/// Why a request pauses.
 #[derive(PartialEq)]
 enum Pause {
     /// Its socket is not ready.
     Blocked,
-    /// It is, but others are waiting.
+    /// Its socket is ready, but other requests are waiting.
     Turn,
-    /// The answer is there.
+    /// It has its answer.
     Finished,
 }
 
-/// Wakes the loop from any thread: the driver uses it when there is something to do.
+/// Wakes the loop from any thread, when the driver has something to do.
 struct LoopWaker(mio::Waker);
 
 impl Wake for LoopWaker {
     fn wake(self: Arc<Self>) {
-        // This only fails if the loop is gone.
+        // This fails only if the loop has ended.
         let _ = self.0.wake();
     }
 }
@@ -121,7 +121,7 @@ impl Looping {
     }
 
     fn advance(&mut self, token: Token, ready: &mut Vec<Token>) {
-        // An event may be late: of a socket that is closed.
+        // An event may be for a socket that is closed.
         let Some(open) = self.tasks.get_mut(&token) else { return };
         match open.advance(self.poll.registry(), token) {
             Pause::Blocked => {}
@@ -137,7 +137,7 @@ impl Looping {
 }
 
 impl Open {
-    /// Does what the task wants until that would block.
+    /// Carries out the operations of the task until one would block.
     fn advance(&mut self, registry: &Registry, token: Token) -> Pause {
         let mut buffer = [0; READ_BUFFER];
         for _ in 0..TURNS {
@@ -158,7 +158,7 @@ impl Open {
                     }
                 },
                 (Want::Open(transport, address), _) => {
-                    // One at a time: the old socket goes before the new one comes.
+                    // One socket at a time: the old one is closed first.
                     self.socket = None;
                     match Socket::open(transport, address, registry, token) {
                         Ok(socket) => {
@@ -211,7 +211,7 @@ impl Socket {
         match transport {
             Transport::Udp => {
                 let mut socket = UdpSocket::bind(local_address(address))?;
-                // R98: the kernel then drops what comes from elsewhere.
+                // R98: the kernel then drops datagrams from other addresses.
                 System::report_icmp_errors(&socket, address);
                 socket.connect(address)?;
                 registry.register(&mut socket, token, both)?;
@@ -219,7 +219,7 @@ impl Socket {
             }
             Transport::Tcp => {
                 let mut stream = TcpStream::connect(address)?;
-                // The messages are small, and each waits for the one before.
+                // Messages are small and must not wait for each other.
                 let _ = stream.set_nodelay(true);
                 registry.register(&mut stream, token, both)?;
                 Ok(Self::Connecting(stream))
@@ -228,7 +228,7 @@ impl Socket {
     }
 }
 
-/// Whether a connection is up; an error where it never will be.
+/// Whether a connection is established; an error if it has failed.
 fn is_up(stream: &TcpStream) -> io::Result<bool> {
     if let Some(error) = stream.take_error()? {
         return Err(error);

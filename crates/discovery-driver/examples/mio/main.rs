@@ -1,5 +1,5 @@
-//! Resolves the names on its command line by an event loop of mio, one thread for all:
-//! `cargo run -p discovery-driver --features native-roots,ring,system --example mio -- matrix.org`.
+//! Resolves the names on its command line with an event loop of mio on one thread: `cargo run -p discovery-driver
+//! --features native-roots,ring,system --example mio -- matrix.org`.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -15,7 +15,7 @@ use discovery_driver::Builder;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (discovery, looping) = looping::build(Builder::with_system_roots()?)?;
-    // The loop has the main thread; each name is waited for on a thread of its own.
+    // The loop runs on the main thread; a thread for each name waits for its result.
     let waiting: Vec<_> = std::env::args()
         .skip(1)
         .map(|name| {

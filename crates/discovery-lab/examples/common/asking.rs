@@ -1,4 +1,4 @@
-//! How the rest of a program asks a loop that owns the machine: by messages. Knows nothing of what the loop does.
+//! Messages from the rest of a program to a loop that owns the machine.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,25 +9,26 @@ use discovery_core::{ErrorKind, Instant, Outcome, ResolveError, Resolver, Server
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-/// What is to be done with the machine.
+/// Operations on the machine.
 pub(crate) type Change = dyn FnOnce(&mut Resolver, Instant) + Send;
 
-/// What the loop is asked for.
+/// A message to the loop.
 pub(crate) enum Wish {
     Resolve(ServerName, oneshot::Sender<Outcome>),
-    /// Somebody no longer waits.
+    /// A lookup was dropped.
     Left,
-    /// Whatever else the machine is to be told or asked: its routes, its counters.
+    /// Any other operation on the machine, such as setting routes or reading counters.
     Change(Box<Change>),
 }
 
-/// How the rest of the program asks: cheap to clone. The loop ends when the last one, and the last who waits, is gone.
+/// The handle of the rest of the program, which is cheap to clone. The loop ends when the last handle and the last lookup
+/// are dropped.
 #[derive(Clone)]
 pub(crate) struct Asking {
     wishes: UnboundedSender<Wish>,
 }
 
-/// One outcome, some time; dropping it abandons the lookup.
+/// A future outcome. Dropping it abandons the lookup.
 pub(crate) struct Resolving {
     told: oneshot::Receiver<Outcome>,
     wishes: UnboundedSender<Wish>,
@@ -41,7 +42,7 @@ impl Asking {
 
     pub(crate) fn resolve(&self, name: &ServerName) -> Resolving {
         let (tell, told) = oneshot::channel();
-        // Where the loop is gone `tell` is dropped here, and that is what whoever waits will see.
+        // If the loop has ended, `tell` is dropped here, which ends the lookup.
         let _ = self.wishes.send(Wish::Resolve(name.clone(), tell));
         Resolving { told, wishes: self.wishes.clone() }
     }
@@ -55,7 +56,7 @@ impl Future for Resolving {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        // The loop went away in the middle: a failure of our own side, which says nothing about the world.
+        // The loop has ended: a local failure.
         let gone = |_| Err(Arc::new(ResolveError::bare(ErrorKind::Local)));
         Pin::new(&mut self.told).poll(cx).map(|told| told.unwrap_or_else(gone))
     }

@@ -1,6 +1,6 @@
-//! What every example is given: whom to trust, which name servers to ask, where to connect, and names to resolve.
+//! The setup of every example: authorities, name servers, hooks, and names to resolve.
 //!
-//! Knows nothing of how they are resolved.
+//! Each example resolves the names in its own way.
 
 pub(crate) mod asking;
 pub(crate) mod sockets;
@@ -17,28 +17,28 @@ use discovery_lab::{Lab, LabOptions, built_in, built_in_names, hurried};
 use discovery_wire::{Exchange, NameServers, NoEntropy, Transport, client_config};
 use rustls::ClientConfig;
 
-/// Says where to connect instead of an address.
+/// Replaces the address to connect to.
 pub(crate) type ConnectTo = Box<dyn Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync>;
 
-/// What names are resolved with.
+/// The setup for resolving names.
 pub(crate) struct Setting {
-    /// Whom to trust.
+    /// The TLS configuration.
     pub(crate) tls: Arc<ClientConfig>,
     pub(crate) policy: Policy,
     pub(crate) seed: u64,
-    /// The name servers: the machine speaks of them by their place in this list.
+    /// The name servers. Requests refer to them by index.
     pub(crate) name_servers: Vec<SocketAddr>,
-    /// Where to connect instead of an address.
+    /// The hook that replaces addresses to connect to.
     pub(crate) connect_to: ConnectTo,
-    /// Where to fetch a document from instead of its address.
+    /// The hook that replaces addresses of GETs.
     pub(crate) fetch_from: Box<dyn Fn(&HttpGet) -> SocketAddr + Send + Sync>,
     pub(crate) routes: Routes,
-    /// The clock of the machine. That of the timers may be another: what rings early or late does no harm.
+    /// The clock of the machine. Timers may use another one, because early and late timeouts are harmless.
     pub(crate) clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
 impl Setting {
-    /// What the machine is made with.
+    /// The configuration of the machine.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new(self.policy.clone());
         config.name_servers = u8::try_from(self.name_servers.len()).unwrap_or(u8::MAX);
@@ -47,7 +47,7 @@ impl Setting {
         config
     }
 
-    /// A request as an exchange of bytes. None: there is no such name server, which is a failure of our own side.
+    /// The exchange for a request. None: the name server does not exist, which is a local failure.
     pub(crate) fn exchange(&self, request: &Request) -> Option<Exchange> {
         let mut entropy =
             |bytes: &mut [u8]| -> Result<(), NoEntropy> { System::default().fill_random(bytes) };
@@ -64,7 +64,7 @@ impl Setting {
         }
     }
 
-    /// The builder of a discovery with this setting.
+    /// A builder with this setup.
     pub(crate) fn into_builder(self) -> Builder {
         Builder::new(self.tls)
             .policy(self.policy)
@@ -76,7 +76,7 @@ impl Setting {
             .probe_routes(false)
     }
 
-    /// The system's: its name servers, its authorities.
+    /// The name servers and authorities of the system.
     fn of_system() -> Result<Self, Box<dyn Error>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -96,7 +96,7 @@ impl Setting {
         })
     }
 
-    /// Of a lab whose seconds are as much shorter as `divisor` says.
+    /// The setup for a lab whose seconds are divided by `divisor`.
     pub(crate) fn of_lab(lab: &Lab, divisor: u32) -> Self {
         Self {
             tls: lab.client_config(),
@@ -111,7 +111,7 @@ impl Setting {
     }
 }
 
-/// Resolves the names of the command line, or those of the lab's built-in world, and prints what came out.
+/// Resolves the names of the command line, or those of the lab's built-in world, and prints the results.
 pub(crate) fn run(
     resolve_all: impl FnOnce(Setting, &[ServerName]) -> io::Result<Vec<Outcome>>,
 ) -> Result<(), Box<dyn Error>> {
@@ -128,7 +128,7 @@ pub(crate) fn run(
         setting = Setting::of_system()?;
         texts = given;
     }
-    // What is no server name is told of by itself; nothing is asked for it.
+    // An invalid server name is an error by itself.
     let (names, no_names): (Vec<_>, Vec<_>) = texts
         .iter()
         .map(|text| ServerName::parse(text).map_err(|why| (text, why)))

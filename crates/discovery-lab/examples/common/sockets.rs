@@ -1,4 +1,4 @@
-//! One exchange of bytes over tokio's sockets, one at a time; and its timer. Knows nothing of what the bytes mean.
+//! Runs an exchange over one tokio socket at a time, and the timer.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -21,7 +21,7 @@ enum Socket {
     Tcp(TcpStream),
 }
 
-/// Exchanges on their way, one task each. Dropping it drops them, and their sockets.
+/// Running exchanges, one task each. Dropping it closes their sockets.
 #[derive(Default)]
 pub(crate) struct Running {
     tasks: JoinSet<Answer>,
@@ -29,7 +29,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Takes the task of a request, from the function that starts it in the set.
+    /// Adds the task of a request, with the function that starts it in the set.
     pub(crate) fn start(
         &mut self,
         id: RequestId,
@@ -46,12 +46,12 @@ impl Running {
         }
     }
 
-    /// The next answer; pending while nothing runs. Nothing is lost where the future is dropped.
+    /// The next answer. Pending while no exchange runs, and safe to drop.
     pub(crate) async fn next(&mut self) -> Answer {
         while let Some(ended) = self.tasks.join_next().await {
             let answer = match ended {
                 Ok(answer) => Some(answer),
-                // It panicked: a failure of our own side. Of one that was stopped nothing is known any more.
+                // The task panicked: a local failure. Stopped tasks have no answer.
                 Err(error) => {
                     let task = self.known.iter().find(|(_, task)| task.id() == error.id());
                     task.map(|(id, _)| Answer::local_failure(*id))
@@ -78,16 +78,16 @@ pub(crate) async fn carry_out(
     }
 }
 
-/// Moves bytes until the answer is there.
+/// Moves bytes until the exchange has an answer.
 async fn run(mut exchange: Exchange, connect_to: &ConnectTo, connected: impl Fn(HttpId)) -> Answer {
     let mut socket = None;
-    // Where the socket was to be connected, before the hook.
+    // The address to connect to, before the hook.
     let mut remote = None;
     loop {
         let moved = match (exchange.wants(), &mut socket) {
             (Want::Finish, _) => return exchange.into_answer(),
             (Want::Open(transport, address), _) => {
-                // One at a time: the old socket goes before the new one comes.
+                // One socket at a time: the old one is closed first.
                 socket = None;
                 remote = Some(address);
                 let opened = open(transport, connect_to(address, transport)).await;
@@ -112,7 +112,7 @@ async fn run(mut exchange: Exchange, connect_to: &ConnectTo, connected: impl Fn(
             (Want::Write(_) | Want::Read, None) => Err(io::ErrorKind::NotConnected.into()),
         };
         if let Err(error) = moved {
-            // Where there is a route all the same, the network has rejected what was sent.
+            // If there is a route all the same, the network has rejected the packet.
             let rejected = remote.is_some_and(|address| {
                 is_from_network(&error, address)
                     && System::default().has_route(connect_to(address, Transport::Udp))
@@ -129,7 +129,7 @@ async fn run(mut exchange: Exchange, connect_to: &ConnectTo, connected: impl Fn(
     }
 }
 
-/// Receives one datagram. A refusal by the other side's system is told as an error of the socket, without anything to read.
+/// Receives one datagram. A closed port shows as a socket error without data.
 async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
@@ -152,7 +152,7 @@ async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
         Transport::Tcp => Socket::Tcp(TcpStream::connect(address).await?),
         Transport::Udp => {
             let socket = UdpSocket::bind(local_address(address)).await?;
-            // Connected: the kernel then lets nobody else's datagrams through.
+            // A connected socket gets no datagrams from other addresses.
             System::report_icmp_errors(&socket, address);
             socket.connect(address).await?;
             Socket::Udp(socket)
@@ -160,7 +160,7 @@ async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     })
 }
 
-/// Until then by this clock, or for ever.
+/// Sleeps until that instant by this clock, or forever.
 pub(crate) async fn until(deadline: Option<Instant>, now: Instant) {
     match deadline {
         Some(deadline) => sleep(deadline.saturating_duration_since(now)).await,

@@ -1,4 +1,4 @@
-//! Requests answered by libraries that are there already: hickory-resolver for DNS, reqwest for HTTP.
+//! Answers requests with other libraries: hickory-resolver for DNS, reqwest for HTTP.
 //!
 //! `cargo run -p discovery-lab --example libraries [NAME …]`. The driver's requests are answered as a whole; the wire speaks no protocol here. What repeats within a library is not repeated by the machine.
 #![allow(
@@ -28,7 +28,7 @@ pub(crate) fn spawn(setting: Setting) -> Result<Discovery, BuildError> {
     let setting = Arc::new(setting);
     let clock = Arc::clone(&setting);
     let mut policy = setting.policy.clone();
-    // The library chooses the server, and tries again.
+    // The library chooses the server and retries.
     policy.dns.attempts = 1;
     let (discovery, driver) = Builder::new(Arc::clone(&setting.tls))
         .policy(policy)
@@ -51,7 +51,7 @@ async fn answer(task: RequestTask, setting: Arc<Setting>) {
     task.answer(answer);
 }
 
-/// Resolves names at once.
+/// Resolves names concurrently.
 pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

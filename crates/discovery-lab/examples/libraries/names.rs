@@ -1,4 +1,4 @@
-//! DNS requests answered by hickory-resolver. Owns what its words mean in the machine's; knows nothing of what is asked for.
+//! Answers DNS requests with hickory-resolver, and translates its results.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -16,8 +16,8 @@ use hickory_resolver::proto::rr::{self, Name, RData, Record};
 
 use super::common::Setting;
 
-/// A resolver that asks and does nothing else: what is remembered, and for how long, is the machine's. One for each question: on
-/// connections that are shared, one server's broken reply fails what others have asked.
+/// A resolver without a cache, because the machine has one. There is one for each question: on a shared connection, a
+/// broken reply of a server would fail other questions.
 fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
     let mut servers = Vec::new();
     for server in &setting.name_servers {
@@ -30,13 +30,13 @@ fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
         for (connection, place) in connections.iter_mut().zip([udp, tcp]) {
             connection.port = place.port();
         }
-        // It said that a name does not exist: then nobody else is asked.
+        // After "no such name" no other server is asked.
         servers.push(NameServerConfig::new(udp.ip(), true, connections));
     }
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options = builder.options_mut();
-    // Lost datagrams it makes up for within this time, and more than that is the machine's to decide.
+    // The library retries within this time; the machine decides what follows.
     options.attempts = 0;
     options.timeout = setting.policy.dns.timeout;
     options.cache_size = 0;
@@ -45,7 +45,7 @@ fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
     builder.build()
 }
 
-/// Asks, and tells what came back.
+/// Sends the question and translates the result.
 pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsReply, DnsError> {
     // Absolute: no search list.
     let name = Name::from_labels(question.name.labels().map(str::as_bytes));
@@ -61,7 +61,7 @@ pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsR
             let records = found.answers().iter().filter_map(record).collect();
             Ok(DnsReply::with_records(records))
         }
-        // Nothing was found: that is a fact, not a failure.
+        // No records were found, which is a fact and not a failure.
         Err(NetError::Dns(Said::NoRecordsFound(nothing))) => Ok(DnsReply::not_found(
             nothing.response_code == ResponseCode::NXDomain,
             nothing.negative_ttl,
@@ -70,7 +70,7 @@ pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsR
     }
 }
 
-/// A record as the machine wants it; none where its owner or kind can be of no use.
+/// A record for the machine. None: its owner or type is unusable.
 fn record(record: &Record) -> Option<DnsRecord> {
     let data = match &record.data {
         RData::A(ip) => RecordData::A(ip.0),
@@ -89,18 +89,18 @@ fn record(record: &Record) -> Option<DnsRecord> {
     Some(DnsRecord { owner: host(&record.name)?, ttl: record.ttl, data })
 }
 
-/// The name as one of a host; none where it is no such (a dot or a space within a label).
+/// The name as a host name. None: it is not a host name (a dot or a space within a label).
 fn host(name: &Name) -> Option<DnsName> {
     if name.is_root() {
         return Some(DnsName::root());
     }
-    // Not by its text: that escapes what it takes for odd, such as a hyphen at the beginning.
+    // Not from its text, which escapes unusual characters such as a leading hyphen.
     let label = |label| std::str::from_utf8(label).ok().filter(|label| !label.contains('.'));
     let labels: Option<Vec<&str>> = name.iter().map(label).collect();
     DnsName::parse(&labels?.join(".")).ok()
 }
 
-/// What went wrong. Whatever is not known to be the world's doing says nothing about the world.
+/// Translates an error. Unknown errors count as local.
 fn failure(error: &NetError) -> DnsError {
     match error {
         NetError::Timeout | NetError::QueryCaseMismatch => DnsError::Timeout,
@@ -109,7 +109,7 @@ fn failure(error: &NetError) -> DnsError {
         NetError::Dns(Said::ResponseCode(ResponseCode::Refused)) => DnsError::Refused,
         NetError::Dns(Said::ResponseCode(ResponseCode::NotImp)) => DnsError::NotImplemented,
         NetError::Dns(_) => DnsError::OtherCode,
-        // It does not tell why. Where the system gives no socket, it is for that.
+        // The library gives no reason. If the system has no socket, that is the reason.
         NetError::NoConnections if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).is_err() => {
             DnsError::Local
         }

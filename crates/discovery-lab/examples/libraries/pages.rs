@@ -1,4 +1,4 @@
-//! GETs answered by reqwest: one address, one request, no redirect. Knows nothing of what a page is for.
+//! Answers GETs with reqwest: one address, one request, no redirects.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use reqwest::{Client, Response, StatusCode, Url, redirect, retry};
 
 use super::common::Setting;
 
-/// Fetches from the address that the machine has chosen, and tells what came back.
+/// Fetches from the address that the machine has chosen, and translates the result.
 pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse, HttpError> {
     let place = (setting.fetch_from)(get);
     let address = (setting.connect_to)(place, Transport::Tcp);
@@ -21,10 +21,10 @@ pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse
         // reqwest connects to an address in a URL, whatever else it is told.
         TlsName::Ip(_) if address != get.address => return Err(HttpError::Local),
         TlsName::Ip(_) => {}
-        // A port in the URL would win over the address's.
+        // A port in the URL would take precedence over the port of the address.
         TlsName::Dns(_) => url.set_port(None).map_err(|()| HttpError::Local)?,
     }
-    // One for each request: what is dialled belongs to the request, not to the host's name.
+    // One client for each request, because the address belongs to the request and not to the host name.
     let client = Client::builder()
         .tls_backend_preconfigured(setting.tls.as_ref().clone())
         .resolve(url.host_str().unwrap_or_default(), address)
@@ -37,7 +37,7 @@ pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse
     let request = client.get(url).headers(get.headers.clone()).header(HOST, authority);
     let sent = request.send().await.map_err(|error| failure(&error));
     let mut response = sent.map_err(|error| {
-        // Where there is a route all the same, the network has rejected the connection.
+        // If there is a route all the same, the network has rejected the connection.
         let reaches = || System::default().has_route((setting.connect_to)(place, Transport::Udp));
         if error == HttpError::NoRoute && reaches() { HttpError::Rejected } else { error }
     })?;
@@ -52,8 +52,8 @@ pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse
     Ok(response)
 }
 
-/// The URL as reqwest writes it, and the authority as it was written. Where its host comes out as another one (`0x7f.1` becomes an
-/// address that nobody has vetted) there is no asking by this library.
+/// The URL as reqwest writes it, and the authority as written. If the host differs (`0x7f.1` becomes an unchecked address),
+/// this library cannot be used.
 fn url(get: &HttpGet) -> Result<(Url, String), HttpError> {
     let url = Url::parse(&get.url.to_string()).map_err(|_| HttpError::Local)?;
     let authority = get.url.authority().ok_or(HttpError::Local)?;
@@ -61,7 +61,7 @@ fn url(get: &HttpGet) -> Result<(Url, String), HttpError> {
     if same { Ok((url, authority.to_string())) } else { Err(HttpError::Local) }
 }
 
-/// The body, up to one byte more than is of use.
+/// The body, up to one byte over the limit.
 async fn body(response: &mut Response, max: usize) -> Result<Vec<u8>, HttpError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
@@ -74,7 +74,7 @@ async fn body(response: &mut Response, max: usize) -> Result<Vec<u8>, HttpError>
     Ok(body)
 }
 
-/// What went wrong, by the innermost cause that is known.
+/// Translates an error by its innermost known cause.
 fn failure(error: &reqwest::Error) -> HttpError {
     let mut kind = if error.is_connect() { HttpError::Tls } else { HttpError::Reset };
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
@@ -86,7 +86,7 @@ fn failure(error: &reqwest::Error) -> HttpError {
         }
         let io = error.downcast_ref::<io::Error>();
         kind = io.map_or(kind, |error| system(error.kind(), kind));
-        // What an I/O error was made from is not its source, but stands beside it.
+        // The inner error of an I/O error is not its source.
         let inside = io.and_then(io::Error::get_ref).map(|error| error as &(dyn Error + 'static));
         cause = inside.or_else(|| error.source());
     }
@@ -105,7 +105,7 @@ fn system(error: ErrorKind, otherwise: HttpError) -> HttpError {
         | ErrorKind::HostUnreachable
         | ErrorKind::NetworkDown
         | ErrorKind::AddrNotAvailable => HttpError::NoRoute,
-        // It carries another error, which is looked at next.
+        // The next error to examine.
         ErrorKind::InvalidData | ErrorKind::Other => otherwise,
         _ => HttpError::Local,
     }

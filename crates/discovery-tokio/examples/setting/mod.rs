@@ -1,4 +1,4 @@
-//! A discovery for the examples: as this machine is set up, or as variables of the environment lead into a laboratory.
+//! A discovery for the examples, with the system's settings or with those of a lab from environment variables.
 //!
 //! `NAMESERVER` is the name server to ask, `CA_FILE` the certificates to trust, `FRONT_DOOR` where all documents are fetched from. With
 //! any of them, addresses of every kind are allowed.
@@ -15,7 +15,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// What the examples do with what goes wrong.
+/// The error type of the examples.
 pub type Anyway<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A discovery, not running yet.
@@ -48,7 +48,7 @@ pub fn discovery() -> Anyway<Builder> {
     Ok(builder)
 }
 
-/// Resolves a name, and tells in one line where it leads and how many questions went out for it.
+/// Resolves a name, and describes its endpoints and the number of requests in one line.
 pub async fn tell(discovery: &Discovery, name: &str) -> Anyway<String> {
     let asked = || {
         let counters = discovery.counters();

@@ -1,8 +1,8 @@
-//! What is asked, what waits for it, and until when.
+//! Requests, the lookups that wait for them, and their timeouts.
 
 use super::*;
 
-/// Whose server this is stands in the document; whether it has SRV records is not known yet.
+/// The document delegates; the SRV records of the delegated host are not known yet.
 #[test]
 fn what_is_asked_ahead_of_need_is_what_the_policy_allows() {
     let asked = |speculation| {
@@ -92,7 +92,7 @@ fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
     assert_eq!((resolver.unfinished(), resolver.counters().lookups), (0, 0));
 }
 
-/// R127: IPv4 alone waits a moment for IPv6. Then the document is waited for, and no longer than the policy says; then step 4.
+/// R127: IPv4 waits a moment for IPv6. Then the document is waited for until its timeout, followed by step 4.
 #[test]
 fn each_wait_ends_when_and_why_it_is_said_to() {
     let config = config(|policy| policy.spec.speculation = Speculation::Off);
@@ -122,7 +122,7 @@ fn each_wait_ends_when_and_why_it_is_said_to() {
     assert!(events.contains(&Event::Cancel(RequestId::Http(get.id))), "{events:?}");
     let [Request::Dns(srv)] = &requests(&events)[..] else { panic!("{events:?}") };
     assert_eq!(srv.kind, RecordType::Srv);
-    // Of a silent name server another attempt comes first, and in the end the question's own.
+    // With a silent name server the deadline is that of the next attempt, and finally that of the question.
     let mut told = Vec::new();
     while let Some(wait) = resolution.poll_timeout().filter(|_| told.len() < 9) {
         told.push(wait.kind);
@@ -153,13 +153,13 @@ fn forget_all_asks_again_for_what_was_known_and_for_what_is_under_way() {
     };
     let ticket = resolver.resolve(&name("known.example:1"), START);
     assert_eq!(places(&settle(&mut resolver, ticket, START, world(1))), ["1.1.1.1:1"]);
-    // A lookup is under way, and another one waits for a refresh of nothing.
+    // A lookup is in flight, and another one has nothing to refresh.
     let waiting = resolver.resolve(&name("waiting.example:1"), START);
     let before: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
     assert_eq!(requests(&before).len(), 2);
     resolver.forget_all(START);
     assert_eq!((resolver.counters().facts, resolver.counters().results), (0, 0));
-    // What was asked before the call may predate it: it is cancelled and asked again.
+    // Answers to earlier requests may predate the call, so these are cancelled and repeated.
     for request in requests(&before) {
         assert_eq!(resolver.handle_answer(world(1)(&request), START), Disposition::Stale);
     }

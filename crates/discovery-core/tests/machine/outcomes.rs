@@ -1,4 +1,4 @@
-//! What comes out tells: outcomes, explanations, errors and words.
+//! Outcomes, explanations, errors and their texts.
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn a_failure_says_in_words_what_failed_and_whether_it_may_pass() {
     }
 }
 
-/// Of more targets than are used each lookup draws its own: all of them have been handed out to somebody.
+/// With more targets than are used, each lookup draws its own, so that all targets are returned over time.
 #[test]
 fn every_place_that_may_have_been_handed_out_can_be_reported() {
     let world = |request: &Request| match request {
@@ -89,7 +89,7 @@ fn every_place_that_may_have_been_handed_out_can_be_reported() {
     }
 }
 
-/// What is told of `a.example` where its SRV record has these ports and targets.
+/// The explanation for `a.example` with SRV records of these ports and targets.
 fn told_of_services(services: &[(u16, &str)], change: impl FnOnce(&mut Policy)) -> Vec<Effect> {
     let owner = "_matrix-fed._tcp.a.example";
     let service = |(port, target): &(u16, &str)| {
@@ -192,7 +192,7 @@ fn errors_of_what_is_read_say_what_is_wrong_with_it() {
     assert!(export.contains("not an export"), "{export}");
 }
 
-/// Only somebody else's answer casts doubt on what led there: a server that is down says nothing about its name.
+/// Only a response of another service invalidates facts: a server that is down says nothing about its name.
 #[test]
 fn what_callers_tell_of_a_place_has_a_word_and_doubts_facts_where_somebody_else_answers() {
     let all = ["connected", "connect-failed", "tls-failed", "misdirected", "not-matrix"];
