@@ -17,8 +17,8 @@ use std::time::Instant;
 
 use discovery_core::{Counters, Disposition, Feedback, Resolver, Routes, ServerName};
 use discovery_lab::kit::{Adapter, Client, Clock, Lookup, Setup, Trouble, Watcher};
-use local_set::common::asking as local;
-use select_loop::common::asking as select;
+use local_set::common::messages as local;
+use select_loop::common::messages as select;
 use tokio::net::UdpSocket;
 use tokio::runtime;
 use tokio::sync::oneshot;
@@ -31,10 +31,10 @@ pub struct SelectLoop;
 #[derive(Clone, Copy, Debug)]
 pub struct LocalSet;
 
-/// A setting as the example has it.
-macro_rules! setting {
+/// A settings as the example has it.
+macro_rules! settings {
     ($example:ident, $setup:ident, $clock:expr) => {
-        $example::common::Setting {
+        $example::common::Settings {
             tls: $setup.tls,
             policy: $setup.policy,
             seed: $setup.seed,
@@ -46,11 +46,11 @@ macro_rules! setting {
         }
     };
 }
-pub(super) use setting;
+pub(super) use settings;
 
 /// A loop that takes messages.
 struct Asked<A> {
-    asking: A,
+    handle: A,
     clock: Arc<Clock>,
     thread: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
@@ -64,7 +64,7 @@ trait Ask: Send + Sync {
     fn change(&self, change: Change);
 }
 
-impl Ask for select::Asking {
+impl Ask for select::Handle {
     fn resolve(&self, name: &ServerName) -> Lookup {
         Box::pin(self.resolve(name))
     }
@@ -74,7 +74,7 @@ impl Ask for select::Asking {
     }
 }
 
-impl Ask for local::Asking {
+impl Ask for local::Handle {
     fn resolve(&self, name: &ServerName) -> Lookup {
         Box::pin(self.resolve(name))
     }
@@ -87,12 +87,12 @@ impl Ask for local::Asking {
 impl<A: Ask> Asked<A> {
     /// Set once the loop has started; from then on the clock drives it.
     fn new(
-        asking: A,
+        handle: A,
         clock: Arc<Clock>,
         thread: (oneshot::Sender<()>, JoinHandle<()>),
         routes: Routes,
     ) -> Box<Self> {
-        let asked = Self { asking, clock, thread: Some(thread) };
+        let asked = Self { handle, clock, thread: Some(thread) };
         asked.set_routes(routes);
         Box::new(asked)
     }
@@ -101,15 +101,15 @@ impl<A: Ask> Asked<A> {
         &self,
         look: impl FnOnce(&mut Resolver, discovery_core::Instant) -> T + Send + 'static,
     ) -> Option<T> {
-        let (tell, told) = mpsc::channel();
-        self.asking.change(Box::new(move |resolver, now| drop(tell.send(look(resolver, now)))));
-        told.recv().ok()
+        let (sender, answer) = mpsc::channel();
+        self.handle.change(Box::new(move |resolver, now| drop(sender.send(look(resolver, now)))));
+        answer.recv().ok()
     }
 }
 
 impl<A: Ask> Client for Asked<A> {
     fn resolve(&self, name: &ServerName) -> Lookup {
-        self.asking.resolve(name)
+        self.handle.resolve(name)
     }
 
     fn poke(&self) {
@@ -174,18 +174,18 @@ impl Adapter for SelectLoop {
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let (watcher, routes, clock) = (setup.watcher(), setup.routes, Arc::new(setup.clock));
         let read = Arc::clone(&clock);
-        let setting = setting!(select_loop, setup, move || read());
-        let (asking, wishes) = select::Asking::new();
+        let settings = settings!(select_loop, setup, move || read());
+        let (handle, messages) = select::Handle::new();
         let echo = std::net::UdpSocket::bind("127.0.0.1:0")?;
         echo.set_nonblocking(true)?;
         let thread = on_a_thread(watcher, || {
             Box::pin(async {
                 if let Ok(echo) = UdpSocket::from_std(echo) {
-                    select_loop::program(setting, echo, wishes).await;
+                    select_loop::program(settings, echo, messages).await;
                 }
             })
         })?;
-        Ok(Asked::new(asking, clock, thread, routes))
+        Ok(Asked::new(handle, clock, thread, routes))
     }
 }
 
@@ -197,35 +197,35 @@ impl Adapter for LocalSet {
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let (watcher, routes, clock) = (setup.watcher(), setup.routes, Arc::new(setup.clock));
         let read = Arc::clone(&clock);
-        let setting = setting!(local_set, setup, move || read());
-        let (asking, mut wishes) = local::Asking::new();
+        let settings = settings!(local_set, setup, move || read());
+        let (handle, mut messages) = local::Handle::new();
         let thread = on_a_thread(watcher, move || {
             Box::pin(async move {
                 let set = tokio::task::LocalSet::new();
                 let serve = async move {
-                    let discovery = local_set::Discovery::spawn(setting);
-                    while let Some(wish) = wishes.recv().await {
-                        match wish {
-                            local::Wish::Resolve(name, mut tell) => {
+                    let discovery = local_set::Discovery::spawn(settings);
+                    while let Some(message) = messages.recv().await {
+                        match message {
+                            local::Message::Resolve(name, mut sender) => {
                                 let discovery = discovery.clone();
                                 tokio::task::spawn_local(async move {
                                     tokio::select! {
                                         biased;
-                                        () = tell.closed() => {}
+                                        () = sender.closed() => {}
                                         outcome = discovery.resolve(&name) => {
-                                            let _ = tell.send(outcome);
+                                            let _ = sender.send(outcome);
                                         }
                                     }
                                 });
                             }
-                            local::Wish::Left => {}
-                            local::Wish::Change(change) => discovery.change(change),
+                            local::Message::Dropped => {}
+                            local::Message::Change(change) => discovery.change(change),
                         }
                     }
                 };
                 set.run_until(serve).await;
             })
         })?;
-        Ok(Asked::new(asking, clock, thread, routes))
+        Ok(Asked::new(handle, clock, thread, routes))
     }
 }

@@ -79,8 +79,8 @@ impl Adapter for Libraries {
 
     fn start(&self, setup: Setup) -> Result<Box<dyn Client>, Trouble> {
         let routes = setup.routes;
-        let setting = super::by_hand::setting!(example, setup, setup.clock);
-        let discovery = example::spawn(setting)?;
+        let settings = super::by_hand::settings!(example, setup, setup.clock);
+        let discovery = example::spawn(settings)?;
         let closing = discovery.clone();
         Ok(Box::new(OnDiscovery::new(discovery, routes, move || closing.close())))
     }

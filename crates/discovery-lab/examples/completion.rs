@@ -14,7 +14,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 
-use common::Setting;
+use common::Settings;
 use compio::buf::BufResult;
 use compio::driver::{ToSharedFd, op::Connect};
 use compio::io::{AsyncRead, AsyncWrite};
@@ -96,11 +96,11 @@ async fn open(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// Resolves names concurrently.
-pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
+pub(crate) fn resolve_all(settings: Settings, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
     let runtime = Runtime::new()?;
     runtime.block_on(async {
-        let routes = setting.routes;
-        let built = setting.into_builder().build(System::default());
+        let routes = settings.routes;
+        let built = settings.into_builder().build(System::default());
         let (discovery, driver) = built.map_err(io::Error::other)?;
         discovery.set_routes(routes);
         let driver = spawn(run(driver));

@@ -14,7 +14,7 @@ use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use common::Setting;
+use common::Settings;
 use common::sockets::{self, Running, until};
 use discovery_core::{
     ErrorKind, Event, Instant, Outcome, Request, RequestId, ResolveError, Resolver, ServerName,
@@ -29,23 +29,23 @@ use tokio::task::{LocalSet, spawn_local};
 pub(crate) struct Discovery(Rc<Shared>);
 
 struct Shared {
-    setting: Rc<Setting>,
+    settings: Rc<Settings>,
     clock: Clock,
     state: RefCell<State>,
     /// Wakes the driver.
-    news: Rc<Notify>,
+    wake: Rc<Notify>,
 }
 
 struct State {
     resolver: Resolver,
     waiting: BTreeMap<Ticket, oneshot::Sender<Outcome>>,
-    orders: VecDeque<Order>,
+    actions: VecDeque<Action>,
     /// Whether the driver runs. Without it, lookups must not wait.
-    driven: bool,
+    has_driver: bool,
 }
 
 /// The work of the driver.
-enum Order {
+enum Action {
     Start(Request),
     Stop(RequestId),
 }
@@ -55,56 +55,56 @@ struct Waiting<'a>(&'a Shared, Ticket);
 
 impl Discovery {
     /// Within a [`LocalSet`].
-    pub(crate) fn spawn(setting: Setting) -> Self {
-        let clock = Clock::start((setting.clock)());
-        let resolver = Resolver::new(setting.config(), Instant::ORIGIN);
-        let (waiting, orders) = (BTreeMap::new(), VecDeque::new());
-        let state = RefCell::new(State { resolver, waiting, orders, driven: true });
-        let news = Rc::new(Notify::new());
-        let setting = Rc::new(setting);
-        let shared = Rc::new(Shared { setting, clock, state, news: Rc::clone(&news) });
-        spawn_local(drive(Rc::downgrade(&shared), news));
+    pub(crate) fn spawn(settings: Settings) -> Self {
+        let clock = Clock::start((settings.clock)());
+        let resolver = Resolver::new(settings.config(), Instant::ORIGIN);
+        let (waiting, actions) = (BTreeMap::new(), VecDeque::new());
+        let state = RefCell::new(State { resolver, waiting, actions, has_driver: true });
+        let wake = Rc::new(Notify::new());
+        let settings = Rc::new(settings);
+        let shared = Rc::new(Shared { settings, clock, state, wake: Rc::clone(&wake) });
+        spawn_local(drive(Rc::downgrade(&shared), wake));
         Self(shared)
     }
 
-    /// Any other operation on the machine, such as setting routes or reading counters.
+    /// Any other operation on the machine, such as settings routes or reading counters.
     #[allow(dead_code, reason = "for whoever embeds this: names are resolved without it")]
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Resolver, Instant) -> T) -> T {
         self.0.input(|state, now| change(&mut state.resolver, now))
     }
 
     pub(crate) async fn resolve(&self, name: &ServerName) -> Outcome {
-        let (tell, told) = oneshot::channel();
+        let (sender, outcome) = oneshot::channel();
         let ticket = self.0.input(|state, now| {
             let ticket = state.resolver.resolve(name, now);
-            state.waiting.insert(ticket, tell);
+            state.waiting.insert(ticket, sender);
             ticket
         });
         let _waiting = Waiting(&self.0, ticket);
         // The driver has ended: a local failure.
-        told.await.unwrap_or_else(|_| Err(Arc::new(ResolveError::bare(ErrorKind::Local))))
+        outcome.await.unwrap_or_else(|_| Err(Arc::new(ResolveError::bare(ErrorKind::Local))))
     }
 }
 
 impl Shared {
     /// Hands an input to the machine and sorts its events.
     fn input<T>(&self, give: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let now = self.clock.to_core((self.setting.clock)());
+        let now = self.clock.to_core((self.settings.clock)());
         let mut state = self.state.borrow_mut();
         let value = give(&mut state, now);
         while let Some(event) = state.resolver.poll() {
             match event {
-                Event::Request(request) => state.orders.push_back(Order::Start(request)),
-                Event::Cancel(id) => state.orders.push_back(Order::Stop(id)),
+                Event::Request(request) => state.actions.push_back(Action::Start(request)),
+                Event::Cancel(id) => state.actions.push_back(Action::Stop(id)),
                 Event::Finished(ticket, outcome) => {
-                    let _ = state.waiting.remove(&ticket).map(|tell| tell.send(outcome));
+                    let _ = state.waiting.remove(&ticket).map(|sender| sender.send(outcome));
                 }
             }
         }
-        if !state.driven {
+        if !state.has_driver {
             state.waiting.clear();
         }
-        self.news.notify_one();
+        self.wake.notify_one();
         value
     }
 }
@@ -117,51 +117,51 @@ impl Drop for Waiting<'_> {
 
 impl Drop for Discovery {
     fn drop(&mut self) {
-        self.0.news.notify_one();
+        self.0.wake.notify_one();
     }
 }
 
 /// Ends all lookups when the driver ends, also if its thread panics or its `LocalSet` is dropped.
-struct Gone(Weak<Shared>);
+struct DriverGuard(Weak<Shared>);
 
-impl Drop for Gone {
+impl Drop for DriverGuard {
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
-            shared.input(|state, _now| state.driven = false);
+            shared.input(|state, _now| state.has_driver = false);
         }
     }
 }
 
-async fn drive(shared: Weak<Shared>, news: Rc<Notify>) {
-    let _gone = Gone(Weak::clone(&shared));
+async fn drive(shared: Weak<Shared>, wake: Rc<Notify>) {
+    let _guard = DriverGuard(Weak::clone(&shared));
     let mut running = Running::default();
     while let Some(alive) = shared.upgrade() {
-        let orders = std::mem::take(&mut alive.state.borrow_mut().orders);
-        for order in orders {
-            match order {
-                Order::Start(request) => {
-                    let (id, setting, shared) =
-                        (request.id(), Rc::clone(&alive.setting), Weak::clone(&shared));
+        let actions = std::mem::take(&mut alive.state.borrow_mut().actions);
+        for action in actions {
+            match action {
+                Action::Start(request) => {
+                    let (id, settings, shared) =
+                        (request.id(), Rc::clone(&alive.settings), Weak::clone(&shared));
                     let task = async move {
                         let connected = |id| {
                             let Some(shared) = shared.upgrade() else { return };
                             let _ =
                                 shared.input(|state, now| state.resolver.handle_connected(id, now));
                         };
-                        sockets::carry_out(&request, &setting, connected).await
+                        sockets::carry_out(&request, &settings, connected).await
                     };
                     running.start(id, |tasks| tasks.spawn_local(task));
                 }
-                Order::Stop(id) => running.stop(id),
+                Action::Stop(id) => running.stop(id),
             }
         }
         let deadline = alive.state.borrow().resolver.poll_timeout();
         let deadline = deadline.and_then(|deadline| alive.clock.to_std(deadline.at));
-        let now = (alive.setting.clock)();
+        let now = (alive.settings.clock)();
         // The driver must not keep lookups alive that wait only for it.
         drop(alive);
         let answer = tokio::select! {
-            () = news.notified() => continue,
+            () = wake.notified() => continue,
             answer = running.next() => Some(answer),
             () = until(deadline, now) => None,
         };
@@ -177,10 +177,10 @@ async fn drive(shared: Weak<Shared>, news: Rc<Notify>) {
 }
 
 /// Resolves names concurrently on this thread.
-pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
+pub(crate) fn resolve_all(settings: Settings, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
-        let discovery = Discovery::spawn(setting);
+        let discovery = Discovery::spawn(settings);
         let mut lookups = Vec::new();
         for name in names {
             let (discovery, name) = (discovery.clone(), name.clone());

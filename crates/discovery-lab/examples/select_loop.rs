@@ -15,8 +15,8 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use common::Setting;
-use common::asking::{Asking, Resolving, Wish};
+use common::Settings;
+use common::messages::{Handle, Lookup, Message};
 use common::sockets::{self, Running, until};
 use discovery_core::{Event, Outcome, Resolver, ServerName, Ticket};
 use discovery_driver::Clock;
@@ -26,15 +26,15 @@ use tokio::sync::oneshot;
 
 /// The loop. Returns how many datagrams it has echoed.
 pub(crate) async fn program(
-    setting: Setting,
+    settings: Settings,
     echo: UdpSocket,
-    mut wishes: UnboundedReceiver<Wish>,
+    mut messages: UnboundedReceiver<Message>,
 ) -> usize {
-    let setting = Arc::new(setting);
-    let now = || (setting.clock)();
+    let settings = Arc::new(settings);
+    let now = || (settings.clock)();
     let clock = Clock::start(now());
     let moment = || clock.to_core(now());
-    let mut resolver = Resolver::new(setting.config(), moment());
+    let mut resolver = Resolver::new(settings.config(), moment());
     let mut waiting: BTreeMap<Ticket, oneshot::Sender<Outcome>> = BTreeMap::new();
     let mut running = Running::default();
     let (tell_connected, mut connected) = unbounded_channel();
@@ -44,36 +44,36 @@ pub(crate) async fn program(
         while let Some(event) = resolver.poll() {
             match event {
                 Event::Request(request) => {
-                    let (id, setting, tell) =
-                        (request.id(), Arc::clone(&setting), tell_connected.clone());
+                    let (id, settings, sender) =
+                        (request.id(), Arc::clone(&settings), tell_connected.clone());
                     let task = async move {
                         // The receiver may have been dropped.
                         let connected = |id| {
-                            let _ = tell.send(id);
+                            let _ = sender.send(id);
                         };
-                        sockets::carry_out(&request, &setting, connected).await
+                        sockets::carry_out(&request, &settings, connected).await
                     };
                     running.start(id, |tasks| tasks.spawn(task));
                 }
                 // Its answer may be on its way, and late answers are harmless.
                 Event::Cancel(id) => running.stop(id),
                 Event::Finished(ticket, outcome) => {
-                    let _ = waiting.remove(&ticket).map(|tell| tell.send(outcome));
+                    let _ = waiting.remove(&ticket).map(|sender| sender.send(outcome));
                 }
             }
         }
         let deadline = resolver.poll_timeout().and_then(|deadline| clock.to_std(deadline.at));
         tokio::select! {
-            wish = wishes.recv() => match wish {
-                Some(Wish::Resolve(name, tell)) => {
-                    waiting.insert(resolver.resolve(&name, moment()), tell);
+            message = messages.recv() => match message {
+                Some(Message::Resolve(name, sender)) => {
+                    waiting.insert(resolver.resolve(&name, moment()), sender);
                 }
-                Some(Wish::Left) => {
+                Some(Message::Dropped) => {
                     for ticket in left(&waiting) {
                         let _ = resolver.abandon(ticket, moment());
                     }
                 }
-                Some(Wish::Change(change)) => change(&mut resolver, moment()),
+                Some(Message::Change(change)) => change(&mut resolver, moment()),
                 None => return echoed,
             },
             answer = running.next() => {
@@ -95,27 +95,27 @@ pub(crate) async fn program(
 
 /// Tickets of dropped lookups.
 fn left(waiting: &BTreeMap<Ticket, oneshot::Sender<Outcome>>) -> Vec<Ticket> {
-    let left = waiting.iter().filter(|(_, tell)| tell.is_closed());
+    let left = waiting.iter().filter(|(_, sender)| sender.is_closed());
     left.map(|(ticket, _)| *ticket).collect()
 }
 
 /// Resolves names while the echo service goes on.
-pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
+pub(crate) fn resolve_all(settings: Settings, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (echo, client) =
             (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
         client.connect(echo.local_addr()?).await?;
-        let (asking, wishes) = Asking::new();
-        let the_loop = tokio::spawn(program(setting, echo, wishes));
-        let all: Vec<Resolving> = names.iter().map(|name| asking.resolve(name)).collect();
+        let (handle, messages) = Handle::new();
+        let the_loop = tokio::spawn(program(settings, echo, messages));
+        let all: Vec<Lookup> = names.iter().map(|name| handle.resolve(name)).collect();
         let mut outcomes = Vec::new();
         for resolving in all {
             client.send(b"still there?").await?;
             outcomes.push(resolving.await);
             client.recv(&mut [0; 12]).await?;
         }
-        drop(asking);
+        drop(handle);
         assert_eq!(the_loop.await?, names.len(), "every datagram comes back");
         Ok(outcomes)
     })

@@ -33,14 +33,14 @@ macro_rules! resolves_the_built_in_world {
             let mut options = LabOptions::default();
             options.divisor = divisor;
             let lab = Lab::start_with(scenario.world_at(Duration::ZERO), options).unwrap();
-            let setting = $example::common::Setting::of_lab(&lab, divisor);
+            let settings = $example::common::Settings::of_lab(&lab, divisor);
             let (mut names, mut ran) = (Vec::new(), Vec::new());
             for resolve in scenario.resolves() {
                 if let Ok(name) = ServerName::parse(&resolve.name) {
                     names.push(name);
                 }
             }
-            let mut outcomes = $example::resolve_all(setting, &names).unwrap().into_iter();
+            let mut outcomes = $example::resolve_all(settings, &names).unwrap().into_iter();
             for resolve in scenario.resolves() {
                 let parsed = ServerName::parse(&resolve.name);
                 let outcome = parsed.map(|_| outcomes.next().unwrap());

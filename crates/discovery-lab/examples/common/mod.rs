@@ -2,7 +2,7 @@
 //!
 //! Each example resolves the names in its own way.
 
-pub(crate) mod asking;
+pub(crate) mod messages;
 pub(crate) mod sockets;
 
 use std::error::Error;
@@ -21,7 +21,7 @@ use rustls::ClientConfig;
 pub(crate) type ConnectTo = Box<dyn Fn(SocketAddr, Transport) -> SocketAddr + Send + Sync>;
 
 /// The setup for resolving names.
-pub(crate) struct Setting {
+pub(crate) struct Settings {
     /// The TLS configuration.
     pub(crate) tls: Arc<ClientConfig>,
     pub(crate) policy: Policy,
@@ -37,7 +37,7 @@ pub(crate) struct Setting {
     pub(crate) clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
-impl Setting {
+impl Settings {
     /// The configuration of the machine.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new(self.policy.clone());
@@ -113,19 +113,19 @@ impl Setting {
 
 /// Resolves the names of the command line, or those of the lab's built-in world, and prints the results.
 pub(crate) fn run(
-    resolve_all: impl FnOnce(Setting, &[ServerName]) -> io::Result<Vec<Outcome>>,
+    resolve_all: impl FnOnce(Settings, &[ServerName]) -> io::Result<Vec<Outcome>>,
 ) -> Result<(), Box<dyn Error>> {
     const DIVISOR: u32 = 20;
     let given: Vec<String> = std::env::args().skip(1).collect();
-    let (setting, texts, lab);
+    let (settings, texts, lab);
     if given.is_empty() {
         let mut options = LabOptions::default();
         options.divisor = DIVISOR;
         lab = Lab::start_with(built_in().world_at(Duration::ZERO), options)?;
-        setting = Setting::of_lab(&lab, DIVISOR);
+        settings = Settings::of_lab(&lab, DIVISOR);
         texts = built_in_names().into_iter().map(|built_in| built_in.name).collect();
     } else {
-        setting = Setting::of_system()?;
+        settings = Settings::of_system()?;
         texts = given;
     }
     // An invalid server name is an error by itself.
@@ -134,7 +134,7 @@ pub(crate) fn run(
         .map(|text| ServerName::parse(text).map_err(|why| (text, why)))
         .partition(Result::is_ok);
     let names: Vec<ServerName> = names.into_iter().flatten().collect();
-    for (name, outcome) in names.iter().zip(resolve_all(setting, &names)?) {
+    for (name, outcome) in names.iter().zip(resolve_all(settings, &names)?) {
         match &outcome {
             Ok(resolved) => {
                 let places: Vec<_> = resolved.socket_addrs().map(|to| to.to_string()).collect();

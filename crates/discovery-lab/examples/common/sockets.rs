@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
-use super::{ConnectTo, Setting};
+use super::{ConnectTo, Settings};
 
 enum Socket {
     Udp(UdpSocket),
@@ -69,11 +69,11 @@ impl Running {
 /// Carries a request out. Dropping the future closes its socket.
 pub(crate) async fn carry_out(
     request: &Request,
-    setting: &Setting,
+    settings: &Settings,
     connected: impl Fn(HttpId),
 ) -> Answer {
-    match setting.exchange(request) {
-        Some(exchange) => run(exchange, &setting.connect_to, connected).await,
+    match settings.exchange(request) {
+        Some(exchange) => run(exchange, &settings.connect_to, connected).await,
         None => Answer::local_failure(request.id()),
     }
 }

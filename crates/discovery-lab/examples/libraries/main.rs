@@ -18,44 +18,44 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use common::Setting;
+use common::Settings;
 use discovery_core::{Answer, Outcome, Request, ServerName};
 use discovery_driver::{BuildError, Builder, Discovery, RequestTask, System};
 use tokio::time::sleep;
 
 /// Starts a driver as a task of the current runtime. It ends when the last handle is dropped.
-pub(crate) fn spawn(setting: Setting) -> Result<Discovery, BuildError> {
-    let setting = Arc::new(setting);
-    let clock = Arc::clone(&setting);
-    let mut policy = setting.policy.clone();
+pub(crate) fn spawn(settings: Settings) -> Result<Discovery, BuildError> {
+    let settings = Arc::new(settings);
+    let clock = Arc::clone(&settings);
+    let mut policy = settings.policy.clone();
     // The library chooses the server and retries.
     policy.dns.attempts = 1;
-    let (discovery, driver) = Builder::new(Arc::clone(&setting.tls))
+    let (discovery, driver) = Builder::new(Arc::clone(&settings.tls))
         .policy(policy)
-        .seed(setting.seed)
-        .name_servers(setting.name_servers.first().copied())
+        .seed(settings.seed)
+        .name_servers(settings.name_servers.first().copied())
         .probe_routes(false)
         .clock(move || (clock.clock)())
         .build(System::default())?;
-    discovery.set_routes(setting.routes);
-    tokio::spawn(driver.run(move |task| answer(task, Arc::clone(&setting)), sleep));
+    discovery.set_routes(settings.routes);
+    tokio::spawn(driver.run(move |task| answer(task, Arc::clone(&settings)), sleep));
     Ok(discovery)
 }
 
 /// One request.
-async fn answer(task: RequestTask, setting: Arc<Setting>) {
+async fn answer(task: RequestTask, settings: Arc<Settings>) {
     let answer = match task.request() {
-        Request::Dns(question) => Answer::Dns(question.id, names::ask(&setting, question).await),
-        Request::Http(get) => Answer::Http(get.id, pages::get(&setting, get).await),
+        Request::Dns(question) => Answer::Dns(question.id, names::ask(&settings, question).await),
+        Request::Http(get) => Answer::Http(get.id, pages::get(&settings, get).await),
     };
     task.answer(answer);
 }
 
 /// Resolves names concurrently.
-pub(crate) fn resolve_all(setting: Setting, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
+pub(crate) fn resolve_all(settings: Settings, names: &[ServerName]) -> io::Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let discovery = spawn(setting).map_err(io::Error::other)?;
+        let discovery = spawn(settings).map_err(io::Error::other)?;
         let all: Vec<_> = names.iter().map(|name| discovery.resolve(name)).collect();
         let mut outcomes = Vec::new();
         for resolve in all {

@@ -14,15 +14,15 @@ use hickory_resolver::net::{DnsError as Said, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{self, Name, RData, Record};
 
-use super::common::Setting;
+use super::common::Settings;
 
 /// A resolver without a cache, because the machine has one. There is one for each question: on a shared connection, a
 /// broken reply of a server would fail other questions.
-fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
+fn resolver(settings: &Settings) -> Result<TokioResolver, NetError> {
     let mut servers = Vec::new();
-    for server in &setting.name_servers {
+    for server in &settings.name_servers {
         let [udp, tcp] =
-            [Transport::Udp, Transport::Tcp].map(|by| (setting.connect_to)(*server, by));
+            [Transport::Udp, Transport::Tcp].map(|by| (settings.connect_to)(*server, by));
         if udp.ip() != tcp.ip() {
             return Err("a name server is at one address, whatever it is spoken to by".into());
         }
@@ -38,7 +38,7 @@ fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
     let options = builder.options_mut();
     // The library retries within this time; the machine decides what follows.
     options.attempts = 0;
-    options.timeout = setting.policy.dns.timeout;
+    options.timeout = settings.policy.dns.timeout;
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
     options.case_randomization = true;
@@ -46,7 +46,7 @@ fn resolver(setting: &Setting) -> Result<TokioResolver, NetError> {
 }
 
 /// Sends the question and translates the result.
-pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsReply, DnsError> {
+pub(crate) async fn ask(settings: &Settings, question: &DnsRequest) -> Result<DnsReply, DnsError> {
     // Absolute: no search list.
     let name = Name::from_labels(question.name.labels().map(str::as_bytes));
     let name = name.map_err(|_| DnsError::Local)?;
@@ -55,7 +55,7 @@ pub(crate) async fn ask(setting: &Setting, question: &DnsRequest) -> Result<DnsR
         RecordType::Aaaa => rr::RecordType::AAAA,
         RecordType::Srv => rr::RecordType::SRV,
     };
-    let resolver = resolver(setting).map_err(|_| DnsError::Local)?;
+    let resolver = resolver(settings).map_err(|_| DnsError::Local)?;
     match resolver.lookup(name, kind).await {
         Ok(found) => {
             let records = found.answers().iter().filter_map(record).collect();

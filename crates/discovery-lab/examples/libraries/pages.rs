@@ -10,12 +10,12 @@ use discovery_wire::Transport;
 use reqwest::header::HOST;
 use reqwest::{Client, Response, StatusCode, Url, redirect, retry};
 
-use super::common::Setting;
+use super::common::Settings;
 
 /// Fetches from the address that the machine has chosen, and translates the result.
-pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse, HttpError> {
-    let place = (setting.fetch_from)(get);
-    let address = (setting.connect_to)(place, Transport::Tcp);
+pub(crate) async fn get(settings: &Settings, get: &HttpGet) -> Result<HttpResponse, HttpError> {
+    let place = (settings.fetch_from)(get);
+    let address = (settings.connect_to)(place, Transport::Tcp);
     let (mut url, authority) = url(get)?;
     match &get.tls_name {
         // reqwest connects to an address in a URL, whatever else it is told.
@@ -26,7 +26,7 @@ pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse
     }
     // One client for each request, because the address belongs to the request and not to the host name.
     let client = Client::builder()
-        .tls_backend_preconfigured(setting.tls.as_ref().clone())
+        .tls_backend_preconfigured(settings.tls.as_ref().clone())
         .resolve(url.host_str().unwrap_or_default(), address)
         .redirect(redirect::Policy::none())
         .retry(retry::never())
@@ -38,7 +38,7 @@ pub(crate) async fn get(setting: &Setting, get: &HttpGet) -> Result<HttpResponse
     let sent = request.send().await.map_err(|error| failure(&error));
     let mut response = sent.map_err(|error| {
         // If there is a route all the same, the network has rejected the connection.
-        let reaches = || System::default().has_route((setting.connect_to)(place, Transport::Udp));
+        let reaches = || System::default().has_route((settings.connect_to)(place, Transport::Udp));
         if error == HttpError::NoRoute && reaches() { HttpError::Rejected } else { error }
     })?;
     let received = Some(UnixTime::from_system_time(SystemTime::now()));

@@ -13,60 +13,60 @@ use tokio::sync::oneshot;
 pub(crate) type Change = dyn FnOnce(&mut Resolver, Instant) + Send;
 
 /// A message to the loop.
-pub(crate) enum Wish {
+pub(crate) enum Message {
     Resolve(ServerName, oneshot::Sender<Outcome>),
     /// A lookup was dropped.
-    Left,
-    /// Any other operation on the machine, such as setting routes or reading counters.
+    Dropped,
+    /// Any other operation on the machine, such as settings routes or reading counters.
     Change(Box<Change>),
 }
 
 /// The handle of the rest of the program, which is cheap to clone. The loop ends when the last handle and the last lookup
 /// are dropped.
 #[derive(Clone)]
-pub(crate) struct Asking {
-    wishes: UnboundedSender<Wish>,
+pub(crate) struct Handle {
+    messages: UnboundedSender<Message>,
 }
 
 /// A future outcome. Dropping it abandons the lookup.
-pub(crate) struct Resolving {
-    told: oneshot::Receiver<Outcome>,
-    wishes: UnboundedSender<Wish>,
+pub(crate) struct Lookup {
+    outcome: oneshot::Receiver<Outcome>,
+    messages: UnboundedSender<Message>,
 }
 
-impl Asking {
-    pub(crate) fn new() -> (Self, UnboundedReceiver<Wish>) {
-        let (wishes, received) = unbounded_channel();
-        (Self { wishes }, received)
+impl Handle {
+    pub(crate) fn new() -> (Self, UnboundedReceiver<Message>) {
+        let (messages, received) = unbounded_channel();
+        (Self { messages }, received)
     }
 
-    pub(crate) fn resolve(&self, name: &ServerName) -> Resolving {
-        let (tell, told) = oneshot::channel();
-        // If the loop has ended, `tell` is dropped here, which ends the lookup.
-        let _ = self.wishes.send(Wish::Resolve(name.clone(), tell));
-        Resolving { told, wishes: self.wishes.clone() }
+    pub(crate) fn resolve(&self, name: &ServerName) -> Lookup {
+        let (sender, outcome) = oneshot::channel();
+        // If the loop has ended, `sender` is dropped here, which ends the lookup.
+        let _ = self.messages.send(Message::Resolve(name.clone(), sender));
+        Lookup { outcome, messages: self.messages.clone() }
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Resolver, Instant) + Send + 'static) {
-        let _ = self.wishes.send(Wish::Change(Box::new(change)));
+        let _ = self.messages.send(Message::Change(Box::new(change)));
     }
 }
 
-impl Future for Resolving {
+impl Future for Lookup {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         // The loop has ended: a local failure.
         let gone = |_| Err(Arc::new(ResolveError::bare(ErrorKind::Local)));
-        Pin::new(&mut self.told).poll(cx).map(|told| told.unwrap_or_else(gone))
+        Pin::new(&mut self.outcome).poll(cx).map(|outcome| outcome.unwrap_or_else(gone))
     }
 }
 
-impl Drop for Resolving {
+impl Drop for Lookup {
     fn drop(&mut self) {
-        if !self.told.is_terminated() {
-            self.told.close();
-            let _ = self.wishes.send(Wish::Left);
+        if !self.outcome.is_terminated() {
+            self.outcome.close();
+            let _ = self.messages.send(Message::Dropped);
         }
     }
 }
