@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use discovery_tokio::Discovery;
 use discovery_tokio::discovery_core::{Feedback, Resolved, ServerName};
-use discovery_tokio::{BuildError, Discovery};
 use http::header::{CONTENT_TYPE, HOST, LOCATION};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -73,7 +73,7 @@ impl FederationClient {
     /// # Errors
     /// Outside a tokio runtime; when there are no certificate authorities; when the system gives no randomness.
     #[cfg(any(feature = "native-roots", feature = "platform-verifier", feature = "webpki-roots"))]
-    pub fn new() -> Result<Self, BuildError> {
+    pub fn new() -> Result<Self, discovery_tokio::BuildError> {
         Ok(Self::builder(discovery_tokio::with_system_roots()?).build())
     }
 
