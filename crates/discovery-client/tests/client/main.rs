@@ -11,6 +11,7 @@
 
 mod bad_servers;
 mod examples;
+mod load;
 mod pooling;
 mod site;
 mod trap;

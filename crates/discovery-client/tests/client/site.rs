@@ -39,6 +39,9 @@ pub(crate) enum Act {
     BrokenHttp2,
     /// Sends response headers without an end.
     EndlessHead,
+    /// Serves, but for faults: of seven connections one is closed at once, one after TLS, and one after its third request, unanswered;
+    /// every tenth response is followed by a close, and every thirteenth has status 421.
+    Faulty,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +50,8 @@ pub(crate) struct Seen {
     pub(crate) requests: AtomicUsize,
     pub(crate) open: watch::Sender<usize>,
     pub(crate) most_open: AtomicUsize,
+    /// The paths of all requests.
+    pub(crate) paths: Mutex<Vec<String>>,
 }
 
 pub(crate) struct Site {
@@ -81,12 +86,12 @@ impl Site {
                 let (stream, _) = listener.accept().await.unwrap();
                 let tls = acceptors.lock().unwrap().clone();
                 let act = *acts.lock().unwrap();
-                counted.connections.fetch_add(1, Ordering::Relaxed);
+                let number = counted.connections.fetch_add(1, Ordering::Relaxed);
                 counted.open.send_modify(|open| *open += 1);
                 counted.most_open.fetch_max(*counted.open.borrow(), Ordering::Relaxed);
                 let (counted, site) = (Arc::clone(&counted), Arc::clone(&site));
                 connections.spawn(async move {
-                    let _ = serve(stream, tls, act, &counted, &site, address).await;
+                    let _ = serve(stream, tls, (act, number), &counted, &site, address).await;
                     counted.open.send_modify(|open| *open -= 1);
                 });
             }
@@ -129,7 +134,7 @@ fn acceptor(authority: &Authority, name: &str, act: Act) -> TlsAcceptor {
 async fn serve(
     stream: TcpStream,
     tls: TlsAcceptor,
-    act: Act,
+    (act, number): (Act, usize),
     seen: &Arc<Seen>,
     site: &Arc<str>,
     address: SocketAddr,
@@ -137,11 +142,13 @@ async fn serve(
     match act {
         Act::SilentFromTheStart => return until_closed(stream).await,
         Act::CloseFromTheStart => return Ok(()),
+        Act::Faulty if number % 7 == 3 => return Ok(()),
         _ => {}
     }
     let mut stream = tls.accept(stream).await?;
     match act {
         Act::CloseAfterTls => return stream.shutdown().await,
+        Act::Faulty if number % 7 == 4 => return stream.shutdown().await,
         Act::BrokenHttp2 => {
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await?;
             return until_closed(stream).await;
@@ -164,15 +171,20 @@ async fn serve(
         }
         _ => {}
     }
+    let mut served = 0;
     while let Some(head) = read_head(&mut stream).await? {
-        seen.requests.fetch_add(1, Ordering::Relaxed);
+        let request = seen.requests.fetch_add(1, Ordering::Relaxed);
+        served += 1;
         let line = |start: &str| {
             head.lines()
                 .find_map(|line| line.to_ascii_lowercase().strip_prefix(start).map(str::to_owned))
         };
         let host = line("host: ").unwrap_or_default();
         let path = head.split(' ').nth(1).unwrap_or_default();
+        seen.paths.lock().unwrap().push(path.to_owned());
+        let is_faulty = act == Act::Faulty;
         match act {
+            Act::Faulty if number % 7 == 5 && served == 3 => return Ok(()),
             Act::SilentAfterRequest => return until_closed(stream).await,
             Act::CloseAfterRequest => return Ok(()),
             Act::Raw(bytes) => {
@@ -191,12 +203,13 @@ async fn serve(
         }
         let body = format!("{site} {address} {host} {path}");
         let length = body.len();
+        let status = if is_faulty && request % 13 == 12 { 421 } else { 200 };
         let response = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            "HTTP/1.1 {status} OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         stream.write_all(response.as_bytes()).await?;
         stream.flush().await?;
-        if act == Act::CloseAfterResponse {
+        if act == Act::CloseAfterResponse || is_faulty && request % 10 == 9 {
             return stream.shutdown().await;
         }
     }
