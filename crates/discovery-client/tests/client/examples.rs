@@ -14,6 +14,7 @@ mod socks5;
 #[path = "../../examples/tower_stack.rs"]
 mod tower_stack;
 
+use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -25,7 +26,8 @@ async fn keys_are_fetched_from_many_servers() {
     let net = Net::new("dns a.example A 192.0.2.1\ndns b.example A 192.0.2.2\n");
     let _a = net.site("192.0.2.1:1", "a.example", Act::Serve).await;
     let names = ["a.example:1", "b.example:1"].map(name).to_vec();
-    let mut keys = key_fetcher::keys(&net.client(), names).await;
+    let (client, path) = (net.client(), "/_matrix/key/v2/server");
+    let mut keys: Vec<_> = key_fetcher::fetch_all(&client, path, names).collect().await;
     keys.sort_by(|a, b| a.0.cmp(&b.0));
     assert!(keys[0].1.as_ref().unwrap().ends_with("a.example:1 /_matrix/key/v2/server"));
     assert!(keys[1].1.as_ref().unwrap_err().to_string().contains("192.0.2.2:1"));
