@@ -12,15 +12,21 @@ const ENDS: [&str; 7] = [".rs", ".md", ".toml", ".sh", ".py", ".scenario", ".jso
 /// Files of users or of other projects, which documents may name.
 const FOREIGN: [&str; 3] = ["bookmark.json", "homeserver.yaml", "names.json"];
 
-/// The files of the repository.
+/// What the repository has.
 pub(crate) struct Repository {
     files: BTreeSet<String>,
     settings: BTreeSet<String>,
+    /// All words of source files.
+    words: BTreeSet<String>,
 }
 
 impl Repository {
-    pub(crate) fn new(files: Vec<String>, settings: BTreeSet<String>) -> Self {
-        Self { files: files.into_iter().collect(), settings }
+    pub(crate) fn new(
+        files: Vec<String>,
+        settings: BTreeSet<String>,
+        words: BTreeSet<String>,
+    ) -> Self {
+        Self { files: files.into_iter().collect(), settings, words }
     }
 
     /// References in a file to something that does not exist.
@@ -32,6 +38,7 @@ impl Repository {
         // Generated pages name items by shorter paths.
         if path.ends_with(".md") && !text.starts_with("<!-- Written by") {
             complaints.extend(self.paths(path, text));
+            complaints.extend(self.names(text));
         }
         let kinds = [".md", ".rs", ".scenario", ".toml", ".sh"];
         if kinds.iter().any(|kind| path.ends_with(kind)) {
@@ -70,6 +77,27 @@ impl Repository {
                 || tops.iter().any(|top| word.starts_with(top));
             if plain && is_path && !FOREIGN.contains(&word) && !self.has_somewhere(path, word) {
                 complaints.push(format!("names `{word}`, which is not there"));
+            }
+        }
+        complaints
+    }
+
+    /// Names of items in backticks that no source file has: `Type`, `function_of`, `Type::method`.
+    fn names(&self, text: &str) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let prose = text.split("```").step_by(2);
+        for span in prose.flat_map(|part| part.split('`').skip(1).step_by(2)) {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let name = span.trim_end_matches("()");
+            let parts: Vec<&str> = name.split("::").collect();
+            let is_path = parts.iter().all(|part| !part.is_empty() && part.chars().all(is_part));
+            let is_type = name.starts_with(|c: char| c.is_ascii_uppercase())
+                && name.contains(|c: char| c.is_ascii_lowercase());
+            let is_item = is_type || (parts.len() > 1 || name.contains('_'));
+            let is_constant = !name.contains(|c: char| c.is_ascii_lowercase());
+            let gone = parts.iter().any(|part| !self.words.contains(*part));
+            if is_path && is_item && !is_constant && gone {
+                complaints.push(format!("names `{span}`, which no source file has"));
             }
         }
         complaints
@@ -170,10 +198,9 @@ mod tests {
     fn repository() -> Repository {
         let files = ["README.md", "crates/a/src/b.rs", "tests/scenarios/c.scenario"];
         let settings = ["dns", "dns.timeout"];
-        Repository::new(
-            files.map(str::to_owned).to_vec(),
-            settings.map(str::to_owned).into_iter().collect(),
-        )
+        let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let words = set(&["Type", "method"]);
+        Repository::new(files.map(str::to_owned).to_vec(), set(&settings), words)
     }
 
     #[test]
@@ -186,6 +213,15 @@ mod tests {
     fn links_and_paths_that_are_not_there_are_complaints() {
         let text = "[a](gone.md) `src/gone.rs` `crates/gone`";
         assert_eq!(repository().complaints("README.md", text).len(), 3);
+    }
+
+    #[test]
+    fn names_of_items_exist() {
+        let text = "`Type`, `Type::method()`, `Type::gone`, `Gone`, `gone_too`, `SO_ERROR`, `cargo test`, `gone`";
+        let gone = ["`Type::gone`", "`Gone`", "`gone_too`"];
+        let complaints = repository().complaints("README.md", text);
+        assert_eq!(complaints.len(), gone.len(), "{complaints:?}");
+        assert!(gone.iter().zip(complaints).all(|(name, complaint)| complaint.contains(name)));
     }
 
     #[test]

@@ -85,7 +85,7 @@ const MAY_PANIC: [&str; 16] = [
 /// Checks every file that git tracks or would add.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut complaints = settings::check(root)?;
-    let repository = Repository::new(files(root)?, settings::names(root)?);
+    let repository = Repository::new(files(root)?, settings::names(root)?, words(root)?);
     for path in files(root)? {
         let Ok(bytes) = fs::read(root.join(&path)) else { continue };
         let Ok(text) = String::from_utf8(bytes) else { continue };
@@ -104,6 +104,18 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     complaints.extend(check_panics(root)?);
     complaints.extend(check_layers(root)?);
     Ok(complaints)
+}
+
+/// All words of source files.
+fn words(root: &Path) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    let mut words = BTreeSet::new();
+    let kinds = [".rs", ".toml", ".py"];
+    for path in files(root)?.iter().filter(|path| kinds.iter().any(|kind| path.ends_with(kind))) {
+        let Ok(text) = fs::read_to_string(root.join(path)) else { continue };
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        words.extend(text.split(|c| !is_part(c)).map(str::to_owned));
+    }
+    Ok(words)
 }
 
 /// Compares calls that could panic, in the crates that must not, with the table in `SECURITY.md`.
