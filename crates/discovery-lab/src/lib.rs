@@ -52,6 +52,7 @@ mod built_in;
 mod certificates;
 mod load_set;
 mod dns;
+mod federation;
 mod https;
 #[cfg(feature = "kit")]
 pub mod kit;
@@ -62,6 +63,7 @@ mod results;
 pub use built_in::{BUILT_IN, BuiltInName, built_in, built_in_names};
 pub use certificates::{Authority, CertificateTrouble};
 pub use dns::{Attempts, Messages, Reaction, Said, Weather, framed, react};
+pub use federation::{FederationCase, federation};
 pub use https::{Act, Connection, Seen};
 pub use lab::{Lab, LabOptions, hurried};
 pub use load_set::{LOAD_DOMAIN, LedBy, LoadSet};
