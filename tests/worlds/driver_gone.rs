@@ -9,7 +9,7 @@ use discovery_core::{ErrorKind, Policy};
 use discovery_driver::{Builder, Discovery, Resolve};
 
 use super::super::{build, run};
-use super::servers::{accept, builder, nobody, silence, tls};
+use super::servers::{accept, builder, closed_port, silent_server, tls};
 use super::{kind, wait};
 
 /// Lookups in a certain state.
@@ -18,7 +18,7 @@ struct Moment {
     waiting: Vec<Resolve>,
     /// Whether the outcome is available already.
     answered: bool,
-    running: super::super::Road,
+    running: super::super::RunningDriver,
     _servers: Box<dyn Any>,
 }
 
@@ -43,7 +43,7 @@ fn begun(
 
 fn at(moment: usize) -> Option<Moment> {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    let (silent, silence) = silence();
+    let (silent, unanswered) = silent_server();
     let heard = move |_: &Discovery| {
         silent.recv(&mut [0; 512]).unwrap();
         Box::new(silent) as Box<dyn Any>
@@ -56,14 +56,14 @@ fn at(moment: usize) -> Option<Moment> {
         0 => {
             let mut policy = Policy::default();
             policy.limits.dns_slots = 1;
-            begun(silence.policy(policy), &texts(&["a.example:1", "b.example:1"]), |it| {
+            begun(unanswered.policy(policy), &texts(&["a.example:1", "b.example:1"]), |it| {
                 let silent = heard(it);
                 assert!(it.counters().queued > 0);
                 silent
             })
         }
         // A question is open.
-        1 => begun(silence, &texts(&["a.example:1"]), heard),
+        1 => begun(unanswered, &texts(&["a.example:1"]), heard),
         // TLS has begun.
         2 => begun(builder(client, https), &texts(&["example.org"]), |_| {
             let (mut stream, _) = listener.accept().unwrap();
@@ -80,7 +80,7 @@ fn at(moment: usize) -> Option<Moment> {
         // It has ended and has not been polled yet.
         4 => {
             let names = texts(&["example.org:1", "example.org:1", "example.net:1"]);
-            let moment = begun(builder(client, nobody()), &names, |it| {
+            let moment = begun(builder(client, closed_port()), &names, |it| {
                 while it.counters().lookups > 0 {
                     thread::yield_now();
                 }
@@ -91,7 +91,7 @@ fn at(moment: usize) -> Option<Moment> {
         // Many tickets, two for each name.
         5 => {
             let names: Vec<_> = (0..200).map(|n| format!("host{}.example:1", n / 2)).collect();
-            begun(silence, &names, |it| {
+            begun(unanswered, &names, |it| {
                 let silent = heard(it);
                 assert_eq!(it.counters().lookups, 100);
                 silent

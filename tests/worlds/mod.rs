@@ -1,5 +1,5 @@
 //! Tests that every adapter includes and must pass, over loopback. The including file defines how a driver is built (`build`),
-//! run and stopped (`run`, which gives a `Road`).
+//! run and stopped (`run`, which gives a `RunningDriver`).
 //!
 //! Lookups are polled without a runtime, so that no timer hides a missing wake-up.
 
@@ -20,7 +20,7 @@ use discovery_driver::Discovery;
 use rlimit::Resource;
 
 use super::{build, run};
-use servers::{accept, builder, nobody, silence, tls};
+use servers::{accept, builder, closed_port, silent_server, tls};
 
 /// The time after which a missing wake-up counts as a failure.
 const NEVER: Duration = Duration::from_secs(60);
@@ -83,7 +83,7 @@ fn a_document_is_fetched_and_its_name_resolved() {
 #[test]
 fn a_long_reply_comes_over_tcp() {
     let (client, _) = tls("many.example");
-    let (discovery, driver) = build(builder(client, nobody())).unwrap();
+    let (discovery, driver) = build(builder(client, closed_port())).unwrap();
     let _running = run(driver);
     let outcome = resolve(&discovery, "many.example");
     let resolved = outcome.as_ref().unwrap();
@@ -95,7 +95,7 @@ fn a_long_reply_comes_over_tcp() {
 #[test]
 fn many_names_are_resolved_at_once() {
     let (client, _) = tls("example.org");
-    let (discovery, driver) = build(builder(client, nobody())).unwrap();
+    let (discovery, driver) = build(builder(client, closed_port())).unwrap();
     let _running = run(driver);
     let text = |n| format!("host{n}.example:8448");
     let all: Vec<_> = (0..1000).map(|n| discovery.resolve(text(n))).collect();
@@ -123,7 +123,7 @@ fn an_abandoned_lookup_closes_its_sockets() {
 #[test]
 fn the_driver_ends_with_the_last_handle() {
     let (client, _) = tls("example.org");
-    let (discovery, driver) = build(builder(client, nobody())).unwrap();
+    let (discovery, driver) = build(builder(client, closed_port())).unwrap();
     let running = run(driver);
     let again = discovery.clone();
     drop(discovery);
@@ -134,7 +134,7 @@ fn the_driver_ends_with_the_last_handle() {
 
 #[test]
 fn closed_discovery_ends_its_driver_and_waiting_lookups() {
-    let (silent, builder) = silence();
+    let (silent, builder) = silent_server();
     let (discovery, driver) = build(builder).unwrap();
     let running = run(driver);
     let waiting = discovery.resolve("example.org:8448");
@@ -155,7 +155,7 @@ pub fn by_hand() -> (impl Fn() -> Instant + Send + Sync, impl Fn(Duration)) {
 
 #[test]
 fn a_clock_moved_by_hand_rules_deadlines() {
-    let (_silent, builder) = silence();
+    let (_silent, builder) = silent_server();
     let (clock, pass) = by_hand();
     let (discovery, driver) = build(builder.clock(clock)).unwrap();
     let _running = run(driver);
@@ -177,14 +177,14 @@ fn a_clock_moved_by_hand_rules_deadlines() {
 fn a_request_that_panics_is_a_failure_of_our_own_side() {
     let (client, _) = tls("example.org");
     let hooked = Discovery::builder(client)
-        .name_servers([nobody()])
+        .name_servers([closed_port()])
         .probe_routes(false)
         .connect_to(|_, _| panic!("the caller's hook panics"));
     let (discovery, driver) = build(hooked).unwrap();
     let _running = run(driver);
     assert_eq!(kind(&resolve(&discovery, "example.org:8448")), Some(ErrorKind::Local));
     let (client, _) = tls("example.org");
-    let builder = builder(client, nobody()).fetch_from(|_| panic!("the caller's hook panics"));
+    let builder = builder(client, closed_port()).fetch_from(|_| panic!("the caller's hook panics"));
     let (discovery, driver) = build(builder).unwrap();
     let _running = run(driver);
     assert_eq!(kind(&resolve(&discovery, "example.org")), Some(ErrorKind::Local));
@@ -244,7 +244,7 @@ fn without_file_descriptors_it_is_a_failure_of_our_own_side_and_passes() {
         return;
     }
     let (client, _) = tls("example.org");
-    let (discovery, driver) = build(builder(client, nobody())).unwrap();
+    let (discovery, driver) = build(builder(client, closed_port())).unwrap();
     let _running = run(driver);
     for text in ["example.org:8448", "example.org"] {
         let none = NoDescriptors::new();

@@ -107,7 +107,7 @@ pub fn dns() -> SocketAddr {
 }
 
 /// A loopback address without a listener.
-pub fn nobody() -> SocketAddr {
+pub fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -123,7 +123,7 @@ pub fn builder(client: Arc<ClientConfig>, https: SocketAddr) -> Builder {
 }
 
 /// A client of a name server that is silent.
-pub fn silence() -> (UdpSocket, Builder) {
+pub fn silent_server() -> (UdpSocket, Builder) {
     let (client, _) = tls("example.org");
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let builder =

@@ -18,13 +18,13 @@ use async_std::task::{self, JoinHandle};
 use discovery_async_std::{BuildError, Discovery, Driver, build, spawn};
 
 /// A driver that runs until this is dropped.
-struct Road(Option<JoinHandle<()>>);
+struct RunningDriver(Option<JoinHandle<()>>);
 
-fn run(driver: Driver) -> Road {
-    Road(Some(task::spawn(discovery_async_std::run(driver))))
+fn run(driver: Driver) -> RunningDriver {
+    RunningDriver(Some(task::spawn(discovery_async_std::run(driver))))
 }
 
-impl Road {
+impl RunningDriver {
     fn stop(self, _discovery: &Discovery) {
         drop(self);
     }
@@ -34,7 +34,7 @@ impl Road {
     }
 }
 
-impl Drop for Road {
+impl Drop for RunningDriver {
     fn drop(&mut self) {
         if let Some(driver) = self.0.take() {
             worlds::wait(driver.cancel());
@@ -43,8 +43,8 @@ impl Drop for Road {
 }
 
 #[test]
-fn without_what_the_reactor_needs_there_is_no_discovery() {
-    if !worlds::alone("without_what_the_reactor_needs_there_is_no_discovery") {
+fn without_descriptors_for_the_reactor_building_fails() {
+    if !worlds::alone("without_descriptors_for_the_reactor_building_fails") {
         return;
     }
     let (client, _) = worlds::servers::tls("example.org");

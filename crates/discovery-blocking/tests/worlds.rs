@@ -19,16 +19,16 @@ use std::time::Duration;
 
 use discovery_blocking::{Discovery, Driver, build, spawn};
 use discovery_core::{ErrorKind, Policy};
-use worlds::servers::{builder, nobody, silence, tls};
+use worlds::servers::{builder, closed_port, silent_server, tls};
 
 /// A driver that runs on a thread.
-struct Road(JoinHandle<()>);
+struct RunningDriver(JoinHandle<()>);
 
-fn run(driver: Driver) -> Road {
-    Road(thread::spawn(|| discovery_blocking::run(driver)))
+fn run(driver: Driver) -> RunningDriver {
+    RunningDriver(thread::spawn(|| discovery_blocking::run(driver)))
 }
 
-impl Road {
+impl RunningDriver {
     fn ended(self) {
         self.0.join().unwrap();
     }
@@ -50,7 +50,7 @@ fn pool_threads() -> usize {
 #[test]
 fn many_threads_share_one_discovery() {
     let (client, _) = tls("example.org");
-    let discovery = spawn(builder(client, nobody())).unwrap();
+    let discovery = spawn(builder(client, closed_port())).unwrap();
     let one = discovery.clone();
     let ask = move || assert!(one.resolve("example.org:8448").wait().is_ok());
     let threads: Vec<_> = (0..50).map(|_| thread::spawn(ask.clone())).collect();
@@ -61,8 +61,8 @@ fn many_threads_share_one_discovery() {
 #[test]
 fn an_outcome_is_waited_for_no_longer_than_wanted() {
     let (client, _) = tls("example.org");
-    let (silent, silence) = silence();
-    let discovery = spawn(silence).unwrap();
+    let (silent, unanswered) = silent_server();
+    let discovery = spawn(unanswered).unwrap();
     let mut resolving = discovery.resolve("example.org:8448");
     silent.recv(&mut [0; 512]).unwrap();
     assert!(resolving.wait_timeout(Duration::ZERO).is_none());
@@ -70,7 +70,7 @@ fn an_outcome_is_waited_for_no_longer_than_wanted() {
     assert_eq!(discovery.counters().lookups, 1, "it goes on");
     drop(resolving);
     assert_eq!(discovery.counters().lookups, 0);
-    let discovery = spawn(builder(client, nobody())).unwrap();
+    let discovery = spawn(builder(client, closed_port())).unwrap();
     let mut resolving = discovery.resolve("example.org:8448");
     assert!(resolving.wait_timeout(Duration::MAX).unwrap().is_ok());
     assert!(resolving.wait().is_ok(), "and it stays there");
@@ -82,10 +82,10 @@ fn threads_are_no_more_than_slots_and_none_is_left() {
     if !worlds::alone("threads_are_no_more_than_slots_and_none_is_left") {
         return;
     }
-    let (silent, silence) = silence();
+    let (silent, unanswered) = silent_server();
     let mut policy = Policy::default();
     policy.limits.dns_slots = 3;
-    let (discovery, driver) = build(silence.policy(policy)).unwrap();
+    let (discovery, driver) = build(unanswered.policy(policy)).unwrap();
     let road = run(driver);
     let waiting: Vec<_> =
         (0..100).map(|n| discovery.resolve(format!("host{n}.example:1"))).collect();
@@ -107,8 +107,8 @@ fn threads_are_no_more_than_slots_and_none_is_left() {
 
 #[test]
 fn a_closed_discovery_wakes_a_thread_that_waits() {
-    let (silent, silence) = silence();
-    let discovery = spawn(silence).unwrap();
+    let (silent, unanswered) = silent_server();
+    let discovery = spawn(unanswered).unwrap();
     let one = discovery.clone();
     let waiting = thread::spawn(move || one.resolve("example.org:8448").wait());
     silent.recv(&mut [0; 512]).unwrap();

@@ -71,7 +71,7 @@ impl Place {
 }
 
 #[test]
-fn the_lab_comes_out_as_it_says() {
+fn lab_names_have_their_stated_results() {
     let output = run(&["resolve", "--lab", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let lines: Vec<Value> = text(&output.stdout).lines().map(json).collect();
@@ -153,7 +153,7 @@ fn statuses_tell_no_from_not_now() {
 }
 
 #[test]
-fn no_network_here_is_nobody_s_no() {
+fn lack_of_a_network_is_a_temporary_failure() {
     // A port without a listener.
     let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = program()
@@ -166,7 +166,7 @@ fn no_network_here_is_nobody_s_no() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_says_nothing_on_standard_output() {
+fn wrong_usage_ends_with_2_and_no_standard_output() {
     for arguments in [
         &[][..],
         &["resolve"],
@@ -188,7 +188,7 @@ fn wrong_usage_ends_with_2_and_says_nothing_on_standard_output() {
 }
 
 #[test]
-fn options_lead_to_name_servers_authorities_and_other_places() {
+fn options_select_name_servers_authorities_and_addresses() {
     // R17: `--ca-file` names the authority.
     let place = Place::new(
         "options",
@@ -293,7 +293,7 @@ fn a_batch_of_many_names_is_answered_whole() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_ends_it_quietly() {
+fn closed_output_pipe_ends_the_program_quietly() {
     let mut command = program();
     command.args(["resolve", "--json", "-"]).stderr(Stdio::piped());
     // The system's authorities may be missing here. IP literals do not need them.
@@ -310,7 +310,7 @@ fn a_pipe_that_nobody_reads_ends_it_quietly() {
 }
 
 #[test]
-fn the_lab_served_alone_says_how_to_reach_it() {
+fn lab_alone_prints_how_to_reach_it() {
     let ca_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("served.pem");
     let mut child = typing(program().arg("lab").arg("--ca-file").arg(&ca_file));
     let mut from = BufReader::new(child.stdout.take().unwrap());
@@ -525,7 +525,7 @@ fn a_forgotten_name_is_gone_from_the_file_and_the_others_stay() {
 }
 
 #[test]
-fn what_is_no_file_of_facts_is_told_apart_from_wrong_usage() {
+fn invalid_cache_file_differs_from_wrong_usage() {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache_foreign.facts");
     std::fs::write(&file, "{\"hello\":1}\n").unwrap();
     let output = cache(&file, &[]);
@@ -564,7 +564,7 @@ fn a_file_of_facts_keeps_its_readers_and_a_read_only_one_stays_as_it_is() {
 
 #[cfg(unix)]
 #[test]
-fn what_has_no_lines_is_no_file_of_facts_and_is_not_read_to_its_end() {
+fn file_without_lines_is_no_cache_file_and_not_read_to_its_end() {
     let output = cache(std::path::Path::new("/dev/zero"), &[]);
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stderr).contains("not a regular file"));

@@ -23,13 +23,13 @@ use discovery_driver::Discovery;
 use looping::{Looping as Driver, build};
 
 /// A loop that runs on a thread.
-struct Road(JoinHandle<io::Result<()>>);
+struct RunningDriver(JoinHandle<io::Result<()>>);
 
-fn run(driver: Driver) -> Road {
-    Road(thread::spawn(|| driver.run()))
+fn run(driver: Driver) -> RunningDriver {
+    RunningDriver(thread::spawn(|| driver.run()))
 }
 
-impl Road {
+impl RunningDriver {
     fn ended(self) {
         self.0.join().unwrap().unwrap();
     }

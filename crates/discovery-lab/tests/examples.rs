@@ -67,7 +67,7 @@ fn a_local_set_where_nothing_is_send_resolves() {
 }
 
 #[test]
-fn libraries_in_place_of_the_wire_resolve() {
+fn libraries_instead_of_the_wire_resolve() {
     resolves_the_built_in_world!(libraries);
 }
 

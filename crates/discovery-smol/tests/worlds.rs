@@ -17,13 +17,13 @@ mod worlds;
 use discovery_smol::{BuildError, Discovery, Driver, build, spawn};
 
 /// A driver that runs until this is dropped.
-struct Road(smol::Task<()>);
+struct RunningDriver(smol::Task<()>);
 
-fn run(driver: Driver) -> Road {
-    Road(smol::spawn(discovery_smol::run(driver)))
+fn run(driver: Driver) -> RunningDriver {
+    RunningDriver(smol::spawn(discovery_smol::run(driver)))
 }
 
-impl Road {
+impl RunningDriver {
     fn stop(self, _discovery: &Discovery) {
         drop(self);
     }
@@ -34,8 +34,8 @@ impl Road {
 }
 
 #[test]
-fn without_what_the_reactor_needs_there_is_no_discovery() {
-    if !worlds::alone("without_what_the_reactor_needs_there_is_no_discovery") {
+fn without_descriptors_for_the_reactor_building_fails() {
+    if !worlds::alone("without_descriptors_for_the_reactor_building_fails") {
         return;
     }
     let (client, _) = worlds::servers::tls("example.org");

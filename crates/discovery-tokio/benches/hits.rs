@@ -19,7 +19,7 @@ mod servers;
 use discovery_core::ServerName;
 use discovery_tokio::spawn;
 use nix::sys::resource::{UsageWho, getrusage};
-use servers::{builder, nobody, tls};
+use servers::{builder, closed_port, tls};
 
 const NAMES: usize = 10_000;
 const TASKS: usize = 64;
@@ -43,7 +43,7 @@ fn main() {
 /// CPU time a hit, in nanoseconds.
 async fn hits() -> u64 {
     let (client, _) = tls("example.org");
-    let discovery = spawn(builder(client, nobody())).unwrap();
+    let discovery = spawn(builder(client, closed_port())).unwrap();
     let names: Vec<ServerName> =
         (0..NAMES).map(|number| format!("host{number}.example:8448").parse().unwrap()).collect();
     for known in &names {

@@ -28,20 +28,20 @@ use tokio::net::UdpSocket;
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinHandle;
 use worlds::by_hand;
-use worlds::servers::{builder, nobody, silence, tls};
+use worlds::servers::{builder, closed_port, silent_server, tls};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 });
 
 /// A driver that runs until this is dropped.
-struct Road(JoinHandle<()>);
+struct RunningDriver(JoinHandle<()>);
 
-fn run(driver: Driver) -> Road {
-    Road(RUNTIME.spawn(discovery_tokio::run(driver)))
+fn run(driver: Driver) -> RunningDriver {
+    RunningDriver(RUNTIME.spawn(discovery_tokio::run(driver)))
 }
 
-impl Road {
+impl RunningDriver {
     fn stop(self, _discovery: &Discovery) {
         drop(self);
     }
@@ -51,17 +51,17 @@ impl Road {
     }
 }
 
-impl Drop for Road {
+impl Drop for RunningDriver {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 #[test]
-fn a_driver_that_goes_with_its_runtime_leaves_nobody_waiting() {
+fn driver_that_ends_with_its_runtime_ends_all_lookups() {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.unwrap();
-    let (silent, builder) = silence();
+    let (silent, builder) = silent_server();
     let (discovery, driver) = build(builder).unwrap();
     runtime.spawn(discovery_tokio::run(driver));
     let waiting = discovery.resolve("example.org");
@@ -73,7 +73,7 @@ fn a_driver_that_goes_with_its_runtime_leaves_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_server_that_keeps_silent_is_given_up() {
+async fn silent_name_server_times_out() {
     let (client, _) = tls("example.org");
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let discovery = spawn(
@@ -89,7 +89,7 @@ async fn a_name_server_that_keeps_silent_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn lookups_wait_for_a_driver_that_is_not_run_until_it_is_dropped() {
     let (client, _) = tls("example.org");
-    let (discovery, driver) = build(builder(client, nobody())).unwrap();
+    let (discovery, driver) = build(builder(client, closed_port())).unwrap();
     let mut resolve = std::pin::pin!(discovery.resolve("example.org"));
     let hour = Duration::from_secs(3600);
     assert!(tokio::time::timeout(hour, resolve.as_mut()).await.is_err());
@@ -162,7 +162,7 @@ async fn a_clock_that_jumps_is_heard_when_the_driver_is_woken() {
 #[tokio::test]
 async fn the_example_resolves_a_name() {
     let (client, _) = tls("example.org");
-    let discovery = spawn(builder(client, nobody())).unwrap();
+    let discovery = spawn(builder(client, closed_port())).unwrap();
     let resolved = example::resolve(&discovery, "example.org:8448").await.unwrap();
     assert_eq!(resolved, "1.2.3.4:8448, Host: example.org:8448");
     let invalid = example::resolve(&discovery, "example.org:port").await.unwrap_err().to_string();
@@ -170,7 +170,7 @@ async fn the_example_resolves_a_name() {
 }
 
 #[test]
-fn outside_a_runtime_the_driver_ends_and_nobody_waits() {
+fn outside_a_runtime_the_driver_and_all_lookups_end() {
     struct Channel(mpsc::Sender<()>);
     impl Wake for Channel {
         fn wake(self: Arc<Self>) {
@@ -180,7 +180,7 @@ fn outside_a_runtime_the_driver_ends_and_nobody_waits() {
     let (client, _) = tls("example.org");
     let spawned = spawn(Discovery::builder(Arc::clone(&client)));
     assert!(matches!(spawned, Err(BuildError::NoRuntime(_))));
-    let builder = Discovery::builder(client).name_servers([nobody()]);
+    let builder = Discovery::builder(client).name_servers([closed_port()]);
     let (discovery, driver) = build(builder).unwrap();
     let (sender, woken) = mpsc::channel();
     let waker = Waker::from(Arc::new(Channel(sender)));

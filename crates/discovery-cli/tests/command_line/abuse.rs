@@ -10,7 +10,7 @@ fn own_file(name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_cache_that_cannot_be_used_is_told_and_what_is_foreign_is_left_alone() {
+fn unusable_cache_file_is_reported_and_foreign_files_are_kept() {
     let place = Place::new("cache_unusable", "dns a.example A 192.0.2.1\n");
     let resolve = |file: &std::path::Path| {
         let output =
@@ -49,7 +49,7 @@ fn a_cache_that_cannot_be_used_is_told_and_what_is_foreign_is_left_alone() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_in_the_cache_s_place_is_not_waited_for() {
+fn pipe_in_place_of_the_cache_file_is_not_waited_for() {
     let place = Place::new("cache_pipe", "dns a.example A 192.0.2.1\n");
     let pipe = own_file("cache_pipe.facts");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -64,7 +64,7 @@ fn a_pipe_in_the_cache_s_place_is_not_waited_for() {
 
 #[cfg(unix)]
 #[test]
-fn a_cache_is_written_beside_no_planted_link_and_a_link_in_its_place_is_followed() {
+fn cache_file_follows_links_and_no_planted_temporary_file() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let place = Place::new("cache_links", "dns a.example A 192.0.2.1\n");
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache_links");
@@ -113,7 +113,7 @@ fn a_cache_keeps_its_owner_and_its_group() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_a_batch_with_what_is_known_by_then() {
+fn signal_ends_a_batch_with_the_results_so_far() {
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
     let place = Place::new("signals", "dns a.example A 192.0.2.1\ndns silent.example A TIMEOUT\n");
@@ -190,7 +190,7 @@ fn a_line_that_is_too_long_is_no_name_and_the_others_are_resolved() {
 
 #[cfg(unix)]
 #[test]
-fn a_machine_without_threads_is_told_and_nothing_panics() {
+fn lack_of_threads_is_reported_without_a_panic() {
     let place = Place::new("no_threads", "");
     // A stack of this size is not available, which is reported like a limit on threads.
     for runtime in ["tokio", "smol", "async-std", "blocking"] {
@@ -210,7 +210,7 @@ fn a_machine_without_threads_is_told_and_nothing_panics() {
 }
 
 #[test]
-fn what_is_no_name_is_escaped_and_named_for_what_it_is() {
+fn invalid_names_are_escaped_and_classified() {
     let place = Place::new("no_names", "");
     let resolve = |arguments: &[&str]| {
         let output = place.resolve().args(arguments).output().unwrap();

@@ -117,7 +117,7 @@ fn the_delegation_of_a_name_is_read_from_its_cached_document() {
 }
 
 #[test]
-fn a_changed_policy_applies_to_what_is_remembered_without_a_request() {
+fn changed_policy_applies_to_cached_facts_without_a_request() {
     fn one_address(request: &Request) -> Answer {
         let Request::Dns(dns) = request else { panic!("{request:?}") };
         answer(request, vec![address("a.example", dns.kind, 1)])
@@ -135,7 +135,7 @@ fn a_changed_policy_applies_to_what_is_remembered_without_a_request() {
 }
 
 #[test]
-fn a_changed_policy_applies_to_lookups_under_way() {
+fn changed_policy_applies_to_lookups_in_flight() {
     let mut resolver = Resolver::new(config(|policy| policy.limits.dns_slots = 1), START);
     for name in ["a.example:1", "b.example:1"] {
         let _ = resolver.resolve(&super::name(name), START);

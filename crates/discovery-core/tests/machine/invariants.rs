@@ -38,7 +38,7 @@ fn i10_a_get_has_at_most_four_addresses_open_and_goes_on_when_one_fails() {
 }
 
 #[test]
-fn i03_a_connection_that_is_told_of_twice_changes_nothing_the_second_time() {
+fn i03_second_report_of_a_connection_changes_nothing() {
     let mut resolution = Resolution::new(name("a.example"), &config(|_| {}), START);
     let dns: Vec<Event> = std::iter::from_fn(|| resolution.poll()).collect();
     let [v6, v4] = &requests(&dns)[..] else { panic!("{dns:?}") };
@@ -123,7 +123,7 @@ fn i13_a_rejected_alias_is_explained_alike_in_every_order() {
 }
 
 #[test]
-fn what_is_forgotten_does_not_stand_in_as_the_last_good_fact() {
+fn forgotten_facts_are_not_used_stale_in_memory() {
     let good = |request: &Request| match request {
         Request::Dns(dns) if dns.kind == RecordType::Srv => answer(request, Vec::new()),
         Request::Dns(dns) => answer(request, vec![address(dns.name.as_str(), dns.kind, 1)]),
@@ -153,7 +153,7 @@ fn what_is_forgotten_does_not_stand_in_as_the_last_good_fact() {
 }
 
 #[test]
-fn i12_whoever_gives_up_alone_cancels_what_has_been_asked() {
+fn i12_abandoning_the_only_ticket_cancels_its_requests() {
     let mut resolver = Resolver::new(config(|_| {}), START);
     let ticket = resolver.resolve(&name("a.example"), START);
     let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
@@ -169,7 +169,7 @@ fn i12_whoever_gives_up_alone_cancels_what_has_been_asked() {
 }
 
 #[test]
-fn i03_an_answer_to_what_was_never_asked_is_told_from_one_that_comes_late() {
+fn i03_unknown_answers_differ_from_late_answers() {
     let [mut resolver, mut other] = [(); 2].map(|()| Resolver::new(config(|_| {}), START));
     let asked = |resolver: &mut Resolver, text: &str| {
         let ticket = resolver.resolve(&name(text), START);

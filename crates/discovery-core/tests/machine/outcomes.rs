@@ -36,7 +36,7 @@ fn r19_r20_the_name_for_tls_is_sent_unless_it_is_an_ip_address() {
 }
 
 #[test]
-fn a_failure_says_in_words_what_failed_and_whether_it_may_pass() {
+fn error_text_names_the_failure_and_whether_it_is_temporary() {
     let fails = |broken: bool| {
         let world = |request: &Request| match request {
             Request::Dns(dns) if broken => {
@@ -64,7 +64,7 @@ fn a_failure_says_in_words_what_failed_and_whether_it_may_pass() {
 
 /// With more targets than are used, each lookup draws its own, so that all targets are returned over time.
 #[test]
-fn every_place_that_may_have_been_handed_out_can_be_reported() {
+fn every_endpoint_that_may_have_been_returned_can_be_reported() {
     let world = |request: &Request| match request {
         Request::Dns(dns) if dns.kind == RecordType::Srv => {
             let targets = ["t.example", "u.example", "v.example"].map(host);
@@ -90,7 +90,10 @@ fn every_place_that_may_have_been_handed_out_can_be_reported() {
 }
 
 /// The explanation for `a.example` with SRV records of these ports and targets.
-fn told_of_services(services: &[(u16, &str)], change: impl FnOnce(&mut Policy)) -> Vec<Effect> {
+fn explanation_of_services(
+    services: &[(u16, &str)],
+    change: impl FnOnce(&mut Policy),
+) -> Vec<Effect> {
     let owner = "_matrix-fed._tcp.a.example";
     let service = |(port, target): &(u16, &str)| {
         let service = SrvRecord { priority: 1, weight: 1, port: *port, target: host(target) };
@@ -114,8 +117,8 @@ fn told_of_services(services: &[(u16, &str)], change: impl FnOnce(&mut Policy)) 
 }
 
 #[test]
-fn targets_of_no_use_are_dropped_and_told() {
-    let told = told_of_services(&[(443, "t.example"), (443, "."), (0, "z.example")], |_| {});
+fn unusable_targets_are_dropped_and_explained() {
+    let told = explanation_of_services(&[(443, "t.example"), (443, "."), (0, "z.example")], |_| {});
     let dropped: Vec<&Effect> =
         told.iter().filter(|effect| matches!(effect, Effect::TargetDropped(_))).collect();
     assert_eq!(dropped.len(), 2, "{told:?}");
@@ -125,9 +128,9 @@ fn targets_of_no_use_are_dropped_and_told() {
 }
 
 #[test]
-fn only_targets_beyond_the_limit_are_left_out_and_told() {
+fn only_targets_beyond_the_limit_are_left_out_and_explained() {
     let left_out = |services| {
-        let told = told_of_services(services, |policy| policy.spec.max_srv_targets = 2);
+        let told = explanation_of_services(services, |policy| policy.spec.max_srv_targets = 2);
         told.into_iter().find(|effect| matches!(effect, Effect::TargetsLeftOut(_)))
     };
     assert_eq!(left_out(&[(1, "t.example")]), None);
@@ -137,7 +140,7 @@ fn only_targets_beyond_the_limit_are_left_out_and_told() {
 }
 
 #[test]
-fn a_family_of_which_every_address_is_denied_is_told_to_have_none() {
+fn family_with_only_denied_addresses_is_explained_as_empty() {
     let config = config(|policy| policy.addresses = AddressPolicy::default());
     let world = |request: &Request| match request {
         Request::Dns(dns) if dns.kind == RecordType::A => {
@@ -185,7 +188,7 @@ fn the_summary_and_the_debug_text_of_an_explanation_say_how_the_result_came_abou
 }
 
 #[test]
-fn errors_of_what_is_read_say_what_is_wrong_with_it() {
+fn parse_errors_name_the_problem() {
     let cursor = "no cursor".parse::<discovery_core::Cursor>().unwrap_err().to_string();
     assert!(cursor.contains("hexadecimal numbers"), "{cursor}");
     let export = discovery_core::Export::read(b"no export").unwrap_err().to_string();
@@ -194,7 +197,7 @@ fn errors_of_what_is_read_say_what_is_wrong_with_it() {
 
 /// Only a response of another service invalidates facts: a server that is down says nothing about its name.
 #[test]
-fn what_callers_tell_of_a_place_has_a_word_and_doubts_facts_where_somebody_else_answers() {
+fn feedback_has_names_and_invalidates_facts_after_a_wrong_service() {
     let all = ["connected", "connect-failed", "tls-failed", "misdirected", "not-matrix"];
     let told = all.map(|word| Feedback::parse(word).expect(word));
     assert_eq!(told.map(|said| said.to_string()), all);

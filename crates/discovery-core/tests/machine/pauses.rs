@@ -96,7 +96,7 @@ fn i15_a_get_that_broke_during_a_pause_is_made_again_once_for_each_pause() {
 }
 
 #[test]
-fn i15_a_server_that_says_that_the_client_was_too_slow_is_asked_again() {
+fn i15_request_timeout_response_after_a_pause_is_repeated() {
     let (mut resolution, get) = with_a_get(&config(|_| {}));
     resolution.handle_timeout(START + PAUSE);
     let Request::Http(http_get) = &get else { panic!("{get:?}") };
@@ -126,7 +126,7 @@ fn i14_a_driver_that_is_always_late_ends_a_lookup_as_a_local_failure() {
 }
 
 #[test]
-fn i15_a_pause_says_nothing_about_a_name_server() {
+fn i15_a_pause_is_no_evidence_about_a_name_server() {
     let mut resolver = Resolver::new(config(|_| {}), START);
     let _ = resolver.resolve(&name("a.example:1"), START);
     let events: Vec<Event> = std::iter::from_fn(|| resolver.poll()).collect();
@@ -140,7 +140,7 @@ fn i15_a_pause_says_nothing_about_a_name_server() {
 }
 
 #[test]
-fn the_heartbeat_is_asked_for_while_something_is_under_way_and_no_longer() {
+fn heartbeat_runs_only_while_queries_are_in_flight() {
     let mut config = config(|_| {});
     config.heartbeat = Some(Duration::from_secs(1));
     let mut resolver = Resolver::new(config, START);

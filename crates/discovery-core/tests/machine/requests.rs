@@ -4,7 +4,7 @@ use super::*;
 
 /// The document delegates; the SRV records of the delegated host are not known yet.
 #[test]
-fn what_is_asked_ahead_of_need_is_what_the_policy_allows() {
+fn speculative_questions_follow_the_policy() {
     let asked = |speculation| {
         let config = config(|policy| policy.spec.speculation = speculation);
         let mut resolution = Resolution::new(name("a.example"), &config, START);
@@ -43,7 +43,7 @@ fn what_is_asked_ahead_of_need_is_what_the_policy_allows() {
 }
 
 #[test]
-fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
+fn counters_show_open_queries_and_queued_lookups() {
     let config = config(|policy| {
         policy.limits.dns_slots = 3;
         policy.limits.http_slots = 1;
@@ -94,7 +94,7 @@ fn counters_tell_what_is_under_way_and_what_waits_for_a_slot() {
 
 /// R127: IPv4 waits a moment for IPv6. Then the document is waited for until its timeout, followed by step 4.
 #[test]
-fn each_wait_ends_when_and_why_it_is_said_to() {
+fn each_deadline_has_its_time_and_kind() {
     let config = config(|policy| policy.spec.speculation = Speculation::Off);
     let mut resolution = Resolution::new(name("a.example"), &config, START);
     let policy = Policy::default();
@@ -139,7 +139,7 @@ fn each_wait_ends_when_and_why_it_is_said_to() {
 }
 
 #[test]
-fn forget_all_asks_again_for_what_was_known_and_for_what_is_under_way() {
+fn forget_all_repeats_cached_and_open_questions() {
     let mut resolver = Resolver::new(config(|_| {}), START);
     let world = |last: u8| {
         move |request: &Request| {
