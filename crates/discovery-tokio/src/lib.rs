@@ -31,6 +31,8 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[cfg(feature = "hickory")]
+pub mod hickory;
 mod socket;
 
 use std::future::{Future, poll_fn};
@@ -79,7 +81,14 @@ pub fn build(builder: Builder) -> Result<(Discovery, Driver), BuildError> {
 /// Runs a driver until all handles are dropped or the discovery is closed. To be polled within a tokio runtime with I/O and
 /// time; elsewhere it ends at once, and waiting lookups fail with a local error.
 pub async fn run(driver: Driver) {
-    let mut running = pin!(driver.run(start, sleep));
+    run_with(driver, socket::run).await;
+}
+
+async fn run_with<F: Future<Output = ()> + Send + 'static>(
+    driver: Driver,
+    mut carry_out: impl FnMut(RequestTask) -> F,
+) {
+    let mut running = pin!(driver.run(|task| spawned(carry_out(task)), sleep));
     poll_fn(|cx| match Handle::try_current() {
         Ok(_) => running.as_mut().poll(cx),
         Err(_) => Poll::Ready(()),
@@ -88,10 +97,6 @@ pub async fn run(driver: Driver) {
 }
 
 /// Starts a task of the runtime; the future ends with it. Dropping the future aborts it, and closes its socket.
-fn start(task: RequestTask) -> impl Future<Output = ()> {
-    spawned(socket::run(task))
-}
-
 fn spawned(future: impl Future<Output = ()> + Send + 'static) -> impl Future<Output = ()> {
     let task = tokio::spawn(future);
     let abort = AbortOnDrop(task.abort_handle());

@@ -11,6 +11,7 @@
 
 mod bad_servers;
 mod examples;
+mod hickory;
 mod load;
 mod pooling;
 mod site;

@@ -1,6 +1,8 @@
 //! Names: server names, DNS names, and the URLs of documents.
 
 mod dns_name;
+#[cfg(feature = "ruma")]
+mod ruma;
 mod server_name;
 mod url;
 
