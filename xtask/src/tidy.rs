@@ -25,6 +25,9 @@ use crate::vectors;
 const MAX_LINES: usize = 600;
 const LONGER: [(&str, &str); 0] = [];
 
+/// Pages that must stay short, with their maximum length in bytes.
+const PAGES: [(&str, usize); 2] = [("ARCHITECTURE.md", 12 * 1024), ("README.md", 8 * 1024)];
+
 /// The last invariant: `I1` to `I15`.
 const LAST_INVARIANT: u32 = 15;
 
@@ -232,6 +235,12 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
             complaints.push(format!("line {} names a folder of a particular machine", line + 1));
         }
     }
+    if let Some((_, most)) = PAGES.iter().find(|(page, _)| *page == path)
+        && text.len() > *most
+    {
+        complaints
+            .push(format!("{} bytes, {most} at most: decisions belong to modules", text.len()));
+    }
     let is_source = path.ends_with(".rs");
     if is_source || path.ends_with(".md") {
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
@@ -315,6 +324,7 @@ mod tests {
         assert_eq!(check_file("a.rs", &"//! x\n".repeat(601)).len(), 1);
         assert_eq!(check_file("a.md", concat!("in /ho", "me/me\n")).len(), 1);
         assert_eq!(check_file("a.rs", concat!("//! x\nuse a::Record", "Kind;\n")).len(), 1);
+        assert_eq!(check_file("README.md", &"x".repeat(9000)).len(), 1);
         assert_eq!(check_file("a.md", concat!("a `Record", "Kind`\n")).len(), 1);
     }
 }
