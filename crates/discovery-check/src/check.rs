@@ -24,7 +24,7 @@ const MAX_TARGETS: usize = 8;
 const MAX_DOCUMENTS: usize = 4;
 
 /// Where to connect instead of an address.
-type Connector = Arc<dyn Fn(SocketAddr) -> SocketAddr + Send + Sync>;
+type Connector = Arc<dyn Fn(&str, SocketAddr) -> SocketAddr + Send + Sync>;
 
 /// Checks servers. It can be cloned: clones share the discoveries and the certificate authorities.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ impl Checker {
             discovery,
             legacy: None,
             tls: Arc::new(Tls::new(provider, roots)?),
-            connector: Arc::new(|address| address),
+            connector: Arc::new(|_, address| address),
             total: TOTAL,
         })
     }
@@ -68,11 +68,11 @@ impl Checker {
         self
     }
 
-    /// Connects elsewhere in place of each address: for tests and for `--connect-to`.
+    /// Connects elsewhere in place of each address of a host: for tests and for `--connect-to`.
     #[must_use]
     pub fn connect_to(
         mut self,
-        connector: impl Fn(SocketAddr) -> SocketAddr + Send + Sync + 'static,
+        connector: impl Fn(&str, SocketAddr) -> SocketAddr + Send + Sync + 'static,
     ) -> Self {
         self.connector = Arc::new(connector);
         self
@@ -173,7 +173,7 @@ impl Checker {
             for address in resolved.socket_addrs().take(MAX_DOCUMENTS) {
                 let (tls, tls_name, host) =
                     (Arc::clone(&tls), resolved.tls_name.clone(), host.clone());
-                let real = connector(address);
+                let real = connector(&host, address);
                 fetches.spawn(async move {
                     tls.document(Place { address, real, tls_name: &tls_name, host: &host }).await
                 });
@@ -203,7 +203,7 @@ impl Checker {
         for (address, target) in all.iter().take(MAX_TARGETS).cloned() {
             let (tls, host, other) = (Arc::clone(&self.tls), host.clone(), other.clone());
             let tls_name: TlsName = resolved.tls_name.clone();
-            let real = (self.connector)(address);
+            let real = (self.connector)(&target, address);
             probes.spawn(async move {
                 let place = Place { address, real, tls_name: &tls_name, host: &host };
                 Probe::Target(Box::new(tls.target(place, target, other.as_deref()).await))

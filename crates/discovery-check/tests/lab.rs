@@ -45,7 +45,7 @@ fn place() -> Place {
     let checker = Checker::new(discovery(Revision::V1_8), provider, Arc::new(roots))
         .unwrap()
         .legacy(discovery(Revision::V1_7))
-        .connect_to(move |address| connect(address, Transport::Tcp));
+        .connect_to(move |_, address| connect(address, Transport::Tcp));
     Place { lab, checker, cases }
 }
 

@@ -112,6 +112,49 @@ impl Gathered {
     }
 }
 
+/// The name in a line of a list: `#` at its beginning or behind a blank starts a comment.
+fn name_in(line: &str) -> &str {
+    let blank = |c: char| c.is_ascii_whitespace();
+    let mut words = line.split(blank).filter(|word| !word.is_empty());
+    match (words.next(), words.next()) {
+        // The ID of a room alias begins with `#`, too.
+        (Some(first), _) if first.starts_with('#') && !first.contains(':') => "",
+        (Some(first), Some(second)) if second.starts_with('#') => first,
+        _ => line,
+    }
+}
+
+/// The server name in what was typed: a URL, a link to matrix.to, or the ID of a user, a room or a room alias.
+pub(crate) fn forgiven(typed: &str) -> String {
+    let mut text = typed.trim();
+    for prefix in ["https://matrix.to/#/", "http://matrix.to/#/", "matrix.to/#/"] {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            // Links escape the characters that begin an ID.
+            let rest = rest
+                .replace("%40", "@")
+                .replace("%23", "#")
+                .replace("%21", "!")
+                .replace("%3A", ":");
+            return forgiven(rest.split(['/', '?']).next().unwrap_or_default());
+        }
+    }
+    for scheme in ["https://", "http://", "matrix://"] {
+        if text.len() >= scheme.len()
+            && text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        {
+            text = text.get(scheme.len()..).unwrap_or_default();
+            text = text.split(['/', '?', '#']).next().unwrap_or_default();
+            return text.to_owned();
+        }
+    }
+    if text.starts_with(['@', '#', '!', '$', '+'])
+        && let Some((_, name)) = text.split_once(':')
+    {
+        text = name;
+    }
+    text.strip_suffix('/').unwrap_or(text).to_owned()
+}
+
 /// Reads names, one a line; empty lines are none. All are handed over before it waits for more. False: nobody wants more, or there
 /// can be no more.
 fn read(mut from: BufReader<impl Read>, gathered: &mut Gathered) -> bool {
@@ -131,7 +174,7 @@ fn read(mut from: BufReader<impl Read>, gathered: &mut Gathered) -> bool {
             return gathered.fail(error);
         }
         // Blanks of ASCII alone: others are no blanks to whoever looks at a name.
-        let text = String::from_utf8_lossy(line.trim_ascii()).into_owned();
+        let text = name_in(&String::from_utf8_lossy(line.trim_ascii())).to_owned();
         if (cut || !text.is_empty()) && !gathered.add(Given { text, cut }) {
             return false;
         }
@@ -192,6 +235,31 @@ mod tests {
     fn a_name_before_many_blanks_is_no_whole_line() {
         let text = format!("a.example{}\nb.example\n", " ".repeat(5000));
         assert_eq!(all(text.as_bytes()), ["a.example…", "b.example"]);
+    }
+
+    #[test]
+    fn comments_are_skipped() {
+        let text = "# servers\n#other\na.example\nb.example  # mine\n#room:c.example\na b\n";
+        assert_eq!(all(text.as_bytes()), ["a.example", "b.example", "#room:c.example", "a b"]);
+    }
+
+    #[test]
+    fn the_server_name_is_found_in_what_people_type() {
+        for (typed, name) in [
+            ("example.org", "example.org"),
+            (" example.org/ ", "example.org"),
+            ("https://example.org", "example.org"),
+            ("HTTPS://example.org:8448/path?x#y", "example.org:8448"),
+            ("@alice:example.org", "example.org"),
+            ("#room:example.org:8448", "example.org:8448"),
+            ("!id:example.org", "example.org"),
+            ("https://matrix.to/#/@alice:example.org", "example.org"),
+            ("https://matrix.to/#/%23room%3Aexample.org?via=a.example", "example.org"),
+            ("[2001:db8::1]:8448", "[2001:db8::1]:8448"),
+            ("@alice", "@alice"),
+        ] {
+            assert_eq!(forgiven(typed), name, "{typed}");
+        }
     }
 
     #[test]

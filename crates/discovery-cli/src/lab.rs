@@ -96,7 +96,7 @@ impl Tally {
             self.wrong = self.wrong.saturating_add(1);
         }
         for mismatch in found {
-            say(&format!("{}: not as the lab says: {mismatch}", answered.name));
+            say(&format!("{}: not the expected result: {mismatch}", answered.name));
         }
     }
 
@@ -105,10 +105,10 @@ impl Tally {
         let Self { right, wrong, others } = self;
         match (right, wrong) {
             (0, 0) => return status,
-            (1, 0) => say("It came out as the lab says."),
-            (right, 0) => say(&format!("All {right} came out as the lab says.")),
+            (1, 0) => say("It gave the expected result."),
+            (right, 0) => say(&format!("All {right} names gave the expected result.")),
             (right, wrong) => {
-                say(&format!("{right} came out as the lab says, {wrong} did not."));
+                say(&format!("{right} names gave the expected result, {wrong} did not."));
                 return Status::No;
             }
         }

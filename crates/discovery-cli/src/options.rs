@@ -6,16 +6,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use discovery_check::Thresholds;
 use discovery_core::{DnsName, Revision};
 use discovery_wire::{WarningKind, name_server_address};
 use ipnet::IpNet;
 
+use crate::check::Format;
 use crate::input::MAX_JOBS;
 use crate::runtime::Runtime;
 use crate::setting::interface_index;
 
-/// Where a Matrix server name leads, and why.
+/// Whether other Matrix servers can reach a server name, where it leads, and why.
 #[derive(Debug, Parser)]
 #[command(name = "matrix-discovery", version, about, max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -27,26 +29,49 @@ pub(crate) struct CommandLine {
 /// What the program does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Check whether other servers can reach a name, and say what to change. This is what a name alone does.
+    Check(Box<CheckOptions>),
+    /// Judge again what `check --record` has written, without a network.
+    Replay(ReplayOptions),
+    /// Describe a finding of `check`, and how to fix it.
+    Explain(ExplainOptions),
+    /// Print a script that completes this program's command line in a shell.
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
     /// Resolve server names: where to connect, which Host to send, what the certificate must be valid for.
     Resolve(Box<ResolveOptions>),
-    /// Show what a file of facts tells of names, or forget names in it.
+    /// Inspect a cache file written by `resolve --cache`, or forget names in it.
     Cache(CacheOptions),
     /// Serve the built-in world on loopback, until interrupted.
     Lab(LabOptions),
 }
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 every name resolved; 1 the answer is no; 2 wrong usage; 3 nobody can tell now;
-130 and 143 ended by SIGINT and SIGTERM, with what was known by then.
-With --lab: 0 every name came out as the lab says, 1 otherwise.";
+Exit status: 0 every name resolved; 1 at least one name can't be resolved; 2 wrong usage, or no names;
+3 temporary failure, try again; 130 and 143 ended by SIGINT and SIGTERM, with what was known by then.
+With --lab: 0 every name gave the expected result, 1 otherwise.";
+
+const CHECK_STATUS: &str = "\
+Exit status: 0 no error; 1 at least one error (see --fail-on); 2 wrong usage, or no names;
+3 nothing could be found out, try again; 130 and 143 ended by SIGINT and SIGTERM.
+With --format nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
 
 /// Options of `resolve`.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct ResolveOptions {
-    /// Server names; `-` reads them from standard input as they come, one a line
+    /// Server names; `-` reads them from standard input as they come, one per line; @ADDR is short for --nameserver ADDR
     #[arg(value_name = "NAME", required_unless_present = "lab")]
     pub(crate) names: Vec<String>,
+
+    /// Take names as they are typed: refuse URLs and IDs instead of reading the server name in them
+    #[arg(long)]
+    pub(crate) strict_names: bool,
 
     #[command(flatten)]
     pub(crate) format: FormatOptions,
@@ -55,45 +80,18 @@ pub(crate) struct ResolveOptions {
     /// A file that is damaged is kept as FILE.damaged; one that holds something else is left alone
     #[arg(long, value_name = "FILE", conflicts_with = "lab")]
     pub(crate) cache: Option<PathBuf>,
-    /// Resolve so many names at once; those that take longer than 250 ms do not count, up to 16 times as many
+    /// Resolve up to N names at the same time; those that take longer than 250 ms do not count, up to 16 times as many
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = jobs)]
     pub(crate) jobs: usize,
-    /// Give each name up after this long: 10, 10s, 500ms [default: 40s]
+    /// Give up on each name after this long: 10, 10s, 500ms [default: 40s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
     /// Follow this release of the specification: v1.11, r0.1.4, draft-old, … [default: the latest]
     #[arg(long, value_name = "RELEASE")]
     pub(crate) revision: Option<Revision>,
 
-    /// Ask this name server (repeatable), such as 192.0.2.1:53 or fe80::1%eth0 [default: the system's]
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
-    pub(crate) nameserver: Vec<SocketAddr>,
-    /// Trust the certificates in this file in place of the system's; without it SSL_CERT_FILE and SSL_CERT_DIR replace them, both if
-    /// both are set
-    #[arg(long, value_name = "PEM")]
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Take this address for this host, ask nobody (repeatable)
-    #[arg(long, value_name = "NAME:ADDR", value_parser = static_address)]
-    pub(crate) resolve: Vec<(DnsName, IpAddr)>,
-    /// Fetch documents of HOST:PORT from ADDR:PORT, as curl does; an empty HOST or PORT stands for any (repeatable)
-    #[arg(long, value_name = "HOST:PORT:ADDR:PORT", value_parser = ConnectTo::parse)]
-    pub(crate) connect_to: Vec<ConnectTo>,
-
-    /// Allow addresses of this range as they are written, even if they are denied otherwise (repeatable)
-    #[arg(long, value_name = "CIDR", value_parser = network)]
-    pub(crate) allow_address: Vec<IpNet>,
-    /// Deny addresses of this range, also behind NAT64, 6to4 and the like (repeatable)
-    #[arg(long, value_name = "CIDR", value_parser = network)]
-    pub(crate) deny_address: Vec<IpNet>,
-    /// Allow private and other special addresses too
-    #[arg(long)]
-    pub(crate) any_address: bool,
-    /// Use IPv4 alone
-    #[arg(short = '4', long, conflicts_with = "ipv6")]
-    pub(crate) ipv4: bool,
-    /// Use IPv6 alone
-    #[arg(short = '6', long)]
-    pub(crate) ipv6: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkOptions,
 
     /// Resolve on this; all but tokio must be built in
     #[arg(long, value_enum, value_name = "RUNTIME", default_value_t = Runtime::DEFAULT)]
@@ -113,13 +111,187 @@ impl ResolveOptions {
     pub(crate) fn bends_results(&self) -> bool {
         self.timeout.is_some()
             || self.revision.is_some()
-            || !self.resolve.is_empty()
-            || !self.allow_address.is_empty()
-            || !self.deny_address.is_empty()
-            || self.any_address
-            || self.ipv4
-            || self.ipv6
+            || !self.network.resolve.is_empty()
+            || !self.network.allow_address.is_empty()
+            || !self.network.deny_address.is_empty()
+            || self.network.any_address
+            || self.network.ipv4
+            || self.network.ipv6
     }
+}
+
+/// DNS servers, certificate authorities, addresses.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "DNS and network")]
+pub(crate) struct NetworkOptions {
+    /// Use this DNS server instead of the system's, such as 192.0.2.1:53 or fe80::1%eth0 (repeat for fallbacks)
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
+    pub(crate) nameserver: Vec<SocketAddr>,
+    /// Trust the certificates in this file in place of the system's; without it SSL_CERT_FILE and SSL_CERT_DIR replace them, both if
+    /// both are set
+    #[arg(long, value_name = "PEM")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Use ADDR for the host NAME instead of asking DNS (repeatable)
+    #[arg(long, value_name = "NAME:ADDR", value_parser = static_address)]
+    pub(crate) resolve: Vec<(DnsName, IpAddr)>,
+    /// Fetch documents of HOST:PORT from ADDR:PORT, as curl does; an empty HOST or PORT stands for any (repeatable)
+    #[arg(long, value_name = "HOST:PORT:ADDR:PORT", value_parser = ConnectTo::parse)]
+    pub(crate) connect_to: Vec<ConnectTo>,
+
+    /// Allow this range of addresses; wins over --deny-address (repeatable)
+    #[arg(long, value_name = "CIDR", value_parser = network)]
+    pub(crate) allow_address: Vec<IpNet>,
+    /// Refuse this range of addresses, also behind NAT64, 6to4 and the like (repeatable)
+    #[arg(long, value_name = "CIDR", value_parser = network)]
+    pub(crate) deny_address: Vec<IpNet>,
+    /// Allow private and other special addresses too
+    #[arg(long)]
+    pub(crate) any_address: bool,
+    /// Use IPv4 only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    pub(crate) ipv4: bool,
+    /// Use IPv6 only
+    #[arg(short = '6', long)]
+    pub(crate) ipv6: bool,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_STATUS)]
+pub(crate) struct CheckOptions {
+    /// Server names; `-` reads them from standard input, one per line; @ADDR is short for --nameserver ADDR
+    #[arg(value_name = "NAME", required_unless_present = "lab")]
+    pub(crate) names: Vec<String>,
+    /// Take names as they are typed: refuse URLs and IDs instead of reading the server name in them
+    #[arg(long)]
+    pub(crate) strict_names: bool,
+
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    /// Write everything that was seen to this file; see `replay`
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) record: Option<PathBuf>,
+    /// Write the names with an error, or that nothing could be found out about, to this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) failed_to: Option<PathBuf>,
+    /// Print how many names had which verdict on standard error
+    #[arg(long, help_heading = "Output")]
+    pub(crate) summary: bool,
+
+    /// Check up to N names at the same time
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = jobs)]
+    pub(crate) jobs: usize,
+    /// Give up on each name after this long: 10, 10s, 500ms [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Follow this release of the specification: v1.11, r0.1.4, draft-old, … [default: the latest]
+    #[arg(long, value_name = "RELEASE")]
+    pub(crate) revision: Option<Revision>,
+
+    #[command(flatten)]
+    pub(crate) network: NetworkOptions,
+
+    /// Check the built-in homeservers, served on loopback: a healthy one, and one for each finding; no network is needed
+    #[arg(long, conflicts_with_all = ["nameserver", "ca_file", "connect_to"])]
+    pub(crate) lab: bool,
+}
+
+impl CheckOptions {
+    /// The options by which names are resolved.
+    pub(crate) fn as_resolve(&self) -> ResolveOptions {
+        ResolveOptions {
+            names: self.names.clone(),
+            // Everything that was decided is part of a report.
+            format: FormatOptions { explain: true, short: false, json: false },
+            cache: None,
+            jobs: self.jobs,
+            timeout: None,
+            revision: self.revision,
+            strict_names: self.strict_names,
+            network: self.network.clone(),
+            runtime: Runtime::DEFAULT,
+            lab: self.lab,
+        }
+    }
+}
+
+/// How reports are written, and what makes the program fail.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputOptions {
+    /// Write reports in this form
+    #[arg(long, value_enum, value_name = "FORMAT", overrides_with_all = ["format", "json", "short"])]
+    format: Option<Format>,
+    /// Print one JSON object per line
+    #[arg(short = 'j', long, overrides_with_all = ["format", "json", "short"])]
+    json: bool,
+    /// Print one line per name
+    #[arg(long, overrides_with_all = ["format", "json", "short"])]
+    short: bool,
+    /// Print every decision of the lookup
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Use ASCII only
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// End with status 1 from this severity on
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Error)]
+    pub(crate) fail_on: FailOn,
+    /// Warn of certificates that expire within so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 14)]
+    cert_warn: u16,
+    /// Treat certificates that expire within so many days as an error
+    #[arg(long, value_name = "DAYS", default_value_t = 3)]
+    cert_critical: u16,
+}
+
+impl OutputOptions {
+    /// The form of reports.
+    pub(crate) fn format(&self) -> Format {
+        match (self.format, self.json, self.short) {
+            (Some(format), ..) => format,
+            (_, true, _) => Format::Json,
+            (.., true) => Format::Short,
+            (None, false, false) => Format::Text,
+        }
+    }
+
+    /// From when on something is a finding.
+    pub(crate) fn thresholds(&self) -> Thresholds {
+        let mut thresholds = Thresholds::default();
+        thresholds.certificate_warning_days = self.cert_warn.into();
+        thresholds.certificate_error_days = self.cert_critical.into();
+        thresholds
+    }
+}
+
+/// From which severity on the program fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Errors
+    Error,
+    /// Warnings, too
+    Warning,
+    /// Nothing: only wrong usage
+    Never,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayOptions {
+    /// What `check --record` has written
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    /// The id of a finding, such as tls.wrong-name; without it, all are listed
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<String>,
 }
 
 /// How results are written.
@@ -129,10 +301,10 @@ pub(crate) struct FormatOptions {
     /// Print every decision taken, and the fact that caused it
     #[arg(long)]
     pub(crate) explain: bool,
-    /// Print one line a name
+    /// Print one line per name
     #[arg(long)]
     pub(crate) short: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -144,7 +316,7 @@ Exit status: 0 there is such a name; 1 there is none; 2 wrong usage; 3 the file 
 #[derive(Debug, Args)]
 #[command(after_help = CACHE_STATUS)]
 pub(crate) struct CacheOptions {
-    /// What `resolve --cache` has written, or a homeserver has exported
+    /// The cache file; a homeserver's export has the same format
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Show names with this text in them
@@ -162,7 +334,7 @@ pub(crate) struct CacheOptions {
     /// Show names that would have to be asked again
     #[arg(long)]
     pub(crate) expired: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
     /// Forget this name, and every fact that it rests on (repeatable); the file is written anew
@@ -196,7 +368,7 @@ pub(crate) struct ConnectTo {
 
 impl ConnectTo {
     fn parse(text: &str) -> Result<Self, String> {
-        const SHAPE: &str = "it reads HOST:PORT:ADDR:PORT, an IPv6 address in brackets";
+        const SHAPE: &str = "expected HOST:PORT:ADDR:PORT, an IPv6 address in brackets";
         let (host, rest) = host_part(text).ok_or(SHAPE)?;
         let (port, rest) = rest.split_once(':').ok_or(SHAPE)?;
         let (address, to_port) = host_part(rest).ok_or(SHAPE)?;
@@ -259,7 +431,8 @@ fn name_server(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn static_address(text: &str) -> Result<(DnsName, IpAddr), String> {
-    let (name, address) = text.split_once(':').ok_or("it reads NAME:ADDR")?;
+    let (name, address) =
+        text.split_once(':').ok_or("expected NAME:ADDR, for instance example.org:192.0.2.1")?;
     let name = DnsName::host(name).map_err(|why| format!("{name}: {why}"))?;
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address = bare.unwrap_or(address);

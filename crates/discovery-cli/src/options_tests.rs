@@ -8,10 +8,10 @@ use super::*;
 
 fn resolve(arguments: &[&str]) -> Result<ResolveOptions, clap::Error> {
     let words = ["matrix-discovery", "resolve"].iter().chain(arguments);
-    match CommandLine::try_parse_from(words)?.command {
-        Command::Resolve(options) => Ok(*options),
-        Command::Lab(_) | Command::Cache(_) => unreachable!("the words say resolve"),
-    }
+    let Command::Resolve(options) = CommandLine::try_parse_from(words)?.command else {
+        unreachable!("the words say resolve");
+    };
+    Ok(*options)
 }
 
 fn refused(arguments: &[&str]) -> String {
@@ -41,7 +41,7 @@ fn name_servers_are_addresses_with_or_without_a_port() {
         assert!(name_server(text).is_err(), "{text}");
     }
     let options = resolve(&["--nameserver", "1.1.1.1", "--nameserver=::1", "a.example"]).unwrap();
-    assert_eq!(options.nameserver.len(), 2);
+    assert_eq!(options.network.nameserver.len(), 2);
 }
 
 #[test]

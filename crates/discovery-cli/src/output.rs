@@ -15,6 +15,7 @@ use discovery_core::{Instant, InvalidServerName, Outcome, ResolveError, Resolved
 use crate::options::FormatOptions;
 use crate::status::Status;
 
+pub(crate) use json::ascii;
 pub(crate) use text::printable;
 
 /// What became of one name.
@@ -94,15 +95,23 @@ impl Paint {
         }
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(crate) fn bold(self, text: &str) -> String {
         self.wrap("1", text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(crate) fn dim(self, text: &str) -> String {
         self.wrap("2", text)
     }
 
-    fn bad(self, text: &str) -> String {
+    pub(crate) fn good(self, text: &str) -> String {
+        self.wrap("1;32", text)
+    }
+
+    pub(crate) fn caution(self, text: &str) -> String {
+        self.wrap("1;33", text)
+    }
+
+    pub(crate) fn bad(self, text: &str) -> String {
         self.wrap("1;31", text)
     }
 }

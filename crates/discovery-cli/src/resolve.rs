@@ -70,7 +70,7 @@ pub(crate) fn answer(
             let _ = discovery.import(known);
         }
         let names = input::names(options.names).map_err(|error| no_thread(&error))?;
-        let look_up = |given| look_up(discovery.clone(), given);
+        let look_up = |given| look_up(discovery.clone(), given, options.strict_names);
         let ended = answer_all(names, options.jobs, order, look_up, answers, stop).await;
         if let Some(memory) = memory {
             let mut all = discovery.export_since(Cursor::START);
@@ -125,9 +125,10 @@ pub(crate) fn no_thread(error: &io::Error) -> Trouble {
     Trouble::Here(format!("this machine gives no thread: {error}"))
 }
 
-async fn look_up(discovery: Discovery, given: Given) -> Answered {
+async fn look_up(discovery: Discovery, given: Given, strict: bool) -> Answered {
     let begun = Instant::now();
     let Given { text: name, cut } = given;
+    let name = if strict { name } else { input::forgiven(&name) };
     let end = match ServerName::parse(&name) {
         _ if cut => End::LineTooLong,
         Ok(parsed) => End::Outcome(discovery.resolve(&parsed).await),
@@ -260,6 +261,9 @@ where
                         return Ok(status);
                     }
                 }
+            }
+            Turn::Finished if started == 0 && unread.is_none() => {
+                return Err(Trouble::Usage("no names on standard input".to_owned()));
             }
             Turn::Finished => return unread.map_or(Ok(status), Err),
             Turn::Stopped(number) => {

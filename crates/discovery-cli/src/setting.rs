@@ -47,17 +47,17 @@ pub(crate) fn policy(options: &ResolveOptions, base: Policy) -> Policy {
     if let Some(revision) = options.revision {
         policy.spec.revision = revision;
     }
-    policy.addresses.families = match (options.ipv4, options.ipv6) {
+    policy.addresses.families = match (options.network.ipv4, options.network.ipv6) {
         (true, _) => Families::V4,
         (_, true) => Families::V6,
         (false, false) => policy.addresses.families,
     };
-    policy.addresses.allow.extend(&options.allow_address);
-    policy.addresses.deny.extend(&options.deny_address);
-    if options.any_address {
+    policy.addresses.allow.extend(&options.network.allow_address);
+    policy.addresses.deny.extend(&options.network.deny_address);
+    if options.network.any_address {
         policy.addresses.otherwise = DefaultAction::Any;
     }
-    for (name, addresses) in said(&options.resolve) {
+    for (name, addresses) in said(&options.network.resolve) {
         policy.addresses.static_addresses.insert(name, addresses);
     }
     // Nobody else waits behind this batch: names wait for their turn as long as it takes.
@@ -94,13 +94,13 @@ pub(crate) fn outside(options: &ResolveOptions) -> Result<Builder, Trouble> {
     let mut base = Policy::default();
     base.addresses.hosts_file = hosts();
     let mut builder = Builder::new(trust(options)?).policy(policy(options, base));
-    if options.nameserver.is_empty() {
+    if options.network.nameserver.is_empty() {
         warn_of_resolv_conf();
     } else {
-        builder = builder.name_servers(options.nameserver.iter().copied());
+        builder = builder.name_servers(options.network.nameserver.iter().copied());
     }
-    if !options.connect_to.is_empty() {
-        let rules = options.connect_to.clone();
+    if !options.network.connect_to.is_empty() {
+        let rules = options.network.connect_to.clone();
         builder = builder.fetch_from(move |get| fetch_from(&rules, get));
     }
     Ok(builder)
@@ -162,7 +162,7 @@ fn read(path: &str) -> Vec<u8> {
 
 /// Whom to trust: the authorities in a file, or the system's (R16, R17).
 fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
-    let roots = roots(options)?;
+    let roots = roots(options, options.names.iter().any(|name| wants_document(name)))?;
     let provider = rustls::crypto::ring::default_provider();
     let config = if roots.is_empty() {
         // No name needs a document, so there will be no connection.
@@ -175,15 +175,15 @@ fn trust(options: &ResolveOptions) -> Result<Arc<ClientConfig>, Trouble> {
     config.map(Arc::new).map_err(|error| Trouble::Here(error.to_string()))
 }
 
-/// The authorities to trust: those that are named, or the system's.
-fn roots(options: &ResolveOptions) -> Result<RootCertStore, Trouble> {
-    if let Some(path) = options.ca_file.as_deref() {
+/// The authorities to trust: those that are named, or the system's, if certificates will be looked at.
+pub(crate) fn roots(options: &ResolveOptions, needed: bool) -> Result<RootCertStore, Trouble> {
+    if let Some(path) = options.network.ca_file.as_deref() {
         let mut roots = RootCertStore::empty();
         let unusable = |why| Trouble::Usage(format!("--ca-file {}: {why}", path.display()));
         trust::add_file(path, &mut roots).map_err(unusable)?;
         return Ok(roots);
     }
-    if !options.names.iter().any(|name| wants_document(name)) {
+    if !needed {
         // No certificate will be looked at, so whatever is wrong with them does not matter.
         return Ok(RootCertStore::empty());
     }

@@ -80,7 +80,10 @@ fn lab_names_have_their_stated_results() {
     assert_eq!(shown, names);
     let rules: Vec<&str> = lines.iter().filter_map(|line| line["step"].as_str()).collect();
     assert_eq!(rules[..10], ["1", "2", "3.1", "3.2", "3.3", "3.4", "3.5", "4", "5", "6"]);
-    assert!(text(&output.stderr).contains(&format!("All {} came out", names.len())));
+    assert!(
+        text(&output.stderr)
+            .contains(&format!("All {} names gave the expected result", names.len()))
+    );
 }
 
 #[test]
@@ -572,3 +575,6 @@ fn file_without_lines_is_no_cache_file_and_not_read_to_its_end() {
 
 #[path = "command_line/abuse.rs"]
 mod abuse;
+
+#[path = "command_line/check.rs"]
+mod check;

@@ -61,7 +61,7 @@ pub(super) fn line(answered: &Answered) -> io::Result<String> {
 }
 
 /// The same JSON in ASCII: a name may hold characters that a terminal acts upon or shows as others. Outside strings there are none.
-pub(super) fn ascii(text: String) -> String {
+pub(crate) fn ascii(text: String) -> String {
     let plain = |c: char| matches!(c, ' '..='~' | '\n');
     if text.chars().all(plain) {
         return text;

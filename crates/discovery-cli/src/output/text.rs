@@ -27,15 +27,15 @@ pub(super) fn lines(answered: &Answered, paint: Paint) -> String {
                 resolved.step.number_in(answered.revision),
                 summary(&resolved.explanation)
             ),
-            ("fresh for", fresh(answered, resolved)),
+            ("cache for", fresh(answered, resolved)),
         ),
         Err(Trouble::Failed(failed)) => (
             summary(&failed.explanation),
             (
-                "ask again",
-                failed.retry_after.map_or_else(String::new, |at| {
-                    format!("in {}", time(seconds_until(answered.at, at)))
-                }),
+                "retry after",
+                failed
+                    .retry_after
+                    .map_or_else(String::new, |at| time(seconds_until(answered.at, at))),
             ),
         ),
         Err(Trouble::NotAName(_)) => (String::new(), ("", String::new())),
@@ -52,7 +52,7 @@ pub(super) fn tree(answered: &Answered, paint: Paint) -> String {
     head(answered, paint, &mut out);
     match answered.result() {
         Ok(resolved) => {
-            row(paint, "fresh for", &fresh(answered, resolved), &mut out);
+            row(paint, "cache for", &fresh(answered, resolved), &mut out);
             branches(answered, &resolved.explanation, &resolved.timeline, paint, &mut out);
         }
         Err(Trouble::Failed(failed)) => {
@@ -60,7 +60,7 @@ pub(super) fn tree(answered: &Answered, paint: Paint) -> String {
         }
         Err(Trouble::NotAName(_)) => {}
     }
-    row(paint, "in vain", &wasted(answered), &mut out);
+    row(paint, "not needed", &wasted(answered), &mut out);
     row(paint, "took", &millis(answered.took), &mut out);
     out
 }
@@ -111,14 +111,10 @@ fn head(answered: &Answered, paint: Paint, out: &mut String) {
             row(paint, "certificate", &format!("for {}{sni}", resolved.tls_name), out);
         }
         Err(trouble) => {
-            let kind = match trouble {
-                Trouble::NotAName(_) => "invalid_server_name".to_owned(),
-                Trouble::Failed(failed) => failed.kind.to_string(),
-            };
-            out.push_str(&format!("{name}  {}{note}\n", paint.bad(&kind)));
-            row(paint, "no result", &message(trouble), out);
+            out.push_str(&format!("{name}{note}\n"));
+            row(paint, "error", &message(trouble), out);
             if let Trouble::Failed(failed) = trouble {
-                row(paint, "whose fault", whose(failed.origin()), out);
+                row(paint, "problem at", where_it_is(failed.origin()), out);
             }
         }
     }
@@ -131,14 +127,12 @@ fn message(trouble: Trouble<'_>) -> String {
     }
 }
 
-const fn whose(origin: ErrorOrigin) -> &'static str {
+const fn where_it_is(origin: ErrorOrigin) -> &'static str {
     match origin {
-        ErrorOrigin::Remote => "the other side's",
-        ErrorOrigin::Local => "this machine's, or its network's",
-        ErrorOrigin::Policy => {
-            "nobody's: the address policy says so (--allow-address, --any-address)"
-        }
-        ErrorOrigin::Caller => "the asker's",
+        ErrorOrigin::Remote => "the other side",
+        ErrorOrigin::Local => "this machine or its network",
+        ErrorOrigin::Policy => "your address policy (--allow-address, --any-address)",
+        ErrorOrigin::Caller => "the name you typed",
     }
 }
 
@@ -175,7 +169,7 @@ fn places(resolved: &Resolved) -> String {
 fn fresh(answered: &Answered, resolved: &Resolved) -> String {
     match resolved.expires {
         Some(until) => time(seconds_until(answered.at, until)),
-        None => "ever".to_owned(),
+        None => "no limit".to_owned(),
     }
 }
 

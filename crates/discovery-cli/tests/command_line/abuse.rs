@@ -213,7 +213,7 @@ fn lack_of_threads_is_reported_without_a_panic() {
 fn invalid_names_are_escaped_and_classified() {
     let place = Place::new("no_names", "");
     let resolve = |arguments: &[&str]| {
-        let output = place.resolve().args(arguments).output().unwrap();
+        let output = place.resolve().arg("--strict-names").args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         text(&output.stdout).to_owned()
     };
