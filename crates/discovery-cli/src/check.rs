@@ -1,5 +1,6 @@
 //! `check`: whether other servers can reach a name, and what to change.
 
+mod commands;
 mod formats;
 mod text;
 
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::task::Poll;
@@ -156,14 +157,12 @@ async fn each(
 
 /// Judges a recording again.
 pub(crate) fn replay(options: &ReplayOptions) -> Result<ExitCode, Trouble> {
-    let path = options.file.display();
-    let text = std::fs::read_to_string(&options.file)
-        .map_err(|error| Trouble::Usage(format!("{path}: {error}")))?;
     let mut writer = Writer {
         record: None,
         record_path: PathBuf::new(),
         format: options.output.format(),
         layout: layout(options.output.plain, options.output.explain),
+        commands: options.output.commands.then_some(None),
         fail_on: options.output.fail_on,
         thresholds: options.output.thresholds(),
         failed_to: None,
@@ -177,17 +176,36 @@ pub(crate) fn replay(options: &ReplayOptions) -> Result<ExitCode, Trouble> {
         out: io::stdout(),
     };
     writer.begin()?;
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let evidence = serde_json::from_str::<Evidence>(line).map_err(|error| {
-            let number = number.saturating_add(1);
-            Trouble::Usage(format!(
-                "{path} is not a recording of `check --record` (line {number}: {error})"
-            ))
-        })?;
+    for evidence in recording(&options.file)? {
         writer.write(&evidence)?;
     }
     writer.finish()
 }
+
+/// What a file of `check --record` holds.
+pub(crate) fn recording(file: &Path) -> Result<Vec<Evidence>, Trouble> {
+    let path = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Trouble::Usage(format!("{path}: {error}")))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let read = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| {
+            let number = number.saturating_add(1);
+            Trouble::Usage(format!(
+                "{path} is not a recording of `check --record` (line {number}: {error})"
+            ))
+        })
+    };
+    lines.map(read).collect()
+}
+
+/// Prints the schema of reports.
+pub(crate) fn schema() -> Result<Status, Trouble> {
+    let written = io::stdout().write_all(SCHEMA.as_bytes());
+    written.map(|()| Status::Resolved).map_err(|error| Trouble::write(&error, Status::Resolved))
+}
+
+const SCHEMA: &str = include_str!("check/schema.json");
 
 /// Where reports go, and what they add up to.
 struct Writer {
@@ -195,6 +213,8 @@ struct Writer {
     record_path: PathBuf,
     format: Format,
     layout: Layout,
+    /// Commands are printed; the name server that they ask.
+    commands: Option<Option<String>>,
     fail_on: FailOn,
     thresholds: Thresholds,
     failed_to: Option<PathBuf>,
@@ -221,6 +241,10 @@ impl Writer {
             record_path,
             format: options.output.format(),
             layout: layout(options.output.plain, options.output.explain),
+            commands: options
+                .output
+                .commands
+                .then(|| options.network.nameserver.first().map(|server| server.ip().to_string())),
             fail_on: options.output.fail_on,
             thresholds: options.output.thresholds(),
             failed_to: options.failed_to.clone(),
@@ -261,7 +285,14 @@ impl Writer {
         self.count = self.count.saturating_add(1);
         self.note(&report);
         let text = formats::one(&report, self.format, self.count, self.layout);
-        self.print(&text)
+        self.print(&text)?;
+        match &self.commands {
+            Some(server) if self.format == Format::Text => {
+                let commands = commands::commands(&report, server.as_deref());
+                self.print(&format!("\nCommands\n{commands}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn note(&mut self, report: &Report) {
@@ -349,7 +380,7 @@ fn layout(plain: bool, explain: bool) -> Layout {
 }
 
 /// A checker of the outside world.
-fn checker(options: &CheckOptions) -> Result<Checker, Trouble> {
+pub(crate) fn checker(options: &CheckOptions) -> Result<Checker, Trouble> {
     let resolve = options.as_resolve();
     let here = |error: &dyn std::fmt::Display| Trouble::Here(error.to_string());
     let roots = setting::roots(&resolve, true)?;

@@ -3,11 +3,15 @@
 //! Knows nothing of what becomes of a name.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 use std::task::{Context, Poll, ready};
 use std::thread;
 use std::vec;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::output::printable;
+use crate::status::say;
 
 /// Most names at once.
 pub(crate) const MAX_JOBS: usize = 10_000;
@@ -69,6 +73,12 @@ impl From<Receiver<Portion>> for Names {
 /// # Errors
 /// When there is no thread to be had.
 pub(crate) fn names(arguments: Vec<String>) -> io::Result<Names> {
+    for name in arguments.iter().filter(|name| Path::new(name.as_str()).is_file()) {
+        let name = printable(name);
+        say(&format!(
+            "note: {name} is also a file here; to read names from it: matrix-discovery check - < {name}"
+        ));
+    }
     let (sender, receiver) = channel(1);
     thread::Builder::new().spawn(move || {
         let mut gathered = Gathered { sender, names: Vec::new() };

@@ -6,11 +6,13 @@
 
 mod cache;
 mod check;
+mod compare;
 mod input;
 mod lab;
 mod memory;
 mod options;
 mod output;
+mod publish;
 mod resolve;
 mod runtime;
 mod setting;
@@ -39,6 +41,10 @@ fn main() -> ExitCode {
             Ok(status) => return status,
             Err(trouble) => Err(trouble),
         },
+        Command::Compare(options) => compare::run(&options),
+        Command::Lint(options) => publish::lint(&options),
+        Command::Suggest(options) => publish::suggest(&options),
+        Command::Schema => check::schema(),
         Command::Explain(options) => check::explain(options.id.as_deref()),
         Command::Completions { shell } => {
             let mut command = CommandLine::command();

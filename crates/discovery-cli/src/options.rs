@@ -33,6 +33,12 @@ pub(crate) enum Command {
     Check(Box<CheckOptions>),
     /// Judge again what `check --record` has written, without a network.
     Replay(ReplayOptions),
+    /// Compare what several name servers or revisions give for a name, or two recordings.
+    Compare(CompareOptions),
+    /// Judge .well-known documents in files before they are published.
+    Lint(LintOptions),
+    /// Print what to publish so that a name delegates to a server.
+    Suggest(SuggestOptions),
     /// Describe a finding of `check`, and how to fix it.
     Explain(ExplainOptions),
     /// Print a script that completes this program's command line in a shell.
@@ -41,6 +47,8 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+    /// Print the JSON Schema of `check --json`.
+    Schema,
     /// Print the manual page.
     Man,
     /// Resolve server names: where to connect, which Host to send, what the certificate must be valid for.
@@ -231,6 +239,9 @@ pub(crate) struct OutputOptions {
     /// Print every decision of the lookup
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Print commands by which anyone can repeat what was done: dig, curl, openssl
+    #[arg(long)]
+    pub(crate) commands: bool,
     /// Use ASCII only
     #[arg(long)]
     pub(crate) plain: bool,
@@ -274,6 +285,97 @@ pub(crate) enum FailOn {
     Warning,
     /// Nothing: only wrong usage
     Never,
+}
+
+impl CheckOptions {
+    /// A check of these names, with default options otherwise.
+    pub(crate) fn new(
+        names: Vec<String>,
+        network: NetworkOptions,
+        revision: Option<Revision>,
+    ) -> Self {
+        Self {
+            names,
+            strict_names: false,
+            output: OutputOptions {
+                format: None,
+                json: false,
+                short: false,
+                explain: false,
+                commands: false,
+                plain: false,
+                fail_on: FailOn::Error,
+                cert_warn: 14,
+                cert_critical: 3,
+            },
+            record: None,
+            failed_to: None,
+            summary: false,
+            jobs: 1,
+            timeout: None,
+            revision,
+            network,
+            lab: false,
+        }
+    }
+}
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 no difference; 1 a difference; 2 wrong usage.")]
+pub(crate) struct CompareOptions {
+    /// Server names, or recordings of `check --record`
+    #[arg(value_name = "NAME|FILE", required = true)]
+    pub(crate) names: Vec<String>,
+    /// Follow this release of the specification (repeatable)
+    #[arg(long, value_name = "RELEASE")]
+    pub(crate) revision: Vec<Revision>,
+    #[command(flatten)]
+    pub(crate) network: NetworkOptions,
+}
+
+/// Options of `lint`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 all are good; 1 at least one is not; 2 wrong usage.")]
+pub(crate) struct LintOptions {
+    /// Documents to be served at /.well-known/matrix/server
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Options of `suggest`.
+#[derive(Debug, Args)]
+pub(crate) struct SuggestOptions {
+    /// The server name: what stands behind the colon of a user ID
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Where the homeserver can be reached [default: matrix.NAME:443]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) target: Option<String>,
+    /// For what to print it
+    #[arg(long = "for", value_enum, value_name = "SERVER", default_value_t = WebServer::Document)]
+    pub(crate) web_server: WebServer,
+}
+
+/// What `suggest` prints something for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WebServer {
+    /// The document alone
+    Document,
+    /// nginx
+    Nginx,
+    /// Caddy
+    Caddy,
+    /// Traefik
+    Traefik,
+    /// HAProxy
+    Haproxy,
+    /// Apache
+    Apache,
+    /// A Cloudflare worker
+    Cloudflare,
+    /// SRV records of a zone file
+    Zone,
 }
 
 /// Options of `replay`.

@@ -10,7 +10,9 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use discovery_core::{Instant, InvalidServerName, Outcome, ResolveError, Resolved, Revision};
+use discovery_core::{
+    Effect, Instant, InvalidServerName, Outcome, ResolveError, Resolved, Revision,
+};
 
 use crate::options::FormatOptions;
 use crate::status::Status;
@@ -80,9 +82,13 @@ impl From<FormatOptions> for Format {
 }
 
 impl Paint {
-    /// Colour for a terminal, unless `NO_COLOR` is set to anything.
+    /// Colour for a terminal, unless `NO_COLOR` is set to anything; for anything else, if `CLICOLOR_FORCE` is set.
     pub(crate) fn for_standard_output() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        if forced && !unwanted {
+            return Self::Ansi;
+        }
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         if io::stdout().is_terminal() && !unwanted && !dumb { Self::Ansi } else { Self::Plain }
     }
@@ -114,6 +120,23 @@ impl Paint {
     pub(crate) fn bad(self, text: &str) -> String {
         self.wrap("1;31", text)
     }
+}
+
+/// What may be a problem for other servers although the name resolves here.
+fn warnings(resolved: &Resolved) -> Vec<String> {
+    let aliases = resolved.explanation.decisions.iter().filter(|decision| {
+        matches!(decision.effect, Effect::TargetIsAlias | Effect::TargetAliasRejected)
+    });
+    let mut warnings: Vec<String> = aliases
+        .map(|decision| {
+            let question = decision.question().map(ToString::to_string).unwrap_or_default();
+            format!(
+                "an SRV target must not be an alias (RFC 2782), some servers refuse it: {question}"
+            )
+        })
+        .collect();
+    warnings.dedup();
+    warnings
 }
 
 impl Answered {

@@ -146,13 +146,16 @@ fn json_has_the_documented_shape() {
     assert!(line.starts_with(r#"{"name":"example.org","ok":true,"step":"3.4","step_name":"delegated_srv","targets":[{"addr":"[2001:db8::1]:443","host":"a.example.net","priority":10,"weight":5},"#), "{line}");
     let value = json(&resolved());
     let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
-    assert_eq!(keys.len(), 11, "{keys:?}");
+    assert_eq!(keys.len(), 14, "{keys:?}");
     assert_eq!(value["targets"].as_array().unwrap().len(), 5);
     assert_eq!(value["host_header"], "fed.example.net");
     assert_eq!(value["tls_name"], "fed.example.net");
     assert_eq!(value["sni"], "fed.example.net");
     assert_eq!(value["fresh_for_s"], 300);
     assert_eq!(value["ms"], 12.3);
+    assert_eq!(value["schema"], "matrix-discovery/resolve/1");
+    assert_eq!(value["delegated"], "fed.example.net");
+    assert_eq!(value["warnings"], json!([]));
     assert_eq!(value["explanation"].as_array().unwrap().len(), 3);
 }
 
@@ -173,7 +176,8 @@ fn json_failures_have_an_error_in_place_of_a_result() {
     assert_eq!(value["error"]["kind"], "no_addresses");
     assert_eq!(value["error"]["origin"], "remote");
     assert!(value["error"]["message"].as_str().unwrap().contains("NXDOMAIN"));
-    assert_eq!(value.as_object().unwrap().len(), 5);
+    assert_eq!(value.as_object().unwrap().len(), 7);
+    assert_eq!(value["retry_after_s"], 30);
     let value = json(&not_a_name("a_b"));
     assert_eq!(value["error"]["kind"], "invalid_server_name");
     assert_eq!(value["error"]["origin"], "caller");

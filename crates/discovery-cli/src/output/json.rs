@@ -2,7 +2,7 @@
 
 use std::io;
 
-use discovery_core::{Decision, ErrorKind, ErrorOrigin, ResolveError, Resolved, Target};
+use discovery_core::{Decision, Effect, ErrorKind, ErrorOrigin, ResolveError, Resolved, Target};
 use serde::Serialize;
 
 use super::{Answered, Trouble, seconds_until};
@@ -23,7 +23,15 @@ struct Good<'a> {
     fresh_for_s: Option<u64>,
     ms: f64,
     explanation: &'a [Decision],
+    schema: &'static str,
+    /// What the document delegates to; None: there is no valid one.
+    delegated: Option<String>,
+    /// What may be a problem for other servers, in words.
+    warnings: Vec<String>,
 }
+
+/// The id of this form. Within `/1` members may be added; none changes its meaning.
+const SCHEMA: &str = "matrix-discovery/resolve/1";
 
 #[derive(Serialize)]
 pub(super) struct Place {
@@ -40,6 +48,9 @@ struct Bad<'a> {
     error: Error,
     ms: f64,
     explanation: &'a [Decision],
+    schema: &'static str,
+    /// None: nothing says when.
+    retry_after_s: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +104,11 @@ fn good<'a>(answered: &'a Answered, resolved: &'a Resolved, ms: f64) -> Good<'a>
         fresh_for_s: resolved.expires.map(|until| seconds_until(answered.at, until)),
         ms,
         explanation: &resolved.explanation.decisions,
+        schema: SCHEMA,
+        delegated: resolved.explanation.decisions.iter().find_map(|decision| {
+            if let Effect::Delegated(to) = &decision.effect { Some(to.to_string()) } else { None }
+        }),
+        warnings: super::warnings(resolved),
     }
 }
 
@@ -112,7 +128,12 @@ fn bad<'a>(answered: &'a Answered, trouble: Trouble<'a>, ms: f64) -> Bad<'a> {
         }
         Trouble::Failed(failed) => (failed_error(failed), &failed.explanation.decisions[..]),
     };
-    Bad { name: &answered.name, ok: false, error, ms, explanation }
+    let retry_after = match answered.result() {
+        Err(Trouble::Failed(failed)) => failed.retry_after,
+        Ok(_) | Err(Trouble::NotAName(_)) => None,
+    };
+    let retry_after_s = retry_after.map(|at| seconds_until(answered.at, at));
+    Bad { name: &answered.name, ok: false, error, ms, explanation, schema: SCHEMA, retry_after_s }
 }
 
 fn error(kind: ErrorKind, message: String) -> Error {

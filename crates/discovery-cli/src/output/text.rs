@@ -109,6 +109,9 @@ fn head(answered: &Answered, paint: Paint, out: &mut String) {
                 None => ", no SNI".to_owned(),
             };
             row(paint, "certificate", &format!("for {}{sni}", resolved.tls_name), out);
+            for warning in super::warnings(resolved).iter().take(1) {
+                row(paint, "warning", warning, out);
+            }
         }
         Err(trouble) => {
             out.push_str(&format!("{name}{note}\n"));

@@ -294,6 +294,42 @@ fn what_people_type_is_understood() {
 }
 
 #[test]
+fn a_name_that_is_a_file_is_noted_and_an_alias_is_a_warning_of_resolve() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(folder.join("names.txt"), "a.example").unwrap();
+    let output =
+        program().current_dir(&folder).args(["check", "--lab", "names.txt"]).output().unwrap();
+    assert!(text(&output.stderr).contains("names.txt is also a file here"), "{output:?}");
+    let place = Place::new(
+        "alias_warning",
+        "dns _matrix-fed._tcp.a.example SRV 1 1 8448 b.example\ndns b.example CNAME c.example\n\
+         dns c.example A 192.0.2.1\ndns c.example AAAA NODATA\n",
+    );
+    let output = place.resolve().arg("a.example").output().unwrap();
+    assert!(
+        text(&output.stdout).contains("warning      an SRV target must not be an alias"),
+        "{output:?}"
+    );
+    let output = place.resolve().args(["--json", "a.example"]).output().unwrap();
+    assert_eq!(json(text(&output.stdout))["warnings"].as_array().unwrap().len(), 1, "{output:?}");
+}
+
+#[test]
+fn colours_can_be_forced() {
+    let coloured = program()
+        .env("CLICOLOR_FORCE", "1")
+        .args(["check", "--lab", "down.example"])
+        .output()
+        .unwrap();
+    assert!(text(&coloured.stdout).contains("\u{1b}[1;31m"), "{coloured:?}");
+    let plain = check("80", &["--lab", "down.example"]);
+    assert!(!text(&plain.stdout).contains('\u{1b}'));
+    // Without colours both say the same.
+    let bare = text(&coloured.stdout).replace("\u{1b}[1;31m", "").replace("\u{1b}[0m", "");
+    assert!(bare.contains("down.example does not federate"));
+}
+
+#[test]
 fn a_list_without_names_is_wrong_usage() {
     for verb in ["check", "resolve"] {
         let output = run(&[verb, "-"]);
@@ -329,6 +365,86 @@ fn findings_are_explained_and_unknown_ones_refused() {
     assert!(text(&run(&["explain"]).stdout).contains("connect.all"));
     let unknown = run(&["explain", "no.such"]);
     assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
+fn reports_have_the_members_of_the_schema() {
+    let schema = json(text(&run(&["schema"]).stdout));
+    let members = |value: &Value| -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    let output = check("80", &["--lab", "--json"]);
+    for report in text(&output.stdout).lines().map(json) {
+        assert_eq!(members(&report), members(&schema["properties"]));
+        let resolution = &schema["properties"]["resolution"]["properties"];
+        assert_eq!(members(&report["resolution"]), members(resolution));
+        for finding in report["findings"].as_array().unwrap() {
+            let known = &schema["properties"]["findings"]["items"]["properties"];
+            assert_eq!(members(finding), members(known));
+        }
+    }
+}
+
+#[test]
+fn commands_repeat_what_was_done() {
+    let output = check("80", &["--lab", "--commands", "wrong-name.example"]);
+    let shown = text(&output.stdout);
+    for command in [
+        "curl -v https://wrong-name.example/.well-known/matrix/server --resolve wrong-name.example:443:",
+        "curl -v https://fed.wrong-name.example:8448/_matrix/key/v2/server --connect-to \
+         fed.wrong-name.example:8448:192.0.2.60:8448",
+        "openssl s_client -connect [2001:db8::60]:8448 -servername fed.wrong-name.example",
+        "dig +noall +answer fed.wrong-name.example A fed.wrong-name.example AAAA",
+    ] {
+        assert!(shown.contains(command), "{command} is missing in {shown}");
+    }
+}
+
+#[test]
+fn recordings_and_name_servers_are_compared() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let [a, b] = ["compare_a.mdr", "compare_b.mdr"].map(|name| folder.join(name));
+    let [a, b] = [&a, &b].map(|path| path.to_str().unwrap());
+    check("80", &["--lab", "--record", a, "healthy.example", "down.example"]);
+    check("80", &["--lab", "--record", b, "healthy.example"]);
+    let output = run(&["compare", a, b]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let shown = text(&output.stdout);
+    assert!(shown.contains("healthy.example: no difference\n"), "{shown}");
+    assert!(shown.contains("finding connect.all"), "{shown}");
+    assert_eq!(status(&["compare", a, a]), 0);
+    assert_eq!(status(&["compare", "a.example"]), 2);
+    let place = Place::new("compare", "dns a.example A 192.0.2.1\n");
+    let output = program()
+        .args(["compare", "--any-address", "a.example:1", "--ca-file"])
+        .arg(&place.ca_file)
+        .arg(format!("--nameserver={}", place.lab.dns_servers()[0]))
+        .arg(format!("--nameserver={}", place.lab.nowhere()))
+        .arg(format!("--connect-to=::{}", place.lab.nowhere()))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stdout).contains("dns.resolver-down"), "{output:?}");
+}
+
+#[test]
+fn documents_are_judged_before_they_are_published() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let file = |name: &str, body: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, body).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("good.json", r#"{"m.server":"fed.example.org:443"}"#);
+    let url = file("url.json", r#"{"m.server":"https://fed.example.org"}"#);
+    assert_eq!(status(&["lint", &good]), 0);
+    let output = run(&["lint", &good, &url]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("[well-known.m-server-is-url]"), "{output:?}");
+    assert_eq!(status(&["lint", "/no/such/file"]), 2);
+    let output = run(&["suggest", "example.org", "--for", "nginx"]);
+    assert!(text(&output.stdout).contains(r#"{"m.server": "matrix.example.org:443"}"#));
+    assert_eq!(status(&["suggest", "example.org:8448"]), 2);
 }
 
 #[test]
