@@ -199,9 +199,10 @@ impl Decision {
             }
             Effect::NotOffered => Some(format!("{delegated}{} SRV: not offered", service())),
             Effect::DefaultPort => Some(format!("{delegated}port 8448")),
-            Effect::Failed(kind) => Some(match self.question() {
-                Some(question) => format!("{kind}: {question}: {}", fact()),
-                None => kind.to_string(),
+            Effect::Failed(kind) => Some(match (self.question(), self.fact()) {
+                (Some(question), Some(fact)) => format!("{kind}: {question}: {fact}"),
+                (Some(question), None) => format!("{kind}: {question}"),
+                (None, _) => kind.to_string(),
             }),
             Effect::Denied(denied) => Some(format!("denied: {denied}")),
             Effect::Stale => Some("last good answer".to_owned()),
