@@ -19,6 +19,8 @@
 //! The resolver's own settings decide how name servers are chosen and how often a query is repeated. Queries are absolute: a search list
 //! does not apply. Turn its hosts file off (`ResolveHosts::Never`) unless addresses may come from it.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "the types of hickory may grow")]
+
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
