@@ -42,6 +42,7 @@ use discovery_driver::System;
 // For this project's tests, so that this crate alone depends on what is discontinued.
 #[doc(hidden)]
 pub use async_std;
+pub use discovery_core::{ErrorKind, Feedback, Policy, ResolveError, Resolved, ServerName};
 pub use discovery_driver::{BuildError, Builder, Discovery, Driver, Resolve};
 pub use {discovery_core, discovery_driver, discovery_wire};
 

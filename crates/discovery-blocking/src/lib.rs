@@ -34,6 +34,7 @@ use std::thread;
 
 use discovery_driver::System;
 
+pub use discovery_core::{ErrorKind, Feedback, Policy, ResolveError, Resolved, ServerName};
 pub use discovery_driver::{BuildError, Builder, Discovery, Driver, Resolve};
 pub use driver::run;
 pub use {discovery_core, discovery_driver, discovery_wire};

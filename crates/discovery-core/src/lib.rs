@@ -101,6 +101,9 @@ pub use query::{FamiliesHealth, FamilyHealth, NameServer};
 pub use revision::{Revision, UnknownRevision};
 pub use util::{Instant, UnixMillis, UnixTime};
 
+/// Requests and responses are made of its types.
+pub use http;
+
 // For the tests of this workspace, which explore states and read headers; no part of the interface.
 #[doc(hidden)]
 pub use cache::life;

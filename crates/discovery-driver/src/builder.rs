@@ -40,7 +40,7 @@ pub struct Builder {
 pub enum BuildError {
     /// The operating system gave no randomness.
     NoEntropy(NoEntropy),
-    /// There is no runtime here, or it lacks what it needs: threads, file descriptors.
+    /// There is no runtime here, or the system gives it no threads or file descriptors.
     NoRuntime(Box<dyn Error + Send + Sync>),
     /// There are no certificate authorities to trust, or the TLS provider cannot be used.
     NoTls(Box<dyn Error + Send + Sync>),

@@ -37,6 +37,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use discovery_driver::System;
 use smol::Timer;
 
+pub use discovery_core::{ErrorKind, Feedback, Policy, ResolveError, Resolved, ServerName};
 pub use discovery_driver::{BuildError, Builder, Discovery, Driver, Resolve};
 pub use {discovery_core, discovery_driver, discovery_wire};
 

@@ -19,6 +19,8 @@
 //! of your own: `spawn(Discovery::builder(tls).policy(policy))`. To decide where the driver runs, [`build`] and [`run`] it;
 //! nothing is resolved unless it runs. Requests are tasks of the runtime, which end with the driver.
 //!
+//! The runtime needs I/O and time (`enable_all`), as that of `#[tokio::main]` has.
+//!
 //! All types are those of [`discovery_driver`]: they are the same on every runtime, and so is [`Resolve`], which any executor
 //! can poll.
 #![allow(
@@ -45,6 +47,7 @@ use tokio::task::AbortHandle;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep};
 
+pub use discovery_core::{ErrorKind, Feedback, Policy, ResolveError, Resolved, ServerName};
 pub use discovery_driver::{BuildError, Builder, Discovery, Driver, Resolve};
 pub use {discovery_core, discovery_driver, discovery_wire};
 
@@ -53,6 +56,10 @@ pub use {discovery_core, discovery_driver, discovery_wire};
 ///
 /// # Errors
 /// Outside a tokio runtime; when there are no certificate authorities; when the system gives no randomness.
+///
+/// # Panics
+/// The driver's task panics on a runtime without I/O and time: build the runtime with `enable_all`. Lookups then fail with a local
+/// error.
 #[cfg(any(feature = "native-roots", feature = "platform-verifier", feature = "webpki-roots"))]
 pub fn with_system_roots() -> Result<Discovery, BuildError> {
     spawn(Builder::with_system_roots()?)
@@ -62,6 +69,10 @@ pub fn with_system_roots() -> Result<Discovery, BuildError> {
 ///
 /// # Errors
 /// Outside a tokio runtime, and when the system gives no randomness.
+///
+/// # Panics
+/// The driver's task panics on a runtime without I/O and time: build the runtime with `enable_all`. Lookups then fail with a local
+/// error.
 pub fn spawn(builder: Builder) -> Result<Discovery, BuildError> {
     let runtime = Handle::try_current().map_err(|why| BuildError::NoRuntime(why.into()))?;
     let (discovery, driver) = build(builder)?;
@@ -78,8 +89,11 @@ pub fn build(builder: Builder) -> Result<(Discovery, Driver), BuildError> {
     builder.build(System::with_clock(|| Instant::now().into_std()))
 }
 
-/// Runs a driver until all handles are dropped or the discovery is closed. To be polled within a tokio runtime with I/O and
-/// time; elsewhere it ends at once, and waiting lookups fail with a local error.
+/// Runs a driver until all handles are dropped or the discovery is closed. Outside a tokio runtime it ends at once, and waiting lookups
+/// fail with a local error.
+///
+/// # Panics
+/// On a runtime without I/O and time: build the runtime with `enable_all`.
 pub async fn run(driver: Driver) {
     run_with(driver, socket::run).await;
 }

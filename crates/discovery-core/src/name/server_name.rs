@@ -177,6 +177,8 @@ fn mistaken(text: &str, why: InvalidServerName) -> InvalidServerName {
         InvalidServerName::Identifier
     } else if text.contains("://") || text.starts_with("//") || path {
         InvalidServerName::Url
+    } else if text.parse::<Ipv6Addr>().is_ok() {
+        InvalidServerName::Brackets
     } else {
         why
     }
@@ -284,12 +286,12 @@ impl fmt::Display for InvalidServerName {
             Self::EmptyHost => "the host is missing",
             Self::HostTooLong => "the host is longer than 255 characters",
             Self::Character => {
-                "only letters, digits, '-' and '.' may stand in the host (no scheme, path, '_' or other alphabets)"
+                "only letters, digits, '-' and '.' may stand in the host (no space, scheme, path, '_' or other alphabets)"
             }
-            Self::Brackets => "an IPv6 address must stand alone in brackets, with at most a port behind",
-            Self::Ipv6Address => "what stands in brackets is not an IPv6 address",
+            Self::Brackets => "an IPv6 address must stand alone in brackets, with at most a port behind: [::1]:8448",
+            Self::Ipv6Address => "the text in brackets is not an IPv6 address",
             Self::Port => "the port must be 1 to 5 digits with a value from 1 to 65535",
-            Self::Url => "it is a URL; only its host is wanted, without scheme and path",
+            Self::Url => "it is a URL: give its host alone, without scheme and path",
             Self::Identifier => {
                 "it is the ID of a user, a room or an event; its server name stands behind the first ':'"
             }

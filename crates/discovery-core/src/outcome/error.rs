@@ -215,7 +215,10 @@ impl fmt::Display for ResolveError {
             }
             ErrorKind::TimedOut => "it took too long, which may pass",
             ErrorKind::Overloaded => "too many lookups at once",
-            ErrorKind::Local => "nothing could be asked from here",
+            ErrorKind::Local if self.explanation.decisions.is_empty() => {
+                "the driver has ended, or the discovery was closed"
+            }
+            ErrorKind::Local => "no request could be sent from this machine",
             ErrorKind::Abandoned => "abandoned",
         })?;
         let Some(cause) = self.cause() else { return Ok(()) };

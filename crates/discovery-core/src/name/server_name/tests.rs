@@ -56,8 +56,8 @@ fn r5_ipv6_literals_stand_in_brackets() {
     for text in ["[::1", "[", "[::1]]", "[::1]x", "[::1] :1", "[::1]8448"] {
         assert_eq!(error(text), InvalidServerName::Brackets, "{text}");
     }
-    assert_eq!(error("::1"), InvalidServerName::EmptyHost);
-    assert_eq!(error("2001:db8::1"), InvalidServerName::Port);
+    assert_eq!(error("::1"), InvalidServerName::Brackets);
+    assert_eq!(error("2001:db8::1"), InvalidServerName::Brackets);
     assert_eq!(error("[[::1]]"), InvalidServerName::Brackets);
     assert_eq!(error("a[::1]"), InvalidServerName::Character);
     assert_eq!(error("::1]"), InvalidServerName::EmptyHost);
