@@ -153,6 +153,18 @@ impl Checker {
             }
         })
         .await;
+        // Probes that did not end in time are stopped; their servers count as silent.
+        if let Lookup::Ended(Ok(resolved)) = &evidence.lookup {
+            for (address, host) in endpoints(resolved).into_iter().take(MAX_TARGETS) {
+                if !evidence
+                    .targets
+                    .iter()
+                    .any(|target| target.address == address && target.host == host)
+                {
+                    evidence.targets.push(TargetProbe::silent(address, host));
+                }
+            }
+        }
         // As they come is by chance; IPv4 first reads better.
         evidence.documents.sort_by_key(|document| (document.address.is_ipv6(), document.address));
         evidence.targets.sort_by_key(|target| (target.address.is_ipv6(), target.address));
@@ -189,13 +201,7 @@ impl Checker {
         resolved: &discovery_core::Resolved,
         probes: &mut JoinSet<Probe>,
     ) -> usize {
-        let all: Vec<(SocketAddr, String)> = resolved
-            .targets
-            .iter()
-            .flat_map(|target| {
-                target.socket_addrs().map(|address| (address, target.host.to_string()))
-            })
-            .collect();
+        let all = endpoints(resolved);
         let host = resolved.host_header_str().to_owned();
         // Where a proxy does not know the right name, it most likely knows the other one.
         let others = [resolved.tls_name.to_string(), name.as_str().to_owned()];
@@ -211,6 +217,14 @@ impl Checker {
         }
         all.len().saturating_sub(MAX_TARGETS)
     }
+}
+
+/// Every address of a result, with its host.
+fn endpoints(resolved: &discovery_core::Resolved) -> Vec<(SocketAddr, String)> {
+    let targets = resolved.targets.iter();
+    targets
+        .flat_map(|target| target.socket_addrs().map(|address| (address, target.host.to_string())))
+        .collect()
 }
 
 enum Probe {

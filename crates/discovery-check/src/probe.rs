@@ -184,6 +184,28 @@ pub(crate) struct Place<'a> {
     pub(crate) host: &'a str,
 }
 
+impl TargetProbe {
+    /// A homeserver of which nothing is known.
+    pub(crate) fn silent(address: SocketAddr, host: String) -> Self {
+        Self {
+            address,
+            host,
+            tcp: Tcp::Timeout,
+            tcp_ms: 0,
+            tls: None,
+            keys_answer: None,
+            keys_error: None,
+            keys_body: None,
+            keys: None,
+            keys_unreadable: None,
+            version_answer: None,
+            software: None,
+            other_host: None,
+            clock_offset_s: None,
+        }
+    }
+}
+
 type Sender = SendRequest<Empty<Bytes>>;
 
 /// A connection, as far as it came.
@@ -263,20 +285,10 @@ impl Tls {
     ) -> TargetProbe {
         let opened = self.open(&place).await;
         let mut probe = TargetProbe {
-            address: place.address,
-            host,
             tcp: opened.tcp,
             tcp_ms: opened.tcp_ms,
             tls: opened.tls,
-            keys_answer: None,
-            keys_error: None,
-            keys_body: None,
-            keys: None,
-            keys_unreadable: None,
-            version_answer: None,
-            software: None,
-            other_host: None,
-            clock_offset_s: None,
+            ..TargetProbe::silent(place.address, host)
         };
         let Some(mut sender) = opened.sender else { return probe };
         const KEYS: &str = "/_matrix/key/v2/server";

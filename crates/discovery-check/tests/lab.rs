@@ -14,6 +14,7 @@ use discovery_check::{Checker, Evidence, Federates, Thresholds, Verdict, judge};
 use discovery_core::Revision;
 use discovery_driver::Builder;
 use discovery_lab::{FederationCase, Lab, federation};
+use discovery_sim::Scenario;
 use discovery_wire::Transport;
 use rustls::RootCertStore;
 
@@ -24,8 +25,16 @@ struct Place {
 }
 
 fn place() -> Place {
+    serve(|_| {})
+}
+
+/// The lab's homeservers, and others by further lines of its world.
+fn serve(add: impl FnOnce(&mut String)) -> Place {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let (scenario, cases) = federation(now);
+    let mut text = scenario.to_string();
+    add(&mut text);
+    let scenario = Scenario::parse(&text).unwrap();
     let lab = Lab::start(scenario.world_at(Duration::ZERO)).unwrap();
     let discovery = |revision| {
         let mut policy = scenario.policy();
@@ -89,5 +98,21 @@ async fn a_recording_gives_the_same_report() {
         let read: Evidence = serde_json::from_str(&text).unwrap();
         let thresholds = Thresholds::default();
         assert_eq!(judge(&read, &thresholds), judge(&evidence, &thresholds), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn servers_that_do_not_answer_in_time_count_as_silent() {
+    let place = serve(|world| {
+        world.push_str("https silent.example:8448/_matrix/key/v2/server stall\n");
+        world.push_str("https deaf.example:8448/_matrix/key/v2/server timeout\n");
+    });
+    let checker = place.checker.clone().timeout(Duration::from_millis(300));
+    for name in ["silent.example:8448", "deaf.example:8448"] {
+        let report = judge(&checker.check(name).await, &Thresholds::default());
+        let ids: Vec<&str> = report.findings.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(ids, ["connect.all"], "{name}");
+        assert_eq!((report.targets.len(), report.federates), (2, Federates::No), "{name}");
+        assert!(report.took_ms < 5000, "{name}");
     }
 }

@@ -10,7 +10,7 @@ impl Tcp {
         match self {
             Self::Connected => "connected",
             Self::Refused => "connection refused",
-            Self::Timeout => "no answer within 3 s",
+            Self::Timeout => "no answer in time",
             Self::Unreachable => "unreachable",
             Self::NoRoute => "not tested: this machine has no route",
             Self::Local => "not tested: this machine failed",
