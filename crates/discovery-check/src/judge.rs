@@ -59,8 +59,8 @@ pub enum Lookup {
     Ended(discovery_core::Outcome),
 }
 
-/// Limits from which on something is a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Limits from which on something is a finding, and findings that are left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Thresholds {
     /// A certificate that is valid for fewer days is a warning. 14.
@@ -69,11 +69,18 @@ pub struct Thresholds {
     pub certificate_error_days: i64,
     /// A connection that takes longer, in milliseconds, is a warning. 2,000.
     pub slow_ms: u64,
+    /// Ids of findings that are left out. None.
+    pub ignore: Vec<String>,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { certificate_warning_days: 14, certificate_error_days: 3, slow_ms: 2000 }
+        Self {
+            certificate_warning_days: 14,
+            certificate_error_days: 3,
+            slow_ms: 2000,
+            ignore: Vec::new(),
+        }
     }
 }
 
@@ -95,6 +102,7 @@ pub fn judge(evidence: &Evidence, thresholds: &Thresholds) -> Report {
     judge
         .well_known(works == 0 && !judge.found.iter().any(|one| one.severity == Severity::Unknown));
     let mut findings = judge.found;
+    findings.retain(|finding| !thresholds.ignore.contains(&finding.id));
     findings.sort_by_key(|finding| (finding.severity, rank(&finding.id)));
     report(evidence, findings, works)
 }

@@ -66,7 +66,7 @@ fn show(rows: &[CacheEntry], options: &CacheOptions) -> Result<Status, Trouble> 
     };
     written.and_then(|()| out.flush()).map_err(|error| Trouble::write(&error, status))?;
     if rows.is_empty() {
-        say("No name matches.");
+        say("no matching names");
     }
     Ok(status)
 }

@@ -254,6 +254,9 @@ pub(crate) struct OutputOptions {
     /// Treat certificates that expire within so many days as an error
     #[arg(long, value_name = "DAYS", default_value_t = 3)]
     cert_critical: u16,
+    /// Leave out findings with this id (repeatable)
+    #[arg(long, value_name = "ID", value_parser = finding)]
+    ignore: Vec<String>,
 }
 
 impl OutputOptions {
@@ -272,6 +275,7 @@ impl OutputOptions {
         let mut thresholds = Thresholds::default();
         thresholds.certificate_warning_days = self.cert_warn.into();
         thresholds.certificate_error_days = self.cert_critical.into();
+        thresholds.ignore.clone_from(&self.ignore);
         thresholds
     }
 }
@@ -307,6 +311,7 @@ impl CheckOptions {
                 fail_on: FailOn::Error,
                 cert_warn: 14,
                 cert_critical: 3,
+                ignore: Vec::new(),
             },
             record: None,
             failed_to: None,
@@ -506,6 +511,11 @@ fn host_part(text: &str) -> Option<(&str, &str)> {
         Some(rest) => rest.split_once("]:"),
         None => text.split_once(':'),
     }
+}
+
+fn finding(text: &str) -> Result<String, String> {
+    let known = discovery_check::kind(text).map(|kind| kind.id.to_owned());
+    known.ok_or_else(|| "it is no finding; `matrix-discovery explain` lists all of them".to_owned())
 }
 
 fn step(text: &str) -> Result<String, String> {

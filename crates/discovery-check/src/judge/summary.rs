@@ -21,12 +21,15 @@ pub(super) fn report(evidence: &Evidence, findings: Vec<Finding>, works: usize) 
         Verdict::Error if works == 0 => Federates::No,
         Verdict::Error => Federates::Partly,
         Verdict::Unknown => Federates::Unknown,
+        // What is wrong is ignored.
+        Verdict::Warning | Verdict::Ok if works == 0 => Federates::No,
         Verdict::Warning if findings.iter().any(partly) => Federates::Partly,
         Verdict::Warning | Verdict::Ok => Federates::Yes,
     };
     let name = printable(&evidence.name);
     let software = evidence.targets.iter().find_map(|target| target.software.clone());
-    let title = findings.first().map(|finding| finding.title.clone()).unwrap_or_default();
+    let title = findings.first().map(|finding| finding.title.clone());
+    let title = title.unwrap_or_else(|| "the reason is ignored".to_owned());
     let input = findings.first().is_some_and(|finding| finding.id.starts_with("name."));
     let summary = match (verdict, federates) {
         (Verdict::Error, _) if input => format!("{name} cannot be checked: {title}"),

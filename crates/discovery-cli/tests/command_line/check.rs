@@ -452,3 +452,33 @@ fn completions_and_the_manual_are_printed() {
     assert!(text(&run(&["completions", "bash"]).stdout).contains("matrix-discovery"));
     assert!(text(&run(&["man"]).stdout).contains(".TH matrix-discovery"));
 }
+
+#[test]
+fn every_report_fits_the_terminal_and_says_what_to_do() {
+    for columns in ["60", "80", "120"] {
+        let output = check(columns, &["--lab"]);
+        let shown = text(&output.stdout);
+        let reports: Vec<&str> = shown.split("addresses in ").collect();
+        assert_eq!(reports.len(), discovery_lab::federation(0).1.len() + 1);
+        for report in &reports {
+            assert!(report.lines().count() <= 28, "{report}");
+        }
+        for line in shown.lines().filter(|line| line.trim().contains(' ')) {
+            assert!(line.chars().count() <= columns.parse().unwrap(), "{columns}: {line}");
+        }
+        let fixes = shown.matches("How to fix it").count();
+        assert!(fixes > 40, "{fixes}");
+    }
+    let plain = check("80", &["--lab", "--plain"]);
+    assert!(text(&plain.stdout).is_ascii());
+}
+
+#[test]
+fn findings_can_be_ignored_but_nothing_is_glossed_over() {
+    let output = check("80", &["--lab", "--ignore", "srv.target-is-cname", "alias.example"]);
+    assert!(text(&output.stdout).contains("alias.example federates: Stub"), "{output:?}");
+    let output = check("80", &["--lab", "--ignore", "connect.all", "down.example"]);
+    assert!(text(&output.stdout).contains("does not federate: "), "{output:?}");
+    let unknown = check("80", &["--ignore", "no.such", "a.example"]);
+    assert_eq!(unknown.status.code(), Some(2));
+}
