@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use discovery_core::InvalidServerName;
 use discovery_driver::Builder;
+use discovery_lab::discovery_sim::Scenario;
 use discovery_lab::{
     Authority, BUILT_IN, BuiltInName, Lab, LabOptions as Serving, LookupResult, built_in,
     built_in_names,
@@ -125,9 +126,16 @@ pub(crate) fn run(options: &LabOptions) -> Result<Status, Trouble> {
             .map(|()| Status::Resolved)
             .map_err(|error| Trouble::write(&error, Status::Resolved));
     }
-    let lab = Lab::start(built_in().world_at(Duration::ZERO)).map_err(|error| no_lab(&error))?;
+    let own = options.world.as_deref().map(read_world).transpose()?;
+    let world = own
+        .as_ref()
+        .map_or_else(|| built_in().world_at(Duration::ZERO), |own| own.world_at(Duration::ZERO));
+    let lab = Lab::start(world).map_err(|error| no_lab(&error))?;
     let ca_file = write_authority(options.ca_file.as_ref(), lab.authority())?;
-    let directions = directions(&lab, &ca_file);
+    let mut directions = variables(&lab, &ca_file);
+    if own.is_none() {
+        directions += &self::directions(&lab, &ca_file);
+    }
     out.write_all(directions.as_bytes())
         .and_then(|()| out.flush())
         .map_err(|error| Trouble::write(&error, Status::Resolved))?;
@@ -151,8 +159,26 @@ fn write_authority(chosen: Option<&PathBuf>, authority: &Authority) -> Result<Pa
     }
 }
 
+fn read_world(path: &Path) -> Result<Scenario, Trouble> {
+    let unusable =
+        |why: &dyn std::fmt::Display| Trouble::Usage(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|why| unusable(&why))?;
+    Scenario::parse(&text).map_err(|why| unusable(&why))
+}
+
+/// The first line, for scripts: where the servers are, and which authority to trust.
+fn variables(lab: &Lab, ca_file: &Path) -> String {
+    let servers: Vec<_> = lab.dns_servers().iter().map(ToString::to_string).collect();
+    format!(
+        "NAMESERVER={} CA_FILE={} FRONT_DOOR={}\n",
+        servers.join(","),
+        ca_file.display(),
+        lab.front_door()
+    )
+}
+
 /// How to point clients at the lab.
-fn directions(lab: &Lab, ca_file: &std::path::Path) -> String {
+fn directions(lab: &Lab, ca_file: &Path) -> String {
     let names = built_in_names();
     let widest = names.iter().map(|name| name.name.len()).max().unwrap_or_default();
     let ca_file = ca_file.display();

@@ -455,6 +455,9 @@ pub(crate) struct LabOptions {
     /// Write the lab's certificate authority to this file [default: one in the temporary directory]
     #[arg(long, value_name = "PEM")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// Serve the world of this scenario file instead of the built-in one
+    #[arg(long, value_name = "FILE", conflicts_with = "print")]
+    pub(crate) world: Option<PathBuf>,
     /// Print the world as a scenario, and serve nothing
     #[arg(long)]
     pub(crate) print: bool,

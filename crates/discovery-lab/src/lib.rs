@@ -62,6 +62,8 @@ mod results;
 
 pub use built_in::{BUILT_IN, BuiltInName, built_in, built_in_names};
 pub use certificates::{Authority, CertificateTrouble};
+/// The crate of worlds and scenarios.
+pub use discovery_sim;
 pub use dns::{Attempts, Messages, Reaction, Said, Weather, framed, react};
 pub use federation::{FederationCase, federation};
 pub use https::{Act, Connection, Seen};
