@@ -10,7 +10,6 @@
 )]
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::path::PathBuf;
@@ -335,40 +334,6 @@ fn lab_alone_prints_how_to_reach_it() {
 }
 
 #[test]
-fn the_lab_serves_the_world_of_a_file_and_prints_where() {
-    let folder = tempfile::tempdir().unwrap();
-    let world = folder.path().join("own.scenario");
-    fs::write(&world, "dns own.example A 192.0.2.1\n").unwrap();
-    let mut child = typing(program().arg("lab").arg("--world").arg(&world));
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let value = |name: &str| {
-        let word = line.split_whitespace().find_map(|word| word.strip_prefix(name));
-        word.unwrap_or_else(|| panic!("{line}")).to_owned()
-    };
-    assert!(value("FRONT_DOOR=").starts_with("127.0.0.1:"));
-    let (server, ca_file) = (value("NAMESERVER="), value("CA_FILE="));
-    let output = run(&[
-        "resolve",
-        "--nameserver",
-        &server,
-        "--ca-file",
-        &ca_file,
-        "--any-address",
-        "--short",
-        "own.example:1",
-    ]);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    fs::remove_file(ca_file).unwrap();
-    assert!(text(&output.stdout).contains("192.0.2.1:1"), "{output:?}");
-    fs::write(&world, "dns own.example A nonsense\n").unwrap();
-    let output = run(&["lab", "--world", world.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("line 1"), "{output:?}");
-}
-
-#[test]
 fn the_lab_s_world_can_be_printed_and_read_again() {
     let output = run(&["lab", "--print"]);
     assert_eq!(Scenario::parse(text(&output.stdout)).unwrap(), built_in());
@@ -613,3 +578,5 @@ mod abuse;
 
 #[path = "command_line/check.rs"]
 mod check;
+#[path = "command_line/lab.rs"]
+mod lab;
