@@ -315,6 +315,10 @@ fn sum(report: &Report) -> String {
     .into_iter()
     .flatten()
     .collect();
-    let parts = if parts.is_empty() { "No problems".to_owned() } else { parts.join(", ") };
+    let parts = match (parts.is_empty(), counts.unknown) {
+        (true, 0) => "No problems".to_owned(),
+        (true, _) => "Nothing could be found out".to_owned(),
+        (false, _) => parts.join(", "),
+    };
     format!("{parts}. {} addresses in {} ms.", counts.addresses, report.took_ms)
 }

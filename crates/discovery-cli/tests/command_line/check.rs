@@ -356,6 +356,7 @@ fn a_machine_without_a_name_server_says_so_at_once() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let shown = text(&output.stdout);
     assert!(shown.contains("can't tell, your name server does not answer"), "{shown}");
+    assert!(shown.contains("Nothing could be found out."), "{shown}");
 }
 
 #[test]
