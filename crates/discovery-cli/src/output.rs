@@ -55,7 +55,7 @@ pub(crate) enum Format {
     Lines,
     /// Those, and every decision.
     Tree,
-    /// One line a name.
+    /// One line per name.
     Short,
     /// One JSON object a line.
     Json,

@@ -12,7 +12,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// Largest file of certificates, in bytes: the system's own is below 1 MB.
+/// The maximum size of a certificate file, in bytes. That of the system is below 1 MB.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// The authorities that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, those of both; None: neither is set to anything.

@@ -9,65 +9,65 @@ use crate::outcome::Outcome;
 use crate::util::Instant;
 
 id! {
-    /// Names one call of `resolve`.
+    /// Identifies one call of `resolve`.
     Ticket
 }
 
-/// What `poll` hands out, in order.
+/// An event from `poll`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// Start this, and answer it when it is done. Answering before the next `poll` is fine.
+    /// A request to start. Its answer may be passed in before the next `poll`.
     Request(Request),
-    /// Nobody waits for this request any more: stop it. An answer that comes all the same changes nothing.
+    /// The request is no longer needed: stop it. A late answer changes nothing.
     Cancel(RequestId),
-    /// The end of a lookup, exactly once for each ticket (I11).
+    /// The outcome of a lookup, exactly once for each ticket (I11).
     Finished(Ticket, Outcome),
 }
 
-/// What became of an input (I3).
+/// How an input was processed (I3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[must_use = "a driver may want to count answers that came to nothing"]
 pub enum Disposition {
-    /// It was waited for.
+    /// It matched an open request or ticket and was used.
     Accepted,
-    /// Its request (or ticket) has ended: answered before, cancelled, or abandoned; or the name does not lead to that place. Nothing changed.
+    /// Its request or ticket has ended (answered, cancelled or abandoned), or the endpoint does not belong to the name. Nothing changed.
     Stale,
-    /// No such id was ever minted; or nothing is remembered of the name. Nothing changed.
+    /// The id never existed, or the name is not in the cache. Nothing changed.
     Unknown,
 }
 
-/// When the machine wants to be called although nothing was answered, and why.
+/// A time at which the machine has to be called, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Deadline {
-    /// Call `handle_timeout` at this instant or later.
+    /// The earliest time to call `handle_timeout`.
     pub at: Instant,
-    /// What happens then.
+    /// The reason.
     pub kind: DeadlineKind,
 }
 
-/// What a deadline is for.
+/// The reason of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeadlineKind {
-    /// The next attempt at a question begins: another name server, or another address.
+    /// The next attempt at a question starts, at another name server or address.
     NextAttempt,
-    /// A question is given up.
+    /// A question has failed.
     QuestionTimeout,
-    /// A GET begins with the addresses of one family, the other being late.
+    /// A GET starts with the addresses of one family, because the other is late.
     ResolutionDelay,
-    /// A result goes out without the addresses that are late.
+    /// A result is finished without late addresses.
     LateAddresses,
-    /// The `.well-known` request is given up.
+    /// The `.well-known` request has failed.
     WellKnownTimeout,
-    /// The last good fact is used while its refresh hangs.
+    /// An expired fact is used, because its refresh has no answer.
     Stale,
-    /// A lookup is given up.
+    /// A lookup has failed.
     LookupDeadline,
-    /// A lookup that never got a slot is given up.
+    /// A lookup without a slot has failed.
     QueueDeadline,
-    /// Nothing: the call shows that the driver is there ([`Config::heartbeat`](crate::Config::heartbeat)).
+    /// No timer: the call shows that the driver is running ([`Config::heartbeat`](crate::Config::heartbeat)).
     Heartbeat,
 }

@@ -38,7 +38,7 @@ impl Revision {
     /// The last release whose text this version knows.
     pub const LATEST_RELEASE: &'static str = "v1.19";
 
-    /// Whether this is one of the two columns of the 2019 change.
+    /// Whether this is one of the two drafts of 2019.
     pub(crate) const fn is_draft(self) -> bool {
         matches!(self, Self::DraftOld | Self::DraftNew)
     }

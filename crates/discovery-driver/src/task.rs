@@ -146,7 +146,7 @@ impl RequestTask {
         }
     }
 
-    /// What came of it.
+    /// The answer.
     #[cfg(test)]
     pub(crate) fn into_answer(self) -> Answer {
         self.exchange.into_answer()

@@ -145,7 +145,7 @@ impl Connection {
         }
     }
 
-    /// These bytes have come; none: the other side has closed.
+    /// Processes received bytes; an empty slice means that the peer has closed.
     pub fn received(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             self.end(Act::Close);

@@ -46,8 +46,7 @@ impl MemoryRunner {
         self.run_with(scenario, |_| {})
     }
 
-    /// Runs every `resolve` of a scenario, with a configuration that is changed before: another way to ask ahead, another
-    /// seed.
+    /// Runs every `resolve` of a scenario with a changed configuration, such as another speculation or seed.
     ///
     /// # Errors
     /// When the run does not come to its end, which is a bug.

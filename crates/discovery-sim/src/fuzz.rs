@@ -44,8 +44,7 @@ impl Case {
     }
 }
 
-/// Parses bytes as a server name: those are taken that the grammar takes, as what it says they are; and checks what must hold of
-/// every one.
+/// Parses bytes as a server name, compares the result with an independent grammar, and checks the invariants of names.
 ///
 /// # Panics
 /// If something does not hold.

@@ -47,7 +47,7 @@ pub enum Move {
     Routes(bool, bool),
     /// The number of name servers changes.
     NameServers(u8),
-    /// A place that some name led to, or another, is told of; the seed says what.
+    /// Reports a random result about a random endpoint, one that a name led to or another one.
     Report(u8, u64),
 }
 

@@ -88,7 +88,7 @@ pub struct Ended {
     pub name: String,
     /// When it was asked for.
     pub asked: Instant,
-    /// When the end came out; None: never.
+    /// The time of the outcome; `None` if there was none.
     pub at: Option<Instant>,
     /// The end; an error where the name is none. None: it never came.
     pub outcome: Option<Result<Outcome, InvalidServerName>>,

@@ -55,7 +55,7 @@ pub struct Report {
     pub said: Feedback,
 }
 
-/// The wall clock at the start where the scenario says nothing: 2020-09-13T12:26:40Z.
+/// The wall clock at the start, unless the scenario sets it: 2020-09-13T12:26:40Z.
 pub const DEFAULT_CLOCK: UnixTime = UnixTime(1_600_000_000);
 
 impl Scenario {

@@ -30,7 +30,7 @@ pub(crate) struct Asked {
 pub(crate) enum NameCase {
     /// Yes: it may be forged.
     Exact,
-    /// No: the transport proves its sender.
+    /// Not needed: the transport proves its sender.
     Any,
 }
 

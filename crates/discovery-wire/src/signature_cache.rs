@@ -78,7 +78,7 @@ struct Remembering {
 }
 
 impl Remembering {
-    /// Whether this is known; it counts as used.
+    /// Whether this is known. Marks the entry as used.
     fn knows(&self, it: [&[u8]; 3]) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |known: &Known| known.iter().map(|part| &**part).eq(it);

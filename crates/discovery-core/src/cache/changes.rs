@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::util::Draw;
 use crate::util::links::{self, Links, List, index};
 
-/// Up to where somebody has seen what a resolver has learnt. A text for whoever keeps it; only the resolver that gave it knows what
-/// it means, any other starts over.
+/// A position in the facts that a resolver has learnt, for the next export. It can be kept as text. Another resolver that is given it
+/// starts from the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor {
@@ -26,12 +26,12 @@ pub struct Cursor {
     place: u32,
 }
 
-/// A text that is no cursor.
+/// The text is not a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadCursor;
 
 impl Cursor {
-    /// Nothing has been seen yet.
+    /// The beginning.
     pub const START: Self = Self { run: 0, number: 0, place: 0 };
 }
 
@@ -109,7 +109,7 @@ impl Changes {
         Cursor { run: self.run, number: seen.map_or(0, |seen| self.number(seen)), place }
     }
 
-    /// Where whoever had seen so much before, and nothing new now, goes on.
+    /// The position after a page without changes, for a reader that had seen `seen` before.
     pub(crate) fn again(&self, cursor: Cursor) -> Cursor {
         if cursor.run == self.run && cursor.number < self.next { cursor } else { self.cursor(None) }
     }

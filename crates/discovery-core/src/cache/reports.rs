@@ -93,7 +93,7 @@ impl Keyed for Arranged {
     }
 }
 
-/// All that callers have told and that still matters.
+/// All reports of callers that are still relevant.
 #[derive(Clone, Debug)]
 pub(crate) struct Reports {
     rests: SegmentedLru<Rest>,
@@ -183,7 +183,7 @@ impl Reports {
         self.rests.peek(key).filter(|rest| now < rest.until).map(|rest| rest.said)
     }
 
-    /// Whether a place rests because nobody could connect to it.
+    /// Whether an endpoint is backed off because connections to it failed.
     pub(crate) fn cannot_connect(&self, place: SocketAddr, now: Instant) -> bool {
         self.rests(&(place, None), now).is_some()
     }
@@ -204,7 +204,7 @@ impl Reports {
         }
     }
 
-    /// Whether all places of a result rest.
+    /// Whether all endpoints of a result are backed off.
     pub(crate) fn all_rest(&self, resolved: &Resolved, now: Instant) -> bool {
         let look = self.look(&resolved.server_name, now);
         resolved.socket_addrs().all(|place| look(place).is_some())

@@ -29,7 +29,7 @@ pub(crate) struct Remembered {
     until: Instant,
     /// When its use is a reason to refresh it.
     refresh_at: Instant,
-    /// How many imports had brought news when it came about.
+    /// The number of imports with new facts at the time of the result.
     lessons: u32,
     kind: Kind,
     /// The family that led nowhere when it came about.
@@ -74,7 +74,7 @@ pub(crate) struct Hit {
     pub(crate) outcome: Outcome,
     /// Whether it is soon to expire, and worth asking for again.
     pub(crate) is_due: bool,
-    /// Whether it is the first time.
+    /// Whether this is the first use of the result.
     pub(crate) is_first: bool,
 }
 

@@ -167,7 +167,7 @@ impl<V: Keyed> SegmentedLru<V> {
         self.set_max_bytes(max_bytes);
     }
 
-    /// Changes the limit of bytes.
+    /// Changes the byte limit.
     pub(crate) fn set_max_bytes(&mut self, max_bytes: usize) {
         self.max_bytes = max_bytes;
         self.make_room();

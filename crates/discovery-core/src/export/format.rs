@@ -101,7 +101,7 @@ struct Head {
     more: bool,
 }
 
-/// What the heads of all versions have.
+/// The fields that the headers of all versions have in common.
 #[derive(Deserialize)]
 struct AnyHead {
     format: String,
@@ -178,7 +178,7 @@ impl Export {
         self.more = next.more;
     }
 
-    /// Writes it as text, in whatever is to keep it.
+    /// Writes the export as text.
     ///
     /// # Errors
     /// What the writer says.

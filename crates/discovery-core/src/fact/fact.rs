@@ -11,12 +11,12 @@ use crate::io::{DnsError, HttpError, Noticed, SrvRecord};
 use crate::name::{BadUrl, DnsName, InvalidDnsName, InvalidServerName, ServerName, Url};
 use crate::util::Instant;
 
-/// What the world said to a question.
+/// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fact {
-    /// Addresses, at least one; where the name asked for is an alias, of which name.
+    /// Addresses, at least one, and the name that they belong to if the name in question is an alias.
     Addresses {
         /// In the order received, without duplicates.
         addresses: Addresses,
@@ -25,9 +25,9 @@ pub enum Fact {
     },
     /// SRV records, at least one, in the order received.
     Services(Arc<[SrvRecord]>),
-    /// There are SRV records, but none names a host that can be asked for.
+    /// There are SRV records, but none with a usable host.
     UnusableServices,
-    /// The name is an alias of this one, of which nothing was said: ask on.
+    /// The name is an alias of this one, whose records are not in the reply.
     Alias(DnsName),
     /// There is no such record: NXDOMAIN or NODATA.
     NotFound(NotFound),
@@ -35,11 +35,11 @@ pub enum Fact {
     Document(ServerName),
     /// A redirect to this URL.
     Redirect(Url),
-    /// An HTTP answer that is of no use.
+    /// An unusable HTTP response.
     Unusable(UnusableResponse),
-    /// No answer, for a temporary reason.
+    /// A temporary failure.
     Failed(Failure),
-    /// It was not waited for any longer.
+    /// The answer was late.
     Late,
 }
 
@@ -52,7 +52,7 @@ pub enum NotFound {
     NxDomain,
     /// The name exists without records of this type.
     NoData,
-    /// A name that is never asked for: `.invalid`, `.onion`, an SRV record below `localhost` (R104–R106).
+    /// A name that is never queried: `.invalid`, `.onion`, an SRV record below `localhost` (R104–R106).
     SpecialName,
     /// The name has static addresses, and none of this family.
     Static,
@@ -60,7 +60,7 @@ pub enum NotFound {
     HostsFile,
 }
 
-/// Why an HTTP answer is of no use.
+/// Why an HTTP response is unusable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -73,7 +73,7 @@ pub enum UnusableResponse {
     Redirect(RedirectError),
 }
 
-/// What is wrong with a document.
+/// Why a document is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -98,11 +98,11 @@ pub enum DocumentError {
     NotAString,
     /// `m.server` is not a server name (R12).
     ServerName(InvalidServerName),
-    /// `m.server` is a server name that nothing can be asked for under.
+    /// `m.server` is a server name that cannot be resolved.
     Unresolvable(InvalidDnsName),
 }
 
-/// What is wrong with a redirect.
+/// Why a redirect is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -115,20 +115,20 @@ pub enum RedirectError {
     Url(BadUrl),
 }
 
-/// Why there was no answer.
+/// Why a question failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Failure {
-    /// No name server gave one; the most telling of their errors.
+    /// No name server has answered; the most specific of their errors.
     Dns(DnsError),
-    /// No address gave one; the error of the first address.
+    /// No address has answered; the error of the first address.
     Http(HttpError),
-    /// Aliases lead in a circle (R94).
+    /// The aliases form a loop (R94).
     AliasLoop,
     /// There are more aliases in a row than the policy allows.
     TooManyAliases,
-    /// An alias whose name no host can have.
+    /// The alias is not a host name.
     UnusableAlias,
     /// The lookup had sent as many DNS queries as the policy allows.
     TooManyQueries,
@@ -142,7 +142,7 @@ impl UnusableResponse {
 }
 
 impl Failure {
-    /// Whether this is a failure of our own side, which says nothing about the world.
+    /// Whether the failure is local.
     pub fn is_local(self) -> bool {
         matches!(
             self,
@@ -170,7 +170,7 @@ pub(crate) struct CachedFact {
     pub(crate) noticed: Noticed,
 }
 
-/// How a fact came to be used.
+/// How a fact may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Standing {
     /// As it was learnt.

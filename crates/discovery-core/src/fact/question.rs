@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::io::RecordType;
 use crate::name::{DnsName, Url};
 
-/// One question to the world.
+/// One question: a DNS query or a GET.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
     /// Records of a name, by type.
     Dns(DnsName, RecordType),
-    /// One GET of one URL, at whichever of its host's addresses answers.
+    /// A GET of a URL, at one of its host's addresses.
     Get(Url),
 }
 

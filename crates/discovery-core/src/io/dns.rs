@@ -13,21 +13,21 @@ use crate::policy::DnsTransport;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DnsRequest {
-    /// Under which it is answered.
+    /// The id for its answer.
     pub id: DnsId,
-    /// Which of the driver's name servers to ask, from 0 to one less than the driver said there are.
+    /// The index of the name server, below the number that the driver has set.
     pub server: u8,
-    /// Which attempt at the question this is, from 0.
+    /// The number of the attempt at this question, from 0.
     pub attempt: u8,
     /// Whether the query carries an OPT record (RFC 6891). Where the server rejects that with FORMERR, NOTIMP or BADVERS, a driver asks
     /// once more without, and says so by [`Noticed::rejects_edns`].
     pub edns: bool,
-    /// Over which transport to ask. From UDP a driver changes to TCP where the reply is truncated, and where it repeats the question in
-    /// other letters than were sent, which it says by [`Noticed::folds_letters`].
+    /// The transport. A driver changes from UDP to TCP if the reply is truncated, or repeats the question with letters in another case
+    /// than in the query, which it reports by [`Noticed::folds_letters`].
     pub transport: DnsTransport,
-    /// The name asked for.
+    /// The name in question.
     pub name: DnsName,
-    /// The type asked for.
+    /// The record type in question.
     pub kind: RecordType,
 }
 
@@ -59,7 +59,7 @@ impl Noticed {
     }
 }
 
-/// The record types that are asked for.
+/// The record types of queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RecordType {
@@ -88,7 +88,7 @@ impl fmt::Display for RecordType {
     }
 }
 
-/// What a name server replied: NOERROR or NXDOMAIN, with the records of its answer section.
+/// A reply with code NOERROR or NXDOMAIN, and the records of its answer section.
 ///
 /// Records that do not belong to the alias chain from the question's name may be left in: they are ignored. Any other
 /// response code is a [`DnsError`].
@@ -120,15 +120,15 @@ impl DnsReply {
 /// One record of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DnsRecord {
-    /// Whose record it is.
+    /// The owner name.
     pub owner: DnsName,
-    /// For how long it may be reused, in seconds, as received: a value with the top bit set counts as 0 (RFC 2181 §8).
+    /// The TTL in seconds, as received: a value with the top bit set counts as 0 (RFC 2181 §8).
     pub ttl: u32,
-    /// What it says.
+    /// The data.
     pub data: RecordData,
 }
 
-/// What a record says.
+/// The data of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RecordData {
@@ -138,7 +138,7 @@ pub enum RecordData {
     Aaaa(Ipv6Addr),
     /// The owner is an alias of this name.
     Cname(DnsName),
-    /// A service.
+    /// The data of an SRV record.
     Srv(SrvRecord),
     /// A record of the type asked for, or an alias, whose name no host can have (a space or a dot within a label, for
     /// instance): it is there, and of no use.
@@ -148,7 +148,7 @@ pub enum RecordData {
 /// The data of an SRV record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SrvRecord {
-    /// Lower ones are tried first.
+    /// Targets with a lower priority are tried first.
     pub priority: u16,
     /// The share among targets of one priority.
     pub weight: u16,
@@ -158,16 +158,16 @@ pub struct SrvRecord {
     pub target: DnsName,
 }
 
-/// What can go wrong with one DNS request. NXDOMAIN and NODATA are facts, not errors.
+/// The failure of one DNS request. NXDOMAIN and NODATA are facts, not errors.
 ///
 /// Order is from the least telling to the most: of several attempts, the most telling error is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DnsError {
-    /// Our own side could not ask: no socket, no file descriptor, the driver is going away.
+    /// A local failure: no socket, no file descriptor, or the driver is ending.
     Local,
-    /// There is no name server to ask: the driver knows of none.
+    /// No name server is configured.
     NoServer,
     /// There is no route to the name server.
     NoRoute,

@@ -18,12 +18,12 @@ use crate::util::UnixTime;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HttpGet {
-    /// Under which it is answered.
+    /// The id for its answer.
     pub id: HttpId,
-    /// What to get; always `https`.
+    /// The URL; its scheme is always `https`.
     #[serde(with = "http_serde::uri")]
     pub url: Uri,
-    /// Where to connect: the address has been vetted, no other may be used.
+    /// The address to connect to. The policy has allowed it; no other may be used.
     pub address: SocketAddr,
     /// What the certificate must be valid for; [`TlsName::sni`] is the server name indication.
     pub tls_name: TlsName,
@@ -67,7 +67,7 @@ impl From<&HttpGet> for http::Request<()> {
     }
 }
 
-/// An HTTP answer: a status, and for 200 a whole body (or one byte more than was asked for).
+/// An HTTP response: a status, and for 200 a whole body (or one byte more than [`HttpGet::max_body`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HttpResponse {
@@ -112,16 +112,16 @@ impl From<HttpResponse> for http::Response<Vec<u8>> {
 /// [`HttpError::WrongClock`] instead of [`HttpError::CertificateNotYetValid`] where the clock shows an earlier time.
 pub const EARLIEST_CLOCK: UnixTime = UnixTime(1_793_491_200);
 
-/// What can go wrong with one GET before it is an HTTP answer.
+/// The failure of one GET without an HTTP response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HttpError {
-    /// Our own side could not ask: no socket, no file descriptor, the driver is going away.
+    /// A local failure: no socket, no file descriptor, or the driver is ending.
     Local,
     /// There is no route to the address.
     NoRoute,
-    /// Nothing came back in time.
+    /// There was no response in time.
     Timeout,
     /// The connection was refused.
     Refused,

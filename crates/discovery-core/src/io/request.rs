@@ -37,11 +37,11 @@ macro_rules! id {
 pub(crate) use id;
 
 id! {
-    /// Names one DNS request.
+    /// Identifies one DNS request.
     DnsId
 }
 id! {
-    /// Names one HTTP request.
+    /// Identifies one HTTP request.
     HttpId
 }
 /// Either kind of id.
@@ -54,13 +54,13 @@ pub enum RequestId {
     Http(HttpId),
 }
 
-/// Something to be done outside.
+/// A request for the driver to carry out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// One question to one name server.
+    /// A question for one name server.
     Dns(DnsRequest),
-    /// One GET to one address. Boxed: it is the larger by far, and the rarer.
+    /// A GET for one address. Boxed, because it is larger and rarer.
     Http(Box<HttpGet>),
 }
 
@@ -74,7 +74,7 @@ impl Request {
     }
 }
 
-/// What a driver tells: the result of one request.
+/// The result of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -93,7 +93,7 @@ impl Answer {
         }
     }
 
-    /// The answer of a driver that cannot carry out a request because of its own side.
+    /// The answer to a request that the driver cannot carry out for a local reason.
     pub fn local_failure(id: RequestId) -> Self {
         match id {
             RequestId::Dns(id) => Self::Dns(id, Err(DnsError::Local)),

@@ -2,48 +2,48 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a resolver has done since it was made, and what it holds now.
+/// Totals since the resolver was made, and its current size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Tickets that were answered from memory, without asking anything.
+    /// Tickets answered from the cache, without a request.
     pub hits: u64,
-    /// Tickets for which something had to be asked.
+    /// Tickets that needed a request.
     pub misses: u64,
-    /// Tickets that joined a lookup of the same name that was under way.
+    /// Tickets that joined a running lookup of the same name.
     pub coalesced: u64,
-    /// Tickets refused because there were too many lookups.
+    /// Tickets refused because `limits.max_lookups` was reached.
     pub refused: u64,
-    /// Lookups begun to refresh what was in use.
+    /// Lookups started to refresh facts in use.
     pub refreshes: u64,
-    /// Reports of callers about places that were theirs to report.
+    /// Accepted reports of callers about endpoints.
     pub reports: u64,
-    /// Lookups begun because what callers reported put the facts behind a name in doubt.
+    /// Lookups started because reports of callers invalidated the facts behind a name.
     pub rechecks: u64,
-    /// Times that a last good fact stood in for one that could not be had in time.
+    /// Number of times an expired fact was used because its refresh failed or was late.
     pub fallbacks: u64,
-    /// DNS questions asked, each with one request or more.
+    /// DNS questions sent, each in one request or more.
     pub dns_questions: u64,
-    /// GETs asked, each at one address or more.
+    /// GETs sent, each to one address or more.
     pub gets: u64,
-    /// Facts that came in as data and were news.
+    /// Imported facts that were new.
     pub taught: u64,
-    /// Questions that speculation asked for nothing.
+    /// Speculative questions whose answers were not needed.
     pub speculated_in_vain: u64,
-    /// Times that the driver was away while something was under way ([`Config::heartbeat`](crate::Config::heartbeat)).
+    /// Number of pauses of the driver while requests were in flight ([`Config::heartbeat`](crate::Config::heartbeat)).
     pub pauses: u64,
-    /// Lookups under way.
+    /// Running lookups.
     pub lookups: usize,
-    /// DNS questions under way.
+    /// DNS questions in flight.
     pub dns_in_flight: usize,
-    /// GETs under way.
+    /// GETs in flight.
     pub gets_in_flight: usize,
-    /// Questions that wait for a slot.
+    /// Questions waiting for a slot.
     pub queued: usize,
-    /// Facts kept.
+    /// Facts in the cache.
     pub facts: usize,
-    /// Results kept.
+    /// Results in the cache.
     pub results: usize,
-    /// Memory of both and of what was reported, in bytes, as far as it can be told.
+    /// Memory of facts, results and reports, in bytes, as far as it can be counted.
     pub bytes: usize,
 }

@@ -56,8 +56,8 @@ impl Resolver {
         self.process_pending();
     }
 
-    /// Drops all results and all facts. Lookups that are under way ask for everything again, within their deadlines; refreshes
-    /// are given up. What callers reported stays, as does what is known about name servers and address families.
+    /// Drops all results and all facts. Running lookups send their questions again, within their deadlines; refreshes are cancelled.
+    /// Reports of callers and measurements of name servers and address families are kept.
     pub fn forget_all(&mut self, now: Instant) {
         self.advance(now);
         self.results.clear();

@@ -14,15 +14,15 @@ use crate::export::{Export, ImportResult};
 use crate::fact::Question;
 use crate::util::{Instant, UnixMillis};
 
-/// What became of the facts that a resolver was taught.
+/// The numbers of facts that an import added, skipped and dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImportSummary {
-    /// Facts that were news.
+    /// Facts that were new.
     pub taken: usize,
-    /// Facts that it knew already, or of whose question it knows something newer.
+    /// Facts that the cache had already, or had a newer fact for.
     pub known: usize,
-    /// Facts that are too old to be of any use.
+    /// Facts that were too old to be used.
     pub expired: usize,
 }
 
@@ -46,7 +46,7 @@ impl Resolver {
         export
     }
 
-    /// All that is known, in one piece.
+    /// All facts in one export.
     pub fn export(&mut self, now: Instant, wall: UnixMillis) -> Export {
         let mut all = self.export_since(Cursor::START, now, wall);
         while all.has_more() {

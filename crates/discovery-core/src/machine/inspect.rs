@@ -21,38 +21,38 @@ use crate::outcome::{Decision, Effect, ErrorKind, Outcome, Step, Target};
 use crate::spec::{Memory, Priority};
 use crate::util::Instant;
 
-/// What a name would be answered with from memory alone.
+/// The result that the cache alone gives for a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheLookup {
-    /// This, at once.
+    /// The cached outcome.
     Known(Outcome),
-    /// Nothing: these questions would be asked first, and perhaps others after them.
+    /// The cache does not suffice: these questions would be sent first, and others may follow.
     Missing(Vec<Missing>),
 }
 
-/// A question that would have to be asked.
+/// A question whose answer is not in the cache.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Missing {
     /// The question.
     pub question: Question,
-    /// How long ago what is known of it has expired; None: nothing is known of it.
+    /// The time since its cached fact expired; `None` if there is none.
     pub expired: Option<Duration>,
 }
 
-/// How good what is told of a name is.
+/// How current the entry of a name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Standing {
-    /// It would be answered so at once.
+    /// Fresh: it would be returned at once.
     Fresh,
-    /// It would be answered so at once: by a last good answer, for no newer one could be had.
+    /// Stale: an expired fact would be used at once, because its refresh failed.
     Stale,
-    /// It was so last time, and would be asked again.
+    /// Expired: it would be resolved again.
     Expired,
-    /// Not all of it is known.
+    /// Some facts are not in the cache.
     Incomplete,
 }
 
@@ -66,48 +66,48 @@ pub struct Delegation {
     pub expires: Instant,
 }
 
-/// One name, as memory knows it.
+/// The cache entry of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CacheEntry {
     /// The name.
     pub name: ServerName,
-    /// How good what follows is.
+    /// How current the entry is.
     pub standing: Standing,
-    /// The step of the specification that decided, where the name resolves.
+    /// The step of the specification that decided, if the name resolves.
     pub step: Option<Step>,
-    /// Where to connect, where the name resolves; SRV targets of one priority in no order of meaning.
+    /// The targets, if the name resolves; SRV targets of one priority are in no particular order.
     pub targets: Box<[Target]>,
-    /// In which way it fails, where it does.
+    /// The kind of error, if it does not resolve.
     pub failure: Option<ErrorKind>,
-    /// How long ago the oldest of its facts was learnt; None: there is none.
+    /// The age of its oldest fact; `None` if there is none.
     pub age: Option<Duration>,
-    /// For how much longer it is fresh: zero where it has expired; None: for ever, or nobody knows.
+    /// The remaining lifetime, zero if it has expired; `None` if it never expires or the lifetime is unknown.
     pub left: Option<Duration>,
-    /// The decisive facts in one line.
+    /// The decisive facts, in one line.
     pub reason: String,
-    /// The last failure of one of its questions, where there has been no answer since.
+    /// The last failure of one of its questions, if there has been no answer since.
     pub last_failure: Option<LastFailure>,
 }
 
-/// A question that failed when it was asked last.
+/// A question whose last request failed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LastFailure {
     /// The question.
     pub question: Question,
-    /// How it failed.
+    /// The failure.
     pub fact: Fact,
-    /// How long ago.
+    /// The time since the failure.
     pub age: Duration,
-    /// For how much longer nobody asks again.
+    /// The remaining back-off before it is sent again.
     pub left: Duration,
-    /// How often in a row.
+    /// The number of consecutive failures.
     pub times: u8,
 }
 
 impl Resolver {
-    /// What a name would be answered with from memory, and why; or which questions are missing for that. Asks nothing, and counts
+    /// The result that the cache gives for a name, with its reasons, or the questions that are missing. It sends no request, and counts
     /// neither as a use nor in [`counters`](Self::counters).
     pub fn explain(&mut self, name: &ServerName, now: Instant) -> CacheLookup {
         self.advance(now);
@@ -137,8 +137,8 @@ impl Resolver {
         None
     }
 
-    /// The names that are known, by name: those with a result, and those whose document is. As [`explain`](Self::explain), asks
-    /// nothing. It costs a few microseconds a name.
+    /// The entries of all names in the cache, sorted by name: names with a result, and names whose document is cached. Like
+    /// [`explain`](Self::explain) it sends no request. It costs a few microseconds per name.
     pub fn entries(&mut self, now: Instant) -> Vec<CacheEntry> {
         self.advance(now);
         let mut names: BTreeSet<ServerName> =

@@ -54,7 +54,7 @@ pub(crate) struct Lookup {
     pub(super) timeline: Timeline,
     /// Pauses of the driver that it has outlived.
     pub(super) pauses: u8,
-    /// When it had been through too many of them.
+    /// The failure of a lookup after too many pauses.
     pub(super) interrupted: Option<Instant>,
 }
 

@@ -26,7 +26,7 @@ use crate::spec::Memory;
 use crate::util::{Few, Instant};
 
 impl Resolver {
-    /// Takes what a caller tells of a place that it was sent to under a name.
+    /// Processes a caller's report about an endpoint of a result.
     ///
     /// A place that fails is handed out behind all others for [`Policy::feedback.backoff`](crate::FeedbackPolicy::backoff), twice as long each further time in a row;
     /// it is never left out, and the explanation says so. [`Feedback::Connected`] brings it back at once. A failure to connect
@@ -37,11 +37,11 @@ impl Resolver {
     /// the back-off, otherwise when the name is next resolved after that. However often a server fails, its name's facts are asked
     /// again no sooner than the back-off allows, and facts that names share no more often than [`Policy::feedback.backoff`](crate::FeedbackPolicy::backoff).
     ///
-    /// The place is the one that was handed out. One that is told by a socket of both families, with its IPv4 address mapped into
-    /// IPv6 (`::ffff:192.0.2.1`), is the IPv4 place that it stands for.
+    /// The endpoint is one that the result named. An IPv4 address mapped into IPv6 (`::ffff:192.0.2.1`), as sockets of both families
+    /// report it, counts as the IPv4 address.
     ///
-    /// [`Disposition::Stale`]: the name does not lead there any more; [`Disposition::Unknown`]: nothing is remembered of the name.
-    /// Nothing has changed then.
+    /// Returns [`Disposition::Stale`] if the endpoint no longer belongs to the name, and [`Disposition::Unknown`] if the name is not in
+    /// the cache; neither changes anything.
     pub fn report(
         &mut self,
         name: &ServerName,
@@ -57,7 +57,7 @@ impl Resolver {
         disposition
     }
 
-    /// The places of which failures are remembered, in no order of meaning.
+    /// The endpoints with reported failures, in no particular order.
     pub fn failed_places(&self) -> impl Iterator<Item = FailedEndpoint> {
         self.reports.iter()
     }
@@ -117,7 +117,8 @@ impl Resolver {
         }
     }
 
-    /// Where a name leads by what is remembered alone, expired or not, for that may still stand in; and the lookup that has read it.
+    /// The outcome of a name from the cache alone, including expired facts that may be used as stale ones, and the lookup that has read
+    /// them.
     pub(super) fn recollect(
         &mut self,
         name: &ServerName,

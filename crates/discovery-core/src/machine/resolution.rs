@@ -18,7 +18,7 @@ use crate::query::{
 };
 use crate::util::Instant;
 
-/// The resolution of one server name.
+/// Resolves one server name.
 ///
 /// Give it answers and the time, take events from [`poll`](Self::poll) until there are none. Every input is legal at any time, also after
 /// the end (I1); two resolutions are equal when they will behave alike from now on.
@@ -48,7 +48,7 @@ const TICKET: Ticket = Ticket(0);
 const LOOKUP: u64 = 0;
 
 impl Resolution {
-    /// Begins to resolve a name at `now`.
+    /// Starts to resolve a name at `now`.
     pub fn new(name: ServerName, config: &Config, now: Instant) -> Self {
         let policy = Arc::new(config.policy.clone());
         let (routes, seed) = (config.routes, config.seed);
@@ -72,17 +72,17 @@ impl Resolution {
         resolution
     }
 
-    /// The ticket under which the end is reported.
+    /// The ticket under which the outcome is reported.
     pub fn ticket(&self) -> Ticket {
         TICKET
     }
 
-    /// Whether the end has been reached; it may still have to be taken from [`poll`](Self::poll).
+    /// Whether the outcome is available; it may still have to be taken from [`poll`](Self::poll).
     pub fn is_done(&self) -> bool {
         self.done
     }
 
-    /// Takes the answer to a request. Answers that nobody waits for change nothing (I3).
+    /// Processes the answer to a request. An answer to a request that has ended or never existed changes nothing (I3).
     pub fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition {
         self.advance(now);
         let (disposition, learnt) = self.in_flight.answer(&answer, &mut self.turn);
@@ -91,8 +91,8 @@ impl Resolution {
         disposition
     }
 
-    /// Takes the news that TLS is up for a GET: its rivals are stopped, or not started. A driver that never says so is still
-    /// right, only busier.
+    /// Reports that the TLS handshake of a GET has completed: competing connection attempts are cancelled or not started. Results are the
+    /// same without this call, at the cost of more requests.
     pub fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition {
         self.advance(now);
         let disposition = self.in_flight.connected(id, &mut self.turn);
@@ -100,13 +100,13 @@ impl Resolution {
         disposition
     }
 
-    /// Does what is due. Early calls do nothing and are safe (I8).
+    /// Fires timers that are due. A call before a timer is due does nothing (I8).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         self.due();
     }
 
-    /// Gives the lookup up; it ends as abandoned.
+    /// Abandons the lookup: its outcome is an error of kind `Abandoned`.
     pub fn abandon(&mut self, ticket: Ticket, now: Instant) -> Disposition {
         self.advance(now);
         let disposition = match (ticket, self.done) {
@@ -121,32 +121,33 @@ impl Resolution {
         disposition
     }
 
-    /// Tells which families have a route; it orders the addresses that are tried from now on.
+    /// Sets which address families have a route. It decides the order in which addresses are tried.
     pub fn set_routes(&mut self, routes: Routes, now: Instant) {
         self.advance(now);
         self.turn.context.routes = routes;
         self.due();
     }
 
-    /// Tells how many name servers there are from now on.
+    /// Sets the number of name servers.
     pub fn set_name_servers(&mut self, count: u8, now: Instant) {
         self.advance(now);
         self.in_flight.set_name_servers(count);
         self.due();
     }
 
-    /// Hands out the next event. Takes no time; once it gave nothing it gives nothing until an input arrives (I4).
+    /// Returns the next event. After `None` there is no further event until the next input (I4).
     pub fn poll(&mut self) -> Option<Event> {
         self.turn.events.pop_front()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens. None: nothing is waited for (I7).
+    /// The time at which to call [`handle_timeout`](Self::handle_timeout) if there is no other input before. `None` if no timer runs
+    /// (I7).
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let deadlines = [self.next_due(), self.heartbeat.deadline()];
         deadlines.into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
-    /// The next thing that is due.
+    /// The next timer.
     fn next_due(&self) -> Option<Deadline> {
         if self.done {
             return None;
@@ -168,7 +169,7 @@ impl Resolution {
         }
     }
 
-    /// Time never goes back inside (I8).
+    /// An instant before the last one counts as the last one (I8).
     fn advance(&mut self, now: Instant) {
         let last = self.turn.now;
         self.turn.now = last.max(now);

@@ -27,10 +27,10 @@ use crate::query::{
 };
 use crate::util::{Few, Instant};
 
-/// Resolves many server names over one set of questions, and remembers what it learns.
+/// Resolves many server names, shares questions between them, and caches facts and results.
 ///
-/// The loop around it: take events from [`poll`](Self::poll) until there are none, wait for an answer or until
-/// [`poll_timeout`](Self::poll_timeout), hand it in, repeat. Every input is legal in any state and order (I1).
+/// A driver takes events from [`poll`](Self::poll) until there are none, waits for an answer or until
+/// [`poll_timeout`](Self::poll_timeout), passes it in, and repeats. Every input is valid in any state and order (I1).
 #[derive(Clone, Debug)]
 pub struct Resolver {
     pub(super) turn: Turn,
@@ -92,7 +92,7 @@ pub(crate) struct Detached {
 }
 
 impl Resolver {
-    /// A resolver that has nothing to do yet, and knows nothing.
+    /// A resolver with an empty cache.
     pub fn new(config: Config, now: Instant) -> Self {
         let Config { policy, name_servers, seed, hash_key, routes, heartbeat } = config;
         let dns = Slots::new(policy.limits.dns_slots, usize::MAX);
@@ -125,8 +125,8 @@ impl Resolver {
         }
     }
 
-    /// Asks for a name. The end comes from [`poll`](Self::poll) under the ticket given, exactly once (I11); at once if the
-    /// answer is remembered.
+    /// Starts to resolve a name. The outcome comes from [`poll`](Self::poll) under the returned ticket, exactly once (I11); at once if it
+    /// is in the cache.
     pub fn resolve(&mut self, name: &ServerName, now: Instant) -> Ticket {
         self.advance(now);
         let ticket = Ticket(self.next_ticket);
@@ -169,7 +169,7 @@ impl Resolver {
         ticket
     }
 
-    /// Takes the answer to a request. Answers that nobody waits for change nothing (I3).
+    /// Processes the answer to a request. An answer to a request that has ended or never existed changes nothing (I3).
     pub fn handle_answer(&mut self, answer: Answer, now: Instant) -> Disposition {
         self.advance(now);
         let (disposition, learnt) = self.in_flight.answer(&answer, &mut self.turn);
@@ -178,8 +178,8 @@ impl Resolver {
         disposition
     }
 
-    /// Takes the news that TLS is up for a GET: its rivals are stopped, or not started. A driver that never says so is still
-    /// right, only busier.
+    /// Reports that the TLS handshake of a GET has completed: competing connection attempts are cancelled or not started. Results are the
+    /// same without this call, at the cost of more requests.
     pub fn handle_connected(&mut self, id: HttpId, now: Instant) -> Disposition {
         self.advance(now);
         let disposition = self.in_flight.connected(id, &mut self.turn);
@@ -187,14 +187,14 @@ impl Resolver {
         disposition
     }
 
-    /// Does what is due. Early calls do nothing and are safe; late ones fire in order (I8).
+    /// Fires timers that are due, in their order. A call before a timer is due does nothing (I8).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         self.process_pending();
     }
 
-    /// Gives a ticket up; it ends as abandoned. The requests that nobody else waits for are cancelled, other tickets don't
-    /// notice (I12).
+    /// Abandons a ticket: its outcome is an error of kind `Abandoned`. Requests that no other ticket needs are cancelled; other tickets
+    /// are not affected (I12).
     pub fn abandon(&mut self, ticket: Ticket, now: Instant) -> Disposition {
         self.advance(now);
         let disposition = match self.tickets.remove(&ticket) {
@@ -216,14 +216,14 @@ impl Resolver {
         disposition
     }
 
-    /// Tells how many name servers there are from now on.
+    /// Sets the number of name servers.
     pub fn set_name_servers(&mut self, count: u8, now: Instant) {
         self.advance(now);
         self.in_flight.set_name_servers(count);
         self.process_pending();
     }
 
-    /// Tells which families have a route; it orders the addresses that are tried and handed out from now on.
+    /// Sets which address families have a route. It decides the order in which addresses are tried and returned.
     pub fn set_routes(&mut self, routes: Routes, now: Instant) {
         self.advance(now);
         if routes != self.turn.context.routes {
@@ -233,19 +233,19 @@ impl Resolver {
         self.process_pending();
     }
 
-    /// Hands out the next event. Takes no time; once it gave nothing it gives nothing until an input arrives (I4).
+    /// Returns the next event. After `None` there is no further event until the next input (I4).
     pub fn poll(&mut self) -> Option<Event> {
         self.turn.events.pop_front()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens. None: nothing is waited for, an idle
-    /// resolver sleeps for ever (I7).
+    /// The time at which to call [`handle_timeout`](Self::handle_timeout) if there is no other input before. `None` if no timer runs: an
+    /// idle resolver needs no wake-up (I7).
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let deadlines = [self.next_due(), self.heartbeat.deadline()];
         deadlines.into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
-    /// The next thing that is due.
+    /// The next timer.
     pub(super) fn next_due(&self) -> Option<Deadline> {
         let question = self.in_flight.deadline(&self.turn.context.policy);
         let lookup = self
@@ -279,12 +279,12 @@ impl Resolver {
         &self.turn.context.policy
     }
 
-    /// How many tickets have not ended yet.
+    /// The number of tickets without an outcome.
     pub fn unfinished(&self) -> usize {
         self.tickets.len()
     }
 
-    /// What it has done so far, and what it holds now.
+    /// Totals and current sizes.
     pub fn counters(&self) -> Counters {
         let (dns, http, queued) = self.in_flight.in_flight();
         Counters {
@@ -322,7 +322,7 @@ impl Resolver {
         })
     }
 
-    /// Where a question stands now, for tests.
+    /// The state of a question, for tests.
     #[doc(hidden)]
     pub fn life(&self, question: &Question) -> Life {
         let released = self.in_flight.is_released(question);
@@ -336,17 +336,17 @@ impl Resolver {
         Life { under_way, in_memory }
     }
 
-    /// What is remembered of the name servers, by index.
+    /// The measured state of the name servers, by index.
     pub fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
         self.in_flight.name_servers()
     }
 
-    /// What is remembered of the address families.
+    /// The measured state of the address families.
     pub fn families(&self) -> &FamiliesHealth {
         self.in_flight.families().health()
     }
 
-    /// Time never goes back inside (I8).
+    /// An instant before the last one counts as the last one (I8).
     pub(super) fn advance(&mut self, now: Instant) {
         let last = self.turn.now;
         self.turn.now = last.max(now);
@@ -363,7 +363,7 @@ impl Resolver {
         }
     }
 
-    /// The driver is back after so long (I15).
+    /// Extends timers by the length of the driver's pause (I15).
     fn resume(&mut self, away: Duration) {
         self.counters.pauses = self.counters.pauses.saturating_add(1);
         self.in_flight.resume(away, &self.turn.context.policy);
@@ -382,7 +382,7 @@ impl Resolver {
         self.dirty.insert(number);
     }
 
-    /// Asks again for what is soon to expire, while what is remembered is still handed out.
+    /// Refreshes facts that expire soon, while cached results are still returned.
     pub(super) fn refresh(&mut self, name: &ServerName) {
         if self.refreshing.contains(name)
             || self.lookups.len() >= self.turn.context.policy.limits.max_lookups

@@ -9,23 +9,23 @@ use crate::address::{AddressFamily, Denied};
 use crate::name::{DnsName, InvalidDnsName, InvalidServerName, ServerName};
 use crate::outcome::{ErrorKind, Feedback};
 
-/// A place that comes behind all others for a while.
+/// An endpoint that is tried last for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MovedBack {
     /// The place.
     pub place: SocketAddr,
-    /// How it fails.
+    /// The reported failure.
     pub said: Feedback,
 }
 
-/// What follows from a fact.
+/// The consequence of a fact.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Effect {
     /// The text is no server name.
     InvalidServerName(InvalidServerName),
-    /// Nothing can be asked for under this name.
+    /// The name cannot be resolved.
     UnresolvableName(InvalidDnsName),
     /// The host is an IP literal: nothing is asked.
     IpLiteral(IpAddr),
@@ -35,7 +35,7 @@ pub enum Effect {
     Delegated(ServerName),
     /// The redirect or alias is followed.
     Followed,
-    /// The redirect leads where the chain has been before (R112): no document.
+    /// The redirect leads to an earlier URL of the chain (R112): no document.
     RedirectLoop,
     /// More redirects than the policy allows: no document.
     TooManyRedirects,
@@ -54,9 +54,9 @@ pub enum Effect {
     CountsAsNotFound,
     /// The only target is `.`: the service is not offered (R87).
     NotOffered,
-    /// Target dropped: `.` among others, or port 0 (R87, R92).
+    /// The target was dropped: it is the root name beside other targets, or has port 0 (R87, R92).
     TargetDropped(DnsName),
-    /// The target is an alias, which RFC 2782 forbids (R62); followed all the same.
+    /// The target is an alias, which RFC 2782 forbids (R62), and is followed.
     TargetIsAlias,
     /// The target is an alias and is dropped, as the policy says.
     TargetAliasRejected,
@@ -70,21 +70,21 @@ pub enum Effect {
     NoAddress,
     /// The address may not be connected to.
     Denied(Box<Denied>),
-    /// The last good answer is used, for no newer one could be had (RFC 8767).
+    /// An expired fact is used, because its refresh failed (RFC 8767).
     Stale,
-    /// The question was not waited for any longer; the result lacks what it would have brought.
+    /// The answer was late; the result does without it.
     WentWithout,
-    /// The question could not be answered; what other questions brought is used.
+    /// The question failed; the answers to other questions are used.
     DidWithout,
     /// Port 8448 is used.
     DefaultPort,
     /// In this revision `Host` of a delegated IP carries the port even if none was given (R76).
     HostWithDefaultPort,
-    /// The addresses of this family come behind the other's: it leads nowhere from here, as far as is remembered.
+    /// The addresses of this family come last, because recent connections over it failed.
     TriedSecond(AddressFamily),
-    /// This place comes behind all others for a while: a caller has told how it fails.
+    /// This endpoint comes last for a while, because a caller has reported a failure.
     MovedBack(Box<MovedBack>),
-    /// The lookup fails, in this way.
+    /// The lookup fails with an error of this kind.
     Failed(ErrorKind),
 }
 

@@ -32,15 +32,15 @@ pub struct ResolveError {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The text is no server name. The machine takes parsed names only; this is for who reports both.
+    /// The text is not a server name. Handles that accept text report it; the machine accepts parsed names only.
     InvalidServerName,
-    /// The name obeys the grammar, but nothing can be asked for under it (`a..b`, `010.0.0.1`).
+    /// The name is a server name but cannot be resolved (`a..b`, `010.0.0.1`).
     UnresolvableName,
     /// There are no addresses: NXDOMAIN or NODATA.
     NoAddresses,
-    /// A DNS question that had to be answered was not.
+    /// A required DNS question has failed.
     DnsFailure,
-    /// The service is declared as not offered, or no SRV record is of use.
+    /// The service is declared as not offered, or no SRV record is usable.
     SrvUnavailable,
     /// The document is invalid, and the revision (or policy) aborts.
     WellKnownInvalid,
@@ -52,9 +52,9 @@ pub enum ErrorKind {
     TooManyQueries,
     /// The lookup took too long.
     TimedOut,
-    /// There are too many lookups, or this one never got a slot.
+    /// There were too many lookups, or this one got no slot in time.
     Overloaded,
-    /// Our own side could not ask; nothing was learnt about the world.
+    /// No request could be sent for a local reason.
     Local,
     /// The ticket was abandoned.
     Abandoned,
@@ -99,7 +99,7 @@ impl ErrorKind {
         }
     }
 
-    /// Whether a retry may succeed although nobody changes anything.
+    /// Whether a later retry may succeed without a change of configuration.
     pub const fn is_temporary(self) -> bool {
         matches!(
             self,
@@ -163,7 +163,7 @@ impl ResolveError {
         self.kind.origin()
     }
 
-    /// Whether a retry may succeed although nobody changes anything.
+    /// Whether a later retry may succeed without a change of configuration.
     pub const fn is_temporary(&self) -> bool {
         self.kind.is_temporary()
     }

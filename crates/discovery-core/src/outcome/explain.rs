@@ -64,7 +64,7 @@ impl Decision {
         Self { step, cause, effect }
     }
 
-    /// What was asked, if anything had to be.
+    /// The question, if there was one.
     pub fn question(&self) -> Option<&Question> {
         match &self.cause {
             Cause::Nothing => None,
@@ -73,7 +73,7 @@ impl Decision {
         }
     }
 
-    /// What the world said to the question.
+    /// The answer to the question.
     pub fn fact(&self) -> Option<&Fact> {
         match &self.cause {
             Cause::Nothing | Cause::Question(_) => None,
@@ -229,7 +229,7 @@ impl Decision {
 }
 
 impl fmt::Display for Explanation {
-    /// One decision a line.
+    /// One decision per line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for decision in &*self.decisions {
             writeln!(f, "{decision}")?;

@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use crate::name::ServerName;
 use crate::util::Instant;
 
-/// What a caller tells of a place that it was sent to.
+/// A caller's report about an endpoint of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Feedback {
-    /// It answers as the server that was looked for: connected, the certificate valid, Matrix spoken.
+    /// The endpoint is the right server: connected, with a valid certificate, and it speaks Matrix.
     Connected,
-    /// No connection: refused, unreachable, or nothing in time. It is the place that fails, whatever the name.
+    /// No connection: refused, unreachable or timed out. It applies to the endpoint under every name.
     ConnectFailed,
     /// Connected, but TLS failed: the certificate is not valid for [`Resolved::tls_name`](crate::Resolved::tls_name), or anything else of the handshake.
     TlsFailed,
-    /// It says itself that it is not the server looked for: status 421, another server's name or keys.
+    /// The server says that it is another one: status 421, or another server's name or keys.
     Misdirected,
-    /// What answers is no Matrix homeserver: a page of something else, 404 for what every homeserver has.
+    /// The response does not come from a Matrix homeserver: an HTML page, or status 404 for a path that every homeserver has.
     NotMatrix,
 }
 
@@ -49,8 +49,8 @@ impl Feedback {
         all.into_iter().find(|said| said.as_str() == text)
     }
 
-    /// Whether somebody else lives there now, so that the facts that led there are to be doubted. A place that only can't be
-    /// connected to is mostly down.
+    /// Whether the report means that another server is at the endpoint, so that the facts that led to it have to be refreshed. An
+    /// endpoint that refuses connections is usually just down.
     pub const fn invalidates_facts(self) -> bool {
         matches!(self, Self::TlsFailed | Self::Misdirected | Self::NotMatrix)
     }
@@ -62,18 +62,18 @@ impl fmt::Display for Feedback {
     }
 }
 
-/// One place of which a failure is remembered.
+/// An endpoint with a reported failure.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailedEndpoint {
     /// The place.
     pub place: SocketAddr,
-    /// The name for which it fails; None: whatever the name.
+    /// The name for which it fails; `None`: for every name.
     pub name: Option<ServerName>,
-    /// How it failed last.
+    /// The last failure.
     pub said: Feedback,
-    /// How many times in a row.
+    /// The number of consecutive failures.
     pub times: u8,
-    /// Until when it is handed out behind all others.
+    /// The time until which it is tried last.
     pub rests_until: Instant,
 }

@@ -14,13 +14,13 @@ use crate::util::Instant;
 /// The outcome of a lookup. Both sides are shared, because one lookup may serve many callers.
 pub type Outcome = Result<Arc<Resolved>, Arc<ResolveError>>;
 
-/// Where to connect, and how to prove that it is the right place (R24).
+/// Where to connect, and how to verify the server (R24).
 ///
 /// Two results are equal when everything but their timelines is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resolved {
-    /// The name that was asked for, unchanged: request signing needs it (R23).
+    /// The server name of the lookup, unchanged: request signing needs it (R23).
     pub server_name: ServerName,
     /// Where to connect, in the order to try: at least one.
     pub targets: Box<[Target]>,
@@ -31,7 +31,7 @@ pub struct Resolved {
     pub tls_name: TlsName,
     /// The step of the specification that decided.
     pub step: Step,
-    /// Until when the answer may be reused; None: for ever (step 1).
+    /// When the result expires, on the clock of the instants that the machine was given; `None`: never (step 1).
     pub expires: Option<Instant>,
     /// Every decision taken.
     pub explanation: Explanation,
@@ -125,7 +125,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// The places to connect to, in the order to try.
+    /// The addresses and ports to connect to, in the order to try.
     pub fn socket_addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.addresses.iter().map(|address| SocketAddr::new(*address, self.port))
     }

@@ -124,7 +124,7 @@ impl InFlight {
         self.name_servers.iter()
     }
 
-    /// What is remembered of the address families.
+    /// The measured state of the address families.
     pub(crate) fn families(&self) -> &FamilyMemory {
         &self.families
     }

@@ -32,7 +32,7 @@ struct Host {
 }
 
 impl Slots {
-    /// Slots that are taken beyond a smaller limit stay taken until they are free.
+    /// Changes the limits. If more slots are in use than a smaller limit allows, no new slot is given until enough are free.
     pub(crate) fn set_limits(&mut self, limit: usize, host_limit: usize) {
         (self.limit, self.host_limit) = (limit.max(1), host_limit.max(1));
     }

@@ -23,7 +23,7 @@ pub(crate) enum Family {
 /// Both families' addresses of one host, with what may be used of them.
 pub(crate) struct HostAddresses {
     pub(crate) families: [Family; 2],
-    /// Vetted, in the order to try: those of the families that have answered, whatever became of the others (R130).
+    /// The allowed addresses, in the order to try, of the families that have answered; failures of other families do not matter (R130).
     pub(crate) usable: Vec<IpAddr>,
     /// The family that comes second for it leads nowhere.
     pub(crate) second: Option<AddressFamily>,

@@ -1,4 +1,4 @@
-//! A name whose servers fail in one phase, in one way, beside a world in which all is well.
+//! A name whose servers fail in one way, beside a world without faults.
 //!
 //! Owns the servers that fail; knows nothing of what must come of it.
 

@@ -85,7 +85,7 @@ impl Runner {
         limits::inexpressible(scenario)
     }
 
-    /// What a scenario needs that sockets can't show, or that the adapter can't do; None: it can be run.
+    /// Why a scenario cannot be run over sockets or with this adapter; `None` if it can.
     pub fn declines(&self, scenario: &Scenario) -> Option<&'static str> {
         limits::inexpressible(scenario).or_else(|| self.adapter.declines(scenario))
     }
@@ -102,8 +102,7 @@ impl Runner {
         self.run_with(scenario, attempt, |_| {})
     }
 
-    /// Runs every `resolve` of a scenario, with a configuration that is changed before: another way to ask ahead, another
-    /// seed.
+    /// Runs every `resolve` of a scenario with a changed configuration, such as another speculation or seed.
     ///
     /// # Errors
     /// When the run does not come to its end, or the scenario speaks of what sockets can't show.

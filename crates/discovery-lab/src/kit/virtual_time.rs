@@ -24,7 +24,7 @@ pub(super) struct VirtualTime {
     alarm: Arc<OnceLock<Alarm>>,
 }
 
-/// Where the next deadline of a client is told.
+/// The client's next deadline.
 struct Alarm {
     client: Weak<dyn Client>,
     set: watch::Sender<Option<StdInstant>>,

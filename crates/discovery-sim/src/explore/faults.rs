@@ -69,7 +69,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What a request asks, for whoever reads a way.
+/// The content of a request, for the printed path.
 pub(super) fn asked(request: &Request) -> String {
     match request {
         Request::Dns(dns) => {

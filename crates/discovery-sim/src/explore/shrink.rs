@@ -50,7 +50,7 @@ pub fn shrink(
     }
 }
 
-/// Leaves out every line without which there is still something to be found.
+/// Removes every line that is not needed to reproduce the finding.
 fn less(
     scenario: &Scenario,
     finding: Finding,

@@ -13,7 +13,7 @@ enum Rule {
     Text(&'static str),
     /// From so many times to so many.
     Times(usize, usize, Box<Rule>),
-    /// One behind the other.
+    /// One after the other.
     All(Vec<Rule>),
     /// Either.
     Any(Vec<Rule>),

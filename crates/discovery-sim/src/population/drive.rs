@@ -123,7 +123,7 @@ impl<'a> Drive<'a> {
         true
     }
 
-    /// The next thing that happens by that moment; false: nothing does, or too much is broken to go on.
+    /// Runs the next event up to this time. Returns false if there is none, or if too many invariants are broken to continue.
     fn step(&mut self, end: Instant) -> bool {
         match self.simulator.step(end) {
             // An answer to a cancelled request never arrives.

@@ -45,7 +45,7 @@ pub struct Join {
 }
 
 impl Join {
-    /// Joins a room of so many servers, twice.
+    /// Joins a room with this number of servers, twice.
     pub fn run(population: &Population, servers: u64, config: Config, latency: Duration) -> Self {
         let mut drive = Drive::new(population, config, latency);
         (0..servers).for_each(|server| drive.resolve(server));

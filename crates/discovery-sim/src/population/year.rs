@@ -32,7 +32,7 @@ pub struct Year {
     pub latency: Duration,
 }
 
-/// What came of it.
+/// The answer.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Names asked for.

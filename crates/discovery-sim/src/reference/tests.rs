@@ -22,7 +22,7 @@ fn verdict(scenario: &Scenario, given: Given, routes: Routes) -> Verdict {
     reference.given(given).routes(routes).resolve(&name)
 }
 
-/// Checks each scenario of a text, one after another behind empty lines.
+/// Checks each scenario of a text; empty lines separate them.
 fn check(text: &str) {
     for text in text.split("\n\n") {
         let scenario = Scenario::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
