@@ -16,7 +16,7 @@ python="${SYNAPSE_PYTHON:-target/synapse/bin/python3}"
 if ! "$python" -c 'import synapse' 2>/dev/null; then
     python3 -m venv target/synapse 2>/dev/null || { echo "skipped: there is no venv here"; exit 77; }
     python=target/synapse/bin/python3
-    timeout 400 target/synapse/bin/pip install --quiet matrix-synapse==1.163.2 >/dev/null 2>&1 \
+    timeout 240 target/synapse/bin/pip install --quiet matrix-synapse==1.163.2 >/dev/null 2>&1 \
         || { echo "skipped: Synapse cannot be installed from here"; exit 77; }
 fi
 
