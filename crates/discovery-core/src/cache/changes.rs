@@ -1,7 +1,6 @@
-//! In which order entries have changed, so that whoever has seen some of them goes on from there.
+//! The order of changes in the cache, so that an export can continue where the last one ended.
 //!
-//! Knows nothing of what changes: only the places where entries stand. Where an entry is gone its place stays in the order until it
-//! is taken again.
+//! It keeps slot numbers alone. The slot of a removed entry stays in the order until it is used again.
 //!
 //! The order is kept only after the first call that reads it: a resolver that never exports pays nothing.
 
@@ -18,11 +17,11 @@ use crate::util::links::{self, Links, List, index};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor {
-    /// Of which resolver; never 0.
+    /// The number of the resolver; never 0.
     run: u64,
     /// The number of the last change seen.
     number: u64,
-    /// Where it stood.
+    /// Its slot.
     place: u32,
 }
 
@@ -41,13 +40,13 @@ pub(crate) struct Changes {
     run: u64,
     links: Links,
     list: List,
-    /// By place, the number of the last change.
+    /// The number of the last change, by slot.
     numbers: Vec<u64>,
     next: u64,
 }
 
 impl Changes {
-    /// Nothing has changed. `what` tells this resolver from all others.
+    /// An empty order. `what` distinguishes this resolver from all others.
     pub(crate) fn new(seed: u64, what: impl std::hash::Hash) -> Self {
         Self {
             run: Draw::new(seed, ("run", what)).between(1, u64::MAX),
@@ -58,7 +57,7 @@ impl Changes {
         }
     }
 
-    /// What stands at this place has changed.
+    /// Notes a change of the entry in this slot.
     pub(crate) fn note(&mut self, place: u32) {
         while self.numbers.len() <= index(place) {
             links::reserve(&mut self.numbers);
@@ -74,13 +73,13 @@ impl Changes {
         self.list.push(place, &mut self.links);
     }
 
-    /// The memory of it, in bytes.
+    /// Its memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let numbers = self.numbers.capacity().saturating_mul(size_of::<u64>());
         numbers.saturating_add(self.links.bytes())
     }
 
-    /// The first place that has changed since, if any has.
+    /// The first slot that has changed since then.
     pub(crate) fn after(&self, cursor: Cursor) -> Option<u32> {
         if cursor.run != self.run || cursor.number >= self.next {
             return self.list.oldest();
@@ -98,12 +97,12 @@ impl Changes {
         first
     }
 
-    /// The next place in the order of changes.
+    /// The next slot in the order of changes.
     pub(crate) fn newer(&self, place: u32) -> Option<u32> {
         self.links.newer(place)
     }
 
-    /// Where whoever has seen this place, or nothing, goes on.
+    /// The position after this slot, or the beginning.
     pub(crate) fn cursor(&self, seen: Option<u32>) -> Cursor {
         let place = seen.unwrap_or_default();
         Cursor { run: self.run, number: seen.map_or(0, |seen| self.number(seen)), place }

@@ -1,5 +1,4 @@
-//! Facts that outlive the lookups that asked for them: until they expire, as the last good ones, or as failures that nobody asks
-//! about again for a while.
+//! The cache of facts: fresh ones, expired ones that may be served stale, and failures in their back-off.
 //!
 //! Knows no step of the specification. What is in flight is not here, so it can't be evicted.
 //!
@@ -27,16 +26,16 @@ use crate::util::Instant;
 /// just grown (41), with the eighth that lists grow by.
 const OVERHEAD: usize = 88;
 
-/// What is remembered of one question.
+/// The cache entry of one question.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     /// The latest.
     pub(crate) known: Arc<CachedFact>,
-    /// Where the latest is a failure that may pass. Apart, for most facts have none and are kept by the million.
+    /// The consecutive failures, if the last answer was a temporary one. Boxed, because most facts have none.
     failing: Option<Box<Failing>>,
 }
 
-/// What is kept of a question that fails.
+/// The consecutive failures of a question.
 #[derive(Clone, Debug, Default)]
 struct Failing {
     /// The last good fact.
@@ -56,9 +55,9 @@ impl Keyed for Entry {
 enum Worth<'a> {
     /// Its fact is fresh.
     Fresh(&'a Arc<CachedFact>),
-    /// It has failed, and is not asked again before this instant; the last good fact stands in.
+    /// It has failed and is backed off until this instant; the last good fact is served stale.
     Stale(&'a Arc<CachedFact>, Option<Instant>),
-    /// It has failed, and is not asked again before its back-off is over; there is nothing better.
+    /// It has failed and is backed off; there is no stale fact.
     Failing(&'a Arc<CachedFact>),
     /// Nothing without asking.
     Expired,
@@ -105,13 +104,13 @@ impl Entry {
     }
 }
 
-/// All facts that are remembered.
+/// All cached facts.
 #[derive(Clone, Debug)]
 pub(crate) struct Cache {
     pub(crate) facts: SegmentedLru<Entry>,
-    /// In which order they were learnt, from the first time that somebody asks for it.
+    /// The order in which facts were learnt, kept from the first export on.
     pub(crate) changes: Option<Changes>,
-    /// What both may take.
+    /// The bound on both, in bytes.
     pub(crate) max_bytes: usize,
 }
 
@@ -122,9 +121,9 @@ pub(crate) enum ReadMode {
     Fresh,
     /// Not even near its expiry: the reader is there to refresh what is.
     Prefetch,
-    /// Learnt after this instant, or failing: the reader is there to ask again for what is in doubt.
+    /// Facts learnt after this instant, and failures: for a refresh of invalidated facts.
     NewerThan(Instant),
-    /// Not at all: the reader is there to forget it, or to tell what was known.
+    /// Expired facts, too: to forget or to list them.
     IncludingExpired,
     /// Not expired, and reading it is no use of it.
     Peek,
@@ -205,7 +204,7 @@ impl Cache {
         }
     }
 
-    /// Uses a fact without reading it: the result that rests on it has been used.
+    /// Marks a fact as used, because a result that depends on it was used.
     pub(crate) fn touch(&mut self, question: &Question) {
         let _ = self.facts.get(question);
     }
@@ -274,7 +273,7 @@ impl Cache {
         }
     }
 
-    /// What the order of changes takes is not there for facts.
+    /// Subtracts the memory of the order of changes from the bound on facts.
     pub(crate) fn leave_room_for_changes(&mut self) {
         let changes = self.changes.as_ref().map_or(0, Changes::bytes);
         self.facts.set_max_bytes(self.max_bytes.saturating_sub(changes));
@@ -330,7 +329,7 @@ impl Cache {
         entry.is_some_and(|entry| stands_in(entry, now, policy).is_some())
     }
 
-    /// The last good fact, where a newer one can't be asked for before `until`.
+    /// The last good fact, while its refresh is backed off until `until`.
     pub(crate) fn stale(
         &self,
         question: &Question,
@@ -342,26 +341,26 @@ impl Cache {
         is_usable(good, now, policy).then(|| in_place_of(good, until, policy))
     }
 
-    /// What a fact was when it was good, however long ago: good enough for a guess.
+    /// The last good fact, however old, for speculation.
     pub(crate) fn recall(&self, question: &Question) -> Option<Arc<CachedFact>> {
         let entry = self.facts.peek(question)?;
         let known = entry.good().unwrap_or(&entry.known);
         (known.fact != Fact::Late).then(|| Arc::clone(known))
     }
 
-    /// What a name was an alias of when it was asked last, however long ago.
+    /// The last known alias of a name, however old.
     pub(crate) fn alias(&self, question: &Question) -> Option<DnsName> {
         let entry = self.facts.peek(question)?;
         let Fact::Alias(target) = &entry.good().unwrap_or(&entry.known).fact else { return None };
         Some(target.clone())
     }
 
-    /// Whether a question failed when it was asked last.
+    /// Whether the last attempt at a question failed.
     pub(crate) fn is_failing(&self, question: &Question) -> bool {
         self.facts.peek(question).is_some_and(|entry| entry.known.fact.is_temporary())
     }
 
-    /// Drops all facts. Their order begins anew: whoever has seen a part of it starts over.
+    /// Drops all facts and their order: cursors start from the beginning.
     pub(crate) fn clear(&mut self) {
         self.facts.clear();
         self.changes = None;
@@ -373,7 +372,7 @@ impl Cache {
         self.facts.remove(question).is_some()
     }
 
-    /// All that is remembered.
+    /// All cached facts.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Question, &CachedFact)> {
         self.facts.iter().map(|entry| (&entry.known.question, &*entry.known))
     }

@@ -4,36 +4,36 @@
 /// remembered is asked again before and after its expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Life {
-    /// Whether it is being asked.
+    /// Whether it is in flight.
     pub under_way: UnderWay,
-    /// What is remembered of it.
+    /// Its cache entry.
     pub in_memory: InMemory,
 }
 
-/// Whether a question is being asked.
+/// Whether a question is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnderWay {
-    /// Nobody asks it.
+    /// It is not in flight.
     Idle,
     /// It waits for a slot.
     Queued,
     /// Requests are out, and somebody waits for it.
     Asked,
-    /// Requests are out, and nobody waits for it any longer: what it brings is remembered.
+    /// It is in flight and no lookup waits for it; its answer is cached.
     RunningOn,
 }
 
-/// What is remembered of a question.
+/// The state of a cache entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InMemory {
     /// Nothing.
     Unknown,
     /// A fact that may be used: an answer, or that there is none.
     Fresh,
-    /// It has failed, and is not asked again before its back-off is over; there is nothing better.
+    /// It has failed and is backed off; there is no stale fact.
     Failing,
-    /// It has failed or is late, and is not asked again before its back-off is over; what was known before stands in.
+    /// It has failed or is late and is backed off; the earlier fact is served stale.
     Stale,
-    /// A fact, or a failure, whose time is over: good for a guess, and to stand in should the next answer fail or be late.
+    /// An expired fact or failure: usable for speculation, and stale if the next answer fails or is late.
     Expired,
 }

@@ -1,4 +1,4 @@
-//! What outlives a lookup: facts, results and reports, in bounded memory.
+//! The cache: facts, results and reports, in bounded memory.
 
 pub(crate) mod changes;
 mod facts;

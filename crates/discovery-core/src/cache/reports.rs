@@ -1,8 +1,6 @@
-//! What callers tell of the places that they were sent to: which have failed, for how long each is handed out last, and when the
-//! facts behind a name are worth asking again.
+//! Reports of callers about endpoints: which have failed, how long each is tried last, and when the facts behind a name are refreshed.
 //!
-//! Knows no step of the specification and nothing of how a question is asked. Nothing here is ever part of a fact or of a
-//! remembered result: it only orders what is handed out.
+//! Reports never become part of a fact or of a cached result: they only order the endpoints of a returned result.
 //!
 //! An endpoint that fails is listed after all others, even those of the next SRV priority: RFC 2782 asks for the lowest
 //! priority that can be reached. Nothing is ever left out.
@@ -30,10 +28,10 @@ use crate::util::{Backoff, Instant};
 
 /// Failures in a row beyond which nothing grows any more.
 const MAX_TIMES: u8 = 32;
-/// The memory of one entry beside its texts and lists, in bytes.
+/// The memory of one entry without its texts and lists, in bytes.
 const OVERHEAD: usize = 192;
 
-/// What fails: a place for one name, or for whatever name.
+/// A failing endpoint, for one name or for all.
 type Key = (SocketAddr, Option<ServerName>);
 
 #[derive(Clone, Debug)]
@@ -52,15 +50,15 @@ struct Doubt {
     doubted: bool,
     /// Since when, at the latest.
     told: Instant,
-    /// How old they must be to be asked again.
+    /// The age of facts from which on they are refreshed.
     age: Duration,
-    /// When they were last asked again because of that, and for which time in a row.
+    /// The time and the consecutive number of the last refresh for this reason.
     asked: Option<(Instant, u8)>,
-    /// Not to be asked again before.
+    /// The earliest time of the next refresh.
     not_before: Instant,
 }
 
-/// A result as it is handed out while some of its places rest.
+/// A result with its failing endpoints moved to the end.
 #[derive(Clone, Debug)]
 struct Arranged {
     name: ServerName,
@@ -98,7 +96,7 @@ impl Keyed for Arranged {
 pub(crate) struct Reports {
     rests: SegmentedLru<Rest>,
     doubts: SegmentedLru<Doubt>,
-    /// Apart from what was told: being handed out must not push that out.
+    /// Kept apart from reports, so that returned results do not evict reports.
     arranged: SegmentedLru<Arranged>,
     backoff: Backoff,
 }
@@ -123,13 +121,13 @@ impl Reports {
         self.backoff = backoff(policy);
     }
 
-    /// Facts learnt after this are not asked again whatever is told: however many names share them.
+    /// Facts learnt after this instant are not refreshed because of reports, however many names share them.
     pub(crate) fn believed_after(&self, now: Instant) -> Instant {
         let ago = u64::try_from(self.backoff.first.as_nanos()).unwrap_or(u64::MAX);
         Instant::from_nanos(now.as_nanos().saturating_sub(ago))
     }
 
-    /// Takes what is told of a place of a name.
+    /// Processes a report about an endpoint of a name.
     pub(crate) fn note(
         &mut self,
         name: &ServerName,
@@ -158,7 +156,7 @@ impl Reports {
         }
     }
 
-    /// Many callers fail at once: that counts once. So does what is told while the place rests.
+    /// Reports at the same time, or during the back-off, count once.
     fn failed(&mut self, key: Key, said: Feedback, now: Instant) {
         if self.backoff.first.is_zero() {
             return;
@@ -178,7 +176,7 @@ impl Reports {
         self.rests.insert(Rest { key, said, times, until }, weight);
     }
 
-    /// Whether a place rests, and why.
+    /// The failure for which an endpoint is backed off.
     fn rests(&self, key: &Key, now: Instant) -> Option<Feedback> {
         self.rests.peek(key).filter(|rest| now < rest.until).map(|rest| rest.said)
     }
@@ -188,7 +186,7 @@ impl Reports {
         self.rests(&(place, None), now).is_some()
     }
 
-    /// How each place of a name fails, while it rests.
+    /// The failures of a name's endpoints that are backed off.
     fn look<'a>(
         &'a self,
         name: &ServerName,
@@ -210,7 +208,7 @@ impl Reports {
         resolved.socket_addrs().all(|place| look(place).is_some())
     }
 
-    /// The facts behind a name are doubted; the oldest of them was learnt then. Whether to ask for them now.
+    /// Invalidates the facts behind a name, the oldest of which was learnt at this time. Returns whether to refresh them now.
     pub(crate) fn doubt(&mut self, name: &ServerName, oldest: Instant, now: Instant) -> bool {
         if self.backoff.first.is_zero() {
             return false;
@@ -241,13 +239,13 @@ impl Reports {
         }
     }
 
-    /// Whether the facts behind a name are still doubted and may be asked again.
+    /// Whether the facts behind a name are invalidated and may be refreshed now.
     pub(crate) fn is_due(&self, name: &ServerName, now: Instant) -> bool {
         self.doubts.len() > 0
             && self.doubts.peek(name).is_some_and(|doubt| doubt.doubted && doubt.not_before <= now)
     }
 
-    /// The facts behind a name are being asked again.
+    /// Notes that the facts behind a name are being refreshed.
     pub(crate) fn asked(&mut self, name: &ServerName, now: Instant) {
         let backoff = self.backoff;
         if let Some(doubt) = self.doubts.get(name) {
@@ -262,7 +260,7 @@ impl Reports {
         }
     }
 
-    /// An outcome as it is to be handed out: places that rest behind all others, in their order; none is left out.
+    /// An outcome with backed-off endpoints moved to the end, in their order; none is left out.
     ///
     /// RFC 2782 puts priorities before weights (R84), for places that can be reached; R89 goes on to the next where one can't be.
     /// That a place that fails comes after all others is where that leads. `keep` what may be handed out again.
@@ -304,7 +302,7 @@ impl Reports {
         Ok(arranged)
     }
 
-    /// What is known to fail, or to have failed until not long ago.
+    /// The endpoints with recent failures.
     pub(crate) fn iter(&self) -> impl Iterator<Item = FailedEndpoint> {
         self.rests.iter().map(|rest| FailedEndpoint {
             place: rest.key.0,
@@ -325,8 +323,8 @@ fn backoff(policy: &Policy) -> Backoff {
     Backoff { first: policy.feedback.backoff, max: policy.feedback.max_backoff }
 }
 
-/// A result whose moved places come last. A target of which only some are moved is told twice: its good places where it stood,
-/// the others at the end.
+/// A result with the moved endpoints last. A target of which only some endpoints are moved occurs twice: with its good endpoints in its
+/// own position, and with the others at the end.
 fn arranged(resolved: &Resolved, moved: &[MovedBack]) -> Resolved {
     let rests = |place: &SocketAddr| moved.iter().any(|moved| moved.place == *place);
     let mut targets = Vec::with_capacity(resolved.targets.len().saturating_add(moved.len()));

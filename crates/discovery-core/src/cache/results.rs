@@ -1,4 +1,4 @@
-//! Results that are ready to be handed out again, until the first of the facts that they rest on expires.
+//! The cache of results, each until the first of its facts expires.
 //!
 //! Knows nothing of how a result came about.
 //!
@@ -32,13 +32,13 @@ pub(crate) struct Remembered {
     /// The number of imports with new facts at the time of the result.
     lessons: u32,
     kind: Kind,
-    /// The family that led nowhere when it came about.
+    /// The address family that was failing at the time of the result.
     second: Option<AddressFamily>,
-    /// Whether it has been handed out from memory.
+    /// Whether it has been returned from the cache.
     is_used: bool,
 }
 
-/// What decides for how long a result holds.
+/// What limits the lifetime of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// An error: imported facts may end it.
@@ -68,7 +68,7 @@ impl Remembered {
     }
 }
 
-/// A result that is handed out again.
+/// A cached result.
 #[derive(Clone, Debug)]
 pub(crate) struct Hit {
     pub(crate) outcome: Outcome,
@@ -78,7 +78,7 @@ pub(crate) struct Hit {
     pub(crate) is_first: bool,
 }
 
-/// All results that are remembered.
+/// All cached results.
 #[derive(Clone, Debug)]
 pub(crate) struct Results {
     kept: SegmentedLru<Remembered>,
@@ -97,7 +97,7 @@ impl Results {
         self.kept.set_limits(policy.cache.max_results, policy.cache.max_bytes);
     }
 
-    /// A result that is fresh, and in the order that is right while that family leads nowhere.
+    /// The fresh result of a name, if its order is right for the family that is failing now.
     pub(crate) fn get(
         &mut self,
         name: &ServerName,
@@ -114,7 +114,7 @@ impl Results {
         })
     }
 
-    /// What was kept last, fresh or not: looked at without using it.
+    /// The cached result, fresh or not, without marking it as used.
     pub(crate) fn last(&self, name: &ServerName) -> Option<&Outcome> {
         self.kept.peek(name).map(|result| &result.outcome)
     }
@@ -135,7 +135,7 @@ impl Results {
         self.lessons = self.lessons.wrapping_add(1);
     }
 
-    /// Keeps an outcome, if it is one that would come out again.
+    /// Caches an outcome, unless another lookup could have another one.
     pub(crate) fn remember(
         &mut self,
         name: &ServerName,
@@ -188,7 +188,7 @@ impl Results {
     }
 }
 
-/// Until when an outcome may be handed out again, if it is one that would come out again.
+/// The time until which an outcome can be returned again; `None` if another lookup could have another outcome.
 fn until(outcome: &Outcome) -> Option<Instant> {
     match outcome {
         // Among several SRV targets each ticket has a draw of its own.
@@ -249,7 +249,7 @@ pub(crate) fn oldest(resolved: &Resolved) -> Option<Instant> {
     facts.filter(counts).map(|known| known.learnt).min()
 }
 
-/// What had to be asked for an outcome.
+/// The questions behind an outcome.
 pub(crate) fn questions(outcome: &Outcome) -> impl Iterator<Item = &Question> {
     decisions(outcome).iter().filter_map(|decision| decision.question())
 }

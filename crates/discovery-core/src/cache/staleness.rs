@@ -9,7 +9,7 @@ use crate::fact::{CachedFact, Question, Standing};
 use crate::policy::Policy;
 use crate::util::Instant;
 
-/// Whether a fact has lived so long that its use is a reason to ask again.
+/// Whether a fact is old enough to be refreshed at its next use.
 pub(super) fn is_due(known: &CachedFact, now: Instant, policy: &Policy) -> bool {
     due(known, policy).is_some_and(|due| now >= due)
 }
@@ -49,7 +49,7 @@ pub(super) fn usable_until(good: &CachedFact, policy: &Policy) -> Instant {
     }
 }
 
-/// The last good fact in the place of one that can't be had before `until`.
+/// The last good fact, to be used as stale until `until`.
 pub(super) fn in_place_of(
     good: &CachedFact,
     until: Option<Instant>,

@@ -1,6 +1,6 @@
-//! Forgetting a name: what is remembered of it, and what is on its way to be.
+//! Forgets names: their cached facts and results, and requests in flight.
 //!
-//! Knows no step of the specification: what a name rests on is what a lookup of it reads and asks for.
+//! The facts of a name are those that a lookup of it reads and asks for.
 //!
 //! Forgetting a name also cancels its requests in flight, because their answers may predate the call. They are made anew
 //! where a lookup waits for them; lookups of other names that share the question wait for the new answer, with unchanged
@@ -19,12 +19,10 @@ use crate::name::{DnsName, ServerName, TlsName};
 use crate::util::Instant;
 
 impl Resolver {
-    /// Drops what is remembered of a name: its result, and every fact that it rests on. Whoever resolves it from here on is told what
-    /// was asked after this.
+    /// Drops the result of a name and every fact behind it. Later lookups of the name use answers to requests sent after this call alone.
     ///
-    /// So it reaches what is under way: requests for these facts are cancelled, for they may bring what was true before, and are made
-    /// anew where a lookup needs them. Tickets for the name wait on, within the deadline that they had; a refresh of it is given up.
-    /// What callers reported of its places stays: that is no fact about the name.
+    /// Requests in flight for these facts are cancelled, because their answers may predate the call, and are sent again where a lookup
+    /// needs them. Tickets for the name keep their deadlines; a refresh of it is cancelled. Reports about its endpoints are kept.
     pub fn forget(&mut self, name: &ServerName, now: Instant) {
         self.advance(now);
         self.results.forget(name);

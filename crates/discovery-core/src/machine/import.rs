@@ -27,12 +27,12 @@ pub struct ImportSummary {
 }
 
 impl Resolver {
-    /// What has been learnt since `cursor`, a page at a time: [`Export::cursor`] tells where to go on, [`Export::has_more`] whether to
-    /// go on at once. [`Cursor::START`], or a cursor of another resolver, begins with the oldest.
+    /// Exports a page of the facts learnt since `cursor`. [`Export::cursor`] is the position for the next page, and [`Export::has_more`]
+    /// says whether there is one already. [`Cursor::START`] and cursors of other resolvers start with the oldest fact.
     ///
-    /// `wall` is what the wall clock shows at `now`. The cost is that of what is new, and a page is bounded (I10). What others taught is
-    /// told on; what was late, or failed on this side, is not, nor is what has been forgotten. Failures travel, with how often in a row a
-    /// question has failed, so that those who share don't all ask a server that is dead.
+    /// `wall` is the wall-clock time at `now`. The cost depends on the new facts alone, and a page is bounded (I10). Imported facts are
+    /// exported again; late answers, local failures and forgotten facts are not. Failures are exported with their consecutive number, so
+    /// that resolvers that share facts do not all query a dead server.
     pub fn export_since(&mut self, cursor: Cursor, now: Instant, wall: UnixMillis) -> Export {
         self.advance(now);
         let export = self.cache.export_since(

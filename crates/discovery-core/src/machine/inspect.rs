@@ -1,9 +1,8 @@
-//! What memory says of names, for whoever has to tell why a name goes where it goes. Nothing is asked, and nothing counts as used.
+//! Explains cached names without sending a request or marking anything as used.
 //!
 //! Knows no step of the specification.
 //!
-//! The names listed are those with a result or a document. A name with an explicit port leaves addresses only, and these
-//! do not tell the name.
+//! Names with a cached result or document are listed. A name with an explicit port leaves addresses alone, which do not contain its name.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -56,7 +55,7 @@ pub enum Standing {
     Incomplete,
 }
 
-/// What a `.well-known` document says.
+/// The content of a `.well-known` document.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Delegation {

@@ -24,10 +24,10 @@ use crate::util::{Draw, Instant};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Lookup {
     pub(super) name: ServerName,
-    /// Orders what is asked.
+    /// The number that orders its questions.
     pub(super) number: u64,
     pub(super) facts: Facts,
-    /// Of the last run.
+    /// The trace of the last run.
     pub(super) trace: Trace,
     pub(super) began: Instant,
     /// When the first of its questions was released.
@@ -36,17 +36,17 @@ pub(crate) struct Lookup {
     pub(super) hold: Option<(Question, Instant)>,
     /// The GET that is asked for, and since when it has been open.
     pub(super) get: Option<(Question, Option<Instant>)>,
-    /// How long GETs before it have been open.
+    /// The total time for which earlier GETs were open.
     pub(super) get_spent: Duration,
-    /// Since when nothing but late addresses is waited for.
+    /// The time since which only late addresses are missing.
     pub(super) late_since: Option<Instant>,
-    /// Since when something that is waited for has a last good fact.
+    /// The time since which a missing fact has a stale one.
     pub(super) fall_back_since: Option<Instant>,
-    /// Whether it asks for what others have given up as late.
+    /// Whether it sends questions that other lookups found late.
     pub(super) insists: bool,
     /// Nobody waits for it: it is there for what it learns, and has all the patience.
     pub(super) background: bool,
-    /// Facts learnt before are in doubt.
+    /// Facts learnt before this instant are invalid.
     pub(super) doubts: Option<Instant>,
     /// A question that was not asked to its end because the lookup had used up its budget of queries.
     pub(super) over_budget: Option<Arc<CachedFact>>,
@@ -83,12 +83,12 @@ impl Lookup {
         }
     }
 
-    /// A lookup that nobody waits for.
+    /// A background lookup.
     pub(crate) fn in_background(name: ServerName, number: u64, now: Instant) -> Self {
         Self { background: true, ..Self::new(name, number, now) }
     }
 
-    /// A lookup that nobody waits for, which asks again for what was learnt before an instant.
+    /// A background lookup that refreshes facts learnt before an instant.
     pub(crate) fn doubting(name: ServerName, number: u64, since: Instant, now: Instant) -> Self {
         Self { doubts: Some(since), ..Self::in_background(name, number, now) }
     }
@@ -134,7 +134,7 @@ impl Lookup {
         &self.name
     }
 
-    /// What the last run asks for and may be asked now.
+    /// The questions of the last run that may be sent now.
     pub(crate) fn asks(&self) -> impl Iterator<Item = &Demand> {
         self.trace.asks.iter().filter(|ask| !ask.hold)
     }
@@ -317,7 +317,7 @@ impl Lookup {
     }
 }
 
-/// What a lookup's future depends on.
+/// The state that a lookup's future depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LookupState {
     name: ServerName,

@@ -20,7 +20,7 @@ use crate::outcome::{Decision, Effect, ErrorKind, Explanation, ResolveError, Ste
 use crate::spec::{Demand, Priority};
 use crate::util::{Instant, few_more};
 
-/// What a lookup wants done when its time has come.
+/// The action of a lookup's timer.
 pub(crate) enum Due {
     /// A turn.
     Turn,

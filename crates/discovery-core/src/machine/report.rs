@@ -1,4 +1,4 @@
-//! What a resolver does with what callers report: which names' facts it asks again, and when.
+//! Processes reports of callers: which facts are refreshed, and when.
 //!
 //! Knows nothing of how a place is moved back.
 //!
@@ -28,14 +28,14 @@ use crate::util::{Few, Instant};
 impl Resolver {
     /// Processes a caller's report about an endpoint of a result.
     ///
-    /// A place that fails is handed out behind all others for [`Policy::feedback.backoff`](crate::FeedbackPolicy::backoff), twice as long each further time in a row;
-    /// it is never left out, and the explanation says so. [`Feedback::Connected`] brings it back at once. A failure to connect
-    /// concerns the place under whatever name, the other failures this name alone.
+    /// A failing endpoint is listed last for [`Policy::feedback.backoff`](crate::FeedbackPolicy::backoff), doubling with each consecutive
+    /// failure. It is never left out, and the explanation mentions it. [`Feedback::Connected`] ends the back-off at once. A failure to
+    /// connect applies to the endpoint under every name, other failures to this name alone.
     ///
-    /// When all places of a name fail, or at any of them somebody else answers ([`Feedback::invalidates_facts`]), the facts behind the
-    /// name are asked again in the background, so that the next attempt sees where it leads now: at once where they are older than
-    /// the back-off, otherwise when the name is next resolved after that. However often a server fails, its name's facts are asked
-    /// again no sooner than the back-off allows, and facts that names share no more often than [`Policy::feedback.backoff`](crate::FeedbackPolicy::backoff).
+    /// When all endpoints of a name fail, or another server answers at one of them ([`Feedback::invalidates_facts`]), the facts behind
+    /// the name are refreshed in the background: at once if they are older than the back-off, otherwise at the first lookup of the name
+    /// after that. However often a server fails, the facts of a name are refreshed no sooner than the back-off allows, and facts that
+    /// names share no more often than [`Policy::feedback.backoff`](crate::FeedbackPolicy::backoff).
     ///
     /// The endpoint is one that the result named. An IPv4 address mapped into IPv6 (`::ffff:192.0.2.1`), as sockets of both families
     /// report it, counts as the IPv4 address.
@@ -135,7 +135,7 @@ impl Resolver {
         (lookup, outcome)
     }
 
-    /// Asks again for what is in doubt, while what is remembered is still handed out.
+    /// Refreshes invalidated facts, while cached results are still returned.
     pub(super) fn recheck(&mut self, name: &ServerName) {
         if self.refreshing.contains(name)
             || self.lookups.len() >= self.turn.context.policy.limits.max_lookups

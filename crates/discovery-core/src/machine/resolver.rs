@@ -1,7 +1,6 @@
-//! Many names at once: tickets, lookups that share questions, what is remembered, slots and a queue.
+//! Many names at once: tickets, lookups that share questions, the cache, slots and a queue.
 //!
-//! A question is asked once however many lookups wait for it, and not again while its fact is fresh. Knows no step of the
-//! specification and nothing of how a question is answered.
+//! A question is sent once however many lookups wait for it, and not again while its fact is fresh.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -64,7 +63,7 @@ pub(crate) struct Running {
     pub(super) tickets: Few<Ticket>,
     /// What it waits for, as in `waiting`.
     pub(super) asked: Vec<Question>,
-    /// Whether it has had to ask for anything.
+    /// Whether it has needed a question.
     pub(super) has_asked: bool,
     pub(super) timer: Option<Instant>,
 }
@@ -258,7 +257,7 @@ impl Resolver {
         [question, detached, lookup].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
-    /// Changes the policy, for lookups under way as well.
+    /// Changes the policy, for running lookups as well.
     ///
     /// Results are computed again, without a request where the facts are still fresh. Facts keep the lifetimes that they got when they
     /// were learnt; [`forget_all`](Self::forget_all) drops them. Requests in flight are not cancelled. Entries beyond a smaller bound are

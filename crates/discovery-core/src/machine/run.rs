@@ -17,7 +17,7 @@ use crate::spec::{Memory, Priority};
 use crate::util::{Few, Instant};
 
 impl Resolver {
-    /// The input has been applied: runs what has news, then fires what is due, in order of instant, each at its own.
+    /// Runs lookups with new facts after an input, then fires due timers in their order.
     pub(super) fn process_pending(&mut self) {
         self.run();
         let now = self.turn.now;
@@ -181,7 +181,7 @@ impl Resolver {
         }
     }
 
-    /// Runs one lookup and follows what it asks for.
+    /// Runs one lookup and starts the questions that it asks for.
     fn evaluate(&mut self, number: u64) {
         self.turn.context.second = self.in_flight.families().second(self.turn.now);
         let Some(running) = self.lookups.get_mut(&number) else { return };

@@ -1,4 +1,4 @@
-//! What drivers bring: the news that TLS is up, and answers, read into facts.
+//! Inputs of drivers: completed TLS handshakes, and answers, which become facts.
 //!
 //! Knows nothing of places that have not been tried.
 

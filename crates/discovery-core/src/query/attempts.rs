@@ -1,4 +1,4 @@
-//! Attempts: which place a question is put to next, and when.
+//! Attempts: where a question is sent next, and when.
 //!
 //! Knows nothing of answers.
 //!

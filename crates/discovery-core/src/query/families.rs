@@ -1,4 +1,4 @@
-//! What is remembered of the two address families: whether one of them leads nowhere from here though it has a route.
+//! The state of the two address families: whether one of them fails although it has a route.
 //!
 //! Knows nothing of what is asked or handed out. A single resolution remembers nothing: IPv6 goes first. That a family has no route is
 //! told by drivers, and no business of this file.
@@ -29,9 +29,9 @@ pub struct FamilyHealth {
     /// The networks where it has failed since it last worked, while the other family worked for the same host: the first 24 bits of IPv4
     /// addresses, the first 48 of IPv6. No more than are enough.
     pub failed_at: Vec<IpAddr>,
-    /// How often in a row it has been put second.
+    /// The number of consecutive times that it was put second.
     pub rests: u32,
-    /// Until when it is tried second. From then on it is tried first once more.
+    /// The time until which it is tried second.
     pub rests_until: Option<Instant>,
 }
 
@@ -61,7 +61,7 @@ impl FamilyMemory {
         &self.health
     }
 
-    /// The family to try second, if one leads nowhere.
+    /// The family to try second, if one is failing.
     pub(crate) fn second(&self, now: Instant) -> Option<AddressFamily> {
         let rests = |family: &FamilyHealth| family.rests_until.is_some_and(|until| now < until);
         match (rests(&self.health.v4), rests(&self.health.v6)) {

@@ -1,4 +1,4 @@
-//! All questions under way: requests and their ids, name servers in turn, addresses in a race, timers, slots.
+//! All questions in flight: requests and their ids, name servers in turn, addresses in a race, timers, slots.
 //!
 //! Knows nothing of what a fact is for: no step of the specification is named here.
 //!
@@ -25,7 +25,7 @@ use crate::util::{Instant, few_more};
 /// A budget of queries from which on explored states are not told apart by what is left of it: more than a usual name needs.
 const GENEROUS: u32 = 64;
 
-/// All questions under way.
+/// All questions in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InFlight {
     pub(super) name_servers: NameServers,
@@ -41,7 +41,7 @@ pub(crate) struct InFlight {
     pub(super) next_http: u64,
     /// Queries that one lookup may cause.
     pub(super) budget: u32,
-    /// What each lookup has caused, by its number.
+    /// The queries of each lookup, by its number.
     pub(super) accounts: BTreeMap<u64, Account>,
     /// Sent with every GET.
     pub(super) headers: Arc<Headers>,
@@ -119,7 +119,7 @@ impl InFlight {
         self.name_servers.set_count(count);
     }
 
-    /// What is remembered of the name servers.
+    /// The state of the name servers.
     pub(crate) fn name_servers(&self) -> impl Iterator<Item = &NameServer> {
         self.name_servers.iter()
     }
@@ -148,7 +148,7 @@ impl InFlight {
         }
     }
 
-    /// Asks a question, or brings more addresses to one that is under way. Gives the fact if that settles it.
+    /// Starts a question, or adds addresses to one in flight. Returns the fact if that completes it.
     pub(crate) fn ask(
         &mut self,
         ask: &Demand,
@@ -309,7 +309,7 @@ impl InFlight {
         Some((question, settled))
     }
 
-    /// Takes a question back: nobody waits for it any more.
+    /// Cancels a question that no lookup waits for.
     pub(crate) fn drop_question(&mut self, question: &Question, turn: &mut Turn) {
         if let Some(mut query) = self.open.remove(question) {
             self.close(question, &mut query, turn);
@@ -398,7 +398,7 @@ impl InFlight {
     }
 }
 
-/// What the future of all questions under way depends on.
+/// The state that the future of all questions in flight depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InFlightState {
     name_servers: NameServers,

@@ -1,6 +1,6 @@
-//! What is remembered of each name server: how long it takes to reply, and whether it does.
+//! The state of each name server: its round-trip time, and whether it replies.
 //!
-//! Knows nothing of what is asked. A single resolution remembers nothing: it asks them in turn.
+//! A single resolution keeps no such state: it queries the servers in turn.
 //!
 //! Silence alone does not count against a name server, because a zone that it forwards to may be the silent part. A
 //! server has failed when another one has replied to the same question first. It is then asked last for 30 s, doubling to
@@ -14,7 +14,7 @@ use crate::io::Noticed;
 use crate::policy::{DnsTransport, Policy};
 use crate::util::{Backoff, Instant};
 
-/// For how long a server that failed is asked last.
+/// How long a failing server is tried last.
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(30), max: Duration::from_secs(600) };
 
 /// For how long it is remembered how a server must be asked; then one query tries the ordinary way again. As unbound's `infra-host-ttl`.
@@ -24,19 +24,19 @@ const MANNER_LIFE: Duration = Duration::from_secs(15 * 60);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NameServer {
-    /// How long its replies take, smoothed (SRTT of RFC 6298); None: it has not replied yet.
+    /// The smoothed round-trip time (SRTT of RFC 6298); `None` before the first reply.
     pub round_trip: Option<Duration>,
     /// How much that varies (RTTVAR of RFC 6298).
     pub variation: Duration,
-    /// How often in a row it has failed to answer what it should have: no reply, REFUSED, NOTIMP, nonsense.
+    /// The number of consecutive failures: no reply, REFUSED, NOTIMP, or an unreadable reply.
     pub failures: u32,
-    /// Where it has failed: until when it is asked last.
+    /// The time until which it is tried last, if it has failed.
     pub rests_until: Option<Instant>,
-    /// Where it does not answer queries with an OPT record: until when it is asked without.
+    /// The time until which queries to it carry no OPT record, if it rejects that.
     pub plain_until: Option<Instant>,
-    /// Where it does not answer over UDP, or folds letters: until when it is asked over TCP.
+    /// The time until which queries go to it over TCP, if UDP does not work or it does not repeat the case of letters.
     pub tcp_until: Option<Instant>,
-    /// Whether it is asked over TCP because it folds letters.
+    /// Whether TCP is used because it does not repeat the case of letters.
     pub folds_letters: bool,
 }
 
@@ -71,7 +71,7 @@ impl NameServers {
         Self { servers: vec![NameServer::default(); usize::from(count)], remembers }
     }
 
-    /// Other servers: what is known of those before says nothing about them.
+    /// Replaces the servers; the state of the former ones is dropped.
     pub(crate) fn set_count(&mut self, count: u8) {
         *self = Self::new(count, self.remembers);
     }
@@ -80,7 +80,7 @@ impl NameServers {
         self.servers.iter()
     }
 
-    /// Whether there is a server that has not been asked.
+    /// Whether there is a server without an attempt.
     pub(crate) fn has_more_than(&self, asked: &[Asked]) -> bool {
         let is_new = |index| asked.iter().all(|other| other.server != index);
         (0..).zip(&self.servers).any(|(index, _)| is_new(index))

@@ -1,4 +1,4 @@
-//! Whether certificates that seem not valid yet tell of this machine's clock rather than of their servers.
+//! Whether certificates that seem not valid yet mean that this machine's clock is wrong.
 //!
 //! Each counted host needs a certificate of its own, and any answer over TLS that was believed starts the count again. While the clock
 //! is doubted nothing changes but the meaning of "not valid yet", so an attacker with several hosts can only make that error
@@ -10,7 +10,7 @@ use crate::name::TlsName;
 /// At so many hosts in a row a certificate must have seemed not valid yet. Fewer may be mistakes of their servers.
 const ENOUGH: usize = 3;
 
-/// What is remembered of this machine's clock.
+/// The state of this machine's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct OwnClock {
     /// The hosts whose certificates seemed not valid yet since the last one that showed the clock to be right. No more than are

@@ -27,7 +27,7 @@ impl Heartbeat {
         Self { interval, next: None }
     }
 
-    /// The next call, while something is under way.
+    /// The next call while requests are in flight.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         self.next.map(|at| Deadline { at, kind: DeadlineKind::Heartbeat })
     }

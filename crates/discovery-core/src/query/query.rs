@@ -20,7 +20,7 @@ use crate::policy::Policy;
 use crate::query::{Asked, Fared, Turn, slots};
 use crate::util::Instant;
 
-/// A place that may answer a question.
+/// A name server or address that may answer a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Place {
     /// A name server, by the number of the attempt.
@@ -48,7 +48,7 @@ pub(crate) struct Open {
     pub(crate) paused: bool,
 }
 
-/// What a GET under way has beside what a DNS question has, too.
+/// The additional state of a GET in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Get {
     /// Addresses that it has yet to be sent to.
@@ -61,7 +61,7 @@ pub(crate) struct Get {
     pub(crate) yielded: usize,
 }
 
-/// One question under way.
+/// One question in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Query {
     /// Minted in order: what is due at the same instant happens in this order.
@@ -79,7 +79,7 @@ pub(crate) struct Query {
     pub(crate) open: Vec<Open>,
     /// Places that failed, and how.
     pub(crate) errors: Vec<(Place, Error)>,
-    /// What only a GET has.
+    /// The state of a GET.
     pub(crate) get: Option<Box<Get>>,
     /// When it got its slot.
     pub(crate) released: Option<Instant>,
@@ -239,7 +239,7 @@ impl Query {
         CachedFact::new(question.clone(), Fact::Failed(why), turn.now, Some(expires))
     }
 
-    /// What its future depends on, with ids by rank and instants relative to `now`.
+    /// The state that its future depends on, with ids by rank and instants relative to `now`.
     pub(crate) fn state(
         &self,
         question: &Question,
@@ -263,7 +263,7 @@ impl Query {
     }
 }
 
-/// What the future of one question depends on.
+/// The state that the future of one question depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct QueryState {
     question: Question,

@@ -37,7 +37,7 @@ impl Links {
         self.0.push(Link { older: NONE, newer: NONE });
     }
 
-    /// The memory of it, in bytes.
+    /// Its memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.capacity().saturating_mul(size_of::<Link>())
     }
