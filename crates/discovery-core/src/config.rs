@@ -1,4 +1,4 @@
-//! What a machine is made with.
+//! The configuration of a machine.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -8,24 +8,24 @@ use std::time::Duration;
 use crate::address::{AddressFamily, Routes};
 use crate::policy::Policy;
 
-/// What a machine is made with.
+/// The configuration of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Config {
     /// The choices that the specification leaves open.
     pub policy: Policy,
-    /// How many name servers the driver has; without any, no DNS question can be asked.
+    /// The number of name servers; with 0 every DNS question fails.
     pub name_servers: u8,
     /// From which SRV draws and jitter are derived. The same seed and inputs give the same run; give each process its own.
     pub seed: u64,
-    /// Keeps the hash tables of memory safe from names that are chosen to collide. No result depends on it.
+    /// The key of the cache's hash tables, against names chosen to collide. No result depends on it.
     pub hash_key: HashKey,
-    /// Which address families have a route, as far as is known at the start.
+    /// The address families with a route at the start.
     pub routes: Routes,
-    /// How often the driver calls while anything is under way, although nothing is due: `poll_timeout` asks for it. A pause of the
-    /// driver (a stopped process, a suspended machine) is only noticed where it comes later than it was to call by more than a
-    /// second, so this is how short a pause can be noticed. Default: 1 s. `None`: only a pause that lasts beyond a deadline is
-    /// noticed, and shorter ones count as the servers' time.
+    /// The interval at which the driver calls while requests are in flight, even if no timer is due; `poll_timeout` returns it. A pause
+    /// of the driver (a stopped process, a suspended machine) is noticed when a call comes more than a second late, so this interval
+    /// bounds the shortest pause that can be noticed. Default: 1 s. `None`: only a pause beyond a deadline is noticed, and a shorter one
+    /// counts as time of the servers.
     pub heartbeat: Option<Duration>,
 }
 
@@ -44,12 +44,12 @@ impl Default for Config {
     }
 }
 
-/// What a lookup is run with; the same for all lookups of a machine.
+/// The configuration of lookups, the same for all of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Context {
     pub(crate) policy: Arc<Policy>,
     pub(crate) routes: Routes,
-    /// The family that leads nowhere, as far as is remembered.
+    /// The address family that is failing.
     pub(crate) second: Option<AddressFamily>,
     pub(crate) seed: u64,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Context {
 pub struct HashKey(pub(crate) [u64; 2]);
 
 impl HashKey {
-    /// A key from 16 bytes of entropy. Whoever knows it can choose names that collide, and make each look at memory slow.
+    /// A key from 16 bytes of entropy. An attacker who knows it can choose names that collide, which makes the cache slow.
     pub fn new(entropy: [u8; 16]) -> Self {
         let number = u128::from_ne_bytes(entropy);
         // Both halves, whatever the order of bytes.

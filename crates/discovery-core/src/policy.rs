@@ -361,7 +361,7 @@ fn known_keys(group: &str, given: &Object, known: &Object) -> Result<(), String>
     Err(format!("unknown policy field `{group}{key}`; did you mean `{group}{nearest}`?"))
 }
 
-/// What a 200 response with an invalid document leads to.
+/// The consequence of a response with status 200 and an invalid document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -374,7 +374,7 @@ pub enum OnInvalidDocument {
     Abort,
 }
 
-/// What a failed lookup leads to, where the specification only speaks of "not found".
+/// The consequence of a failed lookup, where the specification mentions "not found" alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -396,7 +396,7 @@ pub enum SrvTargetAlias {
     Reject,
 }
 
-/// What status 410 of `.well-known` means.
+/// The meaning of status 410 of a `.well-known` response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -407,7 +407,7 @@ pub enum OnHttpGone {
     Dead,
 }
 
-/// How far to ask ahead of need. It never decides: results are the same in all of them.
+/// How far questions are sent ahead of need. Results are the same in all modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Speculation {
@@ -417,8 +417,8 @@ pub enum Speculation {
     Addresses,
     /// Also services that may be needed: the fewest waits.
     Full,
-    /// What decided last time, as far as it is remembered: the fewest waits that cost no query, unless the world has changed. As
-    /// `Addresses` for a name of which nothing is remembered.
+    /// The questions that decided the last lookup, if they are in the cache: the fewest waits without an additional query, unless answers
+    /// have changed. As `Addresses` for a name that is not in the cache.
     Remembered,
 }
 

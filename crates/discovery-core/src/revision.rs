@@ -1,4 +1,4 @@
-//! The releases of the specification, and which of four behaviours each one asks for.
+//! The releases of the specification, and which of four behaviours each one has.
 //!
 //! Knows nothing of how a behaviour is carried out.
 
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Which text of "Resolving server names" to follow: releases that ask for the same are one value.
+/// The revision of "Resolving server names" to follow. Releases with the same text share a value.
 ///
 /// Any release's name parses (`r0.1.3`, `v1.11`, `latest`), as do the two columns of the 2019 change that was never released as
 /// it stands (`draft-old`, `draft-new`).
@@ -35,7 +35,7 @@ pub struct UnknownRevision;
 impl Revision {
     /// One revision of every behaviour.
     pub const ALL: [Self; 4] = [Self::DraftOld, Self::DraftNew, Self::V1_7, Self::V1_8];
-    /// The last release whose text this version knows.
+    /// The last release that this version implements.
     pub const LATEST_RELEASE: &'static str = "v1.19";
 
     /// Whether this is one of the two drafts of 2019.

@@ -79,8 +79,7 @@ impl Discovery {
         Resolve::new(ticket, outcome, span)
     }
 
-    /// Removes everything that is known about a name: its result, and the facts that it is based on. See
-    /// [`Resolver::forget`].
+    /// Removes a name from the cache: its result, and the facts that it is based on. See [`Resolver::forget`].
     pub fn forget(&self, name: &ServerName) {
         self.with(|resolver, now| resolver.forget(name, now));
     }
@@ -100,19 +99,19 @@ impl Discovery {
         self.with(|resolver, now| resolver.set_policy(policy, now));
     }
 
-    /// Removes everything that is known about all names. See [`Resolver::forget_all`].
+    /// Empties the cache. See [`Resolver::forget_all`].
     pub fn forget_all(&self) {
         self.with(|resolver, now| resolver.forget_all(now));
     }
 
-    /// Reports whether a connection to an address of a result worked. An address that fails comes after all others for a
-    /// while; if all addresses of a name fail, its facts are asked for again. See [`Resolver::report`].
+    /// Reports whether a connection to an endpoint of a result worked. A failing endpoint comes last for a while; if all endpoints of a
+    /// name fail, its facts are refreshed. See [`Resolver::report`].
     pub fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition {
         self.with(|resolver, now| resolver.report(name, place, said, now))
     }
 
-    /// The result of a name as far as it is known, with reasons, or the questions that would have to be asked for it. Asks
-    /// nothing. See [`Resolver::explain`].
+    /// The result that the cache gives for a name, with reasons, or the questions that are missing. Sends no request. See
+    /// [`Resolver::explain`].
     pub fn explain(&self, name: &ServerName) -> CacheLookup {
         self.with(|resolver, now| resolver.explain(name, now))
     }
@@ -122,8 +121,8 @@ impl Discovery {
         self.with(|resolver, now| resolver.document(name, now))
     }
 
-    /// The known names, and what is known about each. Asks nothing. The resolver is locked meanwhile, for a few microseconds a
-    /// name. See [`Resolver::entries`].
+    /// The cache entries of all names. Sends no request. The resolver is locked meanwhile, for a few microseconds per name. See
+    /// [`Resolver::entries`].
     pub fn entries(&self) -> Vec<CacheEntry> {
         self.with(|resolver, now| resolver.entries(now))
     }
@@ -178,12 +177,12 @@ impl Discovery {
         self.with(|resolver, now| resolver.set_routes(routes, now));
     }
 
-    /// What is known about each name server. See [`Resolver::name_servers`].
+    /// The measured state of each name server. See [`Resolver::name_servers`].
     pub fn name_servers(&self) -> Vec<NameServer> {
         self.with(|resolver, _now| resolver.name_servers().cloned().collect())
     }
 
-    /// What is known about the address families. See [`Resolver::families`].
+    /// The measured state of the address families. See [`Resolver::families`].
     pub fn families(&self) -> FamiliesHealth {
         self.with(|resolver, _now| resolver.families().clone())
     }

@@ -33,7 +33,7 @@ pub struct Driver {
     probe_at: Option<Instant>,
 }
 
-/// What to do next.
+/// The next action.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "it is handed over at once, never kept")]
 pub enum Action {

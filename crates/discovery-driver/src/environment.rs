@@ -7,7 +7,7 @@ use discovery_wire::NoEntropy;
 
 /// The clocks, the randomness, the files and the routes of the machine that a driver runs on.
 ///
-/// [`System`](crate::System) (feature `system`) implements it for the standard library; the adapters use that. Implement it
+/// `System` (feature `system`) implements it for the standard library; the adapters use that. Implement it
 /// for another platform, or to control everything in a test.
 pub trait Environment: Send + Sync {
     /// The current time of a clock that never goes back. Must not call the [`Discovery`](crate::Discovery): it is read while

@@ -51,7 +51,7 @@ pub(crate) struct State {
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) waiting: BTreeMap<Ticket, Waiter>,
     pub(crate) driver: DriverState,
-    /// The deadline that the driver knows of.
+    /// The deadline that the driver has seen.
     pub(crate) deadline: Option<Instant>,
     /// Clones of the discovery, and futures that wait.
     pub(crate) handles: usize,

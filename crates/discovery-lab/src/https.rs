@@ -123,7 +123,7 @@ impl Connection {
         self.seen.take()
     }
 
-    /// What to do next.
+    /// The next action.
     pub fn next_act(&mut self) -> Act {
         loop {
             if let Some(act) = self.acts.pop_front() {

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use discovery_core::DnsName;
 use resolv_conf::{ParseError, ScopedIp};
 
-/// Where name servers listen.
+/// The port of name servers.
 const DNS_PORT: u16 = 53;
 /// Most name servers used, the first in order.
 const MAX_SERVERS: usize = 8;
@@ -31,7 +31,7 @@ pub struct NameServers {
     /// At most eight, in the order to try. None where the file names servers, but each of them on an interface that this machine
     /// does not have.
     pub addresses: Vec<SocketAddr>,
-    /// Whether they are to be asked over TCP alone: `options use-vc`.
+    /// Whether queries go over TCP alone: `options use-vc`.
     pub tcp_only: bool,
     /// What was skipped.
     pub warnings: Vec<Warning>,
@@ -51,11 +51,11 @@ pub struct Hosts {
 pub struct Warning {
     /// The line, from 1; None if it concerns the whole file.
     pub line: Option<usize>,
-    /// What is wrong there.
+    /// The kind of problem.
     pub kind: WarningKind,
 }
 
-/// What is wrong with a line.
+/// The kind of problem with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum WarningKind {
@@ -63,7 +63,7 @@ pub enum WarningKind {
     NotUtf8,
     /// Its first word is not known.
     UnknownDirective,
-    /// It sets an option that is not known, or to something that it cannot be.
+    /// It sets an unknown option, or an invalid value.
     Option,
     /// The first word needs an argument that is missing.
     Incomplete,
@@ -73,7 +73,7 @@ pub enum WarningKind {
     Address,
     /// The address is bound to an interface (`%eth0`) that this machine does not have.
     Zone,
-    /// There is no usable name server, so the one on this machine is asked (127.0.0.1).
+    /// There is no usable name server, so the one on this machine (127.0.0.1) is used.
     NoServer,
     /// A name that no host can have; the line's other names count.
     Name,

@@ -24,7 +24,7 @@ use crate::https::Https;
 /// An exchange keeps no read buffer of its own: a driver can share one among all of its exchanges.
 pub const READ_BUFFER: usize = 4096;
 
-/// What kind of socket to open.
+/// The kind of socket to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
     /// A datagram socket, from a port that the system chooses, connected to the address: the kernel then drops
@@ -70,11 +70,11 @@ enum Talk {
 enum Phase {
     Opening(Transport, SocketAddr),
     Open(Transport, SocketAddr),
-    /// Answered; what is left in the output still goes out.
+    /// Answered; the remaining output is still sent.
     Ended(Box<Answer>),
 }
 
-/// Whether the driver knows that TLS is up.
+/// Whether the driver has been told that the TLS handshake is complete.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Connected {
     NotYet,
@@ -87,8 +87,7 @@ impl Exchange {
     /// the reply is truncated (R100) or repeats the question in other letters (R99); with EDNS if the request says so, then without where
     /// the server rejects it (R101).
     ///
-    /// The unguessable bits come from `entropy`, here and now; when it gives none, the exchange ends as a failure of our
-    /// own side.
+    /// The unguessable bits come from `entropy` in this call; if it fails, the exchange ends with a local failure.
     pub fn dns(request: &DnsRequest, server: SocketAddr, entropy: &mut dyn Entropy) -> Self {
         let id = request.id;
         match Lookup::new(request, entropy) {
@@ -127,7 +126,7 @@ impl Exchange {
         }
     }
 
-    /// What to do next. The same until an input changes it.
+    /// The next action. It stays the same until an input changes it.
     pub fn wants(&self) -> Want<'_> {
         match (&self.phase, self.output.get(self.sent..)) {
             (Phase::Opening(transport, address), _) => Want::Open(*transport, *address),

@@ -70,7 +70,7 @@ enum Framing {
     EndOfStream,
 }
 
-/// How far a response has come.
+/// The progress of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// More must come.

@@ -1,4 +1,4 @@
-//! Addresses of one host and family, as they are kept: most hosts have one, which takes no memory of its own.
+//! The addresses of one host and family. A single address, the usual case, needs no allocation.
 //!
 //! Knows nothing of where they come from or what they are for.
 
@@ -22,7 +22,7 @@ enum Kept {
 }
 
 impl Addresses {
-    /// The memory beside this value, in bytes.
+    /// The heap memory of this value, in bytes.
     pub(crate) fn size(&self) -> usize {
         match &self.0 {
             Kept::One(_) => 0,

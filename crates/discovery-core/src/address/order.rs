@@ -34,8 +34,8 @@ impl fmt::Display for AddressFamily {
     }
 }
 
-/// Which address families have a route to the outside, as far as the driver can tell (a connected UDP socket tells,
-/// without a packet). One without goes last.
+/// The address families with a route to the Internet, as far as the driver can tell (connecting a UDP socket tells, without a packet).
+/// Addresses of a family without one come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Routes {
     /// Whether IPv4 goes anywhere.
@@ -60,8 +60,8 @@ impl Routes {
     }
 }
 
-/// Puts addresses into the order to try them: IPv6 first, families interleaved (R128), a family without route last;
-/// so does one that leads nowhere otherwise; duplicates are dropped.
+/// Sorts addresses into the order to try: IPv6 first, families interleaved (R128), a family that has no route or is failing last.
+/// Duplicates are dropped.
 pub(crate) fn order(
     v6: &[IpAddr],
     v4: &[IpAddr],

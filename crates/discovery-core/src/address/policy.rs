@@ -76,7 +76,7 @@ impl Default for AddressPolicy {
     }
 }
 
-/// What applies to an address on neither list.
+/// The rule for an address on neither list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DefaultAction {
@@ -87,7 +87,7 @@ pub enum DefaultAction {
     Any,
 }
 
-/// Which address families to ask for and use.
+/// The address families to query and use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Families {
@@ -106,11 +106,11 @@ pub struct Denied {
     pub address: IpAddr,
     /// The range that denies it.
     pub range: IpNet,
-    /// What the range is for; `denied by the policy` for a range of the deny list.
+    /// The purpose of the range.
     pub reason: DeniedReason,
 }
 
-/// What a denied range is for.
+/// The purpose of a denied range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -205,7 +205,7 @@ fn same_host(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The IPv4 addresses that an IPv6 address leads to by any translation or tunnel.
+/// The IPv4 addresses that an IPv6 address embeds for a translation or tunnel.
 fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let [a, b, c, d, e, f, g, h] = ip.segments();
     let last = Some(v4(g, h));

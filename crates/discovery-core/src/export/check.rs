@@ -1,4 +1,4 @@
-//! What a resolver can know: facts that could be an answer to their question, and could have been kept.
+//! Checks imported facts: whether each can be an answer to its question, and can have been cached.
 //!
 //! Knows nothing of texts. Whom addresses belong to is no matter here: they are judged when they are read.
 
@@ -12,7 +12,7 @@ use crate::fact::{Fact, Failure, NotFound, Question, UnusableResponse};
 use crate::io::RecordType;
 use crate::name::{DnsName, Host};
 
-/// Why no resolver can know what an export tells.
+/// Why a fact of an export is impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Impossible {
@@ -26,13 +26,13 @@ pub enum Impossible {
     Services,
     /// The name is an alias of itself.
     AliasLoop,
-    /// The document names a server that nothing can be asked for under.
+    /// The document names a server that cannot be resolved.
     Unresolvable,
     /// A status that is none, or that says more than that it is of no use.
     Status,
     /// It was not waited for, or it is a failure of that resolver's own side: no fact about the world.
     OwnSide,
-    /// It is known without asking, and never kept.
+    /// It is known without a query and never cached.
     NotKept,
     /// Failures are counted where there are none, none where there are, or too many.
     Failures,

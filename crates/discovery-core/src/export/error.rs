@@ -22,7 +22,7 @@ pub enum BadExport {
     Trailing,
     /// It holds more than [`MAX_EXPORT_FACTS`](crate::MAX_EXPORT_FACTS), or a line is longer than any fact.
     TooLarge,
-    /// What keeps it could not be read.
+    /// The source could not be read.
     Read(io::ErrorKind),
     /// A line can't be parsed.
     Unreadable {
@@ -31,7 +31,7 @@ pub enum BadExport {
         /// Why.
         why: String,
     },
-    /// A line tells what no resolver can know.
+    /// A line holds an impossible fact.
     Impossible {
         /// Which one, from 1.
         line: usize,

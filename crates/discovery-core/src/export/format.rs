@@ -1,8 +1,8 @@
-//! Facts as data: what one resolver tells another one, a file or a store, and the text in which it does.
+//! Exports of facts, for another resolver, a file or a store, and their text format.
 //!
-//! The text is lines of JSON: a head with the format, its version and the wall clock; one fact a line; an end with their number and
-//! a checksum. Times are ages and rests of lives at the moment of the export, so no fact can come from the future. Nothing of a text
-//! is given away before all of it has been read. Knows nothing of memory.
+//! The text is lines of JSON: a header with the format, its version and the wall-clock time; one fact per line; a last line with their
+//! number and a checksum. Times are ages and remaining lifetimes at the moment of the export, so no fact can come from the future. No
+//! fact is returned before the whole text has been read.
 //!
 //! The difference between the clocks of both sides counts as time that has passed, in either direction, and rounding
 //! makes facts older. A clock that jumps therefore makes facts expire early and never late.
@@ -20,11 +20,11 @@ use crate::fact::{Fact, Question};
 use crate::name::DnsName;
 use crate::util::UnixMillis;
 
-/// What the head of every export says.
+/// The format name in the header.
 const FORMAT: &str = "matrix-discovery-facts";
 /// The version of the format that is written, and the only one that is read.
 pub(super) const VERSION: u64 = 1;
-/// Most facts of one export that is read: more than any memory is meant to hold.
+/// The maximum number of facts that are read of one export.
 pub const MAX_EXPORT_FACTS: usize = 4_000_000;
 /// Longest line of an export, in bytes: as many SRV records as the largest DNS message holds, each with the longest name.
 const MAX_LINE: u64 = 2 * 1024 * 1024;
@@ -38,14 +38,14 @@ const MAX_WHY: usize = 200;
 pub struct Export {
     /// When it was made.
     pub(crate) at: UnixMillis,
-    /// Where to go on with what is learnt later.
+    /// The position for the next export.
     pub(crate) cursor: Cursor,
     /// Whether there was more, for which there was no room.
     pub(crate) more: bool,
     pub(crate) facts: Vec<Exported>,
 }
 
-/// One question, and what is known of it.
+/// One question and its fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exported {
@@ -54,7 +54,7 @@ pub struct Exported {
     /// The latest that was learnt.
     #[serde(rename = "f")]
     pub(crate) fact: Fact,
-    /// How long ago, in milliseconds before the export.
+    /// The age at the time of the export, in milliseconds.
     pub(crate) age: u64,
     /// For how much longer it is fresh, in milliseconds.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -62,10 +62,10 @@ pub struct Exported {
     /// Whether it must never be used after that (R120).
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) never_stale: bool,
-    /// Where that is a failure that may pass: how many in a row.
+    /// The number of consecutive failures, if the fact is a temporary failure.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) failures: u8,
-    /// Where that is a failure that may pass: the last good one.
+    /// The last good fact, if the fact is a temporary failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) good: Option<Dated>,
 }
@@ -76,7 +76,7 @@ pub struct Exported {
 pub(crate) struct Dated {
     #[serde(rename = "f")]
     pub(crate) fact: Fact,
-    /// How long ago it was learnt.
+    /// Its age.
     pub(crate) age: u64,
     /// For how much longer it is fresh.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -121,7 +121,7 @@ impl Export {
         self.at
     }
 
-    /// Where to go on with what is learnt later.
+    /// The position for the next export.
     pub fn cursor(&self) -> Cursor {
         self.cursor
     }
@@ -151,8 +151,8 @@ impl Export {
         self.facts.retain(|exported| keep(&exported.question));
     }
 
-    /// The same facts in the same order, in portions of at most so many, one at least: whoever shares a resolver lets others at it in
-    /// between. What is damaged was refused whole before there was anything to divide.
+    /// Splits the facts, in order, into portions of at most this number, at least one. A shared resolver can be unlocked between
+    /// portions.
     pub fn portions(self, most: usize) -> impl Iterator<Item = Self> {
         let Self { at, cursor, more, facts } = self;
         let mut facts = facts.into_iter();
@@ -162,7 +162,7 @@ impl Export {
         })
     }
 
-    /// Adds what the same resolver told next. Times go by the first one's moment, which makes facts older rather than younger.
+    /// Appends the next export of the same resolver. Ages are relative to the first export, which can make facts older, never younger.
     pub fn append(&mut self, next: Self) {
         let later = next.at.0.abs_diff(self.at.0);
         self.facts.extend(next.facts.into_iter().map(|mut exported| {
@@ -212,7 +212,7 @@ impl Export {
         Self::read_from(text)
     }
 
-    /// Reads a text from where it is kept, line by line: no more than one line is held beside the facts.
+    /// Reads a text line by line: no more than one line is held in memory beside the facts.
     ///
     /// # Errors
     /// Says why nothing of it can be used. The head tells what is something else, so no more than 2 MiB of that are read.
@@ -257,7 +257,7 @@ impl Export {
 }
 
 impl Exported {
-    /// What was asked.
+    /// The question.
     pub fn question(&self) -> &Question {
         &self.question
     }
@@ -267,7 +267,7 @@ impl Exported {
         &self.fact
     }
 
-    /// How long ago that was, at the moment of the export.
+    /// Its age at the time of the export.
     pub fn age(&self) -> Duration {
         Duration::from_millis(self.age)
     }
@@ -277,12 +277,12 @@ impl Exported {
         Duration::from_millis(self.left)
     }
 
-    /// Where the latest is a failure that may pass: the last good fact.
+    /// The last good fact, if the latest one is a temporary failure.
     pub fn stale(&self) -> Option<&Fact> {
         self.good.as_ref().map(|good| &good.fact)
     }
 
-    /// Both families of a host are told one after the other: their name is kept once.
+    /// Facts of both families of a host are adjacent, so their name is stored once.
     fn share_name(&mut self, before: Option<&Self>) {
         if let Question::Dns(name, _) = &mut self.question
             && let Some(Question::Dns(other, _)) = before.map(|before| &before.question)
@@ -327,7 +327,7 @@ struct Lines<R> {
     from: R,
     /// The last line, without its end.
     line: Vec<u8>,
-    /// Of the last line, from 1.
+    /// The number of the last line, from 1.
     number: usize,
 }
 

@@ -1,7 +1,6 @@
-//! What leaves memory as data, and what comes in as such.
+//! Exports facts from the cache, and imports facts into it.
 //!
-//! Of two facts the one that was learnt later counts, and the same two are one whichever comes first: what several resolvers know
-//! grows together in any order. Knows nothing of texts.
+//! Of two facts of a question the later one counts, so facts of several resolvers can be merged in any order.
 //!
 //! Failures are exported with their count, so that not every worker asks a dead server. Names that were forgotten are not
 //! exported: an import of such a name brings back what others know. A question that was late for one lookup is no fact,
@@ -22,7 +21,7 @@ use crate::util::{Instant, UnixMillis};
 const PAGE: usize = 4096;
 
 impl Cache {
-    /// What has been learnt since, as far as one page takes it.
+    /// Returns the facts learnt since a cursor, up to one page.
     pub(crate) fn export_since(
         &mut self,
         cursor: Cursor,
@@ -56,7 +55,7 @@ impl Cache {
         Export { at, cursor, more: next.is_some(), facts: page }
     }
 
-    /// Takes in what another resolver has learnt; whether it is news. `elapsed` milliseconds have passed since it was exported.
+    /// Imports a fact of another resolver that was exported `elapsed` milliseconds ago. Returns whether it was new.
     pub(crate) fn import(
         &mut self,
         exported: Exported,
@@ -101,7 +100,7 @@ impl Cache {
         ImportResult::Taken
     }
 
-    /// A failure that keeps a question from being asked, or did last time: what, since when, until when, and how often in a row.
+    /// The failure for which a question is or was backed off, with its time, its end and its consecutive number.
     pub(crate) fn failure(&self, question: &Question) -> Option<(&CachedFact, u8)> {
         let entry = self.facts.peek(question)?;
         entry.known.fact.is_temporary().then_some((&*entry.known, entry.failures().0))
@@ -114,11 +113,11 @@ impl Cache {
     }
 }
 
-/// What became of a fact that was taught.
+/// The result of importing a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ImportResult {
     Taken,
-    /// It was known, or something newer is.
+    /// The fact, or a newer one, was in the cache.
     AlreadyKnown,
     /// It is of no use any more.
     Expired,
@@ -199,7 +198,7 @@ fn is_of_use(dated: &Dated, question: &Question, policy: &Policy) -> bool {
     dated.left > 0 || (!dated.never_stale && Duration::from_millis(dated.age) < oldest)
 }
 
-/// What was exported, as it would be remembered here.
+/// An exported fact as a cache entry of this resolver.
 fn entry(exported: Exported, elapsed: u64, now: Instant, policy: &Policy) -> Option<Entry> {
     let Exported { question, fact, age, left, never_stale, failures, good } = exported;
     let latest = Dated { fact, age, left, never_stale };

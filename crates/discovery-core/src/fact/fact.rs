@@ -69,7 +69,7 @@ pub enum UnusableResponse {
     Status(u16),
     /// A 200 response with an invalid document (R42, R67).
     Document(DocumentError),
-    /// A redirect that leads nowhere.
+    /// A redirect that is not followed.
     Redirect(RedirectError),
 }
 
@@ -78,7 +78,7 @@ pub enum UnusableResponse {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// It came in a content coding although none was asked for.
+    /// It has a content coding, although the request allowed none.
     ContentCoding,
     /// It is longer than the policy allows.
     TooLong,
@@ -111,7 +111,7 @@ pub enum RedirectError {
     NoLocation,
     /// There are several `Location` headers.
     ManyLocations,
-    /// `Location` leads nowhere.
+    /// `Location` cannot be followed.
     Url(BadUrl),
 }
 
@@ -135,7 +135,7 @@ pub enum Failure {
 }
 
 impl UnusableResponse {
-    /// Whether a later attempt may succeed: statuses that ask for one, and those of a server in trouble.
+    /// Whether a later attempt may succeed: statuses that ask for one, and server errors.
     pub(crate) fn is_temporary(self) -> bool {
         matches!(self, Self::Status(408 | 425 | 429 | 500..=599))
     }
@@ -157,7 +157,7 @@ impl Failure {
     }
 }
 
-/// A fact, to which question, when it was learnt, and until when it may be used. Shared by memory, lookups and explanations.
+/// A fact with its question, the time when it was learnt, and its expiry. Shared by the cache, lookups and explanations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CachedFact {
     pub(crate) question: Question,
@@ -177,7 +177,7 @@ pub(crate) enum Standing {
     Fresh,
     /// As it was learnt, and never to be used once it has expired (R120).
     NeverStale,
-    /// In the place of a newer one that could not be had: the last good one.
+    /// As a stale fact, because its refresh failed.
     Stale,
 }
 
@@ -198,7 +198,7 @@ impl CachedFact {
         }
     }
 
-    /// The memory that it takes, in bytes.
+    /// Its memory, in bytes.
     pub(crate) fn size(&self) -> usize {
         let counts = size_of::<[usize; 2]>();
         size_of::<Self>().saturating_add(counts).saturating_add(self.fact.size())
@@ -210,7 +210,7 @@ impl CachedFact {
 }
 
 impl Fact {
-    /// The memory beside this value, in bytes.
+    /// The heap memory of this value, in bytes.
     fn size(&self) -> usize {
         match self {
             Self::Addresses { addresses, .. } => addresses.size(),
@@ -230,7 +230,7 @@ impl Fact {
         }
     }
 
-    /// Whether this is a failure that may pass by itself: it never takes the place of a good fact.
+    /// Whether this is a temporary failure: it never replaces a good fact.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Failed(_) | Self::Late => true,

@@ -1,4 +1,4 @@
-//! Reads a DNS reply along the alias chain from the question's name: what it says to the question, and for how long.
+//! Reads a DNS reply along the alias chain from the question's name, and returns the fact with its lifetime.
 //!
 //! Knows nothing of what the question is for. Records that are not part of the chain are ignored.
 //!

@@ -1,4 +1,4 @@
-//! How long things may be reused: HTTP headers, DNS lifetimes, and the policy's bounds on both.
+//! Lifetimes: HTTP headers, TTLs, and the policy's bounds on both.
 //!
 //! Knows nothing of what is reused.
 
@@ -15,7 +15,7 @@ use crate::util::{Backoff, Draw, UnixTime};
 /// Largest number of seconds that a header can mean (RFC 9111 §1.2.2).
 const MAX_DELTA: i64 = 1 << 31;
 
-/// What the headers of a response say about its lifetime (R37, R117–R120).
+/// The lifetime that the headers of a response give (R37, R117–R120).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Freshness {
     /// Seconds that the response is still fresh for, its age taken off; zero or less: it is stale on arrival; None: the
@@ -181,7 +181,7 @@ fn delta_seconds(text: &[u8]) -> Result<i64, Unreadable> {
     Ok(text.parse().unwrap_or(MAX_DELTA).min(MAX_DELTA))
 }
 
-/// The life of a valid document or redirect (R37–R39).
+/// The lifetime of a valid document or redirect (R37–R39).
 pub(crate) fn valid(freshness: Freshness, policy: &Policy, seed: u64, of: &Question) -> Duration {
     let life = match freshness.seconds {
         Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)),
@@ -196,7 +196,7 @@ pub(crate) fn valid(freshness: Freshness, policy: &Policy, seed: u64, of: &Quest
     life.max(policy.well_known.min_ttl).min(policy.well_known.max_ttl)
 }
 
-/// The life of a failure: `base`, moved downwards only, so that no cap is passed.
+/// The lifetime of a failure: `base`, with jitter that only shortens it, so that no bound is exceeded.
 pub(crate) fn failure(base: Duration, policy: &Policy, seed: u64, of: &Question) -> Duration {
     let jitter = nanos(share(base, policy.cache.ttl_jitter_percent));
     let moved = Draw::new(seed, ("failure", of)).between(0, jitter);
@@ -211,12 +211,12 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The life of DNS records: the least of their lifetimes, at most what the policy allows (R93, R102).
+/// The lifetime of DNS records: the least of their TTLs, within the policy's bounds (R93, R102).
 pub(crate) fn records(ttl: u32, policy: &Policy) -> Duration {
     seconds(ttl).max(policy.dns.min_ttl).min(policy.dns.max_ttl)
 }
 
-/// The life of a negative answer (R96).
+/// The lifetime of a negative answer (R96).
 pub(crate) fn negative(soa: Option<u32>, policy: &Policy) -> Duration {
     soa.map_or(policy.dns.negative_default_ttl, seconds)
         .max(policy.dns.negative_min_ttl)
@@ -266,7 +266,7 @@ pub(crate) const MAX_FAILURES: u8 = 16;
 pub(crate) struct Failures(pub(crate) u8);
 
 impl Failures {
-    /// One more, and how long it lives.
+    /// Counts one more failure, and returns its lifetime.
     pub(crate) fn strike(
         &mut self,
         question: &Question,
@@ -278,7 +278,7 @@ impl Failures {
         self.life(question, fact, policy, seed)
     }
 
-    /// How long the last one lives (R41, R97).
+    /// The lifetime of the last failure (R41, R97).
     pub(crate) fn life(
         self,
         question: &Question,

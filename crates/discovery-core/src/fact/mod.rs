@@ -1,4 +1,4 @@
-//! Questions and facts: what a resolution asks, what the answers say, and how long they may be used.
+//! Questions, their answers as facts, and the lifetimes of facts.
 
 #[allow(clippy::module_inception, reason = "the folder is named for what it is about")]
 mod fact;

@@ -1,4 +1,4 @@
-//! Questions: what a resolution asks DNS and web servers.
+//! Questions for name servers and web servers.
 
 use std::fmt;
 

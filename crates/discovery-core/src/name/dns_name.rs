@@ -64,8 +64,7 @@ impl DnsName {
         }))
     }
 
-    /// Parses the name of a host that may be asked for: as [`DnsName::parse`], and nothing that some system would take
-    /// for an IPv4 address.
+    /// Parses a host name that can be queried: as [`DnsName::parse`], without names that some systems take for an IPv4 address.
     ///
     /// # Errors
     /// Says why nothing can be asked for under this name.
@@ -239,9 +238,9 @@ impl fmt::Display for InvalidDnsName {
 
 impl std::error::Error for InvalidDnsName {}
 
-/// What a certificate must be valid for: a DNS name in lower case, or an IP address (R122, R125).
+/// The name that a certificate must be valid for: a DNS name in lower case, or an IP address (R122, R125).
 ///
-/// With `serde` it is its text; a DNS name that looks like an address is told apart by its final dot.
+/// With `serde` it is text; a final dot marks a DNS name that looks like an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum TlsName {
@@ -252,7 +251,7 @@ pub enum TlsName {
 }
 
 impl TlsName {
-    /// What to send as server name indication: the DNS name, and nothing for an IP (R19, R20, R126).
+    /// The server name indication: the DNS name, and none for an IP address (R19, R20, R126).
     pub fn sni(&self) -> Option<&str> {
         match self {
             Self::Ip(_) => None,

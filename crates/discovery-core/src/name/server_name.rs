@@ -53,7 +53,7 @@ pub enum InvalidServerName {
     Character,
     /// A bracket without its other half, or something other than a port behind it (R3).
     Brackets,
-    /// What stands in the brackets is not an IPv6 address (R5).
+    /// The text in brackets is not an IPv6 address (R5).
     Ipv6Address,
     /// The port is not one to five digits with a value from 1 to 65535 (R2).
     Port,
@@ -129,7 +129,7 @@ impl ServerName {
     }
 }
 
-/// What stands within brackets.
+/// The text in brackets.
 fn bracketed(host: &str) -> Option<&str> {
     host.strip_prefix('[')?.strip_suffix(']')
 }

@@ -1,4 +1,4 @@
-//! The `https` URLs that `.well-known` documents are fetched from, and where a redirect leads.
+//! The `https` URLs of `.well-known` documents and redirects.
 //!
 //! Knows nothing of HTTP beyond that.
 //!
@@ -43,16 +43,16 @@ struct Parts {
     port: u16,
 }
 
-/// Why a redirect leads nowhere.
+/// Why a redirect is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BadUrl {
     /// It is not a URI reference (R113).
     Syntax,
-    /// It leads away from `https` (R14, R69, R115).
+    /// The scheme is not `https` (R14, R69, R115).
     Downgrade,
-    /// Its host is none that can be asked for.
+    /// The host cannot be resolved.
     Host,
     /// Its port is 0 or beyond 65535.
     Port,
@@ -63,7 +63,7 @@ pub enum BadUrl {
 }
 
 impl Url {
-    /// Where the document of a host is (R32).
+    /// The URL of the document of a host (R32).
     pub fn well_known(host: &DnsName) -> Self {
         Self(Kind::WellKnown(host.clone()))
     }
@@ -81,7 +81,7 @@ impl Url {
         Self::resolve("https://localhost/", text)
     }
 
-    /// Where a redirect from this URL leads: the `Location`, resolved against it (R113).
+    /// The target of a redirect from this URL: the `Location`, resolved against it (R113).
     ///
     /// What RFC 3986 does not allow in a path or query is percent-encoded, as browsers do: spaces, bytes above 127, `"<>[]^{|}`,
     /// backticks, and a percent sign without two digits behind it (RFC 9110 §10.2.2 leaves recovery to the client). The authority is

@@ -89,7 +89,7 @@ impl Decision {
         }
     }
 
-    /// The memory beside this value, in bytes.
+    /// The heap memory of this value, in bytes.
     pub(crate) fn size(&self) -> usize {
         match &self.cause {
             Cause::Nothing => 0,

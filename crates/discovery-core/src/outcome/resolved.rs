@@ -43,7 +43,7 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// What to send as server name indication; nothing for an IP (R19, R20).
+    /// The server name indication; none for an IP address (R19, R20).
     pub fn sni(&self) -> Option<&str> {
         self.tls_name.sni()
     }

@@ -13,7 +13,7 @@ use crate::spec::{FactView, Family, HostAddresses};
 use crate::util::Instant;
 
 impl FactView<'_> {
-    /// What is known of a host's addresses. Asks for nothing.
+    /// The known addresses of a host.
     pub(crate) fn addresses(&mut self, host: &DnsName) -> HostAddresses {
         let families = [RecordType::Aaaa, RecordType::A].map(|kind| {
             match (self.policy.addresses.families, kind) {
@@ -49,7 +49,7 @@ impl FactView<'_> {
         addresses.iter().filter(allowed).copied().collect()
     }
 
-    /// What is known to a question, along the aliases of its name (R94). Asks for nothing.
+    /// The known answer to a question, along the aliases of its name (R94).
     pub(super) fn follow(&mut self, name: &DnsName, kind: RecordType) -> Family {
         if let Some(given) = given(name, kind, self.policy) {
             let question = Question::Dns(name.clone(), kind);

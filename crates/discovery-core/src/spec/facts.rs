@@ -16,7 +16,7 @@ impl Facts {
         self.0.get(self.find(question).ok()?)
     }
 
-    /// Puts a fact in, in the place of the one that is there.
+    /// Inserts or replaces a fact.
     pub(crate) fn insert(&mut self, known: Arc<CachedFact>) {
         match self.find(&known.question) {
             Ok(at) => {

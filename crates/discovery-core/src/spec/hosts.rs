@@ -1,4 +1,4 @@
-//! What is known of one host's addresses, family by family, and what having none means.
+//! The known addresses of one host by family, and the reason if there are none.
 //!
 //! Knows nothing of what the addresses are for.
 

@@ -20,7 +20,7 @@ use crate::spec::{Draws, FactView, Fetched, HostAddresses, Priority, Suspend, Tr
 /// The port where no other is said (R26, R45, R57, R60).
 const DEFAULT_PORT: u16 = 8448;
 
-/// Where to connect and how to prove that it is the right place.
+/// Where to connect, and how to verify the server.
 pub(crate) struct Found {
     pub(crate) targets: Box<[Target]>,
     pub(crate) host_header: Arc<str>,
@@ -114,7 +114,7 @@ fn pass(
     at_own_addresses(name, host, DEFAULT_PORT, step, view)
 }
 
-/// Steps 1 and 3.1: the address itself, nothing is asked (R26, R45).
+/// Steps 1 and 3.1: the address itself, without a query (R26, R45).
 fn literal(
     name: &ServerName,
     ip: IpAddr,

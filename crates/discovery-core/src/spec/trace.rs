@@ -19,7 +19,7 @@ pub(crate) enum Priority {
     Required,
 }
 
-/// A question that the function asks.
+/// A question that the function demands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Demand {
     pub(crate) question: Question,
@@ -35,7 +35,7 @@ pub(crate) struct Demand {
 /// Why the function stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suspend {
-    /// A fact is missing; it has been asked for.
+    /// A fact is missing and has been demanded.
     Missing,
     /// The lookup fails.
     Failed(ErrorKind),

@@ -1,4 +1,4 @@
-//! The board: the facts that the specification's function reads, and what it asks for while it reads.
+//! The view: the facts that the specification's function reads, and the demands that it makes while it reads.
 //!
 //! Turns a missing fact into a question, follows aliases, knows the names that are never asked for, vets addresses when they
 //! are read. Knows no step of the specification, no time and no socket.
@@ -356,7 +356,7 @@ impl<'a> FactView<'a> {
     }
 }
 
-/// What there is at a URL.
+/// The answer at a URL.
 pub(crate) enum Fetched {
     /// An answer, or that there was none.
     Answer(Arc<CachedFact>),

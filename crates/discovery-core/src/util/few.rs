@@ -1,4 +1,4 @@
-//! Sets that hold one thing nearly always, and lists that stay short: made for what is kept by the thousand while it is under way.
+//! Sets that nearly always have one element, and short lists, for state that exists thousands of times.
 //!
 //! Knows nothing of what it holds.
 

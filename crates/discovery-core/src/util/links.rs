@@ -3,7 +3,7 @@
 /// No place.
 const NONE: u32 = u32::MAX;
 
-/// Most places that can be numbered.
+/// The maximum number of slots.
 pub(crate) const MAX_PLACES: usize = 0xFFFF_FFFE;
 
 /// The links of all lists: a place is in one list at most.
@@ -78,7 +78,7 @@ impl List {
         (self.newest != NONE).then_some(self.newest)
     }
 
-    /// Puts a place that is in no list at the end of this one: used last.
+    /// Appends a slot that is in no list, as the most recently used.
     pub(crate) fn push(&mut self, place: u32, links: &mut Links) {
         if let Some(link) = links.0.get_mut(index(place)) {
             (link.older, link.newer) = (self.newest, NONE);
@@ -91,7 +91,7 @@ impl List {
         self.len = self.len.saturating_add(1);
     }
 
-    /// Takes a place out of this list, in which it is.
+    /// Removes a slot from this list.
     pub(crate) fn take(&mut self, place: u32, links: &mut Links) {
         let Some(Link { older, newer }) = links.0.get(index(place)).copied() else { return };
         match older {
@@ -105,7 +105,7 @@ impl List {
         self.len = self.len.saturating_sub(1);
     }
 
-    /// Notes the use of a place of this list.
+    /// Marks a slot of this list as the most recently used.
     pub(crate) fn renew(&mut self, place: u32, links: &mut Links) {
         if self.newest != place {
             self.take(place, links);

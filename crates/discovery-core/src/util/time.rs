@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// A point on the caller's monotonic clock, in nanoseconds from an origin that the caller chooses.
 ///
-/// Arithmetic saturates: no instant overflows (over 500 years fit). Callers tell none that lies before the origin; what was learnt
-/// before their clock began, and came in as data, does (two years of it can be told).
+/// Arithmetic saturates: no instant overflows (over 500 years fit). Instants of callers never lie before the origin; imported facts can
+/// have been learnt up to two years before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub struct Instant(
@@ -59,7 +59,7 @@ impl Instant {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead.
+    /// The time since `earlier`; zero if it is later.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
@@ -107,7 +107,7 @@ impl fmt::Debug for Instant {
 #[serde(transparent)]
 pub struct UnixTime(pub u64);
 
-/// Milliseconds of the wall clock since 1970-01-01T00:00:00Z, as whoever exports or teaches facts sees it at that moment.
+/// Milliseconds of the wall clock since 1970-01-01T00:00:00Z, at an export or import.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]

@@ -39,7 +39,7 @@ pub struct ParseError {
     pub problem: Problem,
 }
 
-/// What is wrong with a line.
+/// The kind of problem with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
