@@ -1,4 +1,4 @@
-//! The built-in world: names for each step of the specification and for what usually goes wrong, with what must come out.
+//! The built-in world: names for each step of the specification and for common faults, with the expected results.
 //!
 //! Knows nothing of who serves it.
 
@@ -12,9 +12,9 @@ pub const BUILT_IN: &str = include_str!("built_in.scenario");
 pub struct BuiltInName {
     /// The name.
     pub name: String,
-    /// What it is an example of.
+    /// The subject of the example.
     pub example_of: String,
-    /// What must come out.
+    /// The expected result.
     pub expect: Expect,
 }
 

@@ -1,4 +1,4 @@
-//! The lab's certificate authority, and certificates for whichever name is asked for: good ones, and six bad ways.
+//! The lab's certificate authority, and certificates for any name: good ones, and bad ones of six kinds.
 //!
 //! Knows nothing of connections.
 
@@ -20,15 +20,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-/// Most certificates kept; whoever connects chooses the name.
+/// The maximum number of certificates kept; clients choose the names.
 const MAX_KEPT: usize = 4096;
 
-/// What is the matter with a certificate.
+/// The flaw of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Flaw {
     /// Nothing.
     None,
-    /// Its issuer is known to nobody.
+    /// Its issuer is unknown.
     Stranger,
     /// It is for another name.
     OtherName,
@@ -42,7 +42,7 @@ pub(crate) enum Flaw {
     LongChain,
 }
 
-/// A certificate authority that nobody should trust outside of a test: its key lives in memory alone.
+/// A certificate authority for tests alone: its key is kept in memory.
 pub struct Authority {
     provider: Arc<CryptoProvider>,
     issuer: Issuer<'static, KeyPair>,
@@ -113,8 +113,8 @@ impl Authority {
         &self.pem
     }
 
-    /// Writes [`pem`](Self::pem) to a file, which is replaced in one step where it exists: nobody reads half of it, and a link that
-    /// somebody else has put there is replaced, not followed. What is there and no regular file, a terminal for instance, is written to.
+    /// Writes [`pem`](Self::pem) to a file. An existing file is replaced in one step, so that no reader sees half of it; a symbolic link
+    /// is replaced, not followed. Anything else that exists there, such as a terminal, is written to.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -279,7 +279,7 @@ fn fingerprint(text: &str) -> u64 {
     (hash >> 2) | 1
 }
 
-/// A file that is to hold an authority's certificate: not a secret, so whoever the system lets may read it.
+/// A file for an authority's certificate, readable by everyone.
 fn authority_file() -> tempfile::Builder<'static, 'static> {
     let mut file = tempfile::Builder::new();
     file.prefix("matrix-discovery-lab-").suffix(".pem");

@@ -1,4 +1,4 @@
-//! What the lab's name servers say: a query's bytes in, a reply's bytes out.
+//! The lab's name servers without sockets: the bytes of a query in, the bytes of a reply out.
 //!
 //! Knows nothing of sockets, nor of time beyond how long a reply takes.
 
@@ -21,20 +21,20 @@ const MAX_CHAIN: usize = 64;
 /// Questions whose attempts are counted, at most.
 const MAX_COUNTED: usize = 100_000;
 
-/// What a name server does about one query.
+/// The reaction of a name server to one query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reaction {
-    /// What the query asks, if it is a question that the world could answer.
+    /// The question of the query, if the world could answer it.
     pub asked: Option<(DnsName, RecordType)>,
-    /// How long it takes.
+    /// The delay.
     pub after: Duration,
     /// What it is.
     pub said: Said,
-    /// Whether the client asks once more within the same attempt.
+    /// Whether the client repeats the query within the same attempt.
     pub again: bool,
 }
 
-/// What comes back.
+/// The reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// A message; over TCP the length goes before it.
@@ -54,7 +54,7 @@ pub struct Attempts(BTreeMap<(DnsName, RecordType), Count>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     next: u8,
-    /// The last reply makes the client ask once more within the same attempt.
+    /// The last reply makes the client repeat the query within the same attempt.
     again: bool,
 }
 
@@ -112,7 +112,7 @@ impl Attempts {
 }
 
 impl Weather {
-    /// What becomes of one datagram; None: it is lost.
+    /// The reaction to one datagram; `None` if it is lost.
     pub fn fate(&self, name: &DnsName, kind: RecordType, attempt: u8) -> Option<Duration> {
         let text = format!("{name} {kind} {attempt}");
         // FNV-1a, and a stir for the low bits: the same everywhere and for ever.
@@ -127,7 +127,7 @@ impl Weather {
     }
 }
 
-/// What the world's name server of that index does about one query, the attempt being known.
+/// The reaction of the name server with this index to one query of a known attempt.
 pub fn react(
     world: &World,
     server: u8,
@@ -230,7 +230,7 @@ fn parse(query: &[u8]) -> Option<Message> {
     Message::from_vec(query).ok().filter(|query| query.metadata.message_type == MessageType::Query)
 }
 
-/// What a query asks, where the world could have something to say to it.
+/// The question of a query, if the world could answer it.
 fn question(query: &Message) -> Option<(DnsName, RecordType)> {
     let question = query.queries.first()?;
     let kinds = [

@@ -16,7 +16,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 pub struct FederationCase {
     /// The server name.
     pub name: &'static str,
-    /// What it is an example of.
+    /// The subject of the example.
     pub example_of: &'static str,
     /// Ids of the findings of discovery-check, in any order.
     pub findings: &'static [&'static str],

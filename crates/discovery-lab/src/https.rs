@@ -25,7 +25,7 @@ const MAX_HEAD: usize = 16 * 1024;
 /// A fatal alert: handshake failure.
 const HANDSHAKE_FAILURE: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 40];
 
-/// What a web server does next.
+/// The next action of a web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Send these bytes.
@@ -67,7 +67,7 @@ pub struct Seen {
     pub sni: Option<String>,
     /// The header `Host`; empty: there was none.
     pub host: String,
-    /// What the request line asks for.
+    /// The target of the request line.
     pub target: String,
 }
 
@@ -183,7 +183,7 @@ impl Connection {
         }
     }
 
-    /// Decides by the name asked for how the handshake goes.
+    /// Chooses the handshake by the server name of the client.
     fn greet(&mut self, accepted: Accepted) {
         let name = accepted.client_hello().server_name().map(DnsName::parse);
         let host = match (name, self.place) {

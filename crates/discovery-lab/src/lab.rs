@@ -1,4 +1,4 @@
-//! A world on loopback: sockets, and what they must tell the services behind them.
+//! A world on loopback: the sockets and tasks of its servers.
 //!
 //! Owns every socket, task and clock of the lab; knows nothing of what the bytes mean.
 
@@ -34,7 +34,7 @@ const MAX_LISTENERS: usize = 4096;
 const UNREACHED: SocketAddr =
     SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1)), 9);
 
-/// What a lab is started with, besides a world.
+/// The settings of a lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LabOptions {
@@ -177,7 +177,7 @@ impl Lab {
         self.shared.front_door
     }
 
-    /// Where nobody listens, for as long as the lab is up.
+    /// An address where nothing listens, as long as the lab runs.
     pub fn nowhere(&self) -> SocketAddr {
         self.shared.nowhere()
     }

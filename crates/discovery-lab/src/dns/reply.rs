@@ -11,7 +11,7 @@ use hickory_proto::rr::{self, Name};
 
 use super::Said;
 
-/// Longest datagram that the lab sends, whatever the query offers (R101).
+/// The longest datagram that the lab sends, whatever size the query offers (R101).
 const MAX_DATAGRAM: u16 = 1232;
 /// Longest datagram where the query offers nothing.
 const PLAIN_DATAGRAM: u16 = 512;

@@ -23,7 +23,7 @@ pub(super) struct Response {
     end: Act,
 }
 
-/// What is left of a body.
+/// The rest of a body.
 #[derive(Debug)]
 struct Source {
     prefix: Vec<u8>,
@@ -65,7 +65,7 @@ impl Response {
         Self { head: Vec::new(), body, chunked: false, end: last_act(end, endless) }
     }
 
-    /// What no reader of HTTP understands.
+    /// Bytes that are not HTTP.
     pub(super) fn garbage() -> Self {
         let head = b"220 mail.invalid ESMTP\r\n\r\n".to_vec();
         Self { head, body: VecDeque::new(), chunked: false, end: Act::Close }
@@ -98,13 +98,13 @@ impl Response {
         Some(chunk)
     }
 
-    /// What to do when everything has been sent.
+    /// The action after the last byte.
     pub(super) fn end(&self) -> Act {
         self.end.clone()
     }
 }
 
-/// What follows the last byte.
+/// The action after the last byte.
 fn last_act(end: End, endless: bool) -> Act {
     match end {
         End::Proper if endless => Act::Hang,

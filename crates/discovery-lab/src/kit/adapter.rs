@@ -1,4 +1,4 @@
-//! What an adapter shows to the kit: how a client is started, asked, and ended.
+//! The interface of an adapter for the kit: how a client is started, used and stopped.
 //!
 //! Knows nothing of runtimes, nor of what is tried.
 
@@ -15,7 +15,7 @@ use super::setup::Setup;
 
 /// Something that resolves names by `discovery-core`, on whichever runtime, or on none.
 pub trait Adapter: Send + Sync {
-    /// What reports call it.
+    /// Its name in reports.
     fn name(&self) -> &'static str;
 
     /// Starts a client with everything that it needs to do its work by itself: a thread, a task. It is called within a tokio
@@ -30,12 +30,12 @@ pub trait Adapter: Send + Sync {
         Timers::Given
     }
 
-    /// How it stops what nobody waits for any more.
+    /// How it stops requests that are no longer needed.
     fn stops(&self) -> Stops {
         Stops::AtOnce
     }
 
-    /// What this scenario needs that it can't do, because others carry its requests out; None: it can do all of it.
+    /// The feature of a scenario that it lacks, because a library carries out its requests; `None` if it can run the scenario.
     fn declines(&self, _scenario: &Scenario) -> Option<&'static str> {
         None
     }
@@ -56,16 +56,16 @@ pub trait Client: Send + Sync {
     /// The clock may have moved: the driver looks at it, and does what is due.
     fn poke(&self);
 
-    /// The machine's next deadline, by the clock of the [`Setup`]; None where it has none, and then nothing is under way.
+    /// The machine's next deadline, by the clock of the [`Setup`]; `None` if no timer runs.
     fn deadline(&self) -> Option<Instant>;
 
     /// From now on these families have a route.
     fn set_routes(&self, routes: Routes);
 
-    /// A caller tells of a place that a name led to.
+    /// Passes in a caller's report about an endpoint of a name.
     fn report(&self, name: &ServerName, place: SocketAddr, said: Feedback) -> Disposition;
 
-    /// What the machine has done and holds; None where the adapter can't tell.
+    /// The machine's counters; `None` if the adapter has no access to them.
     fn counters(&self) -> Option<Counters> {
         None
     }
@@ -80,7 +80,7 @@ pub enum Timers {
     Given,
 }
 
-/// How an adapter stops what nobody waits for any more.
+/// How an adapter stops requests that are no longer needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stops {
     /// Its socket is closed at once.

@@ -24,20 +24,20 @@ use crate::results::RunTrouble;
 /// One thing that an adapter must do right.
 #[derive(Clone, Copy)]
 pub struct Check {
-    /// What reports call it.
+    /// Its name in reports.
     pub name: &'static str,
-    /// What it sees to, in a sentence.
+    /// Its subject, in one sentence.
     pub about: &'static str,
     run: fn(&Arc<dyn Adapter>, &mut Findings) -> Result<(), RunTrouble>,
 }
 
-/// What a check has found.
+/// The findings of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Findings {
-    /// What is wrong: nothing, if the adapter is right.
+    /// The faults; empty if the adapter conforms.
     pub complaints: Vec<String>,
-    /// What was measured, for people.
+    /// The measurements, as text.
     pub figures: Vec<String>,
 }
 
@@ -159,10 +159,10 @@ fn name(text: &str) -> Result<ServerName, RunTrouble> {
     ServerName::parse(text).map_err(|error| std::io::Error::other(error).into())
 }
 
-/// What must come out of a lookup.
+/// The expected outcome of a lookup.
 #[derive(Clone, Copy, Debug)]
 enum Wanted {
-    /// By this step, to this place.
+    /// A result by this step, with this endpoint.
     Leads(Step, &'static str),
     /// This failure.
     Fails(ErrorKind),

@@ -25,7 +25,7 @@ pub(super) enum Phase {
     Body,
 }
 
-/// What happens.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Fault {
     /// Nothing more comes, neither a refusal.
@@ -52,7 +52,7 @@ impl Phase {
         Self::Body,
     ];
 
-    /// What can happen in this phase.
+    /// The faults that are possible in this phase.
     pub(super) const fn faults(self) -> &'static [Fault] {
         match self {
             Self::DnsDatagram => &[Fault::Stall, Fault::Reset, Fault::Garbage],

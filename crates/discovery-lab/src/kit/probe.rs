@@ -1,4 +1,4 @@
-//! What is seen of a client from outside: its threads, how often it was awake, and whether it rests.
+//! The activity of a client from outside: its threads, how often they woke, and whether it is idle.
 //!
 //! Where the system does not tell of threads, only time does.
 
@@ -16,7 +16,7 @@ const RESTLESS: Duration = Duration::from_secs(10);
 /// So many times the grace one that is only woken by its own timer is waited for.
 const RINGS: u32 = 200;
 
-/// What is seen of one client.
+/// The activity of one client.
 #[derive(Debug)]
 pub(super) struct Probe {
     /// The kit's own thread, whose looks at the clock are not the client's.
@@ -68,7 +68,7 @@ impl Probe {
         self.polls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often a socket was to be opened.
+    /// The number of sockets that were to be opened.
     pub(super) fn openings(&self) -> u64 {
         self.openings.load(Ordering::Relaxed)
     }
@@ -78,7 +78,7 @@ impl Probe {
         self.readings.load(Ordering::Relaxed)
     }
 
-    /// How often the driver was polled.
+    /// The number of polls of the driver.
     pub(super) fn polls(&self) -> u64 {
         self.polls.load(Ordering::Relaxed)
     }

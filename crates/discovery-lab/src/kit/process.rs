@@ -1,11 +1,11 @@
-//! What this process holds: sockets, file descriptors, threads; and how many it may have.
+//! The resources of this process: sockets, file descriptors and threads, and their limits.
 //!
 //! All counts are the system's own, so one client is tried at a time.
 
 use std::fs;
 use std::io;
 
-/// What this process holds.
+/// The resources of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Holdings {
     pub(super) descriptors: usize,
@@ -19,7 +19,7 @@ impl Holdings {
     }
 }
 
-/// What this process holds; None where the system does not tell.
+/// The resources of this process; `None` if the system does not tell.
 pub(super) fn holdings() -> Option<Holdings> {
     let count = |folder| fs::read_dir(folder).ok().map(Iterator::count);
     Some(Holdings { descriptors: count("/proc/self/fd")?, threads: count("/proc/self/task")? })

@@ -1,4 +1,4 @@
-//! What a client is started with, and what the kit sees of it through that.
+//! The settings of a client, through which the kit observes it.
 //!
 //! Whatever a driver does it reads the clock for, and where it connects it asks: so its threads are known, and how often it was
 //! awake. Knows nothing of what is tried.
@@ -26,7 +26,7 @@ pub type FetchFrom = Box<dyn Fn(&HttpGet) -> SocketAddr + Send + Sync>;
 /// Reads the clock that everything goes by.
 pub type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
-/// What a client is started with.
+/// The settings of a client.
 #[non_exhaustive]
 pub struct Setup {
     /// Whom to trust.
@@ -59,7 +59,7 @@ impl Setup {
         Self::watched(tls, name_servers, connect_to, Instant::now, probe)
     }
 
-    /// What a client of this lab needs.
+    /// The settings for a client of this lab.
     pub(super) fn for_lab(
         lab: &Lab,
         clock: impl Fn() -> Instant + Send + Sync + 'static,

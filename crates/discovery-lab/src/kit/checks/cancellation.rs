@@ -1,4 +1,4 @@
-//! A lookup that is given up, and a client that ends, in every phase: sockets are closed, and nobody waits in silence.
+//! Abandoned lookups and stopped clients in every phase: sockets are closed, and every caller gets an outcome.
 
 use std::sync::Arc;
 

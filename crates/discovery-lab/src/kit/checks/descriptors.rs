@@ -1,4 +1,4 @@
-//! No file descriptor is to be had: a failure of our own side, from which nothing is learnt, and which passes.
+//! No file descriptors are left: a local failure that is not cached and that passes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! Reset, stall, half-closed and garbage in every phase, in virtual time: the machine's own words for them come out, and the
-//! client is well afterwards.
+//! Resets, stalls, half-closed connections and garbage in every phase, in virtual time: each leads to its error, and the client works
+//! afterwards.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a client does when there is nothing to do, and what it leaves behind.
+//! The activity of an idle client, and its resources after it has ended.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What web servers see of a client.
+//! The requests of a client as web servers see them.
 
 use std::sync::Arc;
 use std::time::Duration;
