@@ -18,13 +18,13 @@ use crate::scenario::Scenario;
 use crate::simulator::{Next, Simulator};
 use crate::world::World;
 
-/// Steps after which a bench counts as one that goes on for ever.
+/// The number of steps after which a bench counts as endless.
 const MAX_STEPS: usize = 1_000_000;
 
 /// Something that happened, in order.
 #[derive(Clone, Debug)]
 pub enum Happened {
-    /// A request went out.
+    /// A request was sent.
     Asked(Request),
     /// An answer was taken.
     Answered(Request, Answer),
@@ -48,7 +48,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A resolver that knows nothing, in the world of a scenario, with its policy, seed and name servers.
+    /// A resolver with an empty cache, in the world of a scenario, with its policy, seed and name servers.
     ///
     /// # Panics
     /// If the text is no scenario.
@@ -74,7 +74,7 @@ impl Bench {
         }
     }
 
-    /// Makes every reply take as long as this, whatever the world says.
+    /// Sets the delay of every reply.
     #[must_use]
     pub fn replying_after(mut self, latency: Duration) -> Self {
         self.latency = Some(latency);
@@ -94,13 +94,13 @@ impl Bench {
         self.fault_injector.as_ref()
     }
 
-    /// Time passes without the resolver being told, as where a machine sleeps: what has come in meanwhile is there after it.
+    /// Lets time pass without calling the resolver, as while a machine sleeps: answers that arrive meanwhile are passed in afterwards.
     pub fn sleep(&mut self, time: Duration) {
         self.simulator.pass(time);
         self.input(Input::Timeout(self.now()));
     }
 
-    /// The resolver is told a time that is past.
+    /// Passes a past time to the resolver.
     pub fn go_back(&mut self, time: Duration) {
         let back = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let before = Instant::from_nanos(self.now().as_nanos().saturating_sub(back));
@@ -117,7 +117,7 @@ impl Bench {
         self.world = world;
     }
 
-    /// What the resolver was made with.
+    /// The configuration of the resolver.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -129,7 +129,7 @@ impl Bench {
         self.simulator.now()
     }
 
-    /// What the resolver counts.
+    /// The counters of the resolver.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.resolver().counters()
@@ -187,12 +187,12 @@ impl Bench {
         self.input(Input::Abandon(ticket, self.now()));
     }
 
-    /// Drops what is remembered of a name.
+    /// Drops a name from the cache.
     pub fn forget(&mut self, name: &str) {
         self.input(Input::Forget(server_name(name), self.now()));
     }
 
-    /// Tells of a place that a name led to.
+    /// Reports the state of an endpoint of a name.
     ///
     /// # Panics
     /// If the text is no server name.
@@ -206,7 +206,7 @@ impl Bench {
         got
     }
 
-    /// What has been learnt since, with a wall clock that shows this.
+    /// Exports the facts learnt since a cursor, at this wall-clock time.
     pub fn export_since(&mut self, cursor: Cursor, wall: UnixMillis) -> Export {
         let now = self.now();
         self.simulator.monitor_mut().machine_mut().export_since(cursor, now, wall)
@@ -217,13 +217,13 @@ impl Bench {
         self.input(Input::Import(export, wall, self.now()));
     }
 
-    /// What the resolver would answer from memory.
+    /// The resolver's result from the cache.
     pub fn explain(&mut self, name: &str) -> CacheLookup {
         let now = self.now();
         self.simulator.monitor_mut().machine_mut().explain(&server_name(name), now)
     }
 
-    /// What the resolver knows of names.
+    /// The cache entries of names.
     pub fn entries(&mut self) -> Vec<CacheEntry> {
         let now = self.now();
         self.simulator.monitor_mut().machine_mut().entries(now)
@@ -265,7 +265,7 @@ impl Bench {
         next.is_some()
     }
 
-    /// What happened since this was asked for the last time.
+    /// The events since the last call.
     pub fn news(&mut self) -> Vec<(Instant, Happened)> {
         std::mem::take(&mut self.log)
     }

@@ -1,5 +1,5 @@
-//! What may be remembered, as the invariants read: how long an answer counts, when a question may be asked again, which answer may
-//! be used at a moment.
+//! A model of the cache after the invariants: how long an answer may be used, when a question may be sent again, and which answer may be
+//! used at a given time.
 //!
 //! Written apart from the machine and knows nothing of lookups and attempts: it is told what went out and what the world said, and
 //! counts what is open, for who finds no slot asks nobody. Where it can't tell from there whether a question has failed or was only
@@ -23,13 +23,13 @@ use slots::Slots;
 struct Told {
     said: Said,
     at: Instant,
-    /// How long it counts, at least and at most: jitter lies between.
+    /// Its shortest and longest lifetime; jitter lies between.
     life: (Duration, Duration),
     /// R120: never once that is over.
     never_stale: bool,
 }
 
-/// What an answer says, as far as it matters here.
+/// The relevant part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Said {
     /// This.
@@ -69,7 +69,7 @@ struct History {
 /// Answers of one question that are kept: enough for the longest lookup.
 const KEPT: usize = 8;
 
-/// What may be remembered of all that was asked.
+/// The model of the cache.
 #[derive(Clone, Debug)]
 pub struct CacheModel {
     policy: Policy,
@@ -78,7 +78,7 @@ pub struct CacheModel {
 }
 
 impl CacheModel {
-    /// Nothing is remembered.
+    /// An empty cache.
     pub fn new(policy: Policy) -> Self {
         let slots = Slots::new(&policy);
         Self { policy, questions: BTreeMap::new(), slots }

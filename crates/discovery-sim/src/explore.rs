@@ -25,7 +25,7 @@ use judge::Judge;
 pub use shrink::{Counterexample, shrink};
 use walk::{Node, Walk};
 
-/// What is explored, and how far.
+/// The limits of an exploration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Answers that may be open at once for every order of them to be tried; where there are more, orders are sampled.
@@ -68,7 +68,7 @@ impl Default for Limits {
     }
 }
 
-/// What is explored: one name in one world.
+/// The subject of an exploration: one name in one world.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The name.
@@ -105,7 +105,7 @@ pub enum Coverage {
     },
 }
 
-/// What an exploration found.
+/// The result of an exploration.
 #[derive(Clone, Debug)]
 pub struct Explored {
     /// How the ways were chosen, in the mode of speculation that was covered least.
@@ -116,14 +116,14 @@ pub struct Explored {
     pub ends: usize,
     /// Different ends: distinct facts, or distinct results.
     pub outcomes: Vec<Outcome>,
-    /// What is wrong, each with the way there.
+    /// The findings, each with its path.
     pub findings: Vec<Finding>,
 }
 
 /// Something wrong, and the way there.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// What is wrong.
+    /// The fault.
     pub why: Wrong,
     /// The mode of speculation.
     pub speculation: Speculation,
@@ -133,7 +133,7 @@ pub struct Finding {
     pub moves: Vec<String>,
 }
 
-/// What can be wrong.
+/// The kinds of faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wrong {

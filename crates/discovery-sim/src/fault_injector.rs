@@ -25,7 +25,7 @@ pub(crate) struct Fate {
     pub(crate) lost: bool,
     /// How much later it comes than the world says.
     pub(crate) late: Duration,
-    /// How long after that it comes once more.
+    /// The time until its duplicate arrives.
     pub(crate) again: Option<Duration>,
     /// The world that gives the answer instead.
     pub(crate) bogus: Option<World>,

@@ -34,7 +34,7 @@ struct Doubt {
     begun: Option<Instant>,
 }
 
-/// All that was told and taken.
+/// All accepted reports.
 #[derive(Clone, Debug)]
 pub(crate) struct FeedbackModel {
     first: Duration,

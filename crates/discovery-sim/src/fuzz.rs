@@ -31,7 +31,7 @@ use crate::run::{START, Violation};
 pub struct Case {
     /// How the machine is set up.
     pub settings: Settings,
-    /// What is done to it, in order.
+    /// The moves, in order.
     pub ops: Vec<Op>,
 }
 

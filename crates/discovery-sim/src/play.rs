@@ -33,15 +33,15 @@ pub enum Move {
     Connected(u8),
     /// So many milliseconds pass without the machine being told.
     Wait(u32),
-    /// The machine is told the time.
+    /// The machine is called with the current time.
     Tell,
     /// Time goes on to the next deadline.
     Timeout,
     /// The machine is told a time that is past.
     Back(u32),
-    /// A ticket is given up.
+    /// A ticket is abandoned.
     Abandon(u8),
-    /// A name is asked for.
+    /// A name is resolved.
     Resolve(u8),
     /// The routes change.
     Routes(bool, bool),
@@ -127,7 +127,7 @@ fn input<M: Machine>(
     }
 }
 
-/// Where an outcome leads.
+/// The endpoints of an outcome.
 pub(crate) fn places(outcome: &Outcome) -> Vec<(ServerName, SocketAddr)> {
     let Ok(resolved) = outcome else { return Vec::new() };
     resolved.socket_addrs().map(|place| (resolved.server_name.clone(), place)).collect()

@@ -23,7 +23,7 @@ pub struct RandomRun {
     pub steps: Vec<Step>,
 }
 
-/// What one run, or several, came to.
+/// The totals of one run or of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Virtual time.
@@ -93,7 +93,7 @@ impl RandomRun {
         })
     }
 
-    /// What goes wrong in the run; None: nothing.
+    /// The fault of the run; `None` if there is none.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.try_run().err()

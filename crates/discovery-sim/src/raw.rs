@@ -13,7 +13,7 @@ pub(crate) const MAX_FIELDS: usize = 256;
 /// Most bytes of chunk extensions and trailers in one body.
 const MAX_OVERHEAD: usize = 16 * 1024;
 
-/// What follows the last byte of a stream.
+/// The end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamEnd {
     /// The server closes the stream (`close_notify`).

@@ -42,7 +42,7 @@ pub struct Reference<'a> {
 /// What must come of a name, and what has to be asked for it one after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// What must come out.
+    /// The expected result.
     pub expected: Expected,
     /// Every question that the text asks on the way; where a set of SRV records is cut, of all its targets.
     pub asked: BTreeSet<Question>,

@@ -24,21 +24,21 @@ use crate::world::World;
 
 /// When runs start: not at the origin, so that nothing can hide behind saturating at it.
 pub const START: Instant = Instant::from_secs(1_000_000);
-/// Steps after which a run counts as one that goes on for ever.
+/// The number of steps after which a run counts as endless.
 const MAX_STEPS: usize = 1_000_000;
 
 /// How a run is driven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How long replies take.
+    /// The delay of replies.
     pub latency: Latency,
-    /// What becomes of requests that the machine cancels.
+    /// The handling of cancelled requests.
     pub cancelled: Cancelled,
-    /// Whether the machine is told when TLS is up.
+    /// Whether completed TLS handshakes are reported to the machine.
     pub connected: Connected,
 }
 
-/// How long replies take.
+/// The delay of replies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Latency {
     /// As long as the world says.
@@ -48,7 +48,7 @@ pub enum Latency {
     Same(Duration),
 }
 
-/// What becomes of requests that the machine cancels.
+/// The handling of cancelled requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cancelled {
     /// Their answers are not given.
@@ -58,7 +58,7 @@ pub enum Cancelled {
     Answered,
 }
 
-/// Whether the machine is told when TLS is up.
+/// Whether completed TLS handshakes are reported to the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Connected {
     /// It is.
@@ -68,7 +68,7 @@ pub enum Connected {
     Untold,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     /// Every input, in order: the run again, without the world.
@@ -81,7 +81,7 @@ pub struct Run {
     pub violations: Vec<Violation>,
 }
 
-/// What came of one name.
+/// The outcome of one name.
 #[derive(Clone, Debug)]
 pub struct Ended {
     /// The name, as the scenario writes it.
@@ -240,9 +240,9 @@ pub(crate) fn answer(world: &World, request: &Request, received: Option<UnixTime
 enum Coming {
     /// The next name is asked for.
     Resolve(usize),
-    /// A name is given up.
+    /// A name is abandoned.
     Abandon(usize),
-    /// A caller tells of a place.
+    /// A caller reports an endpoint.
     Report(Report),
     /// The world changes.
     Change(Duration),

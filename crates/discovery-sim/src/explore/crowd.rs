@@ -60,7 +60,7 @@ pub fn explore_crowd(scenario: &Scenario, limits: &Limits) -> Option<Explored> {
     })
 }
 
-/// A place on a way.
+/// A state on a path.
 #[derive(Clone)]
 struct Place {
     machine: Monitor<Resolver>,

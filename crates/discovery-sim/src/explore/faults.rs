@@ -1,4 +1,4 @@
-//! What can go wrong with one request, anywhere on a way.
+//! The faults of one request, at any state of a path.
 //!
 //! Knows nothing of machines: a fault is what their driver does, or fails to do.
 
@@ -79,7 +79,7 @@ pub(super) fn asked(request: &Request) -> String {
     }
 }
 
-/// What went wrong so far.
+/// The faults so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gone {
     /// Faults.

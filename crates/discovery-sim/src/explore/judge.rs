@@ -14,7 +14,7 @@ use super::{Coverage, Explored, Finding, Subject, Wrong};
 use crate::reference::{Given, Reference};
 use crate::run::{Input, START};
 
-/// Faults kept: the first ones tell enough.
+/// The number of faults that are kept.
 const MAX_FINDINGS: usize = 20;
 
 /// An end and the way there.
@@ -23,7 +23,7 @@ pub(super) struct End<'a> {
     pub(super) speculation: Speculation,
     /// Timers that have fired.
     pub(super) timers: usize,
-    /// What went wrong.
+    /// The faults.
     pub(super) gone: &'a Gone,
     /// When it came out.
     pub(super) now: Instant,
@@ -33,7 +33,7 @@ pub(super) struct End<'a> {
     pub(super) way: &'a dyn Fn() -> (Vec<Input>, Vec<String>),
 }
 
-/// Everything that has come out so far.
+/// All events so far.
 pub(super) struct Judge<'a> {
     subject: &'a Subject,
     /// The first end for each set of facts that the world alone does not decide.

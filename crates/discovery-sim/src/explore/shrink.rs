@@ -16,7 +16,7 @@ const MAX_STATES: usize = 30_000;
 pub struct Counterexample {
     /// The world and the names.
     pub scenario: Scenario,
-    /// What is wrong, and the way there.
+    /// A finding, and the path to it.
     pub finding: Finding,
 }
 
@@ -71,7 +71,7 @@ fn less(
     least
 }
 
-/// What two findings must have in common to be the same bug.
+/// The properties that two findings of the same bug share.
 fn kind(finding: &Finding) -> (std::mem::Discriminant<Wrong>, Option<&'static str>) {
     let broken = |why: &Wrong| {
         if let Wrong::Broken(violation) = why { Some(violation.invariant) } else { None }

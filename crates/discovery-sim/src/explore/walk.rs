@@ -32,7 +32,7 @@ pub(super) struct Node {
     pub(super) now: Instant,
     pub(super) timers: usize,
     early: usize,
-    /// What went wrong on the way.
+    /// The faults on the path.
     pub(super) gone: Gone,
     /// Answers to requests that have ended: given once more they change nothing.
     stale: VecDeque<Answer>,

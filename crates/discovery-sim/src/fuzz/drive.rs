@@ -21,19 +21,19 @@ const MAX_STEPS: usize = 20_000;
 /// One thing done to a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Op {
-    /// Time passes, and the machine is not told.
+    /// Time passes without a call of the machine.
     Wait(Span),
     /// The open request of that rank is answered, see [`said`].
     Answer(u8, u8),
-    /// A name is asked for.
+    /// A name is resolved.
     Resolve(u8),
     /// The open request of that rank, if it is a GET, is connected.
     Connected(u8),
     /// The machine's next deadline passes.
     Deadline,
-    /// The machine is told the time.
+    /// The machine is called with the current time.
     Timeout,
-    /// A ticket is given up, ended or not.
+    /// A ticket is abandoned, ended or not.
     Abandon(u8),
     /// A request that has ended is answered again.
     Again(u8, u8),
@@ -45,9 +45,9 @@ pub enum Op {
     NameServers(u8),
     /// A name is forgotten.
     Forget(u8),
-    /// A place that some name led to, or another, is told of.
+    /// An endpoint, of a result or not, is reported.
     Report(u8, u8),
-    /// The machine is told a time that lies before the last.
+    /// The machine is called with an earlier time than before.
     Back(Span),
     /// The machine is taught what another one has learnt.
     Import(u8),
@@ -98,7 +98,7 @@ impl Op {
     }
 }
 
-/// What was done, and what came out.
+/// The moves and the events.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// Every input.
@@ -135,7 +135,7 @@ pub struct Adversary<M> {
     ended: Vec<Request>,
     tickets: Vec<Ticket>,
     unfinished: BTreeMap<Ticket, Duration>,
-    /// Where names led.
+    /// The endpoints of results.
     places: Vec<(ServerName, SocketAddr)>,
     trace: Trace,
     late: Vec<Violation>,
@@ -175,7 +175,7 @@ impl<M: Machine> Adversary<M> {
         self.unfinished.is_empty()
     }
 
-    /// What has happened so far.
+    /// The events so far.
     pub fn trace(&self) -> &Trace {
         &self.trace
     }

@@ -20,7 +20,7 @@ const ALONE_AT: [Duration; 4] = [
     Duration::from_secs(13),
 ];
 
-/// What came of a join.
+/// The result of a join.
 #[derive(Clone, Debug, Default)]
 pub struct Join {
     /// Servers in the room.

@@ -17,7 +17,7 @@ use crate::run::{START, Violation};
 /// Servers of each kind that are asked for cold, to know what they cost.
 const SAMPLES: u64 = 20;
 
-/// What a homeserver does.
+/// The activity of a homeserver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Year {
     /// How many servers it knows.

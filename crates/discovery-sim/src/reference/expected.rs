@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use discovery_core::{ErrorKind, Outcome, Resolved, Step, Target, TlsName};
 
-/// What must come out of a name.
+/// The expected outcome of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// A result.
@@ -24,7 +24,7 @@ pub struct ExpectedResult {
     pub groups: Vec<Group>,
     /// The `Host` header.
     pub host_header: String,
-    /// What the certificate must be valid for.
+    /// The name that the certificate must be valid for.
     pub tls_name: TlsName,
     /// The step that decided.
     pub step: Step,
@@ -54,14 +54,14 @@ pub struct Place {
     pub addresses: Vec<IpAddr>,
 }
 
-/// How an outcome differs from what must come out.
+/// How an outcome differs from the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement {
     /// In what.
     pub what: &'static str,
-    /// What must come out.
+    /// The expected result.
     pub expected: String,
-    /// What came out.
+    /// The outcome.
     pub got: String,
 }
 
@@ -109,7 +109,7 @@ impl ExpectedResult {
 }
 
 impl Expected {
-    /// Whether an outcome is what must come out.
+    /// Whether an outcome is the expected one.
     ///
     /// # Errors
     /// Says how it differs.

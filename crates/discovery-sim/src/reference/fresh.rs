@@ -8,7 +8,7 @@ use discovery_core::Policy;
 use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, VARY};
 
-/// A life between two bounds.
+/// A lifetime between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {
     /// At least so long.
@@ -50,12 +50,12 @@ impl Life {
         Self::exactly(life.max(policy.well_known.min_ttl).min(policy.well_known.max_ttl))
     }
 
-    /// The life of records with this TTL (RFC 2181 §8).
+    /// The lifetime of records with this TTL (RFC 2181 §8).
     pub(super) fn of_records(ttl: u32, policy: &Policy) -> Self {
         Self::exactly(seconds(ttl).max(policy.dns.min_ttl).min(policy.dns.max_ttl))
     }
 
-    /// The life of a negative answer at the end of aliases (R96).
+    /// The lifetime of a negative answer at the end of aliases (R96).
     pub(super) fn of_absence(soa: Option<u32>, aliases: Option<u32>, policy: &Policy) -> Self {
         let absence = match soa {
             Some(soa) => Self::exactly(

@@ -20,7 +20,7 @@ pub enum Input {
     Connected(HttpId, Instant),
     /// Time has passed.
     Timeout(Instant),
-    /// A ticket is given up.
+    /// A ticket is abandoned.
     Abandon(Ticket, Instant),
     /// The families that have a route.
     Routes(Routes, Instant),
@@ -84,7 +84,7 @@ impl Input {
     }
 }
 
-/// What a resolution and a resolver have in common.
+/// The common interface of a resolution and a resolver.
 pub trait Machine {
     /// Asks for a name; a machine for one name returns its ticket.
     fn resolve(&mut self, name: &ServerName, now: Instant) -> Ticket;

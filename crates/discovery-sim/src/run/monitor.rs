@@ -229,7 +229,7 @@ impl<M: Machine> Monitor<M> {
         }
     }
 
-    /// Tells of a place that a name led to.
+    /// Reports the state of an endpoint of a name.
     pub fn report(
         &mut self,
         name: &ServerName,

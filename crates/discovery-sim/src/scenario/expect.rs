@@ -89,7 +89,7 @@ pub enum Count {
     AtMost(usize),
 }
 
-/// What came out.
+/// The outcome.
 #[derive(Clone, Debug)]
 pub struct Observed<'a> {
     /// The result, or how there is none.
@@ -107,9 +107,9 @@ pub struct Observed<'a> {
 pub struct Mismatch {
     /// In what.
     pub what: &'static str,
-    /// What must come out.
+    /// The expected result.
     pub expected: String,
-    /// What came out.
+    /// The outcome.
     pub got: String,
 }
 

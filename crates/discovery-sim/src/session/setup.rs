@@ -153,9 +153,9 @@ impl Setup {
 pub enum Step {
     /// A name is asked for, and waited for.
     Resolve(usize),
-    /// A name is asked for.
+    /// A name is resolved.
     Ask(usize),
-    /// A ticket is given up.
+    /// A ticket is abandoned.
     Abandon(usize),
     /// Time passes: one of a few spans, both sides of what happens in time.
     Wait(usize),
